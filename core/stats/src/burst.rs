@@ -419,14 +419,14 @@ impl LargestScore {
         }
         // Quartiles, so that earlier bursts do not hide new ones.
         let [low, middle, high] = [0.25, 0.5, 0.75].map(|share| quantile_sorted(largest, share));
-        let place = |share: f64| -f64::ln(-f64::ln(share));
+        let gumbel = |share: f64| -f64::ln(-f64::ln(share));
         let n = largest.len() as f64;
-        let fitted = (high - low) / (place(0.75) - place(0.25));
+        let fitted = (high - low) / (gumbel(0.75) - gumbel(0.25));
         let scale = ((n * fitted + SCALE_STRETCHES * SCALE) / (n + SCALE_STRETCHES)).max(SCALE);
         // The location, too, is estimated from few stretches.
         let scale = scale * (1.0 + 0.5 / n.sqrt());
         Self::Gumbel {
-            location: middle - scale * place(0.5),
+            location: middle - scale * gumbel(0.5),
             scale,
         }
     }

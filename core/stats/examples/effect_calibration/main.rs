@@ -82,7 +82,7 @@ fn to_verdict(estimate: &Estimate, is_ratio: bool) -> Verdict {
 #[derive(Default, Clone)]
 struct Tally {
     runs: f64,
-    called: f64,
+    claimed: f64,
     held: f64,
     width: Vec<f64>,
 }
@@ -123,7 +123,7 @@ fn tallies(family: &Family, runs: u64) -> Vec<Vec<Tally>> {
                     let [_, low, high] = verdict.interval;
                     let tally = &mut row[e];
                     tally.runs += 1.0;
-                    tally.called += f64::from(u8::from(verdict.p < ALPHA));
+                    tally.claimed += f64::from(u8::from(verdict.p < ALPHA));
                     tally.held += f64::from(u8::from(low <= split.effect && split.effect <= high));
                     tally.width.push(high - low);
                 }
@@ -138,7 +138,7 @@ fn tallies(family: &Family, runs: u64) -> Vec<Vec<Tally>> {
             let Ok(table) = handle.join() else { continue };
             for (slot, tally) in total.iter_mut().flatten().zip(table.iter().flatten()) {
                 slot.runs += tally.runs;
-                slot.called += tally.called;
+                slot.claimed += tally.claimed;
                 slot.held += tally.held;
                 slot.width.extend(&tally.width);
             }
@@ -176,11 +176,11 @@ fn print(family: &Family, runs: u64) {
             .collect();
         let power: Vec<String> = planted
             .iter()
-            .map(|tally| format!("{:6.1}%", 100.0 * tally.called / tally.runs))
+            .map(|tally| format!("{:6.1}%", 100.0 * tally.claimed / tally.runs))
             .collect();
         println!(
             "  {name:18} {:6.1}% {:6.1}% {:8.3}            {}",
-            100.0 * row[0].called / row[0].runs,
+            100.0 * row[0].claimed / row[0].runs,
             100.0 * sum(|tally| tally.held) / n,
             median(&widths),
             power.join(" ")

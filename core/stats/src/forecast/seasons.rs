@@ -78,8 +78,8 @@ fn best(values: &[f64], candidates: impl Iterator<Item = usize>) -> Option<usize
 /// The series minus its moving average over one period; zero at the ends, which have none.
 fn detrended(values: &[f64], period: usize) -> Vec<f64> {
     let level = centred_average(values, period);
-    let less = |(value, level): (&f64, &Option<f64>)| level.map_or(0.0, |level| value - level);
-    values.iter().zip(&level).map(less).collect()
+    let subtract = |(value, level): (&f64, &Option<f64>)| level.map_or(0.0, |level| value - level);
+    values.iter().zip(&level).map(subtract).collect()
 }
 
 /// Means by phase; `offset` is the phase of the first value.
@@ -104,8 +104,8 @@ fn recurs(values: &[f64], period: usize) -> bool {
 
 fn without_season(values: &[f64], period: usize) -> Vec<f64> {
     let pattern = pattern(&detrended(values, period), period, 0);
-    let less = |(i, value): (usize, &f64)| value - pattern[i % period];
-    values.iter().enumerate().map(less).collect()
+    let subtract = |(i, value): (usize, &f64)| value - pattern[i % period];
+    values.iter().enumerate().map(subtract).collect()
 }
 
 #[cfg(test)]

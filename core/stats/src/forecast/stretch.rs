@@ -136,12 +136,12 @@ pub fn current_stretch(values: &[f64], period: usize) -> Option<Stretch> {
     let floor = best.squares.max(f64::MIN_POSITIVE);
     // The bend and its position count as two parameters.
     let score = |fit: &Fit| {
-        let price = if fit.bend.is_some() {
+        let penalty = if fit.bend.is_some() {
             independent.max(2.0).ln()
         } else {
             0.0
         };
-        -0.5 * independent * (fit.squares.max(floor) / floor).ln() - price
+        -0.5 * independent * (fit.squares.max(floor) / floor).ln() - penalty
     };
     let top = fits.iter().map(score).fold(f64::NEG_INFINITY, f64::max);
     let total: f64 = fits.iter().map(|fit| (score(fit) - top).exp()).sum();
