@@ -9,9 +9,9 @@
 //! past decides.
 //!
 //! Counts are tested with the negative binomial distribution and their observed dispersion, which
-//! holds for two per day as for two thousand; other values with Student's t on the residual's
-//! robust scale. Windows use medians, Huber's clipped mean for counts, and Siegel's repeated-median
-//! line (Siegel, 1982; Davies, Fried and Gather, 2004) for values that may drift.
+//! is valid for two as well as two thousand per day; other values with Student's t on the
+//! residual's robust scale. Windows use medians, Huber's clipped mean for counts, and Siegel's
+//! repeated-median line (Siegel, 1982; Davies, Fried and Gather, 2004) for values that may drift.
 
 use crate::describe::{median, quantile};
 use crate::seasonal::{decompose, interpolate};

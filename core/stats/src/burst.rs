@@ -1,15 +1,17 @@
 //! Bursts and gaps: runs of a few hours with many more, or many fewer, events than usual.
 //!
-//! The total of a day hides an outage of five hours. So every run of 1 to 24 hours is compared with the number of
-//! events expected from the level of the last four weeks, the weekday and the hour: a scan statistic (Naus, 1965;
-//! Kulldorff, 2001, for counts over time). The count of a run has a negative binomial distribution, whose extra
-//! variance is estimated for each length from the history. The hours around a run show whether its whole day is
-//! busier than usual. A run must also differ from the same hours of the last days, so that a rhythm that moved, as with
-//! the clocks, is not a burst.
+//! The total of a day hides an outage of five hours. So every run of 1 to 24 hours is compared with
+//! the number of events expected from the level of the last four weeks, the weekday and the hour: a
+//! scan statistic (Naus, 1965; Kulldorff, 2001, for counts over time). The count of a run has a
+//! negative binomial distribution, whose extra variance is estimated for each length from the
+//! history. The hours around a run show whether its whole day is busier than usual. A run must also
+//! differ from the same hours of the last days, so that a shifted rhythm, as after a clock change,
+//! is not a burst.
 //!
-//! The largest score of many overlapping runs is large by chance alone, and the more so the more the rate wanders.
-//! So the largest scores of earlier stretches of the same length give its distribution: a Gumbel law (Gumbel, 1958),
-//! fitted robustly, whose tail is never lighter than that of independent runs.
+//! The largest score of many overlapping runs is large by chance alone, especially if the rate
+//! wanders. So the largest scores of earlier stretches of the same length give its distribution: a
+//! Gumbel law (Gumbel, 1958), fitted robustly, whose tail is never lighter than that of independent
+//! runs.
 
 use crate::{
     anomaly::count_tails,
@@ -22,14 +24,14 @@ pub const HOURS_MAX: usize = 24;
 pub const DAYS_MIN: usize = 35;
 
 const HOURS_OF_DAY: usize = 24;
-/// Days that determine the level, and the minimum number of them.
+/// Number of days that determine the level, and the minimum number of known ones.
 const LEVEL_DAYS: usize = 28;
 const LEVEL_DAYS_MIN: usize = 14;
 /// Share of days left out on either side of the level's mean.
 const TRIM: f64 = 0.15;
-/// Events that the profile of all days is worth in that of weekdays and of weekends.
+/// Weight of the profile of all days in the profiles of weekdays and weekends, in events.
 const PROFILE_EVENTS: f64 = 200.0;
-/// Events that the profile of days is worth for an hour of the week.
+/// Weight of the profile of days in the expectation for an hour of the week, in events.
 const HOUR_OF_WEEK_EVENTS: f64 = 20.0;
 /// Share of the largest residuals that is left out of the dispersion.
 const RESIDUALS_OUT: f64 = 0.02;
@@ -44,7 +46,7 @@ const SHAPE_MAX: f64 = 1e9;
 const STRETCHES_MIN: usize = 8;
 /// Scale of the largest of independent scores: they are decimal logarithms of probabilities.
 const SCALE: f64 = std::f64::consts::LOG10_E;
-/// Earlier stretches that this scale is worth.
+/// Weight of this scale, as a number of earlier stretches.
 const SCALE_STRETCHES: f64 = 8.0;
 /// Approximate number of independent runs per hour, over all lengths.
 const RUNS_PER_HOUR: f64 = 2.0;
@@ -86,8 +88,9 @@ pub struct Hour {
     pub weekday: usize,
 }
 
-/// Finds bursts and gaps from index `from` on, by probability; those that overlap a less probable one are left out.
-/// Runs with a probability above `p_max` are not reported. Empty with fewer than [`DAYS_MIN`] days before `from`.
+/// Finds bursts and gaps from index `from` on, by probability; those that overlap a less probable
+/// one are left out. Runs with a probability above `p_max` are not reported. Empty with fewer than
+/// [`DAYS_MIN`] days before `from`.
 pub fn scan(hours: &[Hour], from: usize, p_max: f64) -> Vec<Burst> {
     let Some(expected) = expect(hours, from) else {
         return Vec::new();
@@ -142,8 +145,8 @@ fn expect(hours: &[Hour], from: usize) -> Option<Vec<Option<f64>>> {
     Some(expected)
 }
 
-/// Multiplies expected numbers by the ratio of observed and expected events in the same hour of other weeks before
-/// `from`: the hours of a Monday may differ from those of a Tuesday.
+/// Multiplies expected numbers by the ratio of observed and expected events in the same hour of
+/// other weeks before `from`: the hours of a Monday may differ from those of a Tuesday.
 fn adjust_hours_of_week(hours: &[Hour], from: usize, expected: &mut [Option<f64>]) {
     let mut sums = [[(0.0, 0.0); HOURS_OF_DAY]; 7];
     for (hour, expected) in hours[..from].iter().zip(expected.iter()) {
@@ -204,6 +207,7 @@ fn profiles(history: &[Hour]) -> [[f64; HOURS_OF_DAY]; 2] {
     sums.map(|sums| shares(&|hour| sums[hour] + PROFILE_EVENTS * all[hour]))
 }
 
+/// Scores runs of hours.
 struct Scanner {
     /// Sums of observed and expected events, and of unknown hours, before each index.
     observed: Vec<f64>,
@@ -244,8 +248,8 @@ impl Scanner {
         scanner
     }
 
-    /// Observed and expected number of events of a run; `None` if an hour of it is not known. The hours around it
-    /// show whether the whole day has more events than usual.
+    /// Observed and expected number of events of a run; `None` if an hour of it is not known. The
+    /// hours around it show whether the whole day has more events than usual.
     fn run(&self, first: usize, length: usize) -> Option<(f64, f64)> {
         let end = first + length;
         if self.unknown[first] != self.unknown[end] {
@@ -291,7 +295,8 @@ impl Scanner {
         }
     }
 
-    /// Decimal logarithm of the probability of a run, negated; 0 for one that deviates the other way or little.
+    /// Negative decimal logarithm of the probability of a run; 0 for one that deviates little, or
+    /// in the other direction.
     fn score(&self, up: bool, first: usize, length: usize) -> f64 {
         let Some((observed, expected)) = self.run(first, length) else {
             return 0.0;
@@ -310,8 +315,8 @@ impl Scanner {
         })
     }
 
-    /// Median number of events in the same hours of the last days of the same kind, weekdays or weekends; `None` with
-    /// too few of them.
+    /// Median number of events in the same hours of the last days of the same kind, weekdays or
+    /// weekends; `None` with too few of them.
     fn recent(&self, first: usize, length: usize) -> Option<f64> {
         let counts: Vec<f64> = (1..=RECENT_BACK)
             .filter_map(|days| first.checked_sub(days * HOURS_OF_DAY))
@@ -382,7 +387,8 @@ impl Scanner {
     }
 }
 
-/// Decimal logarithm of the probability of a count, negated; 0 for one that deviates the other way or little.
+/// Negative decimal logarithm of the probability of a count; 0 for one that deviates little, or in
+/// the other direction.
 fn score(up: bool, observed: f64, expected: f64, variance: f64) -> f64 {
     let deviation = if up {
         observed - expected
@@ -396,7 +402,8 @@ fn score(up: bool, observed: f64, expected: f64, variance: f64) -> f64 {
     -(if up { above } else { below }).max(1e-300).log10()
 }
 
-/// The distribution of the largest score of a stretch: a Gumbel law, or a bound with too few earlier stretches.
+/// The distribution of the largest score of a stretch: a Gumbel law, or a bound if there are too
+/// few earlier stretches.
 #[derive(Debug, Clone, Copy)]
 enum LargestScore {
     Gumbel { location: f64, scale: f64 },
@@ -412,14 +419,14 @@ impl LargestScore {
         }
         // Quartiles, so that earlier bursts do not hide new ones.
         let [low, middle, high] = [0.25, 0.5, 0.75].map(|share| quantile_sorted(largest, share));
-        let place = |share: f64| -f64::ln(-f64::ln(share));
+        let gumbel = |share: f64| -f64::ln(-f64::ln(share));
         let n = largest.len() as f64;
-        let fitted = (high - low) / (place(0.75) - place(0.25));
+        let fitted = (high - low) / (gumbel(0.75) - gumbel(0.25));
         let scale = ((n * fitted + SCALE_STRETCHES * SCALE) / (n + SCALE_STRETCHES)).max(SCALE);
         // The location, too, is estimated from few stretches.
         let scale = scale * (1.0 + 0.5 / n.sqrt());
         Self::Gumbel {
-            location: middle - scale * place(0.5),
+            location: middle - scale * gumbel(0.5),
             scale,
         }
     }
@@ -461,8 +468,8 @@ mod tests {
 
     const DAYS: usize = 300;
 
-    /// Events of hours with a rhythm of day and week and a rate that wanders by `wander` from day to day with memory
-    /// 0.7; `burst` is (hours, factor) in the last week.
+    /// Events of hours with a rhythm of day and week and a rate that wanders by `wander` from day
+    /// to day with memory 0.7; `burst` is (hours, factor) in the last week.
     fn hours(seed: u64, per_day: f64, wander: f64, burst: Option<(usize, f64)>) -> Vec<Hour> {
         let mut random = Random(ChaCha8Rng::seed_from_u64(seed));
         let start = 24 * (DAYS - 7) + (random.0.random::<f64>() * 24.0 * 6.0) as usize;
@@ -491,7 +498,8 @@ mod tests {
         hours
     }
 
-    /// Share of series with a burst or gap at a level of 5 %, and with one that overlaps the planted burst.
+    /// Share of series with a burst or gap at a level of 5 %; with a planted burst, only those in
+    /// its direction count.
     fn share(runs: u64, per_day: f64, wander: f64, burst: Option<(usize, f64)>) -> f64 {
         let found = |seed: &u64| {
             let hours = hours(*seed, per_day, wander, burst);
@@ -520,7 +528,8 @@ mod tests {
 
     #[test]
     fn an_outage_of_five_hours_is_found() {
-        // At a random time of the week: an outage on a quiet night has three events, which nobody can tell from chance.
+        // At a random time of the week: an outage on a quiet night has three events, which cannot
+        // be distinguished from chance.
         let cases = [
             (20.0, 0.0, 0.5),
             (40.0, 0.0, 0.75),

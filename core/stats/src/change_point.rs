@@ -63,7 +63,7 @@ pub struct Shifts {
 /// Finds shifts of the mean of an evenly spaced series.
 ///
 /// `adjusted` is searched (the seasonally adjusted series, or `values` again); means are those of
-/// `values`. Outliers from a running median are clipped before the search, so that a day of outage
+/// `values`. Outliers from a running median are clipped before the search, so that a one-day outage
 /// is not a new level. Further shifts are searched on either side of a found one (binary
 /// segmentation, Vostrikova 1981), each time with half of the remaining error rate; then indices
 /// are refined between their neighbours (Bai 1997) and tested again.
@@ -353,7 +353,7 @@ fn level(
     )
 }
 
-/// All numbers of one shift between `edges` (start, position, end).
+/// Describes the shift between `edges` (start, position, end).
 fn describe(
     values: &[f64],
     searched: &[f64],

@@ -14,7 +14,7 @@ use statrs::distribution::{DiscreteCDF, NegativeBinomial, Poisson};
 pub const BEFORE_MIN: usize = 4;
 /// Level for which the distribution is widened.
 pub const LEVEL: f64 = 0.99;
-/// Mean from which integers are treated as continuous.
+/// Mean above which counts are treated as continuous.
 const MEAN_LARGE: f64 = 1e4;
 
 /// The predictive distribution of a count.

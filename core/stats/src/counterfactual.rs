@@ -6,7 +6,7 @@
 //! random walk (Harvey, 1989; Durbin and Koopman, 2012). Coefficients are estimated by generalised
 //! least squares: a filter with two states makes the errors independent.
 //!
-//! A hundred values say little about the autocorrelation of the errors, and a single estimate makes
+//! A hundred values determine the autocorrelation of the errors poorly, and a single estimate makes
 //! intervals too narrow. So models on a grid are averaged, weighted by their restricted likelihood
 //! (coefficients and variance integrated out) and by a prior that most metrics soon return to their
 //! level (Hoeting et al., 1999). There is no optimiser and no randomness. Missing values are
@@ -34,7 +34,8 @@ pub struct Model {
     /// Prior standard deviation of a slope of the level per step, in units of the errors'; infinite
     /// for a flat prior, `None` for no slope.
     pub slope: Option<f64>,
-    /// Prior standard deviation of the waves of a long season, in units of the errors'; `None` for a flat prior.
+    /// Prior standard deviation of the waves of a long season, in units of the errors'; `None` for
+    /// a flat prior.
     pub waves: Option<f64>,
     /// Posterior weight.
     pub weight: f64,
@@ -81,8 +82,9 @@ pub struct Forecast {
 
 impl Forecast {
     /// Weighted average of a number over the models.
-    pub fn average(&self, of: impl Fn(&Part) -> f64) -> f64 {
-        self.parts.iter().map(|part| part.weight * of(part)).sum()
+    pub fn average(&self, number: impl Fn(&Part) -> f64) -> f64 {
+        let parts = self.parts.iter();
+        parts.map(|part| part.weight * number(part)).sum()
     }
 
     /// The expected mean of the counted steps, and its variance including the spread of the models.
@@ -98,16 +100,17 @@ const MEMORIES: [f64; 9] = [0.15, 0.3, 0.45, 0.6, 0.75, 0.85, 0.92, 0.96, 0.98];
 /// Shares of `a` in the variance, each with its prior weight. Noise in addition to an
 /// autoregression is distinguishable from a shorter memory only if the memory is long.
 const SHARES: [(f64, f64); 4] = [(1.0, 1.0), (0.5, 0.35), (0.25, 0.2), (0.1, 0.1)];
-/// Innovation standard deviations of the random walk, in units of the other errors; and memories of
-/// these.
+/// Innovation standard deviations of the random walk, in units of the other errors, and the
+/// memories of those other errors.
 const WALKS: [f64; 8] = [0.02, 0.04, 0.07, 0.12, 0.2, 0.35, 0.6, 1.2];
-const MEMORIES_BESIDE: [f64; 3] = [0.0, 0.3, 0.6];
+const WALK_MEMORIES: [f64; 3] = [0.0, 0.3, 0.6];
 /// Prior weights of memories above a bound: most metrics return to their level within days.
 const LONG_WEIGHTS: [(f64, f64); 2] = [(0.9, 0.2), (0.7, 0.7)];
-/// Prior weights of a random walk: in 365 values, where it grows with their third power, and in a year, where it
-/// grows with its square up to a year; the larger one is taken. The longer a series, the likelier that its level
-/// moved. That of a slope grows with the years, up to two. Chosen by simulation (see the tests of [`crate::effect`]
-/// and the example `effect_calibration`).
+/// Prior weights of a random walk: the larger one of two applies. The first grows with the third
+/// power of the number of values and is this large for 365 values; the second grows with the square
+/// of the length of the series and is this large from one year on. The longer a series, the more
+/// likely its level moved. The prior weight of a slope grows with the number of years, up to two.
+/// Chosen by simulation (see the tests of [`crate::effect`] and the example `effect_calibration`).
 const WALK_BY_STEPS: f64 = 0.4;
 const WALK_BY_YEARS: f64 = 0.2;
 const SLOPE_WEIGHT: f64 = 0.12;
@@ -115,27 +118,29 @@ const YEARS_MAX: f64 = 2.0;
 /// Days of a year.
 pub(crate) const DAYS: f64 = 365.0;
 /// Prior weight of a random walk on top of autocorrelated errors, relative to independent errors.
-const BESIDE_MEMORY: f64 = 0.5;
-/// Prior weight of errors without memory, per value, and its bounds: few values hardly show their memory.
+const WALK_MEMORY_WEIGHT: f64 = 0.5;
+/// Prior weight of errors without memory, per value, and its bounds: in few values, memory is hard
+/// to detect.
 const WHITE_WEIGHT: f64 = 0.03;
 const WHITE_WEIGHTS: std::ops::RangeInclusive<f64> = 1.0..=15.0;
-/// Prior standard deviation of the slope of days, per step, in units of the errors'. Errors of longer
-/// steps are means, which vary less.
+/// Prior standard deviation of the slope of daily values, per step, in units of the errors'. Errors
+/// of longer steps are means, which vary less.
 const SLOPE_SD: f64 = 0.01;
 /// Models with less than this share of the best one's weight are left out (Occam's window: Madigan and
 /// Raftery, 1994), since many unlikely ones together would widen every interval.
 const WEIGHT_MIN: f64 = 0.02;
-/// Longest memory of errors for which an effect is the coefficient of a step. With longer ones that
-/// weighs the first days after the change far more than the others.
+/// Longest memory of errors for which an effect is the coefficient of a step. With longer memories,
+/// that coefficient weighs the first days after the change far more than the others.
 const STEP_MEMORY_MAX: f64 = 0.65;
-/// Longest season with an effect for each of its steps; of longer ones the first waves are fitted.
+/// Longest season with an effect for each of its steps; for longer ones, only the first waves are
+/// fitted.
 pub(crate) const PHASES_MAX: usize = 31;
 const WAVES: usize = 3;
-/// Prior standard deviations of the first wave of a long season, with prior weights; of wave `h` it is as many times
-/// smaller. The smallest one means that there is no such season.
+/// Prior standard deviations of the first wave of a long season, with prior weights; that of wave
+/// `h` is `h` times smaller. The smallest one means that there is no such season.
 const WAVE_SDS: [(f64, f64); 2] = [(1.0, 0.5), (1e-3, 0.5)];
 
-/// The grid, with prior weights for a series of `n` values, of which a year has `year`.
+/// The grid of models, with prior weights for a series of `n` values, with `year` values per year.
 fn grid(n: usize, year: f64) -> impl Iterator<Item = Model> {
     let years = (n as f64 / year).min(YEARS_MAX);
     let white = Model {
@@ -166,17 +171,17 @@ fn grid(n: usize, year: f64) -> impl Iterator<Item = Model> {
     });
     let walk_weight =
         (WALK_BY_STEPS * (n as f64 / DAYS).powi(3)).max(WALK_BY_YEARS * years.min(1.0).powi(2));
-    let walks = MEMORIES_BESIDE.into_iter().flat_map(move |memory| {
+    let walks = WALK_MEMORIES.into_iter().flat_map(move |memory| {
         let (share, weight) = if memory > 0.0 {
-            (1.0, BESIDE_MEMORY * walk_weight)
+            (1.0, WALK_MEMORY_WEIGHT * walk_weight)
         } else {
             (0.0, walk_weight)
         };
-        let beside = errors(memory, share);
+        let base = errors(memory, share);
         WALKS.into_iter().map(move |step| Model {
             walking: step * step,
             weight,
-            ..beside
+            ..base
         })
     });
     let level: Vec<Model> = std::iter::once(white)
@@ -192,8 +197,9 @@ fn grid(n: usize, year: f64) -> impl Iterator<Item = Model> {
     level.into_iter().chain(sloped)
 }
 
-/// Regressors, one row a step: constant, season, controls, slope. The season is coded as deviations
-/// that sum to zero, a long one as sines and cosines; the slope counts steps from the end of the training values.
+/// Regressors, one row per step: constant, season, controls, slope. The season is coded as
+/// deviations that sum to zero, a long one as sines and cosines; the slope counts steps from the
+/// end of the training values.
 struct Rows {
     width: usize,
     values: Vec<f64>,
@@ -494,12 +500,12 @@ pub fn forecast(
     (!whole.parts.is_empty()).then_some(whole)
 }
 
-/// Replaces the parts of a forecast from `values[..train]` by those of a step at `train`, where errors
-/// forget soon.
+/// Replaces the parts of a forecast from `values[..train]` by those of a step at `train`, for
+/// models whose errors have a short memory.
 ///
-/// A forecast gives all steps after the change the same weight. Where the effect is the same on each, those
-/// that their neighbours predict less have more weight (generalised least squares), and the variance of the
-/// errors is estimated from both sides.
+/// A forecast gives all steps after the change the same weight. If the effect is the same at each
+/// step, those that their neighbours predict less have more weight (generalised least squares), and
+/// the variance of the errors is estimated from both sides.
 fn replace_by_step(
     models: &[Model],
     values: &[Option<f64>],
@@ -573,7 +579,7 @@ fn part(model: &Model, fit: &Fit, rows: &Rows, train: usize, counted: &[bool]) -
     Part {
         weight: 0.0,
         mean: expected(fit, &mean_row, shares),
-        learned: fit.variance * (open(fit, &mean_row, shares) + fit.spread.of(shares)),
+        learned: fit.variance * (learned_variance(fit, &mean_row, shares) + fit.spread.of(shares)),
         noise: fit.variance * (moved + model.fixed / n),
         freedom: fit.freedom,
     }
@@ -585,7 +591,7 @@ fn ahead(model: &Model, fit: &Fit, rows: &Rows, train: usize, horizon: usize) ->
     (train..train + horizon)
         .map(|step| {
             let row = rows.at(step, model.slope.is_some());
-            let variance = open(fit, row, shares) + spread.of([1.0; 2]) + model.fixed;
+            let variance = learned_variance(fit, row, shares) + spread.of([1.0; 2]) + model.fixed;
             let mean = expected(fit, row, shares);
             shares[0] *= model.memory;
             spread.advance(model);
@@ -596,24 +602,24 @@ fn ahead(model: &Model, fit: &Fit, rows: &Rows, train: usize, horizon: usize) ->
 
 /// The expectation at a row of regressors, with these shares of the current `a` and `w`.
 fn expected(fit: &Fit, row: &[f64], shares: [f64; 2]) -> f64 {
-    let left = left(fit, shares);
-    dot(row, &fit.coefficients) + left[0] - dot(&left[1..], &fit.coefficients)
+    let states = weighted_states(fit, shares);
+    dot(row, &fit.coefficients) + states[0] - dot(&states[1..], &fit.coefficients)
 }
 
-/// The variance of that from estimated coefficients.
-fn open(fit: &Fit, row: &[f64], shares: [f64; 2]) -> f64 {
-    let left = left(fit, shares);
+/// The variance of that expectation due to the estimated coefficients, in units of the errors'.
+fn learned_variance(fit: &Fit, row: &[f64], shares: [f64; 2]) -> f64 {
+    let states = weighted_states(fit, shares);
     let row: Vec<f64> = row
         .iter()
-        .zip(&left[1..])
-        .map(|(x, left)| x - left)
+        .zip(&states[1..])
+        .map(|(x, state)| x - state)
         .collect();
     let half = forward(&fit.triangle, &row);
     dot(&half, &half)
 }
 
-/// These shares of the current state, for the values and each regressor.
-fn left(fit: &Fit, [a, w]: [f64; 2]) -> Vec<f64> {
+/// The sum of these shares of the current `a` and `w`, for the values and for each regressor.
+fn weighted_states(fit: &Fit, [a, w]: [f64; 2]) -> Vec<f64> {
     fit.state
         .iter()
         .map(|state| a * state[0] + w * state[1])

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn location_and_spread() {
+    fn location_and_spread_agree_with_their_definitions() {
         let values = [2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0];
         check(mean(&values), 5.0);
         check(variance(&values), 32.0 / 7.0);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals() {
+    fn intervals_agree_with_r() {
         // t.test(c(1, 2, 3, 4, 5)) in R: 1.036757 to 4.963243.
         let [lower, upper] = mean_interval(&[1.0, 2.0, 3.0, 4.0, 5.0], 0.95).unwrap();
         assert!((lower - 1.036_757).abs() < 1e-6 && (upper - 4.963_243).abs() < 1e-6);

@@ -12,7 +12,7 @@ use crate::distribution::chi_square_upper;
 
 /// Minimum number of pairs of successive windows for estimating their dispersion.
 pub const PAIRS_MIN: usize = 4;
-/// Significance level of the test whether windows differ more than their days explain; stricter with
+/// Significance level of the test that windows differ more than their days explain; stricter with
 /// few pairs. This and the degrees of freedom that the days contribute are chosen by simulation (see
 /// the tests).
 const DIFFER_ALPHA: f64 = 0.15;
@@ -48,7 +48,7 @@ pub struct Part {
     pub variance: f64,
 }
 
-/// How the levels of windows and of weekdays combine.
+/// The relation between the levels of windows and of weekdays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rhythm {
     /// They multiply, and the variance grows with the expected sum: counts and amounts.

@@ -1,9 +1,10 @@
-//! Distances between two samples of one column, and the rules by which a column has drifted.
+//! Distances between two samples of one column, and the rules that decide whether it has drifted.
 //!
 //! Definitions and thresholds are those of Evidently: a reference of up to 1,000 rows is tested
-//! (Kolmogorov-Smirnov for numbers, chi-square for categories, z for two categories) at 5 %; above,
-//! where tests find even negligible differences, a distance of 0.1 decides (Wasserstein over the standard deviation
-//! of the reference for numbers, Jensen-Shannon for categories). Logarithms are natural.
+//! (Kolmogorov-Smirnov for numbers, chi-square for categories, z for two categories) at 5 %; for
+//! more rows, where tests find even negligible differences, a distance of 0.1 decides (Wasserstein
+//! over the standard deviation of the reference for numbers, Jensen-Shannon for categories).
+//! Logarithms are natural.
 //!
 //! Columns are compared one by one: a change of the dependence between columns is not detected, and
 //! tests at 5 % report drift in one of twenty columns without drift.
@@ -16,20 +17,20 @@ use crate::{
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Largest reference that is tested, in rows.
+/// Maximum number of rows of a reference that is tested.
 pub const TESTED_MAX: usize = 1000;
 /// p-value below which a tested column has drifted.
 pub const P: f64 = 0.05;
-/// Distance from which a column with a larger reference has drifted.
+/// Minimum distance at which a column with a larger reference has drifted.
 pub const DISTANCE: f64 = 0.1;
-/// Share of drifted columns from which the data set has drifted.
+/// Minimum share of drifted columns at which the data set has drifted.
 pub const COLUMNS: f64 = 0.5;
 /// Up to this many distinct numbers in the reference, each number is a bin.
 const VALUE_BINS_MAX: usize = 20;
 /// Up to this many distinct numbers in the reference, numbers are compared as categories.
 const CATEGORIES_MAX: usize = 5;
 
-/// The measure that decides about a column.
+/// The measure that decides whether a column has drifted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
@@ -48,7 +49,7 @@ pub enum Measure {
 /// A column compared with its reference. Measures that the column's type does not have are `None`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
-    /// Measure that decides.
+    /// The measure that decides.
     pub measure: Measure,
     /// True if the column has drifted by that measure.
     pub drifted: bool,
@@ -357,7 +358,7 @@ mod tests {
 
     /// Figures of Evidently's unit tests.
     #[test]
-    fn published_figures_of_counts_are_met() {
+    fn published_figures_of_counts_are_reproduced() {
         let names = ["a", "b", "c", "d", "e", "f"];
         let sample = |counts: [usize; 6]| -> Vec<&str> {
             repeat_names(&names.into_iter().zip(counts).collect::<Vec<_>>())
@@ -368,7 +369,7 @@ mod tests {
         );
         let comparison = compare_categories(&reference, &current).unwrap();
         assert_close(comparison.p, 0.67309, 1e-5);
-        // Printed without rounding.
+        // Evidently prints this one without rounding.
         assert_close(comparison.distances.hellinger, 0.068_125, 1e-5);
         assert_eq!(comparison.measure, Measure::ChiSquare);
         assert!(!comparison.drifted);
@@ -431,7 +432,7 @@ mod tests {
 
     /// The first against the second half of the taxi rides of the Numenta benchmark.
     #[test]
-    fn published_figures_of_taxi_rides_are_met() {
+    fn published_figures_of_taxi_rides_are_reproduced() {
         let Some(folder) = std::env::var_os("RETROCAST_REAL_DATA") else {
             eprintln!("SKIPPED: nab/nyc_taxi: RETROCAST_REAL_DATA is not set");
             return;

@@ -1,10 +1,11 @@
 //! The effect of a change: observed minus expected.
 //!
 //! The expectation is a forecast ([`crate::counterfactual`]) from the values before the change,
-//! with controls that the change could not affect. Without controls and where errors soon forget, the
-//! effect is a step instead: the coefficient of generalised least squares over both sides, which gives
-//! days that their neighbours predict less weight. `p` and the interval come from the same weighted
-//! mixture of Student's t distributions, one per model of the errors, so that they never disagree.
+//! with controls that the change could not affect. Without controls, for errors with a short
+//! memory, the effect is a step instead: the coefficient of generalised least squares over both
+//! sides, in which days that their neighbours predict have less weight. `p` and the interval come
+//! from the same weighted mixture of Student's t distributions, one per model of the errors, so
+//! that they never disagree.
 //!
 //! An interval of a model is only as good as the model. So the same estimator is also run at
 //! earlier dates without a change (placebo in time): the spread of these estimates, in units of
@@ -148,8 +149,7 @@ impl Values {
             mean: expected,
             dispersion: (square - expected).max(0.0) / (expected * expected),
         };
-        // Underdispersed counts have no distribution of their own: the Poisson distribution,
-        // narrowed.
+        // For underdispersed counts, the Poisson distribution is narrowed.
         law.score(sum.round()) * (expected / square).sqrt().max(1.0)
     }
 }
@@ -181,9 +181,9 @@ impl Default for Calibration {
 
 /// Minimum number of non-overlapping placebo periods for a correction.
 const INDEPENDENT_MIN: usize = 4;
-/// Placebo periods that the models' own standard error is worth.
+/// Weight of the models' own standard error, as a number of placebo periods.
 const MODEL_PERIODS: f64 = 15.0;
-/// p-values of placebos below this one count as it.
+/// Minimum p-value of a placebo; smaller ones are raised to it.
 const PLACEBO_P_MIN: f64 = 1e-15;
 
 /// Level of intervals and verdicts.
@@ -210,13 +210,13 @@ pub fn estimate(design: &Design) -> Result<Estimate, EffectError> {
     estimate_by(&Regression { year: design.year }, design)
 }
 
-/// The smallest difference per step that a test at 5 % would find in four of five cases with `steps` steps after the
-/// change, from the steps before it.
+/// The smallest difference per step that a test at 5 % would find in four of five cases with
+/// `steps` steps after the change, from the steps before it.
 pub fn detectable(design: &Design, steps: usize) -> Result<f64, EffectError> {
     outlook::detectable(&Regression { year: design.year }, design, steps)
 }
 
-/// The same with the expectation from another family of models.
+/// Measures the effect of a change with the expectation from a family of models.
 pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Estimate, EffectError> {
     let n = design.values.len();
     if design.begin >= design.change {
@@ -362,7 +362,8 @@ impl Estimate {
         self.relative = [f64::NAN; 3];
     }
 
-    /// The estimate if the steps before the change followed a pattern without exception.
+    /// Sets effect, interval and p-value for steps that followed a pattern without exception before
+    /// the change.
     fn fill_constant(&mut self, design: &Design, pattern: &Pattern) {
         let after = &design.values[design.change..design.end];
         let first = design.change - design.begin;
@@ -392,14 +393,15 @@ impl Estimate {
     }
 }
 
-/// Returns true if the effect is estimated as a step. With controls it is not: their coefficients would depend on how
-/// the effect grows or fades after the change.
+/// Returns true if the effect is estimated as a step. With controls it is not: their coefficients
+/// would depend on the growth or decay of the effect after the change.
 fn is_step<F: Family>(design: &Design) -> bool {
     F::HAS_STEP && design.controls.is_empty()
 }
 
-/// The first step from which the errors are learned: all history, but for earlier changes, which would look like
-/// autocorrelation.
+/// The first step from which the errors are learned: the start of the history or, if it contains
+/// earlier changes, which would look like autocorrelation, the start of the period before the
+/// change.
 fn learn_from(design: &Design) -> usize {
     let history = design.history.min(design.begin);
     let is_between = |other: &usize| (design.history..design.begin).contains(other);
@@ -410,7 +412,8 @@ fn learn_from(design: &Design) -> usize {
     }
 }
 
-/// The models of the errors with their weights, learned before the change, or on both sides of a step.
+/// The models of the errors with their weights, learned before the change, or on both sides of a
+/// step.
 fn weigh_errors<F: Family>(family: &F, design: &Design, with_step: bool) -> Vec<F::Model> {
     let learn = learn_from(design);
     if with_step {
@@ -567,7 +570,8 @@ fn calibration<F: Family>(family: &F, design: &Design, models: &[F::Model]) -> C
     }
 }
 
-/// The distance from zero at which `holds` becomes false, searched from steps of `unit`.
+/// The distance from zero at which `holds` becomes false, searched in doubling steps from `unit`
+/// on.
 fn crossing(holds: impl Fn(f64) -> bool, unit: f64) -> f64 {
     let (mut inside, mut outside) = (0.0, unit);
     while holds(outside) && outside < unit * 1e6 {

@@ -43,22 +43,22 @@ pub enum Cadence {
 }
 
 impl Cadence {
-    /// The distance between days, given as ascending numbers: that of at least nine of ten
-    /// neighbours, so gaps do not matter.
+    /// The distance between days, given as ascending numbers: the one that at least nine of ten
+    /// neighbours have, so that gaps do not matter.
     pub fn of(days: &[i64]) -> Self {
         let neighbours = days.len().saturating_sub(1);
-        let have = |lengths: std::ops::RangeInclusive<i64>| {
-            let near = days
+        let is_usual = |lengths: std::ops::RangeInclusive<i64>| {
+            let matching = days
                 .windows(2)
                 .filter(|pair| lengths.contains(&(pair[1] - pair[0])));
-            neighbours > 0 && near.count() * 10 >= neighbours * 9
+            neighbours > 0 && matching.count() * 10 >= neighbours * 9
         };
         match () {
-            () if have(1..=1) => Self::Day,
-            () if have(7..=7) => Self::Week,
-            () if have(28..=31) => Self::Month,
-            () if have(89..=92) => Self::Quarter,
-            () if have(365..=366) => Self::Year,
+            () if is_usual(1..=1) => Self::Day,
+            () if is_usual(7..=7) => Self::Week,
+            () if is_usual(28..=31) => Self::Month,
+            () if is_usual(89..=92) => Self::Quarter,
+            () if is_usual(365..=366) => Self::Year,
             () => Self::Other,
         }
     }
@@ -74,9 +74,9 @@ impl Cadence {
         }
     }
 
-    /// Number of periods of the season that shows in the values before a change; 1 for none. A season shows in at
-    /// least three cycles; a long one is also assumed from two cycles on, because models with and without it are
-    /// averaged.
+    /// Number of periods in the season of the values before a change; 1 for none. A season is
+    /// detected in at least three cycles; a long one is also assumed from two cycles on, because
+    /// models with and without it are averaged.
     pub fn season_in(self, before: &[f64]) -> usize {
         let usual = self.season();
         let is_long = usual > PHASES_MAX && before.len() >= 2 * usual;
@@ -87,7 +87,7 @@ impl Cadence {
         }
     }
 
-    /// Number of periods in a year; that of days where the distance is not known.
+    /// Number of periods in a year; the number of days if the distance is not known.
     pub fn year(self) -> f64 {
         match self {
             Self::Day | Self::Other => DAYS,
@@ -98,7 +98,7 @@ impl Cadence {
         }
     }
 
-    /// Name of a number of periods.
+    /// Plural noun of the periods.
     pub fn unit(self) -> &'static str {
         match self {
             Self::Day => "days",
@@ -196,9 +196,9 @@ pub enum InterventionError {
 
 /// Measures the effect over all periods after the change.
 ///
-/// A season is used if it shows in at least three cycles before the change. From two years of weeks on, models
-/// with and without a yearly season are averaged. Placebo dates have at least half as many periods before them
-/// as the change has.
+/// A season is used if it is detected in at least three cycles before the change. From two years of
+/// weeks on, models with and without a yearly season are averaged. Placebo dates have at least half
+/// as many periods before them as the change has.
 pub fn measure(
     intervention: &Intervention,
     method: SeriesMethod,

@@ -80,9 +80,8 @@ const CLIPPING_ROUNDS: usize = 5;
 const WIDER_MAX: f64 = 1.25;
 
 /// The quasi-Poisson line of values that are not negative (`McCullagh` and Nelder 1989, chapters 6
-/// and 9), with a factor for each phase of a season of `period` steps. Of a log-linear, a
-/// square-root and a straight line, it is the one with the smallest deviance that stays clearly above
-/// zero.
+/// and 9), with a factor for each phase of a season of `period` steps. It is the log-linear,
+/// square-root or straight line with the smallest deviance that stays clearly above zero.
 ///
 /// The variance is that of the values around the line, inflated by the autocorrelation of the
 /// residuals as in [`trend`](crate::trend::trend); for counts it is at least that of independent

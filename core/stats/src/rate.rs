@@ -194,9 +194,8 @@ impl BlockRates {
             / weight
     }
 
-    /// Rate of the categories `group` relative to those of `baseline`, which may include them, with its
-    /// interval.
-    /// `None` if one side has no exposure, or `baseline` has no events.
+    /// Rate of the categories `group` relative to those of `baseline`, which may include them, with
+    /// its interval. `None` if one side has no exposure, or `baseline` has no events.
     pub fn contrast(&self, group: &[usize], baseline: &[usize], level: f64) -> Option<Comparison> {
         let (rate, reference) = (self.mean_rate(group), self.mean_rate(baseline));
         if !rate.is_finite() || !reference.is_finite() || reference <= 0.0 {

@@ -1,11 +1,12 @@
 //! Effects of many changes on many series, without a register of expected effects.
 //!
-//! Every change is a candidate for a lasting step in every series. Most have no effect, and the steps of
-//! the others interfere: a change can only be compared over the periods between its neighbouring steps,
-//! which are not known in advance. So the steps of a series are searched for among the dates of changes,
-//! one after the other (binary segmentation, Vostrikova, 1981), each is moved to its best date between
-//! its neighbours (Bai, 1997), and steps that are no longer significant given the others are removed.
-//! Then each change is tested between the remaining steps.
+//! Every change is a candidate for a lasting step in every series. Most have no effect, and the
+//! steps of the others interfere: a change can only be compared over the periods between its
+//! neighbouring steps, which are not known in advance. So the steps of a series are searched for
+//! among the dates of changes, one after the other (binary segmentation, Vostrikova, 1981), each is
+//! moved to its best date between its neighbours (Bai, 1997), and steps that are no longer
+//! significant given the others are removed. Then each change is tested between the remaining
+//! steps.
 //!
 //! Errors are an autoregression whose order is chosen by AIC, around the season and the steps. A test
 //! is the coefficient of a step by generalised least squares, with degrees of freedom that reflect how
@@ -137,7 +138,8 @@ const KIND_LEVEL: f64 = 0.01;
 /// change without periods on both sides is not tested.
 pub fn screen(series: &[Series], changes: &[Change], adjustment: Adjustment) -> Screening {
     let mut screening = Screening::default();
-    // For each effect, the index of the one that is counted among those that cannot be distinguished.
+    // For each effect, the index of the effect that represents all those it cannot be distinguished
+    // from; only that one counts as a test.
     let mut heads: Vec<usize> = Vec::new();
     for (index, series) in series.iter().enumerate() {
         if series.values.iter().flatten().count() >= VALUES_MIN {
@@ -230,7 +232,7 @@ fn measure(
         let search = Search::new(&adjusted, &noise);
         found = search.find(&dates, &found, STEP_LEVEL / dates.len().max(1) as f64);
         let levels = steps::levels(&adjusted, &found);
-        // The season is fitted again, to the values without levels.
+        // The season is refitted to the values without levels.
         let residuals: Vec<f64> = (0..n)
             .map(|i| adjusted[i] + season[i] - levels[i])
             .collect();
@@ -296,7 +298,7 @@ fn add_effects(
             .filter(|other| test.inseparable.contains(&changes[**other].step))
             .copied()
             .collect();
-        // The first change on the best date is counted.
+        // The first change on the best date represents the others.
         let head = singles
             .iter()
             .position(|other| is_at(test.head)(&other))

@@ -57,7 +57,7 @@ pub fn decompose(values: &[f64], period: usize) -> Decomposition {
     decompose_within(values, period, (5 * period.max(1) / 2).max(7))
 }
 
-/// The same with a level whose window spans `2 * half + 1` values.
+/// Decomposes like [`decompose`], with a level whose window spans `2 * half + 1` values.
 pub(crate) fn decompose_within(values: &[f64], period: usize, half: usize) -> Decomposition {
     let mut season = vec![0.0; period.max(1)];
     let mut level = Vec::new();
@@ -108,7 +108,7 @@ fn phase_medians(values: &[f64], level: &[f64], period: usize) -> Vec<f64> {
 /// Maximum size of a value for [`smooth`].
 const SMOOTH_MAX: f64 = 1e100;
 
-/// The change that [`smooth_with`] allows a season.
+/// The change of a season that [`smooth_with`] allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Smoothing {
     /// None; outliers get little weight.
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn seasons_are_seen_only_where_they_are() {
+    fn only_seasonal_series_have_a_season() {
         let seasonal: Vec<f64> = (0..140)
             .map(|i| f64::from(i * 7919 % 13) + if i % 7 == 0 { 30.0 } else { 0.0 })
             .collect();

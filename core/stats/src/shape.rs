@@ -75,7 +75,7 @@ pub fn shape(values: &[f64], segment_min: usize) -> Option<Shape> {
     compare(&clipped, &[at], m)
 }
 
-/// The same with steps at these indices, at least one.
+/// Compares steps at these indices, at least one, with gradual changes, as in [`shape`].
 pub fn shape_of_steps(values: &[f64], positions: &[usize], segment_min: usize) -> Option<Shape> {
     let m = segment_min.max(2);
     let clipped = clip(values, m)?;

@@ -217,7 +217,8 @@ pub fn newcombe(a: f64, n_a: f64, b: f64, n_b: f64, level: f64) -> Comparison {
 
 // ---- measurements ---------------------------------------------------------------------------
 
-/// Difference of means `a` − `b` by Welch's t-test (1947); `None` for fewer than two values a side.
+/// Difference of means `a` − `b` by Welch's t-test (1947); `None` for fewer than two values on a
+/// side.
 pub fn welch(a: &[f64], b: &[f64], level: f64) -> Option<Comparison> {
     if a.len() < 2 || b.len() < 2 {
         return None;
@@ -380,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn weekdays_and_years_of_the_github_incidents() {
+    fn github_incidents_have_the_published_results() {
         let counts = [150.0, 181.0, 174.0, 151.0, 96.0, 28.0, 21.0];
         let all = chi_square_fit(&counts, &[1.0; 7]);
         check(all.statistic, 237.02, 0.005);

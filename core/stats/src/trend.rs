@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn statistic_and_slope_of_small_series() {
+    fn small_series_have_the_statistic_and_slope_computed_by_hand() {
         // Signs and variance computed by hand.
         let t = trend_of(&[10.0, 15.0, 14.0, 20.0, 18.0, 25.0, 23.0, 30.0, 28.0, 35.0]);
         assert_eq!(t.test.s, 37.0);

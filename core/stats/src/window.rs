@@ -1,9 +1,9 @@
 //! Statistics of earlier values: lags, differences, rolling, expanding and exponentially weighted.
 //!
-//! Every function returns a value for each index `i`. `present` includes the value at `i`; without
-//! it only earlier values are used, so that features never contain the value to predict. Missing
-//! values are `None`; statistics over a window ignore them, as pandas does, and are `None` if fewer
-//! than `values_min` values are known.
+//! Every function returns a value for each index `i`. With `present`, the value at `i` is included;
+//! otherwise only earlier values are used, so that features never contain the value to predict.
+//! Missing values are `None`; statistics over a window ignore them, as pandas does, and are `None`
+//! if fewer than `values_min` values are known.
 
 use crate::describe::quantile_sorted;
 

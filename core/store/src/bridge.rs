@@ -144,7 +144,7 @@ fn to_series(field: &Field, arrays: &[ArrayRef]) -> Result<Series, StoreError> {
     let mut chunks = Vec::with_capacity(arrays.len());
     for array in arrays {
         let (array, _) = to_ffi(&array.to_data())?;
-        // SAFETY: as for the schema: the same C structure, moved.
+        // SAFETY: as for the schema: both types are the same C structure, and the value is moved.
         let array: polars_arrow::ffi::ArrowArray = unsafe { std::mem::transmute(array) };
         // SAFETY: the structure was made by arrow from a valid array of the field's type, and keeps
         // that array's buffers alive until polars releases it.
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_without_rows_or_columns() {
+    fn frames_without_rows_or_columns_make_the_round_trip() {
         check(vec![("n", Arc::new(Int64Array::from(Vec::<i64>::new())))]);
         let (schema, batches) = from_frame(&DataFrame::empty()).unwrap();
         assert_eq!((schema.fields().len(), batches.len()), (0, 0));

@@ -76,7 +76,7 @@ pub struct Scan {
     pub columns: Option<Vec<String>>,
     /// Excludes rows before a time, and rows without a time.
     pub from: Option<TimeLimit>,
-    /// Excludes later rows.
+    /// Excludes rows at or after a time.
     pub before: Option<TimeLimit>,
     /// Keeps rows with one of these texts in a column.
     pub matching: Option<(String, Vec<String>)>,
@@ -325,7 +325,7 @@ impl Lake {
             .await;
         match opened {
             Ok(opened) => reference(name, &opened).await.map(Some),
-            // A write that was not committed.
+            // The folder only has files of a write that was not committed.
             Err(lance::Error::DatasetNotFound { .. } | lance::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(dataset_error(name, "read", &error)),
         }
@@ -586,7 +586,7 @@ mod tests {
             assert_eq!(committed.rows, 3);
             versions.push(committed.version);
         }
-        // Only the newest version counts: others may read the versions before it.
+        // Only the newest version is reused, not an older one with the same inputs.
         assert_eq!(versions, [1, 1, 2, 3, 4]);
         let anonymous = Properties::new();
         let committed = lake

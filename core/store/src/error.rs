@@ -78,7 +78,7 @@ pub enum StoreError {
     /// A Polars operation failed.
     #[error("rows could not be converted for the analysis: {0}")]
     Polars(#[from] polars::prelude::PolarsError),
-    /// Work that needs more memory than the limit.
+    /// The work needs more memory than the limit.
     #[error(
         "{requester} needs about {requested} of memory, but the limit is {limit}; raise --memory, or \
          select fewer rows and columns in an SQL stage"
@@ -135,7 +135,7 @@ impl From<SourceError> for StoreError {
 }
 
 impl StoreError {
-    /// Makes the error of a failed file operation.
+    /// Creates the error of a failed file operation.
     pub(crate) fn io(action: &'static str, file: &Path, error: &std::io::Error) -> Self {
         Self::Io {
             action,
@@ -144,7 +144,7 @@ impl StoreError {
         }
     }
 
-    /// How to handle the error.
+    /// The remedy for the error.
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Source(error) => error.remedy(),
@@ -177,7 +177,7 @@ pub struct SqlError {
 }
 
 impl SqlError {
-    /// Makes an error without location and advice.
+    /// Creates an error without location and advice.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),

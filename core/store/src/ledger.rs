@@ -1,11 +1,11 @@
 //! The ledger: results of all finished runs.
 //!
-//! Append-only datasets beside the job's others, one per table: `ledger__findings`, `ledger__kpis`,
-//! `ledger__effects`. A finished run publishes its rows once. Its row in `ledger__runs` is written
-//! last and makes the others visible: a process that dies earlier leaves invisible rows, and the
-//! next publication of the same run completes them. Decisions of people are events in
-//! `ledger__decisions`, and changes of improvements are events in `ledger__improvements`. Nothing
-//! is ever changed; the current state is a fold over events.
+//! Append-only datasets beside the job's other datasets, one per table: `ledger__findings`,
+//! `ledger__kpis`, `ledger__effects`. A finished run publishes its rows once. Its row in
+//! `ledger__runs` is written last and makes the others visible: a process that dies earlier leaves
+//! invisible rows, and the next publication of the same run completes them. Decisions of people are
+//! events in `ledger__decisions`, and changes of improvements are events in `ledger__improvements`.
+//! Rows are never changed; the current state is a fold over events.
 //!
 //! Queries read `ledger.findings` and so on: the newest finished run of each window.
 
@@ -36,7 +36,7 @@ use crate::{
 use arrow_schema::SchemaRef;
 use serde::de::DeserializeOwned;
 
-/// The SQL schema that its tables belong to in queries.
+/// Name of the SQL schema of the ledger's tables.
 pub const SCHEMA: &str = "ledger";
 
 /// The ledger of a job.

@@ -1,7 +1,7 @@
 //! Storage: ingests records into versioned datasets, and queries datasets.
 //!
 //! ```text
-//! records (a crate of its own) -> ingest -> dataset -> sql    -> dataset
+//! records (a separate crate)   -> ingest -> dataset -> sql    -> dataset
 //!                                                  -> bridge -> frames of the analysis
 //! finished runs                         -> ledger  -> sql
 //! ```

@@ -1,8 +1,9 @@
 //! Maintenance of a lake: its contents, the cited versions, and the removal of others.
 //!
 //! A report cites the versions it was made from. Each gets a tag `cited-<version>`, which protects
-//! it from any cleanup by Lance. Cleanup follows the archive: versions that no report cites lose
-//! their tag, and are removed when they are old enough, unless the newest version needs them.
+//! it from any cleanup by Lance. Cleanup follows the archive: versions that no archived report
+//! cites lose their tag, and are removed when they are old enough, unless the newest version needs
+//! them.
 
 mod query;
 
@@ -22,8 +23,9 @@ use retrocast_domain::cell::DatasetRef;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// Number of fragments from which a dataset is compacted.
+/// Minimum number of fragments for a compaction.
 const MANY_FRAGMENTS: usize = 32;
+/// Prefix of the tags of cited versions.
 const TAG: &str = "cited-";
 /// Number of existing versions listed in the error for an unknown one.
 const VERSIONS_SHOWN: usize = 8;
@@ -174,18 +176,18 @@ impl Lake {
         options: SweepOptions,
     ) -> Result<SweepReport, StoreError> {
         let failed = |error: lance::Error| dataset_error(name, "cleaned", &error);
-        let mut swept = SweepReport {
+        let mut report = SweepReport {
             name: name.to_string(),
             ..SweepReport::default()
         };
         let Some(mut latest) = self.latest(name).await? else {
-            return Ok(swept);
+            return Ok(report);
         };
         if !options.dry_run && self.compact(&latest).await? {
-            swept.compacted = true;
+            report.compacted = true;
             latest = self.latest(name).await?.unwrap_or(latest);
         }
-        let needed = self.needed(name, latest.version).await?;
+        let needed = self.needed_versions(name, latest.version).await?;
         let versions = self.versions(name).await?;
         let must_stay = |note: &VersionNote| {
             let age = options.now.duration_since(note.committed);
@@ -193,30 +195,30 @@ impl Lake {
         };
         let (remaining, removed): (Vec<_>, Vec<_>) =
             versions.iter().partition(|note| must_stay(note));
-        swept.kept = remaining.iter().map(|note| note.version).collect();
-        swept.removed = removed.iter().map(|note| note.version).collect();
-        if options.dry_run || swept.removed.is_empty() {
-            return Ok(swept);
+        report.kept = remaining.iter().map(|note| note.version).collect();
+        report.removed = removed.iter().map(|note| note.version).collect();
+        if options.dry_run || report.removed.is_empty() {
+            return Ok(report);
         }
         let opened = self.open(&latest).await?;
-        for version in &swept.removed {
-            // The tag of a report that no longer exists.
+        for version in &report.removed {
+            // A tag that remains is from a report that no longer exists.
             let _ = opened.tags().delete(&tag(*version)).await;
         }
         let policy = CleanupPolicyBuilder::default()
-            .versions(swept.removed.clone())
+            .versions(report.removed.clone())
             .map_err(failed)?
             .error_if_tagged_old_versions(false)
             .build();
         let done = cleanup_old_versions(&opened, policy)
             .await
             .map_err(failed)?;
-        swept.bytes = done.bytes_removed;
-        Ok(swept)
+        report.bytes = done.bytes_removed;
+        Ok(report)
     }
 
     /// Versions that the newest version needs: the manifest and quarantine that its rows name.
-    async fn needed(&self, name: &str, latest: u64) -> Result<BTreeSet<u64>, StoreError> {
+    async fn needed_versions(&self, name: &str, latest: u64) -> Result<BTreeSet<u64>, StoreError> {
         let mut needed = BTreeSet::from([latest]);
         let source = ["__manifest", "__quarantine"]
             .iter()
@@ -237,7 +239,7 @@ impl Lake {
                     .map(|dataset| dataset.version),
             );
         }
-        // The version of the rows that names them, which a compaction may have followed.
+        // The version of the rows that names both; a compaction of it may be newer.
         let rows = self.find(name, Some(latest)).await?;
         if let Some(version) = self.version_with(&rows, ingest::manifest::MANIFEST).await? {
             needed.insert(version);
@@ -303,28 +305,28 @@ mod tests {
         let cited = BTreeSet::from([2]);
         let none = SignedDuration::ZERO;
         let keep_recent = options(SignedDuration::from_hours(1), false);
-        let swept = lake.sweep("numbers", &cited, keep_recent).await.unwrap();
-        assert_eq!(swept.removed, [0_u64; 0]);
+        let report = lake.sweep("numbers", &cited, keep_recent).await.unwrap();
+        assert_eq!(report.removed, [0_u64; 0]);
         let dry_run = lake
             .sweep("numbers", &cited, options(none, true))
             .await
             .unwrap();
         assert_eq!((dry_run.removed, dry_run.kept), (vec![1, 3], vec![2, 4]));
-        let swept = lake
+        let report = lake
             .sweep("numbers", &cited, options(none, false))
             .await
             .unwrap();
-        assert_eq!(swept.removed, [1, 3]);
+        assert_eq!(report.removed, [1, 3]);
         let all = Scan::default();
         let old = lake.read_frame(&versions[1], &all).await.unwrap();
         assert_eq!(old, polars::df!("n" => [1_i64]).unwrap());
         assert!(!lake.exists(&versions[0]).await);
         assert!(lake.exists(&versions[3]).await);
         // The report was removed, and with it the reason to keep the version.
-        let swept = lake
+        let report = lake
             .sweep("numbers", &BTreeSet::new(), options(none, false))
             .await
             .unwrap();
-        assert_eq!((swept.removed, swept.kept), (vec![2], vec![4]));
+        assert_eq!((report.removed, report.kept), (vec![2], vec![4]));
     }
 }

@@ -1,8 +1,8 @@
 //! Resources shared by all work of a process: memory, and disk for spilled data.
 //!
-//! Work reserves its memory in advance and waits until it is available. So the total is bounded for
-//! any number of threads, and the memory of a query, and with it the point at which it spills, does
-//! not depend on concurrent work.
+//! Work reserves its memory in advance and waits until it is available. This bounds the total for
+//! any number of threads. The memory of a query, and thus the point at which it spills, does not
+//! depend on concurrent work.
 
 use crate::error::{SqlError, StoreError};
 use datafusion::{
@@ -42,7 +42,7 @@ pub struct ResourcePool {
     disk: Option<Arc<Mutex<Option<Disk>>>>,
 }
 
-/// Folder for spilled data: one per process, removed with it.
+/// Folder for spilled data: one per process, removed when the pool is dropped.
 #[derive(Debug)]
 struct Disk {
     manager: Arc<DiskManager>,
@@ -94,7 +94,7 @@ pub struct Reservation {
 }
 
 impl ResourcePool {
-    /// Makes a pool with these limits; writes nothing before the first query.
+    /// Creates a pool with these limits. Writes nothing before the first query.
     pub fn new(limits: Limits) -> Self {
         Self {
             free: Arc::new(Semaphore::new(mib(limits.memory) as usize)),
@@ -103,7 +103,7 @@ impl ResourcePool {
         }
     }
 
-    /// Makes a pool of memory only, for work that cannot spill.
+    /// Creates a pool of memory only, for work that cannot spill.
     pub(crate) fn without_disk(memory: u64) -> Self {
         Self {
             free: Arc::new(Semaphore::new(mib(memory) as usize)),
@@ -116,7 +116,8 @@ impl ResourcePool {
         }
     }
 
-    /// Memory of one query before it spills, in bytes: half of the total, so that two can run.
+    /// Memory of one query before it spills, in bytes: half of the total, so that two can run
+    /// concurrently.
     pub fn query_memory(&self) -> u64 {
         (self.limits.memory / 2).max(MIB)
     }

@@ -102,7 +102,7 @@ impl LakeRoot {
         }
     }
 
-    /// Creates the folder; does nothing in object storage.
+    /// Creates the folder. Does nothing in object storage.
     pub(crate) fn create_folder(&self) -> Result<(), StoreError> {
         match self {
             Self::Folder(folder) => std::fs::create_dir_all(folder)

@@ -1,16 +1,16 @@
-//! SQL over datasets, with a memory limit, the job's time zone, and the same rows every time.
+//! SQL queries over datasets, with a memory limit, in the job's time zone, with reproducible rows.
 //!
-//! **Order and sums.** Queries run on one partition, whatever the number of threads: then batches
+//! **Order and sums.** Queries run on one partition, regardless of the number of threads: batches
 //! reach every operator in the same order, so sums of floating-point numbers are the same to the
 //! last bit. Scans still read and decode in parallel, and independent stages run concurrently. A
 //! query that only selects rows and columns keeps the dataset's order. One that groups, joins or
 //! otherwise combines rows, and has no `ORDER BY` of its own, is sorted by all its columns.
 //!
 //! **Time.** A time without a zone is local in the job's time zone, wherever it comes from: a
-//! literal, a text that is cast or parsed by `to_timestamp`, a day that is compared with a time. So
-//! queries have no times without a zone: tables have their timestamps in the job's zone, also those
-//! inside lists and structs, and `local_times` converts all others. A skipped local time is moved
-//! forward, an ambiguous one means the first. Results are stored as UTC.
+//! literal, a text that is cast or parsed by `to_timestamp`, a day that is compared with a time.
+//! Queries therefore have no times without a zone: the timestamps of tables are in the job's zone,
+//! including those inside lists and structs, and `local_times` converts all others. A skipped local
+//! time is moved forward, and an ambiguous one means the first. Results are stored as UTC.
 //!
 //! **Numbers.** Integers never wrap around: `numbers` and `sums` give the exact result or an error.
 //! NaN is a missing value: aggregates ignore it, and results have null instead.
@@ -105,7 +105,7 @@ impl Sql {
                 let empty: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(schema.clone()));
                 self.register(&context, name, empty, None)?;
             }
-            // Planning over tables in memory never waits.
+            // Planning over tables in memory never blocks.
             futures::executor::block_on(async {
                 let frame = plan(&context, sql).await?;
                 result_schema(frame.schema().as_arrow())?;
@@ -225,7 +225,7 @@ impl Sql {
             .with_target_partitions(1)
             .with_batch_size(BATCH_ROWS);
         let options = config.options_mut();
-        // The reservation of a sort for merging spilled data must be within the limit.
+        // A sort reserves memory for merging spilled data, which must be within the limit.
         options.execution.sort_spill_reservation_bytes =
             (10 << 20).min(self.pool.query_memory() as usize / 8);
         options.execution.time_zone = Some(self.timezone.clone());
@@ -238,7 +238,7 @@ impl Sql {
         rules.extend(default_rules.iter().cloned());
         rules.push(Arc::new(LocalTimes::new(&zone, Stage::Coerced)));
         rules.push(Arc::new(CheckedNumbers));
-        // Coerces types that the rules changed to a common type with their operands.
+        // The default rules run again: the rules above change types, so operands may need coercion.
         rules.extend(default_rules);
         let state = SessionStateBuilder::new()
             .with_config(config)
@@ -281,7 +281,8 @@ impl Sql {
         Ok(())
     }
 
-    /// A view of a table without hidden columns and later rows, and with times in the job's zone.
+    /// A view of a table with times in the job's zone, without hidden columns and without rows
+    /// after the time limit.
     fn view(
         &self,
         context: &SessionContext,
@@ -295,7 +296,7 @@ impl Sql {
             condition = before.expression(field.data_type());
         }
         let fields: Vec<_> = schema.fields().iter().collect();
-        let all = fields.len();
+        let column_count = fields.len();
         let fields: Vec<_> = fields
             .into_iter()
             .filter(|field| !origin::is_hidden(field.name()))
@@ -305,7 +306,7 @@ impl Sql {
             .map(|field| in_zone(field.data_type(), &self.timezone))
             .collect();
         let stored_types = fields.iter().map(|field| field.data_type());
-        if condition.is_none() && fields.len() == all && stored_types.eq(&local_types) {
+        if condition.is_none() && fields.len() == column_count && stored_types.eq(&local_types) {
             return Ok(provider);
         }
         let mut frame = context.read_table(provider)?;
@@ -394,7 +395,7 @@ fn to_dataset_rows(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatc
     )?)
 }
 
-/// Plans a query that was checked.
+/// Plans a query that [`parse::check`] has accepted.
 async fn plan(context: &SessionContext, sql: &str) -> Result<DataFrame, SqlError> {
     let options = SQLOptions::new()
         .with_allow_ddl(false)
@@ -416,16 +417,16 @@ fn functions(context: &SessionContext) -> Vec<String> {
     names
 }
 
-/// The use of a query's rows, which determines the rules for column names.
+/// The rules for the column names of a result.
 #[derive(Debug, Clone, Copy)]
 enum ColumnNames {
-    /// A dataset.
+    /// Names must be unique and valid in a dataset.
     Dataset,
-    /// A table for display.
+    /// Any names are allowed; duplicates are numbered.
     Display,
 }
 
-/// Makes the duplicate names of a schema unique.
+/// Numbers the duplicate column names of a schema.
 fn with_unique_names(schema: &Schema) -> Schema {
     let mut seen = BTreeSet::new();
     let fields = schema.fields().iter().map(|field| {

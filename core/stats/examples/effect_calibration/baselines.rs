@@ -1,5 +1,5 @@
-//! What else an analyst would run: Welch's test, regressions with autocorrelated errors, and the
-//! estimate of someone who knows the law of the noise.
+//! Other estimators that an analyst would run: Welch's test, regressions with autocorrelated
+//! errors, and an oracle that knows the law of the noise.
 
 use crate::families::{Law, Split};
 use retrocast_stats::{
@@ -24,7 +24,7 @@ fn verdict(estimate: f64, error: f64, freedom: f64) -> Verdict {
     }
 }
 
-/// Welch's t test of the steps after against those before.
+/// Welch's t test of the steps after the change against those before it.
 pub fn before_after(split: &Split) -> Option<Verdict> {
     let (before, after) = split.values[split.begin..].split_at(split.change - split.begin);
     let comparison = welch(after, before, 0.95)?;
@@ -34,7 +34,7 @@ pub fn before_after(split: &Split) -> Option<Verdict> {
     })
 }
 
-/// Lower Cholesky factor, row by row; `None` where the matrix is singular.
+/// Lower Cholesky factor, row by row; `None` if the matrix is singular.
 fn cholesky(matrix: &[Vec<f64>]) -> Option<Vec<Vec<f64>>> {
     let mut lower: Vec<Vec<f64>> = Vec::with_capacity(matrix.len());
     for (i, line) in matrix.iter().enumerate() {
@@ -153,7 +153,7 @@ pub fn autoregressive(split: &Split) -> Option<Verdict> {
     last
 }
 
-/// Ordinary least squares with the standard errors of Newey and West (1987), of their bandwidth.
+/// Ordinary least squares with the standard errors and the bandwidth of Newey and West (1987).
 pub fn newey_west(split: &Split) -> Option<Verdict> {
     let (columns, values) = (columns(split), &split.values[split.begin..]);
     let fit = least_squares(&columns, values)?;

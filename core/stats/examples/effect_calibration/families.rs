@@ -8,29 +8,29 @@ use retrocast_stats::intervention::Cadence;
 pub struct Split {
     /// The outcome.
     pub values: Vec<f64>,
-    /// Series that the change did not touch.
+    /// Series that the change did not affect.
     pub controls: Vec<Vec<f64>>,
     /// Index of the first step that counts as before; earlier ones serve placebos.
     pub begin: usize,
     /// Index of the first step after the change.
     pub change: usize,
-    /// Steps of a season; 1 for none.
+    /// Number of steps in a season; 1 for none.
     pub period: usize,
     /// Distance of steps.
     pub cadence: Cadence,
     /// Regressors that a careful analyst includes: constant, season, trend, controls.
     pub regressors: Vec<Vec<f64>>,
-    /// The law of the noise, where it is known.
+    /// The law of the noise, if it is known.
     pub law: Option<Law>,
-    /// The mean effect that was planted: a difference, or a ratio less one where `is_ratio`.
+    /// The mean effect that was planted: a difference or, if `is_ratio`, a ratio minus one.
     pub effect: f64,
     /// True for counts.
     pub is_ratio: bool,
 }
 
-/// Covariance of the noise, and what else only the maker of a series knows of it.
+/// Covariance and hidden regressors of the noise, which only the generator of a series knows.
 pub struct Law {
-    /// Autocorrelation of neighbours, and variance of what has it.
+    /// Autocorrelation of neighbours in the autocorrelated part.
     pub memory: f64,
     /// Variance of the autocorrelated part.
     pub returning: f64,
@@ -38,7 +38,7 @@ pub struct Law {
     pub walking: f64,
     /// Variance of independent noise at each step.
     pub independent: Vec<f64>,
-    /// Regressors that nobody else knows, such as level shifts.
+    /// Regressors that an analyst cannot know, such as level shifts.
     pub hidden: Vec<Vec<f64>>,
 }
 
@@ -48,9 +48,9 @@ pub struct Family {
     pub name: &'static str,
     /// Number of splits without an effect.
     pub runs: u64,
-    /// Sizes of planted effects: of the outcome, or ratios less one for counts.
+    /// Sizes of planted effects: differences, or ratios minus one for counts.
     pub effects: Vec<f64>,
-    /// Makes the split of a seed with an effect; `None` where the data have no such split.
+    /// Makes the split of a seed with an effect; `None` if the data have no such split.
     pub make: Box<dyn Fn(u64, f64) -> Option<Split> + Sync>,
 }
 
@@ -58,7 +58,7 @@ pub struct Family {
 pub struct Random(pub ChaCha8Rng);
 
 impl Random {
-    /// The generator of a seed.
+    /// Creates a generator from a seed.
     pub fn new(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
@@ -74,7 +74,7 @@ impl Random {
         (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
     }
 
-    /// A Poisson number.
+    /// A Poisson variate.
     pub fn poisson(&mut self, mean: f64) -> f64 {
         let (mut product, mut n) = (self.uniform(), 0.0);
         while product > (-mean).exp() {
@@ -84,7 +84,7 @@ impl Random {
         n
     }
 
-    /// A gamma number of whole shape and mean 1.
+    /// A gamma variate with an integer shape and mean 1.
     pub fn gamma(&mut self, shape: u32) -> f64 {
         let sum: f64 = (0..shape).map(|_| -(1.0 - self.uniform()).ln()).sum();
         sum / f64::from(shape)
@@ -105,7 +105,7 @@ impl Random {
 /// Deviations of weekdays.
 pub const WEEK: [f64; 7] = [8.0, 4.0, 2.0, 0.0, -2.0, -6.0, -6.0];
 
-/// Constant and dummies of a season.
+/// Constant and dummy variables of a season.
 pub fn season(n: usize, period: usize) -> Vec<Vec<f64>> {
     let dummy = |phase: usize| (0..n).map(move |i| f64::from(u8::from(i % period == phase)));
     std::iter::once(vec![1.0; n])
@@ -126,7 +126,7 @@ struct Parts {
     weekdays: bool,
     yearly: f64,
     shifts: f64,
-    /// Number of controls, and the variance of noise of their own relative to what they share.
+    /// Number of controls, and the variance of their own noise relative to their common part.
     controls: (usize, f64),
     cadence: Cadence,
 }
@@ -160,7 +160,7 @@ impl Parts {
         let change = self.history + self.before;
         let n = change + self.after;
         let with_controls = self.controls.0 > 0;
-        // Half of the variance is shared where there are controls.
+        // With controls, half of the variance is shared with them.
         let own = self.sd * if with_controls { 0.5_f64.sqrt() } else { 1.0 };
         let noise = random.autoregression(n, self.memory, own);
         let shared = random.autoregression(n, self.memory, own);
@@ -210,7 +210,7 @@ impl Parts {
             regressors.push((0..n).map(|i| wave(i).cos()).collect());
         }
         regressors.extend(controls.iter().cloned());
-        // The variance that controls with noise of their own leave.
+        // The share of variance that controls with their own noise leave unexplained.
         let left = self.controls.1 / (self.controls.1 + self.controls.0 as f64);
         let extra = if with_controls { own * own * left } else { 0.0 };
         Split {
@@ -237,7 +237,7 @@ impl Parts {
     }
 }
 
-/// Counts of mean 20 with weekdays, of variance `1 + 20 / shape` times the mean.
+/// Counts with mean 20 and a weekly pattern, with a variance of `1 + 20 / shape` times the mean.
 fn counts(seed: u64, effect: f64, shape: u32) -> Split {
     let mut random = Random::new(seed);
     let (change, n) = (120, 150);
@@ -280,7 +280,7 @@ pub fn families() -> Vec<Family> {
         effects: [0.5, 0.75, 1.0, 1.5].map(|size| -size * parts.sd).to_vec(),
         make: Box::new(move |seed, effect| Some(parts.make(seed, effect))),
     };
-    let of_counts = |name, shape| Family {
+    let counted = |name, shape| Family {
         name,
         runs: 2000,
         effects: vec![-0.1, -0.15, -0.2, -0.3],
@@ -366,7 +366,7 @@ pub fn families() -> Vec<Family> {
                 ..DAILY
             },
         ),
-        of_counts("counts, variance 2", 20),
-        of_counts("counts, variance 3", 10),
+        counted("counts, variance 2", 20),
+        counted("counts, variance 3", 10),
     ]
 }

@@ -4,8 +4,8 @@
 //! RETROCAST_REAL_DATA=data cargo run --release -p retrocast-stats --example effect_calibration
 //! ```
 //!
-//! Arguments choose families by a part of their name; `--runs=0.1` makes a tenth of the runs. Seeds are
-//! fixed, so a table is the same every time.
+//! Arguments select families by a part of their name; `--runs=0.1` makes a tenth of the runs. Seeds
+//! are fixed, so the tables are reproducible.
 
 mod baselines;
 mod families;
@@ -34,8 +34,8 @@ const ESTIMATORS: [Estimator; 5] = [
     ("oracle", oracle),
 ];
 
-/// The estimate of `evaluate effect`; that of a job's stage where there is a season it does not know,
-/// or earlier history.
+/// The estimate of `evaluate effect` or, if there is earlier history or a season that the command
+/// does not know, of a job's stage.
 fn retrocast(split: &Split) -> Option<Verdict> {
     let values: Vec<Option<f64>> = split.values.iter().copied().map(Some).collect();
     let controls: Vec<&[f64]> = split.controls.iter().map(Vec::as_slice).collect();
@@ -64,10 +64,10 @@ fn retrocast(split: &Split) -> Option<Verdict> {
             .ok()?
             .estimate
     };
-    Some(of(&estimate, split.is_ratio))
+    Some(to_verdict(&estimate, split.is_ratio))
 }
 
-fn of(estimate: &Estimate, is_ratio: bool) -> Verdict {
+fn to_verdict(estimate: &Estimate, is_ratio: bool) -> Verdict {
     Verdict {
         interval: if is_ratio {
             estimate.relative
@@ -82,7 +82,7 @@ fn of(estimate: &Estimate, is_ratio: bool) -> Verdict {
 #[derive(Default, Clone)]
 struct Tally {
     runs: f64,
-    called: f64,
+    claimed: f64,
     held: f64,
     width: Vec<f64>,
 }
@@ -98,7 +98,7 @@ fn tallies(family: &Family, runs: u64) -> Vec<Vec<Tally>> {
             if seed >= runs {
                 return table;
             }
-            // Where there are fewer runs than windows, these are spread over all of them.
+            // If there are fewer runs than windows, the runs are spread over all windows.
             let seed = seed * family.runs / runs;
             for (e, effect) in effects.iter().enumerate() {
                 if std::env::var_os("ONLY").is_some() && e != 0 && e != 3.min(effects.len() - 1) {
@@ -123,7 +123,7 @@ fn tallies(family: &Family, runs: u64) -> Vec<Vec<Tally>> {
                     let [_, low, high] = verdict.interval;
                     let tally = &mut row[e];
                     tally.runs += 1.0;
-                    tally.called += f64::from(u8::from(verdict.p < ALPHA));
+                    tally.claimed += f64::from(u8::from(verdict.p < ALPHA));
                     tally.held += f64::from(u8::from(low <= split.effect && split.effect <= high));
                     tally.width.push(high - low);
                 }
@@ -138,7 +138,7 @@ fn tallies(family: &Family, runs: u64) -> Vec<Vec<Tally>> {
             let Ok(table) = handle.join() else { continue };
             for (slot, tally) in total.iter_mut().flatten().zip(table.iter().flatten()) {
                 slot.runs += tally.runs;
-                slot.called += tally.called;
+                slot.claimed += tally.claimed;
                 slot.held += tally.held;
                 slot.width.extend(&tally.width);
             }
@@ -168,7 +168,7 @@ fn print(family: &Family, runs: u64) {
             continue;
         }
         let planted = &row[1..];
-        let sum = |of: fn(&Tally) -> f64| planted.iter().map(of).sum::<f64>();
+        let sum = |number: fn(&Tally) -> f64| planted.iter().map(number).sum::<f64>();
         let n = sum(|tally| tally.runs);
         let widths: Vec<f64> = planted
             .iter()
@@ -176,11 +176,11 @@ fn print(family: &Family, runs: u64) {
             .collect();
         let power: Vec<String> = planted
             .iter()
-            .map(|tally| format!("{:6.1}%", 100.0 * tally.called / tally.runs))
+            .map(|tally| format!("{:6.1}%", 100.0 * tally.claimed / tally.runs))
             .collect();
         println!(
             "  {name:18} {:6.1}% {:6.1}% {:8.3}            {}",
-            100.0 * row[0].called / row[0].runs,
+            100.0 * row[0].claimed / row[0].runs,
             100.0 * sum(|tally| tally.held) / n,
             median(&widths),
             power.join(" ")

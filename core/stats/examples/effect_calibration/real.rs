@@ -1,4 +1,4 @@
-//! Windows of real series, with an effect from a date on at which nothing is known to have happened.
+//! Windows of real series, with an effect planted from a date on at which no change is known.
 
 use crate::families::{Family, Random, Split, season};
 use retrocast_stats::{describe::sd, intervention::Cadence};
@@ -13,7 +13,7 @@ const WEEKS: (usize, usize) = (104, 13);
 /// The families of real windows under a folder of data.
 pub fn families(folder: &Path) -> std::io::Result<Vec<Family>> {
     let (nab, incidents) = (hours(&folder.join("nab/data"))?, incidents(folder)?);
-    let of = |name, windows: Vec<Window>, is_ratio: bool| {
+    let family = |name, windows: Vec<Window>, is_ratio: bool| {
         let effects: &[f64] = if is_ratio {
             &[-0.2, -0.4, -0.6]
         } else {
@@ -35,13 +35,13 @@ pub fn families(folder: &Path) -> std::io::Result<Vec<Family>> {
         .collect();
     let weeks = windows(&weeks, WEEKS, 4, 1, Cadence::Week);
     Ok(vec![
-        of(
+        family(
             "NAB, hours",
             windows(&nab, HOURS, 24, 24, Cadence::Other),
             false,
         ),
-        of("GitHub incidents, days", days, true),
-        of("GitHub incidents, weeks", weeks, true),
+        family("GitHub incidents, days", days, true),
+        family("GitHub incidents, weeks", weeks, true),
     ])
 }
 
@@ -69,8 +69,8 @@ impl Window {
             let before = &values[..self.change];
             let means: Vec<f64> = (0..self.period)
                 .map(|phase| {
-                    let of = before.iter().skip(phase).step_by(self.period);
-                    of.clone().sum::<f64>() / of.count() as f64
+                    let matching = before.iter().skip(phase).step_by(self.period);
+                    matching.clone().sum::<f64>() / matching.count() as f64
                 })
                 .collect();
             let rest: Vec<f64> = before
@@ -148,7 +148,7 @@ fn hours(folder: &Path) -> std::io::Result<Vec<Vec<f64>>> {
     Ok(series)
 }
 
-/// Incidents a day: of all components, and of each of the most frequent ones.
+/// Number of incidents per day: of all components, and of each of the most frequent ones.
 fn incidents(folder: &Path) -> std::io::Result<Vec<Vec<f64>>> {
     let text = std::fs::read_to_string(folder.join("github-incidents/incidents.jsonl"))?;
     let mut starts = Vec::new();

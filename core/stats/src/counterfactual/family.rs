@@ -7,16 +7,18 @@ pub(crate) trait Family {
     /// A member of the family with its weight.
     type Model;
 
-    /// True if [`Family::refine`] treats an effect as a step: then the values after the change, too, show the noise.
+    /// True if [`Family::refine`] treats an effect as a step: then the noise is also estimated from
+    /// the values after the change.
     const HAS_STEP: bool = false;
 
     /// The members, weighted by how well they explain the values. Controls are at least as long as
-    /// these; `period` is the length of the season, 1 for none. Empty if no member can be fitted.
+    /// the values; `period` is the length of the season, 1 for none. Empty if no member can be
+    /// fitted.
     fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize)
     -> Vec<Self::Model>;
 
-    /// Replaces the parts of a forecast from `values[..train]`, without controls, by better ones that also know the
-    /// values after it. A family that has none keeps them.
+    /// Replaces the parts of a forecast from `values[..train]`, without controls, by better ones
+    /// that also use the later values. By default, the parts are kept.
     fn refine(
         &self,
         _models: &[Self::Model],

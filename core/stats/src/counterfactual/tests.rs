@@ -35,9 +35,9 @@ fn noise_without_memory_gives_the_textbook_mean() {
     assert!((result.variance[1] - s2 * (1.0 + 1.0 / 8.0)).abs() < 1e-12);
 }
 
-/// The covariance of an autoregression, written out and solved as one system.
+/// The covariance matrix of an autoregression, solved as one system.
 #[test]
-fn an_autoregression_agrees_with_its_covariance_written_out() {
+fn an_autoregression_agrees_with_its_covariance_matrix() {
     let (memory, n, horizon) = (0.6_f64, 9, 4);
     let y = [3.0, 5.0, 4.5, 2.0, 1.0, 2.5, 6.0, 5.5, 4.0];
     let covariance = |i: usize, j: usize| memory.powi(i.abs_diff(j) as i32);
@@ -86,7 +86,7 @@ fn an_autoregression_agrees_with_its_covariance_written_out() {
 }
 
 #[test]
-fn season_and_control_are_carried_on_and_gaps_are_skipped() {
+fn season_and_control_are_extrapolated_and_gaps_are_skipped() {
     let control: Vec<f64> = (0..80).map(|i| f64::from(i * 37 % 11)).collect();
     let season = [3.0, 0.0, 0.0, -1.0, 0.0, -1.0, -1.0];
     let truth = |i: usize| 20.0 + season[i % 7] + 0.5 * control[i];
@@ -103,7 +103,7 @@ fn season_and_control_are_carried_on_and_gaps_are_skipped() {
 }
 
 #[test]
-fn a_wandering_level_widens_with_the_horizon() {
+fn intervals_of_a_wandering_level_widen_with_the_horizon() {
     let mut random = ChaCha8Rng::seed_from_u64(3);
     let mut level = 0.0;
     let values = known((0..200).map(|_| {
@@ -122,7 +122,7 @@ fn a_wandering_level_widens_with_the_horizon() {
 }
 
 #[test]
-fn regressors_that_cannot_be_told_apart_are_refused() {
+fn collinear_regressors_are_rejected() {
     let control: Vec<f64> = (0..40).map(f64::from).collect();
     let values = known((0..30).map(|i| f64::from(i * 7 % 5)));
     let controls: [&[f64]; 2] = [&control, &control];

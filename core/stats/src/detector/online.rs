@@ -65,8 +65,8 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// `season` is the number of values in a day or in another known period. Without one, or until it
-    /// has passed, a season is searched for in the values.
+    /// Creates a detector. `season` is the number of values in a day or in another known period.
+    /// Without one, or until it has passed, a season is searched for in the values.
     pub fn new(season: Option<usize>) -> Self {
         Self {
             season: season.filter(|season| *season > 1),

@@ -63,10 +63,10 @@ fn is_same(a: f64, b: f64) -> bool {
 
 /// p-value of differences to a level from which none of `steps` earlier values departed.
 ///
-/// The larger of two. If days are exchangeable, the probability that all of the `k` departures come
+/// The larger of two probabilities. If days are exchangeable, that all of the `k` departures come
 /// after the change by chance is `C(after, k) / C(steps + after, k)` (Fisher). If the level shifts
 /// now and then and stays, days are not exchangeable: then the first departure is equally likely at
-/// any step, and the probability that it comes at most `d` steps after the change is `(d + 1) /
+/// any step, and the probability that it occurs at most `d` steps after the change is `(d + 1) /
 /// (steps + d + 1)`.
 pub fn constant_p(steps: usize, differences: &[f64]) -> f64 {
     let Some(first) = differences.iter().position(|value| *value != 0.0) else {
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_never_changed_and_then_does_is_counted() {
+    fn a_first_change_has_the_combinatorial_p_value() {
         // All of 30 days differ from the first on, after 98 days without a departure.
         assert!((constant_p(98, &[-1.0; 30]) - 1.0 / 99.0).abs() < 1e-12);
         // One of 30 days differs, after 42 days without a departure: chance.

@@ -1,7 +1,9 @@
-//! The smallest effect that a test finds, and the number of steps after which a decision can be expected.
+//! The smallest effect that a test finds, and the number of steps after which a decision can be
+//! expected.
 //!
-//! The standard error for more steps is that of the same estimator on a series that continues as it was before the
-//! change, shifted by the effect. So it reflects season, memory and trend of the errors, not only the number of steps.
+//! The standard error for more steps is that of the same estimator on a series that continues as it
+//! was before the change, shifted by the effect. So it reflects season, memory and trend of the
+//! errors, not only the number of steps.
 
 use super::{ALPHA, Calibration, Design, EffectError, at, calibration, weigh_errors};
 use crate::{counterfactual::Family, distribution::t_quantile};
@@ -16,8 +18,8 @@ const SEASONS_MAX: usize = 26;
 pub struct Outlook {
     /// Smallest difference per step that the test at 5 % finds in four of five cases.
     pub detectable: f64,
-    /// Number of steps after the change, in seasons, with which a difference as large as the estimated one would be
-    /// significant; `None` if [`SEASONS_MAX`] seasons are not enough.
+    /// Number of steps after the change, in whole seasons, with which a difference as large as the
+    /// estimated one would be significant; `None` if [`SEASONS_MAX`] seasons are not enough.
     pub steps_needed: Option<usize>,
 }
 
@@ -44,8 +46,8 @@ pub(super) fn outlook<F: Family>(
     })
 }
 
-/// The smallest difference per step that would be found in four of five cases with `steps` steps after a change at
-/// `design.change`, from the steps before it.
+/// The smallest difference per step that would be found in four of five cases with `steps` steps
+/// after a change at `design.change`, from the steps before it.
 pub(super) fn detectable<F: Family>(
     family: &F,
     design: &Design,
@@ -76,8 +78,8 @@ fn power_quantile(calibration: &Calibration) -> f64 {
     t_quantile(POWER, calibration.freedom)
 }
 
-/// The standard error of the mean difference over `steps` steps, and the number of standard errors that is
-/// significant.
+/// The standard error of the mean difference over `steps` steps, and the number of standard errors
+/// that is significant.
 fn standard_error<F: Family>(
     family: &F,
     design: &Design,
@@ -89,7 +91,7 @@ fn standard_error<F: Family>(
     let (begin, change) = (design.begin, design.change);
     let end = change + steps;
     let period = design.period.max(1);
-    // The steps before the change are repeated: as many whole seasons of them as are needed, or as there are.
+    // The last whole seasons before the change are repeated: as many as needed, at most all.
     let seasons = steps.div_ceil(period).min((change - begin) / period);
     let block = (seasons * period).max(1);
     let source = |i: usize| {

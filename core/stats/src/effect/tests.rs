@@ -1,4 +1,4 @@
-//! Effects of known size are found, and the rates of false claims without an effect are kept.
+//! Effects of known size are found, and false claims stay at the nominal rate.
 
 use super::*;
 use crate::counterfactual::DAYS;
@@ -85,7 +85,7 @@ fn check_published(name: &str, change: usize, r: [f64; 3]) {
 }
 
 #[test]
-fn published_effects_are_met() {
+fn published_effects_are_reproduced() {
     check_published("arma_data.csv", 70, [0.89, 0.27, 1.5]);
     check_published("comparison_data.csv", 90, [-657.0, -2076.0, 832.0]);
     check_published("google_data.csv", 61, [27.0, 18.0, 36.0]);
@@ -104,8 +104,9 @@ fn autoregression(random: &mut Random, n: usize, memory: f64, sd: f64) -> Vec<f6
 
 const WEEK: [f64; 7] = [8.0, 4.0, 2.0, 0.0, -2.0, -6.0, -6.0];
 
-/// Series of a kind, `n` days long, and the same series with a real effect from `change` on.
-fn made(kind: &str, random: &mut Random, n: usize, change: usize) -> [Vec<f64>; 2] {
+/// Simulates a series of a kind, `n` days long, and the same series with an effect from `change`
+/// on.
+fn simulate(kind: &str, random: &mut Random, n: usize, change: usize) -> [Vec<f64>; 2] {
     let wander = |random: &mut Random, step: f64| {
         let mut level = 0.0;
         (0..n)
@@ -149,15 +150,15 @@ fn made(kind: &str, random: &mut Random, n: usize, change: usize) -> [Vec<f64>; 
     [null, effect]
 }
 
-/// Share of series without an effect in which one is called, share of intervals that contain
-/// the true effect, and share of real effects of one standard deviation (a quarter for counts) that
-/// are called.
+/// Share of series without an effect in which one is claimed, share of intervals that contain the
+/// true effect, and share of real effects of one standard deviation (a quarter for counts) that are
+/// found.
 fn rates(kind: &str, history: usize, before: usize, after: usize, runs: u64) -> [f64; 3] {
     let mut rates = [0.0; 3];
     for seed in 0..runs {
         let mut random = Random(ChaCha8Rng::seed_from_u64(seed));
         let change = history + before;
-        let [null, effect] = made(kind, &mut random, change + after, change);
+        let [null, effect] = simulate(kind, &mut random, change + after, change);
         for (i, values) in [null, effect].into_iter().enumerate() {
             let values: Vec<Option<f64>> = values.into_iter().map(Some).collect();
             let mut design = design(&values, &[], change, 7);
@@ -182,7 +183,7 @@ fn rates(kind: &str, history: usize, before: usize, after: usize, runs: u64) -> 
 }
 
 #[test]
-fn nothing_is_called_an_effect_at_the_nominal_rate_and_real_ones_are() {
+fn false_claims_stay_at_the_nominal_rate_and_effects_are_found() {
     // Maximum rate of false claims and minimum power. With known noise, .76 of the effects are
     // found after 120 days with memory .5.
     for (kind, history, wrong_max, power_min) in [
@@ -200,7 +201,7 @@ fn nothing_is_called_an_effect_at_the_nominal_rate_and_real_ones_are() {
 }
 
 #[test]
-#[ignore = "a table for people; takes a minute"]
+#[ignore = "prints a table; takes a minute"]
 fn table_of_rates() {
     for kind in [
         "white",
@@ -232,8 +233,8 @@ fn placebo_series(random: &mut Random) -> Vec<Option<f64>> {
         .collect()
 }
 
-/// Shares of simulated designs in which the p-value, and p-value and interval together, call an
-/// effect.
+/// Shares of simulated designs in which the p-value alone, and p-value and interval together, claim
+/// an effect.
 fn rejections(runs: u64, make: impl Fn(&mut Random) -> Vec<Option<f64>>) -> (f64, f64) {
     let (mut by_p, mut both) = (0.0, 0.0);
     for seed in 0..runs {
@@ -250,7 +251,7 @@ fn rejections(runs: u64, make: impl Fn(&mut Random) -> Vec<Option<f64>>) -> (f64
 }
 
 #[test]
-fn nothing_is_called_an_effect_at_the_nominal_rate() {
+fn false_claims_stay_at_the_nominal_rate() {
     let (by_p, both) = rejections(1500, placebo_series);
     eprintln!("A/A: p rejects {by_p}, with the interval {both}");
     assert!((0.03..=0.07).contains(&by_p), "{by_p}");
@@ -258,7 +259,7 @@ fn nothing_is_called_an_effect_at_the_nominal_rate() {
 }
 
 #[test]
-fn a_third_fewer_failures_are_seen() {
+fn a_third_fewer_failures_are_detected() {
     let (_, power) = rejections(100, |random| {
         (0..420)
             .map(|i| {
@@ -272,8 +273,9 @@ fn a_third_fewer_failures_are_seen() {
     assert!(power > 0.9, "{power}");
 }
 
-/// Days without a placebo: `before` and `after` days, and what a step in them is multiplied by.
-fn short(
+/// The estimate for a series too short for placebos: `before` days, and `after` days whose level is
+/// multiplied by `factor`.
+fn estimate_short(
     random: &mut Random,
     before: usize,
     after: usize,
@@ -288,13 +290,13 @@ fn short(
     estimate(&design).unwrap()
 }
 
-fn called(result: &Estimate) -> bool {
+fn is_significant(result: &Estimate) -> bool {
     let excludes = result.absolute[1] > 0.0 || result.absolute[2] < 0.0;
     result.p < 0.05 && excludes
 }
 
 #[test]
-fn short_histories_call_nothing_an_effect_at_the_nominal_rate() {
+fn false_claims_stay_at_the_nominal_rate_in_short_histories() {
     let correlated = |random: &mut Random, _: f64| {
         let mut noise = 0.0;
         (0..130)
@@ -323,7 +325,7 @@ fn short_histories_call_nothing_an_effect_at_the_nominal_rate() {
             let mut wrong = 0.0;
             for seed in 0..300 {
                 let mut random = Random(ChaCha8Rng::seed_from_u64(seed));
-                // One series, so that what is correlated stays so across the change.
+                // A single series, so that the correlation extends across the change.
                 let series: Vec<f64> = make(&mut random, 1.0);
                 let values: Vec<Option<f64>> = series.into_iter().map(Some).collect();
                 let mut values = values;
@@ -331,7 +333,7 @@ fn short_histories_call_nothing_an_effect_at_the_nominal_rate() {
                 let mut design = design(&values, &[], before, 7);
                 design.pre_min = 42;
                 let result = estimate(&design).unwrap();
-                wrong += f64::from(u8::from(called(&result)));
+                wrong += f64::from(u8::from(is_significant(&result)));
             }
             eprintln!("short A/A {name} {before}+{after}: {}", wrong / 300.0);
             assert!(wrong / 300.0 <= 0.06, "{name} {before}+{after}: {wrong}");
@@ -340,7 +342,7 @@ fn short_histories_call_nothing_an_effect_at_the_nominal_rate() {
 }
 
 #[test]
-fn a_third_fewer_failures_are_seen_in_a_short_history() {
+fn a_third_fewer_failures_are_detected_in_a_short_history() {
     let counts = |random: &mut Random, factor: f64| -> Vec<f64> {
         (0..140)
             .map(|i| random.poisson(20.0 * factor * if i % 7 == 0 { 1.7 } else { 1.0 }))
@@ -350,8 +352,8 @@ fn a_third_fewer_failures_are_seen_in_a_short_history() {
         let mut seen = 0.0;
         for seed in 0..100 {
             let mut random = Random(ChaCha8Rng::seed_from_u64(seed));
-            let result = short(&mut random, before, after, &counts, 0.65);
-            seen += f64::from(u8::from(called(&result)));
+            let result = estimate_short(&mut random, before, after, &counts, 0.65);
+            seen += f64::from(u8::from(is_significant(&result)));
         }
         eprintln!("short power {before}+{after}: {}", seen / 100.0);
         assert!(seen / 100.0 >= least, "{before}+{after}: {seen}");
@@ -359,12 +361,12 @@ fn a_third_fewer_failures_are_seen_in_a_short_history() {
 }
 
 #[test]
-fn rare_events_that_ceased_are_seen() {
+fn the_end_of_rare_events_is_detected() {
     // Two a week, then none for 27 days.
     let values: Vec<Option<f64>> = (0..150)
         .map(|i| Some(f64::from(u8::from(i < 123 && matches!(i % 7, 1 | 4)))))
         .collect();
-    // On a rhythm without exception the argument is one of counting, else one of noise.
+    // For a rhythm without exception the test is combinatorial, otherwise it is based on the noise.
     for moved in [0, 3] {
         let mut values = values.clone();
         for week in 0..moved {
@@ -374,7 +376,7 @@ fn rare_events_that_ceased_are_seen() {
         design.pre_min = 42;
         let result = estimate(&design).unwrap();
         eprintln!("{moved}: {:?} p {}", result.relative, result.p);
-        assert!(called(&result), "{moved}: {result:?}");
+        assert!(is_significant(&result), "{moved}: {result:?}");
         let [effect, low, high] = result.relative;
         assert_eq!((effect, low), (-1.0, -1.0), "{moved}");
         assert!((-1.0..-0.5).contains(&high), "{moved}: {high}");
@@ -398,7 +400,7 @@ fn a_constant_that_changes_is_certain() {
                 result.relative
             );
         }
-        assert_eq!(called(&result), before != after, "{result:?}");
+        assert_eq!(is_significant(&result), before != after, "{result:?}");
     };
     check(3.0, 2.0, [-0.333, -0.34, -0.327]);
     check(5.0, 0.0, [-1.0, -1.0, -1.0]);
@@ -408,7 +410,7 @@ fn a_constant_that_changes_is_certain() {
 }
 
 #[test]
-fn too_little_before_is_said() {
+fn too_few_steps_before_the_change_are_an_error() {
     let values = vec![Some(1.0); 20];
     let result = estimate(&design(&values, &[], 9, 7));
     assert_eq!(
@@ -418,7 +420,7 @@ fn too_little_before_is_said() {
 }
 
 #[test]
-fn a_change_outside_of_the_series_is_no_panic() {
+fn a_change_outside_the_series_is_an_error() {
     let values: Vec<Option<f64>> = (0..100).map(|i| Some(f64::from(i % 7))).collect();
     for (begin, change, end) in [(0, 0, 30), (10, 5, 30), (0, 100, 100), (0, 90, 200)] {
         let mut design = design(&values, &[], change, 7);
@@ -470,8 +472,9 @@ fn the_detectable_effect_is_found_in_four_of_five_cases() {
 
 #[test]
 fn an_undecided_effect_is_decided_after_the_steps_that_it_needs() {
-    // About half of the effects that are undecided after two weeks and are as large as estimated are proven after the
-    // number of steps that the first estimate gives: the estimate of the longer series varies around it.
+    // About half of the effects that are undecided after two weeks and are as large as estimated
+    // are proven after the number of steps that the first estimate gives: the estimate of the
+    // longer series varies around it.
     let (mut asked, mut decided, mut tried) = (0.0, 0.0, 0.0);
     for seed in 0..150 {
         let all = weeks_with_memory(seed, 200, -9.0);

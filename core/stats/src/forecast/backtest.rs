@@ -108,12 +108,12 @@ pub(super) fn least_history(period: usize) -> usize {
 pub fn origins(n: usize, period: usize, horizon: usize, most: usize) -> Vec<usize> {
     let last = n.saturating_sub(horizon);
     let first = least_history(period).max(n / 3).min(last);
-    let room = last - first;
-    let mut step = room.div_ceil(most.max(2) - 1).max(1);
+    let span = last - first;
+    let mut step = span.div_ceil(most.max(2) - 1).max(1);
     if period > 1 && step.is_multiple_of(period) {
         step += 1;
     }
-    let mut origins: Vec<usize> = (0..=room / step)
+    let mut origins: Vec<usize> = (0..=span / step)
         .take(most.max(1))
         .map(|i| last - i * step)
         .collect();
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_the_definitions() {
+    fn errors_agree_with_their_definitions() {
         assert!((smape(&[1.0, 2.0], &[1.0, 3.0]) - 0.2).abs() < 1e-12);
         assert_eq!(smape(&[0.0], &[0.0]), 0.0);
         assert_eq!(mase(&[1.0, 3.0, 5.0], 1, &[7.0], &[6.0]), 0.5);

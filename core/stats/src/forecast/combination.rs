@@ -54,7 +54,7 @@ impl Criterion<'_> {
     }
 }
 
-/// A forecaster with its record.
+/// A forecaster with its record in the backtest.
 pub(super) struct Candidate {
     pub(super) name: &'static str,
     /// Its value of the [`Criterion`].

@@ -11,7 +11,8 @@ use crate::seasonal::line;
 
 /// Longest season of a model; longer ones have too many states to estimate.
 pub const SEASON_MAX: usize = 24;
-/// Maximum number of values used, if not exact: exponential smoothing forgets, and more only take time.
+/// Maximum number of values used, if not exact: older values hardly affect the smoothing, and only
+/// take time.
 const VALUES_MAX: usize = 126;
 /// Maximum number of likelihoods computed for the weights alone.
 const EVALUATIONS: usize = 160;
@@ -189,19 +190,19 @@ impl States {
 fn first_season(values: &[f64], period: usize, multiplicative: bool) -> Vec<f64> {
     let few = &values[..values.len().min(5 * period)];
     let level = super::forecasters::centred_average(few, period);
-    let apart = |a: f64, b: f64| if multiplicative { a / b } else { a - b };
+    let without = |a: f64, b: f64| if multiplicative { a / b } else { a - b };
     let mut season: Vec<f64> = (0..period)
         .map(|phase| {
             let rest: Vec<f64> = (phase..few.len())
                 .step_by(period)
-                .filter_map(|i| level[i].map(|level| apart(few[i], level)))
+                .filter_map(|i| level[i].map(|level| without(few[i], level)))
                 .collect();
             rest.iter().sum::<f64>() / rest.len().max(1) as f64
         })
         .collect();
     let mean = season.iter().sum::<f64>() / period as f64;
     for value in &mut season {
-        *value = apart(*value, mean);
+        *value = without(*value, mean);
         if multiplicative {
             *value = value.max(0.01);
         }
@@ -257,20 +258,20 @@ fn run(form: Form, weights: Weights, states: &mut States, values: &[f64]) -> f64
     if !states.season.is_empty() {
         states.season.rotate_left(phase);
     }
-    // A perfect fit has no largest likelihood.
+    // The likelihood of a perfect fit is unbounded.
     values.len() as f64 * squares.max(1e-300).ln() + 2.0 * sizes
 }
 
 /// A fitted model at the end of its series.
 #[derive(Debug, Clone)]
-struct Fitted {
+struct FittedModel {
     form: Form,
     weights: Weights,
     states: States,
     criterion: f64,
 }
 
-impl Fitted {
+impl FittedModel {
     /// Estimates weights, and with `refine` initial states too, by maximum likelihood.
     fn of(form: Form, values: &[f64], period: usize, refine: bool) -> Option<Self> {
         let initial = States::initial(form, values, period);
@@ -381,8 +382,8 @@ impl States {
 pub struct Ets {
     /// Length of the season; 1 for none.
     pub period: usize,
-    /// Estimate initial states by maximum likelihood and use the whole history, as R's `ets` does: a
-    /// hundred times slower, and rarely better.
+    /// True to estimate initial states by maximum likelihood and use the whole history, as R's
+    /// `ets` does: a hundred times slower, and rarely better.
     pub exact: bool,
 }
 
@@ -407,7 +408,7 @@ impl Ets {
         &history[history.len().saturating_sub(most)..]
     }
 
-    fn fit(&self, values: &[f64], forms: &[Form]) -> Option<Fitted> {
+    fn fit(&self, values: &[f64], forms: &[Form]) -> Option<FittedModel> {
         let period = if self.has_season(values.len()) {
             self.period
         } else {
@@ -415,7 +416,7 @@ impl Ets {
         };
         let fitted = forms
             .iter()
-            .filter_map(|form| Fitted::of(*form, values, period, self.exact));
+            .filter_map(|form| FittedModel::of(*form, values, period, self.exact));
         fitted.min_by(|a, b| a.criterion.total_cmp(&b.criterion))
     }
 
@@ -425,7 +426,7 @@ impl Ets {
     }
 
     /// Forecasts with the best of these forms and returns it too; `None` if the fit diverges.
-    fn continued(
+    fn forecast_with_form(
         &self,
         history: &[f64],
         horizon: usize,
@@ -466,7 +467,7 @@ impl Forecaster for Ets {
     }
 
     fn forecast(&self, history: &[f64], horizon: usize) -> Option<Vec<f64>> {
-        Some(self.continued(history, horizon, None)?.0)
+        Some(self.forecast_with_form(history, horizon, None)?.0)
     }
 
     /// Chooses the form for the first history, and again when its length has doubled; in between, only
@@ -479,7 +480,7 @@ impl Forecaster for Ets {
                 let known = chosen.filter(|(_, n)| history.len() < 2 * n);
                 let forms = known.map(|(form, _)| [form]);
                 let forms = forms.as_ref().map(|forms| &forms[..]);
-                let (point, form) = self.continued(history, horizon, forms)?;
+                let (point, form) = self.forecast_with_form(history, horizon, forms)?;
                 if known.is_none() {
                     chosen = form.map(|form| (form, history.len()));
                 }
@@ -497,7 +498,7 @@ mod tests {
     /// R's `forecast(ets(AirPassengers))`, the first months of 1961. R stops at ETS(M,Ad,M) with a
     /// corrected criterion of 1400.64; ETS(M,A,M) fits better, and its forecasts are the same.
     #[test]
-    fn published_forecasts_of_airline_passengers() {
+    fn published_forecasts_of_airline_passengers_are_reproduced() {
         let ets = Ets {
             period: 12,
             exact: true,

@@ -1,4 +1,4 @@
-//! The forecasters: simple ones that are hard to beat, and a few that sometimes do.
+//! Simple forecasters, which are hard to beat.
 
 use crate::seasonal::{is_seasonal, line};
 
@@ -10,8 +10,8 @@ pub trait Forecaster: Send + Sync {
     /// The next `horizon` values; `None` if the history is too short.
     fn forecast(&self, history: &[f64], horizon: usize) -> Option<Vec<f64>>;
 
-    /// Forecasts several histories, each the beginning of the next, so that costly choices may be
-    /// kept from one to the next. `None` if one of them has no forecast.
+    /// Forecasts several histories, each the beginning of the next, so that costly choices can be
+    /// reused from one to the next. `None` if one of them has no forecast.
     fn forecasts(&self, histories: &[&[f64]], horizon: usize) -> Option<Vec<Vec<f64>>> {
         let each = histories.iter();
         each.map(|history| self.forecast(history, horizon))
@@ -122,8 +122,8 @@ pub(super) struct Adjusted {
 }
 
 impl Adjusted {
-    /// Classical decomposition by centred moving averages, multiplicative for positive values, if
-    /// the series is seasonal at all.
+    /// Removes the season by classical decomposition with centred moving averages, multiplicative
+    /// for positive values. A series without a season is unchanged.
     pub(super) fn of(history: &[f64], period: usize) -> Self {
         if !is_seasonal(history, period) {
             return Self {
@@ -133,7 +133,7 @@ impl Adjusted {
             };
         }
         let multiplicative = history.iter().all(|value| *value > 0.0);
-        let apart = |value: f64, part: f64| {
+        let without = |value: f64, part: f64| {
             if multiplicative {
                 value / part
             } else {
@@ -145,19 +145,19 @@ impl Adjusted {
             .map(|phase| {
                 let rest: Vec<f64> = (phase..history.len())
                     .step_by(period)
-                    .filter_map(|i| level[i].map(|level| apart(history[i], level)))
+                    .filter_map(|i| level[i].map(|level| without(history[i], level)))
                     .collect();
                 rest.iter().sum::<f64>() / rest.len() as f64
             })
             .collect();
         let mean = pattern.iter().sum::<f64>() / period as f64;
         for part in &mut pattern {
-            *part = apart(*part, mean);
+            *part = without(*part, mean);
         }
         let values = history
             .iter()
             .enumerate()
-            .map(|(i, value)| apart(*value, pattern[i % period]))
+            .map(|(i, value)| without(*value, pattern[i % period]))
             .collect();
         pattern.rotate_left(history.len() % period);
         Self {

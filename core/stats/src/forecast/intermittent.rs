@@ -2,8 +2,8 @@
 //! of Teunter, Syntetos and Babai sizes and probabilities. Each forecasts a rate, the same for every
 //! step: an expected value, not the most frequent one, which would be zero.
 //!
-//! Smoothing weights are those of a grid with the smallest squared one-step error. Negative values are
-//! refused.
+//! Smoothing weights are chosen from a grid by the smallest squared one-step error. Negative values
+//! are rejected.
 
 use super::Forecaster;
 
@@ -33,7 +33,7 @@ pub(super) fn is_intermittent(values: &[f64], period: usize) -> bool {
         && often_zero(&values[values.len() - values.len() / 3..]).is_some()
 }
 
-/// Returns the first estimates of size and probability; `None` for negative values. Without any value
+/// The initial estimates of size and probability; `None` for negative values. Without any value
 /// above zero, both are zero.
 fn size_and_share(history: &[f64]) -> Option<(f64, f64)> {
     if history.is_empty() || !history.iter().all(|value| (0.0..=1e100).contains(value)) {
@@ -48,7 +48,7 @@ fn size_and_share(history: &[f64]) -> Option<(f64, f64)> {
 /// the correction of its bias by Syntetos and Boylan (2005).
 #[derive(Debug, Clone, Copy)]
 pub struct Croston {
-    /// Multiply by 1 − α/2, without which the rate is too high.
+    /// True to multiply by 1 − α/2, without which the rate is too high.
     pub corrected: bool,
 }
 
@@ -118,8 +118,9 @@ impl Forecaster for Tsb {
     }
 }
 
-/// The rate of the last twelve seasons, distributed over the phases of the season as all of the history is. The
-/// factor of a phase is shrunk towards 1 as if [`PRIOR_EVENTS`] events of average rate had been seen.
+/// The rate of the last twelve seasons, with a factor for each phase of the season from the whole
+/// history. The factors are shrunk towards 1 as if [`PRIOR_EVENTS`] events of average rate had been
+/// seen in each phase.
 #[derive(Debug, Clone, Copy)]
 pub struct SeasonalRate {
     /// Length of the season.

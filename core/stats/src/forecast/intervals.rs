@@ -147,8 +147,8 @@ fn neighbours(step: usize, horizon: usize) -> Range<usize> {
     step.saturating_sub(near)..(step + near + 1).min(horizon)
 }
 
-/// Medians of the distributions of which `mean` has the expected values, from the errors of the
-/// backtest, rounded as the values are.
+/// Medians of the distributions whose expected values are `mean`, from the errors of the backtest,
+/// rounded like the values.
 pub(super) fn medians(
     mean: &[f64],
     scaled: &Scaled,

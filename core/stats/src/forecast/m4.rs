@@ -4,7 +4,7 @@
 use super::{Band, forecasters::centred_average};
 use crate::distribution::normal_quantile;
 
-/// A benchmark that repeats what was.
+/// A benchmark that repeats earlier values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Benchmark {
     /// The last value.
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn benchmarks_repeat_what_was() {
+    fn benchmarks_repeat_earlier_values() {
         let season = [0.5, 1.0, 1.5];
         let values: Vec<f64> = (0..30).map(|i| 100.0 * season[i % 3]).collect();
         let forecast = |one: Benchmark| one.forecast(&values, 3, 4, &[0.8]).0;
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_grow_as_those_of_a_random_walk() {
+    fn intervals_grow_like_those_of_a_random_walk() {
         let values: Vec<f64> = (0..41).map(|i| f64::from(i % 2)).collect();
         let (mean, bands) = Benchmark::Naive.forecast(&values, 1, 4, &[0.95]);
         assert!((bands[0].upper[3] - mean[3] - 2.0 * 1.95996).abs() < 1e-4);

@@ -5,9 +5,9 @@ use super::{
     SeasonalNaive, SeasonalRate, Theta, Tsb, ets::SEASON_MAX,
 };
 
-/// The forecasters that [`super::forecast`] selects from. Seasons ascend; `period` is the main one, and
-/// 1 is none. Counts that are often zero (`is_rare`) have forecasters of a mean: methods that follow
-/// the last values or a median would expect nothing.
+/// The forecasters that [`super::forecast`] selects from. Seasons ascend; `period` is the main one,
+/// 1 for none. Counts that are often zero (`is_rare`) get forecasters of a mean: methods that
+/// follow the last values or a median would forecast zero.
 pub fn standard(period: usize, seasons: &[usize], is_rare: bool) -> Vec<Box<dyn Forecaster>> {
     let mut all: Vec<Box<dyn Forecaster>> = vec![Box::new(Level { period })];
     if period > 1 {
@@ -71,13 +71,13 @@ mod tests {
     /// sMAPE over the last 36 months as the sktime forecasting tutorial prints it: seasonal naive
     /// 0.145428, Theta 0.086615.
     #[test]
-    fn published_errors_on_airline_passengers() {
+    fn published_errors_on_airline_passengers_are_reproduced() {
         check(&SeasonalNaive { period: 12 }, 36, 0.145_428, 1e-6);
         check(&Theta { period: 12 }, 36, 0.086_615, 2e-3);
     }
 
     #[test]
-    fn smoothing_with_season_beats_the_naive_one() {
+    fn seasonal_smoothing_beats_the_naive_forecast() {
         let (train, test) = AIR.split_at(132);
         let naive = SeasonalNaive { period: 12 }.forecast(train, 12).unwrap();
         let mstl = Decomposed::new(&[12], false, Rest::Ets)

@@ -1,5 +1,5 @@
-//! Forecasting with a backtest: forecasters are selected by their past errors, from which intervals
-//! are computed, too.
+//! Forecasting with a backtest: the past errors of forecasters determine both their selection and
+//! the intervals.
 //!
 //! [`forecast`] runs every [`Forecaster`] from a number of earlier origins (rolling-origin backtest;
 //! Tashman, 2000), scores it by MASE (Hyndman and Koehler, 2006), and combines up to eight that are
@@ -14,9 +14,8 @@
 //!
 //! Forecasters see the series without its isolated outliers ([`clean`]), at every origin without
 //! those that were known then; their errors are relative to the original series, and errors on
-//! outliers do not count in their scores. Intervals allow
-//! for outliers at the rate of the series, and are never narrower than the rounding of the values,
-//! unless all values are the same.
+//! outliers do not count in their scores. Intervals allow for outliers at the rate of the series,
+//! and are never narrower than the rounding of the values, unless all values are the same.
 
 mod arima;
 mod backtest;
@@ -340,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_hold_what_they_promise() {
+    fn intervals_have_their_nominal_coverage() {
         let options = Options {
             period: 7,
             horizon: 14,
@@ -375,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trend_is_carried_on_and_counts_stay_positive() {
+    fn a_trend_is_extrapolated_and_counts_stay_positive() {
         let values: Vec<f64> = (0..200).map(|i| 10.0 + 0.5 * f64::from(i)).collect();
         let options = Options {
             period: 7,
@@ -415,7 +414,8 @@ mod tests {
         );
         assert!(forecast(&vec![5.0; need], &options).is_ok());
     }
-    /// Forecasts the week after 84 days of a weekly pattern, with changed values on some days.
+
+    /// Forecasts the weeks after 84 days of a weekly pattern, with changed values on some days.
     fn regular(change: impl Fn(usize) -> Option<f64>) -> Outlook {
         let week = [24.0, 24.0, 24.0, 24.0, 24.0, 10.0, 6.0];
         let values: Vec<f64> = (0..84).map(|i| change(i).unwrap_or(week[i % 7])).collect();
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn a_series_that_repeats_is_foretold_exactly() {
+    fn a_repeating_series_is_forecast_exactly() {
         let outlook = regular(|_| None);
         assert_eq!((outlook.error, outlook.naive_error), (0.0, 0.0));
         let [low, high] = outlook.total_intervals[1];
@@ -512,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_of_counts_with_outages_hold_what_they_promise() {
+    fn intervals_of_counts_with_outages_have_their_nominal_coverage() {
         let options = Options {
             period: 7,
             horizon: 7,
@@ -548,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_rounded_to_what_they_show() {
+    fn the_resolution_is_the_rounding_of_the_values() {
         let cases: [(&[f64], f64); 5] = [
             (&[24.0, 0.0, 24.0], 1.0),
             (&[6.78, 6.7, 6.0], 0.01),

@@ -1,4 +1,5 @@
-//! Detects exceptional values, which a forecast must not extrapolate: one outage is no new pattern.
+//! Detects exceptional values, which a forecast must not extrapolate: a single outage is not a
+//! pattern.
 
 use crate::{
     describe::{median, quantile_sorted, sorted},
@@ -93,7 +94,7 @@ pub fn clean(values: &[f64], period: usize) -> Cleaned {
     cleaned
 }
 
-/// Size from which remainders are extreme; `None` if none is.
+/// Finds the size of the smallest extreme remainder; `None` if none is extreme.
 fn extreme_from(remainder: &[f64], values: &[f64]) -> Option<f64> {
     let sizes = sorted(&remainder.iter().map(|rest| rest.abs()).collect::<Vec<_>>());
     // The higher quantile matters if most remainders are equal.

@@ -8,7 +8,7 @@ const SEASONS_MAX: usize = 2;
 /// Maximum length of a season that is searched for.
 const SEASON_MAX: usize = 1_000;
 /// Minimum correlation of a season's patterns in the first and in the second half.
-const RECURS: f64 = 0.6;
+const PATTERN_CORRELATION_MIN: f64 = 0.6;
 
 /// Finds the seasons in a series, ascending: `period`, unless it is 1, and others.
 ///
@@ -78,8 +78,8 @@ fn best(values: &[f64], candidates: impl Iterator<Item = usize>) -> Option<usize
 /// The series minus its moving average over one period; zero at the ends, which have none.
 fn detrended(values: &[f64], period: usize) -> Vec<f64> {
     let level = centred_average(values, period);
-    let less = |(value, level): (&f64, &Option<f64>)| level.map_or(0.0, |level| value - level);
-    values.iter().zip(&level).map(less).collect()
+    let subtract = |(value, level): (&f64, &Option<f64>)| level.map_or(0.0, |level| value - level);
+    values.iter().zip(&level).map(subtract).collect()
 }
 
 /// Means by phase; `offset` is the phase of the first value.
@@ -99,13 +99,13 @@ fn recurs(values: &[f64], period: usize) -> bool {
     let a = pattern(&detrended[..middle], period, 0);
     let b = pattern(&detrended[middle..], period, middle);
     let product = |x: &[f64], y: &[f64]| -> f64 { x.iter().zip(y).map(|(x, y)| x * y).sum() };
-    product(&a, &b) >= RECURS * (product(&a, &a) * product(&b, &b)).sqrt()
+    product(&a, &b) >= PATTERN_CORRELATION_MIN * (product(&a, &a) * product(&b, &b)).sqrt()
 }
 
 fn without_season(values: &[f64], period: usize) -> Vec<f64> {
     let pattern = pattern(&detrended(values, period), period, 0);
-    let less = |(i, value): (usize, &f64)| value - pattern[i % period];
-    values.iter().enumerate().map(less).collect()
+    let subtract = |(i, value): (usize, &f64)| value - pattern[i % period];
+    values.iter().enumerate().map(subtract).collect()
 }
 
 #[cfg(test)]

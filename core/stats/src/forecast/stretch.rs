@@ -3,7 +3,7 @@
 //! A backtest cannot answer that question for a drift that began some weeks ago, because it did not
 //! exist at earlier dates. So a line with one bend is fitted to the last half year, for every week
 //! in which the bend may have been and for no bend at all, and the fits are averaged by Schwarz's
-//! criterion. So the interval includes the uncertainty of the bend. Standard errors allow for the
+//! criterion. The interval thus includes the uncertainty of the bend. Standard errors allow for the
 //! residual's autocorrelation (AR(1), with Kendall's correction for the bias of its estimate). A
 //! line must not be extrapolated for longer than it has lasted.
 
@@ -136,12 +136,12 @@ pub fn current_stretch(values: &[f64], period: usize) -> Option<Stretch> {
     let floor = best.squares.max(f64::MIN_POSITIVE);
     // The bend and its position count as two parameters.
     let score = |fit: &Fit| {
-        let price = if fit.bend.is_some() {
+        let penalty = if fit.bend.is_some() {
             independent.max(2.0).ln()
         } else {
             0.0
         };
-        -0.5 * independent * (fit.squares.max(floor) / floor).ln() - price
+        -0.5 * independent * (fit.squares.max(floor) / floor).ln() - penalty
     };
     let top = fits.iter().map(score).fold(f64::NEG_INFINITY, f64::max);
     let total: f64 = fits.iter().map(|fit| (score(fit) - top).exp()).sum();

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_is_that_of_least_squares() {
+    fn the_line_is_the_least_squares_line() {
         let values: Vec<f64> = (0..40).map(|i| f64::from(i * 7919 % 13 + i)).collect();
         let mut model = Model::new(0.3, 0.5, 1.0);
         model.fit(&values);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_continued() {
+    fn a_line_is_extrapolated() {
         let values: Vec<f64> = (0..40).map(|i| 5.0 + 2.0 * f64::from(i)).collect();
         let forecast = DynamicTheta { period: 1 }.forecast(&values, 5).unwrap();
         assert!((forecast[4] - 93.0).abs() < 0.5, "{forecast:?}");

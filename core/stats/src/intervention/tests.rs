@@ -28,10 +28,10 @@ fn real_columns(name: &str) -> Option<Vec<Vec<f64>>> {
 }
 
 /// The estimate lies inside the interval that Google's R package prints, and the verdict on
-/// significance is the same. A segmented regression must extrapolate a line of unknown slope over half
-/// as many periods as it saw, so its interval is wider.
+/// significance is the same. A segmented regression must extrapolate a line of unknown slope over
+/// half as many periods as it was fitted to, so its interval is wider.
 #[test]
-fn published_effects_are_met() {
+fn published_effects_are_reproduced() {
     for (name, change, r) in [
         ("arma_data.csv", 70, [0.89, 0.27, 1.5]),
         ("comparison_data.csv", 90, [-657.0, -2076.0, 832.0]),
@@ -89,14 +89,14 @@ fn series(seed: u64, n: usize, change: usize, effect: f64) -> (Vec<Option<f64>>,
     (values, control)
 }
 
-/// Share of series without an effect in which one is called, share of intervals that contain an
-/// effect of 2, and share of effects of 2 that are called.
-fn rates(method: SeriesMethod, before: usize, after: usize, runs: u64, with: bool) -> [f64; 3] {
+/// Share of series without an effect in which one is claimed, share of intervals that contain an
+/// effect of 2, and share of effects of 2 that are found. `control` adds a control series.
+fn rates(method: SeriesMethod, before: usize, after: usize, runs: u64, control: bool) -> [f64; 3] {
     let mut rates = [0.0; 3];
     for seed in 0..runs {
         for effect in [0.0, 2.0] {
-            let (values, control) = series(seed, before + after, before, effect);
-            let controls: &[&[f64]] = if with { &[&control] } else { &[] };
+            let (values, follower) = series(seed, before + after, before, effect);
+            let controls: &[&[f64]] = if control { &[&follower] } else { &[] };
             let intervention = Intervention {
                 values: &values,
                 controls,
@@ -108,7 +108,7 @@ fn rates(method: SeriesMethod, before: usize, after: usize, runs: u64, with: boo
             let excludes = low > 0.0 || high < 0.0;
             assert_eq!(excludes, estimate.p < 0.05, "{estimate:?}");
             let holds = low <= effect && effect <= high;
-            let share = |is: bool| f64::from(u8::from(is)) / runs as f64;
+            let share = |counts: bool| f64::from(u8::from(counts)) / runs as f64;
             if effect == 0.0 {
                 rates[0] += share(excludes);
             } else {
@@ -119,14 +119,14 @@ fn rates(method: SeriesMethod, before: usize, after: usize, runs: u64, with: boo
     }
     let [wrong, held, power] = rates;
     eprintln!(
-        "{} {before}+{after} control {with}: wrong {wrong:.3}, held {held:.3}, power {power:.3}",
+        "{} {before}+{after} control {control}: wrong {wrong:.3}, held {held:.3}, power {power:.3}",
         method.name()
     );
     rates
 }
 
 #[test]
-fn nothing_is_called_an_effect_at_the_nominal_rate_and_real_ones_are() {
+fn false_claims_stay_at_the_nominal_rate_and_effects_are_found() {
     for (before, after, wrong_max, powers) in [
         (15, 4, 0.1, [0.4, 0.4, 0.2]),
         (60, 12, 0.08, [0.85, 0.85, 0.65]),
@@ -174,7 +174,7 @@ fn a_segmented_regression_finds_jump_and_slope() {
     assert!(low <= -1.6 && -1.6 <= high, "{effect} [{low}, {high}]");
 }
 
-/// A quarterly season hides an effect of a tenth of its range unless it is taken out.
+/// A quarterly season hides an effect of a tenth of its range unless the season is removed.
 #[test]
 fn the_season_follows_from_the_distance_of_periods() {
     let mut random = ChaCha8Rng::seed_from_u64(2);
@@ -195,9 +195,9 @@ fn the_season_follows_from_the_distance_of_periods() {
         for method in [SeriesMethod::Regression, SeriesMethod::Structural] {
             let result = measure(&intervention, method).unwrap();
             assert_eq!(result.season, season);
-            let is_called = result.estimate.p < 0.05;
+            let is_found = result.estimate.p < 0.05;
             assert_eq!(
-                is_called,
+                is_found,
                 season == 4,
                 "{method:?} {:?}",
                 result.estimate.absolute
@@ -219,13 +219,13 @@ fn the_distance_of_periods_is_read_from_days() {
     let quarters: Vec<i64> = months.iter().step_by(3).copied().collect();
     assert_eq!(Cadence::of(&quarters), Cadence::Quarter);
     assert_eq!(Cadence::of(&[0, 365, 730, 1096, 1461]), Cadence::Year);
-    // A week that is missing leaves weeks.
+    // With one week missing, the distance is still a week.
     let weeks: Vec<i64> = every(7).into_iter().filter(|day| *day != 70).collect();
     assert_eq!(Cadence::of(&weeks), Cadence::Week);
 }
 
 #[test]
-fn what_cannot_be_measured_is_refused() {
+fn invalid_interventions_are_rejected() {
     let (values, control) = series(1, 40, 30, 0.0);
     let measured = |values: &[Option<f64>], controls: &[&[f64]], change| {
         let intervention = Intervention {
@@ -275,12 +275,12 @@ fn what_cannot_be_measured_is_refused() {
 }
 
 #[test]
-#[ignore = "a table for people; takes a minute"]
+#[ignore = "prints a table; takes a minute"]
 fn table_of_rates() {
-    for with in [true, false] {
+    for control in [true, false] {
         for (before, after) in [(15, 4), (15, 8), (30, 8), (60, 12), (120, 20)] {
             for method in METHODS {
-                rates(method, before, after, 200, with);
+                rates(method, before, after, 200, control);
             }
         }
     }

@@ -123,8 +123,8 @@ fn autocovariances(values: &[f64], lag_max: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Removes the season from values, and writes it to `season`: means by phase around the mean. Needs at
-/// least three periods.
+/// Removes the season from values, and writes it to `season`: means by phase around their mean.
+/// Without at least three periods, the season is zero.
 pub(super) fn without_season(values: &[f64], season: &mut [f64], period: usize) -> Vec<f64> {
     season.fill(0.0);
     if period > 1 && values.len() >= 3 * period {

@@ -1,4 +1,4 @@
-//! The search for steps among dates, and the test of each date between the steps that were found.
+//! Searches for steps among dates, and tests each date between the steps that were found.
 
 use super::{Kind, noise::Noise};
 use crate::distribution::t_p;
@@ -187,7 +187,7 @@ impl<'a> Search<'a> {
     /// Tests each date between the steps. Dates that may be the true date of a step are tested without
     /// that step.
     pub(super) fn test(&self, dates: &[usize], steps: &[usize]) -> Vec<Step> {
-        // For each date, the step that it may explain, and all dates that may.
+        // For each date, the step that it may explain, and all dates that may explain that step.
         let mut groups: Vec<Option<(usize, Vec<usize>)>> = vec![None; dates.len()];
         for i in 0..steps.len() {
             let mut others = steps.to_vec();

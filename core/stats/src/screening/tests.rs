@@ -67,7 +67,7 @@ fn only_planted_steps_are_found() {
     let changes = single_changes((20..780).step_by(10));
     let (mut found, mut wrong) = (0, 0);
     for seed in 0..20 {
-        // Each lasts until the next.
+        // Each step lasts until the next one.
         let steps = |i: usize| match i {
             200..320 => -20.0,
             320..500 => 0.0,
@@ -129,7 +129,8 @@ fn changes_on_neighbouring_days_are_inseparable() {
     assert_eq!(screening.effects[0].adjusted, screening.effects[1].adjusted);
 }
 
-/// A switch with an effect of a tenth is found over all its dates, though it is too small for one.
+/// A switch with an effect of a tenth is found over all its dates, although the effect is too small
+/// to be found at a single date.
 #[test]
 fn switches_of_a_kind_are_measured_together() {
     let on = |i: usize| (i / 40) % 2 == 1;
@@ -210,7 +211,7 @@ fn degenerate_series_do_not_panic() {
 }
 
 #[test]
-#[ignore = "a table for people; takes half a minute"]
+#[ignore = "prints a table; takes half a minute"]
 fn table_of_a_thousand_changes_on_twenty_series() {
     let days = 1500;
     let changes = single_changes((0..1000).map(|i| 30 + i * 1440 / 1000));

@@ -1,6 +1,6 @@
 //! Turns staged files into a dataset by moving them, without rewriting.
 //!
-//! The dataset starts with the last staged version, and only that. The result is the same in a
+//! The last staged version becomes the only version of the dataset. The result is the same in a
 //! folder and in object storage, where the manifest is written last, by a conditional put.
 
 use super::{
@@ -12,13 +12,14 @@ use lance::dataset::cleanup::{CleanupPolicyBuilder, cleanup_old_versions};
 use retrocast_domain::cell::DatasetRef;
 use std::path::Path;
 
-/// Above one deleted row in this many, rewrite the rows instead of adding deletion marks.
+/// Minimum number of rows per deleted row: with fewer, the remaining rows are rewritten instead of
+/// adding deletion marks.
 const ROWS_PER_DELETION_MIN: u64 = 10;
 
 impl Lake {
-    /// Moves a staged dataset into this lake, without the superseded rows. `None`, with nothing
-    /// done, if there are so many superseded rows that rewriting the others is better. There must
-    /// be no dataset with this name yet.
+    /// Moves a staged dataset into this lake, without the superseded rows. Does nothing and returns
+    /// `None` if there are so many superseded rows that rewriting the others is better. No dataset
+    /// with this name may exist yet.
     pub(crate) async fn adopt(
         &self,
         staging: &Lake,
@@ -78,8 +79,8 @@ impl Lake {
         done.map(|_| ()).map_err(failed)
     }
 
-    /// Moves the files of a dataset from a lake in a folder. The name must be unused; leftovers of
-    /// a dead process are removed.
+    /// Moves the files of a dataset from a staging lake. The name must be unused; leftovers of a
+    /// dead process are removed.
     async fn move_from(&self, source: &Lake, name: &str) -> Result<(), StoreError> {
         self.root().create_folder()?;
         let folder = format!("{name}.lance");
@@ -88,7 +89,7 @@ impl Lake {
             LakeRoot::Folder(root) => {
                 let target = root.join(&folder);
                 if target.exists() {
-                    // The staging folder is removed after use, and this with it.
+                    // It is removed with the staging folder after use.
                     rename(&target, &source.root().scratch().join("left"))?;
                 }
                 rename(&staged, &target)

@@ -295,7 +295,7 @@ impl Lake {
         Ok(None)
     }
 
-    /// Reads columns with the address of each row, in order; also hidden columns.
+    /// Reads columns, which may be hidden ones, with the address of each row, in order.
     pub(crate) async fn scan_addresses(
         &self,
         dataset: &DatasetRef,
@@ -345,8 +345,8 @@ impl Lake {
     }
 }
 
-/// The fragments that may have rows of these objects. Rows are ordered by object number, also after
-/// increments and compaction, so the first and the last row of a fragment suffice.
+/// Finds the fragments that may have rows of these objects. Rows are ordered by object number, even
+/// after increments and compaction, so the first and the last row of a fragment suffice.
 async fn fragments_with(
     dataset: &Dataset,
     objects: &BTreeSet<u32>,

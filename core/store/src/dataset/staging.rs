@@ -73,14 +73,13 @@ impl Drop for Staging {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
         if let Some(parent) = self.folder.parent() {
-            // Fails while another process is staging: only an empty folder can be removed like
-            // this.
+            // This removes only an empty folder, so it fails while another process is staging.
             let _ = std::fs::remove_dir(parent);
         }
     }
 }
 
-/// Creates and locks a new folder; `None` if that has to be retried.
+/// Creates and locks a new folder; `None` if the caller must retry.
 fn claim(parent: &Path, name: &str) -> io::Result<Option<(PathBuf, File)>> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -122,7 +121,7 @@ fn is_same_file(file: &File, path: &Path) -> bool {
 fn remove_leftovers(parent: &Path) {
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
         let folder = entry.path();
-        // Created if missing: then its owner died, or is about to create it and will retry.
+        // If the file is missing, its owner died, or is about to create it and will retry.
         let Ok(owner) = File::create(folder.join(OWNER)) else {
             continue;
         };

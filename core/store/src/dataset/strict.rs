@@ -1,8 +1,8 @@
 //! Commits as the direct successor of a given version, or not at all.
 //!
 //! By default, Lance rebases a commit on concurrent ones that touch other rows. For an increment
-//! that is wrong: a concurrent commit may have added the same records. So a writer that lost its
-//! lease gets an error and commits nothing.
+//! that is wrong: a concurrent commit may have added the same records. So a writer that loses the
+//! race gets an error and commits nothing.
 
 use lance::{Error, io::ObjectStore};
 use lance_table::{

@@ -11,9 +11,9 @@ use std::collections::BTreeSet;
 pub(super) struct KeyRanges {
     /// The positions at which the set of overlapping objects changes, in order.
     bounds: Vec<u128>,
-    /// For each of these, true if a key was seen between it and the next.
+    /// For each bound, true if a key was seen between it and the next.
     seen: Vec<bool>,
-    /// Objects with their smallest and largest position; if unknown, they always overlap.
+    /// Objects with their smallest and largest position; an object without them always overlaps.
     objects: Vec<(u32, Option<(u128, u128)>)>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The last record of a key is known only at the end. Until then, entries are partitioned by the
 //! first bits of the key, so that all entries of a key are in the same partition; above a limit the
-//! partitions spill to files. In the end the partitions are processed one by one.
+//! partitions spill to files. At the end, the partitions are processed one by one.
 
 use crate::error::StoreError;
 use std::{

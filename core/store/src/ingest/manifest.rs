@@ -2,8 +2,9 @@
 //! counts.
 //!
 //! The manifest is a dataset beside the rows, `<source>__manifest`. The version of the rows names
-//! the version of the manifest, in the one commit of an increment. So rows, manifest and quarantine
-//! change together or not at all, and nothing references a manifest left behind by a dead process.
+//! the version of the manifest, in the only commit of an increment. So rows, manifest and
+//! quarantine change together or not at all, and nothing references a manifest left behind by a
+//! dead process.
 
 use super::{
     INGEST, SourceSpec, manifest_name, quarantine_name,
@@ -31,7 +32,7 @@ pub const MANIFEST: &str = "manifest";
 const QUARANTINE: &str = "quarantine";
 /// Property: number of rows of that version.
 const QUARANTINE_ROWS: &str = "quarantine_rows";
-/// Property: hash of contract, formats and hash key.
+/// Property: identity of contract, formats and hash key.
 const MEANING: &str = "meaning";
 
 /// Counts by name.
@@ -100,11 +101,11 @@ pub struct SourceVersion {
     pub made_from: Option<String>,
     /// First and last time of the rows, if they were stored.
     pub(super) times: Option<Times>,
-    /// Hash of contract, formats and hash key.
+    /// Identity of contract, formats and hash key.
     meaning: String,
 }
 
-/// Hash of contract, formats and hash key: rows with different ones must not be in the same
+/// Identity of contract, formats and hash key: rows with different ones must not be in the same
 /// dataset.
 pub fn meaning(spec: &SourceSpec, hash_key: Option<&[u8]>) -> String {
     let key = pseudonyms::key_id(hash_key).unwrap_or_default();
@@ -393,7 +394,7 @@ pub(super) fn objects(batch: &RecordBatch) -> Vec<Object> {
     let counted = |column: usize, row: usize| -> FieldCounts {
         serde_json::from_str(&text(column, row)).unwrap_or_default()
     };
-    // Earlier manifests have no positions.
+    // Manifests of older versions of the program have no key positions.
     let bound = |column: usize, row: usize| {
         let texts = batch.columns().get(column)?.as_string_opt::<i32>()?;
         u128::from_str_radix(texts.value(row), 16).ok()

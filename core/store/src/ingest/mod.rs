@@ -5,9 +5,9 @@
 //! listing + manifest -> changes -> reader (read, check, count) -> resolve (keys) -> one commit
 //! ```
 //!
-//! Only the commit of the rows counts: it names the versions of manifest and quarantine that belong
-//! to it. A process that dies before it leaves unreferenced files; one that dies after it has
-//! finished its work.
+//! The commit of the rows comes last: it names the versions of the manifest and the quarantine that
+//! belong to it. A process that dies before this commit leaves only unreferenced files; after it,
+//! the ingest is complete.
 
 mod changes;
 mod key_ranges;
@@ -48,7 +48,8 @@ use times::Times;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Changed when the same records could give other rows: then every source is read again.
+/// Version of the ingest, changed when the same records could give other rows: then every source is
+/// read again.
 const INGEST: &str = "ingest 4";
 /// Maximum number of attempts for a source if others write its datasets at the same time.
 const ATTEMPTS: u32 = 3;
@@ -68,7 +69,7 @@ pub struct SourceSpec {
     pub format: Option<Format>,
     /// Dialect of CSV; undeclared parts are detected.
     pub dialect: Dialect,
-    /// True if it is an error if there are no files.
+    /// True if a source without files is an error.
     pub required: bool,
 }
 
@@ -218,8 +219,8 @@ async fn try_ingest(
     })
 }
 
-/// A hash of all records that the source would read: equal exactly when ingest would give the same
-/// result. Unchanged files that were ingested before are not read.
+/// Computes a hash of all records that the source would read: it is equal exactly if ingest would
+/// give the same result. Unchanged files that were ingested before are not read.
 pub async fn source_identity(
     spec: &SourceSpec,
     base: &Path,
@@ -241,7 +242,7 @@ pub async fn source_identity(
     })
 }
 
-/// Identifies a source by its listing: cheap enough to call every few seconds.
+/// Summarises the listing of a source; cheap enough to call every few seconds.
 pub async fn listing_summary(
     name: &str,
     uri: &str,
@@ -354,7 +355,7 @@ impl Increment<'_> {
         })
     }
 
-    /// Commits rows as a first version.
+    /// Commits rows as a version without earlier rows.
     async fn commit_first(
         &self,
         staged: StagedRows,
@@ -464,7 +465,7 @@ impl Increment<'_> {
         let schema = origin::with_origin(&self.spec.contract.schema());
         let (rows_sender, rows_receiver) = mpsc::channel(4);
         let (refused_sender, refused_receiver) = mpsc::channel(4);
-        // Removed when dropped, also after a cancellation.
+        // Removed when dropped, even after a cancellation.
         let staging = if self.spec.contract.key.is_empty() {
             None
         } else {
@@ -518,7 +519,7 @@ impl Increment<'_> {
         );
         let stopped = |_| StoreError::Stopped { name: name.clone() };
         let read_result = match read_result.map_err(stopped)? {
-            // The reader stops if the writer fails; then the writer has the cause.
+            // If the writer fails, the reader stops as well; the writer's error is the cause.
             Err(StoreError::Stopped { .. }) if staged.is_err() => {
                 return Err(staged.err().unwrap_or(StoreError::Cancelled));
             }

@@ -56,7 +56,7 @@ pub(super) async fn write(
     let Some(before) = before else {
         let all = match first {
             Some(first) => with_first(first, channel),
-            // Rows of another contract, or of a process that died.
+            // The newest version has rows of another contract, or of a process that died.
             None if lake.latest(name).await?.is_some_and(|old| old.rows > 0) => no_rows(),
             None => return Ok(None),
         };

@@ -1,4 +1,4 @@
-//! Reads objects, passes rows and refused records to the writers, and counts.
+//! Reads objects, passes rows and refused records to the writers, and counts them.
 
 use super::{
     Control, Progress, SourceSpec,
@@ -25,7 +25,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use tokio::sync::mpsc;
 
 /// Minimum number of rows or bytes of a batch for the writer. Each batch costs the writer work and
-/// memory, so those of many small objects are combined.
+/// memory, so the batches of many small objects are combined.
 const BATCH_ROWS: usize = 4096;
 const BATCH_BYTES: usize = 4 << 20;
 
@@ -189,7 +189,7 @@ impl ReadTask {
     }
 }
 
-/// Batches for a writer, with small ones combined.
+/// Sends batches to a writer, combining small ones.
 pub(super) struct BatchSender {
     /// Name of the source, for messages.
     name: String,
@@ -200,7 +200,7 @@ pub(super) struct BatchSender {
 }
 
 impl BatchSender {
-    /// Creates an output without pending batches.
+    /// Creates a sender without pending batches.
     pub fn new(name: &str, channel: mpsc::Sender<Message>) -> Self {
         Self {
             name: name.to_string(),
@@ -234,7 +234,7 @@ impl BatchSender {
         self.send_message(Message::Rows(combined))
     }
 
-    /// Sends the rest, and the end marker.
+    /// Sends the remaining rows, then the end marker.
     fn end(&mut self) -> Result<(), StoreError> {
         self.flush()?;
         self.send_message(Message::End)

@@ -1,8 +1,8 @@
 //! Resolves duplicate keys between new rows and rows of the dataset.
 //!
-//! The largest value of the contract's `latest` field wins and, among equal values, the last in the
-//! order of paths and lines, independent of the order of arrival. Only the few columns for this are
-//! scanned in the dataset; memory holds the keys of the increment.
+//! The row with the largest value of the contract's `latest` field wins and, among equal values,
+//! the last in the order of paths and lines, independent of the order of arrival. Only the columns
+//! needed for this are read from the dataset; memory holds the keys of the increment.
 
 use super::{
     manifest::Object,
@@ -200,7 +200,7 @@ impl Existing<'_> {
     }
 }
 
-/// The hash of each row's key; empty without a key.
+/// The hash of each row's key; empty if there is no key.
 fn key_hashes(batch: &RecordBatch, key: &[String], dataset: &str) -> Result<Vec<u128>, StoreError> {
     let parts = key.iter().map(|name| column(batch, name, dataset));
     let parts = parts.collect::<Result<Vec<_>, _>>()?;

@@ -36,7 +36,7 @@ impl Lake {
             }
             properties.insert(RESTORED.to_string(), dataset.version.to_string());
             if !self.restore(dataset, &latest, &properties).await? {
-                // Another process is ingesting at the same time: its version is newer still.
+                // Another process ingested at the same time: its version stays the newest.
                 return Ok(());
             }
         }

@@ -14,14 +14,14 @@ use futures::StreamExt as _;
 use retrocast_domain::cell::DatasetRef;
 use tokio::sync::mpsc;
 
-/// Batches for a writer, with an explicit end: a channel that just closes must not commit half a
-/// source.
+/// A message to a writer. The end is explicit: if the channel closes without it, nothing is
+/// committed.
 pub(super) enum Message {
     Rows(RecordBatch),
     End,
 }
 
-/// The rows of a channel, as a stream for a writer.
+/// Turns the batches of a channel into a stream for a writer.
 pub(super) fn receive_rows(
     schema: SchemaRef,
     channel: mpsc::Receiver<Message>,
@@ -40,7 +40,7 @@ pub(super) fn receive_rows(
     Box::pin(RecordBatchStreamAdapter::new(schema, stream))
 }
 
-/// Staged rows without the superseded ones.
+/// Reads staged rows without the superseded ones.
 pub(super) async fn rows_without(
     staging: &Lake,
     staged: &DatasetRef,

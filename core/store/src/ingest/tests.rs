@@ -71,7 +71,7 @@ impl Bench {
         self.ingest_with(&Self::spec(uri, TICKET), &Control::default())
     }
 
-    /// Every row of a dataset as JSON text of its columns, in order.
+    /// Every row of a dataset as text, in order, with its values separated by `|`.
     fn rows(&self, dataset: &DatasetRef) -> Vec<String> {
         let (_, batches) = self
             .runtime

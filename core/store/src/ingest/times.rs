@@ -164,7 +164,7 @@ impl Lake {
     }
 }
 
-/// Formats both times as ISO 8601; those of a column of days as days; empty without times.
+/// Formats both times as ISO 8601, or as days if the column contains days; empty without times.
 pub(super) fn format_range(times: Times, contract: &Contract) -> (String, String) {
     let field = contract.time.as_ref().and_then(|name| {
         let mut fields = contract.fields.iter();

@@ -37,7 +37,7 @@ pub struct Decision {
 impl Decision {
     /// Id of the event.
     pub fn event(&self) -> String {
-        // With the precision of the dataset.
+        // The dataset stores microseconds.
         let time = self.time.as_microsecond().to_string();
         let parts = [
             &time,
@@ -52,7 +52,7 @@ impl Decision {
             hash.update(&(part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }
-        // Decisions without them keep the ids that older programs gave them.
+        // Decisions without these two keep the ids that older programs gave them.
         let until = self.until.map(|day| day.to_string());
         for part in [until, self.run.clone()].into_iter().flatten() {
             hash.update(&(part.len() as u64).to_le_bytes());
@@ -61,8 +61,8 @@ impl Decision {
         hash.finalize().to_hex()[..16].to_string()
     }
 
-    /// The decision on a finding; `None` for decisions on other items, or in words of older
-    /// programs.
+    /// The decision on a finding; `None` for decisions on other items, or with a word that only
+    /// older programs wrote.
     fn on_finding(&self, zone: &TimeZone) -> Option<FindingDecision> {
         let state = FindingState::from_word(&self.decision)?;
         (self.noun == FINDINGS.name).then(|| FindingDecision {
@@ -120,8 +120,8 @@ pub fn decisions_in_force(decisions: &[Decision]) -> BTreeMap<(&str, &str), &Dec
     state
 }
 
-/// The decisions on findings that are in force on a day, by finding. `decisions` are in order,
-/// oldest first: of several on a finding, the last one counts. A reopened finding has none, and a
+/// The decisions on findings that are in force on a day, ordered by finding. `decisions` are in
+/// order, oldest first: the last decision on a finding counts. A reopened finding has none, and a
 /// snoozed one has none from the day on which it is back.
 pub fn finding_decisions<'a>(
     decisions: impl IntoIterator<Item = &'a Decision>,

@@ -1,4 +1,4 @@
-//! Published key figures, and restatements of them.
+//! Published key figures and their restatements.
 
 use super::{
     Ledger, LedgerTable, PublishedRun, newest_by_window,

@@ -112,7 +112,7 @@ pub struct Improvement {
 impl Improvement {
     /// Id of the event.
     pub fn event(&self) -> String {
-        // With the precision of the dataset.
+        // The dataset stores microseconds.
         let time = self.time.as_microsecond();
         let mut columns = self.fields();
         columns.insert("time".to_string(), time.into());
@@ -149,7 +149,7 @@ impl Ledger {
     }
 }
 
-/// Folds changes, oldest first, to the register: the last change of each improvement.
+/// Folds changes, oldest first, into the register: the last change of each improvement.
 pub fn register<'a>(
     changes: impl IntoIterator<Item = &'a Improvement>,
 ) -> BTreeMap<&'a str, &'a Improvement> {

@@ -32,7 +32,7 @@ fn row(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
-/// A publication of a run: one finding per name.
+/// A publication of a run with these findings.
 fn publication(run: PublishedRun, finding_ids: &[&str]) -> Publication {
     let findings = finding_ids
         .iter()
@@ -160,7 +160,7 @@ async fn queries_see_the_newest_run_of_each_window() {
     let seen = newest_by_window(ledger.runs().await.unwrap(), |run| run.window_end <= start);
     let names: Vec<&str> = seen.iter().map(|run| &*run.run).collect();
     assert_eq!(names, ["late", "b"]);
-    // A stage sees the runs that its plan names, also later.
+    // A stage sees the runs that its plan names, even after newer ones were published.
     let sql = Sql {
         pool: ResourcePool::without_disk(64 << 20),
         timezone: "UTC".to_string(),

@@ -1,4 +1,4 @@
-//! Interactive queries over all datasets of a lake, also at earlier versions.
+//! Interactive queries over all datasets of a lake, including earlier versions.
 
 use crate::{
     Sql, SqlTable,
@@ -167,11 +167,11 @@ fn quote_versions(query: &str) -> String {
             '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
             '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
             c if c.is_alphanumeric() || c == '_' => {
-                let part = |c: char| c.is_alphanumeric() || c == '_';
-                let word = rest.find(|c| !part(c)).unwrap_or(rest.len());
+                let in_word = |c: char| c.is_alphanumeric() || c == '_';
+                let word = rest.find(|c| !in_word(c)).unwrap_or(rest.len());
                 let suffix = &rest[word..];
                 let version = suffix.strip_prefix('@').map_or(0, |version| {
-                    version.find(|c: char| !part(c)).unwrap_or(version.len())
+                    version.find(|c: char| !in_word(c)).unwrap_or(version.len())
                 });
                 if version > 0 {
                     let whole = word + 1 + version;

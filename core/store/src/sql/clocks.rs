@@ -105,8 +105,8 @@ impl TimeText {
         let read = |zone: &Tz| Some(string_to_datetime(zone, text).ok()?.timestamp_micros());
         if let Some(found) = read(UTC.as_ref()?) {
             // Only a time without an offset depends on the zone.
-            let same = read(AHEAD.as_ref()?) == Some(found);
-            return Some(if same {
+            let has_offset = read(AHEAD.as_ref()?) == Some(found);
+            return Some(if has_offset {
                 Self::Moment(found)
             } else {
                 Self::Wall(found)

@@ -1,5 +1,5 @@
-//! Finds errors that planning misses: constants that cannot be evaluated, and results with another
-//! type than planned.
+//! Finds errors that planning misses: constants that cannot be evaluated, and results whose type
+//! differs from the planned one.
 
 use datafusion::{
     arrow::array::RecordBatch,
@@ -15,8 +15,8 @@ use datafusion::{
 };
 use std::sync::Arc;
 
-/// Evaluates the expressions that do not depend on rows and remain after optimisation: the
-/// optimiser leaves failing constants to the execution.
+/// Evaluates the constant expressions that remain after optimisation: the optimiser leaves failing
+/// ones to execution.
 pub(super) fn check_constants(plan: &LogicalPlan) -> Result<()> {
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
@@ -36,7 +36,7 @@ pub(super) fn check_constants(plan: &LogicalPlan) -> Result<()> {
     .map(drop)
 }
 
-/// Returns true if an expression is made of literals only, and is deterministic.
+/// Returns true if an expression contains only literals and is deterministic.
 fn is_constant(expr: &Expr) -> Result<bool> {
     let is_operation = |expr: &Expr| {
         matches!(

@@ -22,7 +22,7 @@ pub(super) fn explain_in(error: &DataFusionError, sql: &str) -> SqlError {
     let mut out = explain(error);
     let root = error.find_root();
     let text = root.strip_backtrace();
-    let (keyword, what) = match text.split_once("does not support logical expression ") {
+    let (keyword, construct) = match text.split_once("does not support logical expression ") {
         Some((_, rest)) if rest.starts_with("Exists") => (Some("exists"), "EXISTS"),
         Some((_, rest)) if rest.starts_with("InSubquery") => (Some("in"), "IN with a subquery"),
         Some(_) => (None, "this subquery"),
@@ -30,7 +30,7 @@ pub(super) fn explain_in(error: &DataFusionError, sql: &str) -> SqlError {
         None if is_ambiguous(root) => (None, "this subquery"),
         None => return out,
     };
-    out.message = format!("{what} cannot be computed here");
+    out.message = format!("{construct} cannot be computed here");
     (out.line, out.column) = (None, None);
     if let Some(location) = keyword.and_then(|keyword| locate_keyword(sql, keyword)) {
         (out.line, out.column) = (Some(location.line), Some(location.column));

@@ -249,7 +249,7 @@ impl LocalTimes {
         if let (true, Some(zone)) = (parsed, zone) {
             Clocks::in_zone(zone)?;
         }
-        // The default of nanoseconds ends in the year 2262.
+        // Nanoseconds, the default, end in the year 2262.
         let unit = match unit {
             TimeUnit::Nanosecond if parsed => TimeUnit::Microsecond,
             unit => unit,
@@ -287,7 +287,7 @@ impl LocalTimes {
             }
             DataType::Timestamp(_, Some(_)) if parsed && to == from => Transformed::yes(value),
             DataType::Timestamp(_, Some(_)) if parsed => Transformed::yes(cast(value, to)),
-            // The engine reads a number as seconds, but only one of 64 bits.
+            // The engine reads a number as seconds only if it has 64 bits.
             _ if parsed && from.is_numeric() => Transformed::yes(match field.data_type() {
                 DataType::Timestamp(TimeUnit::Nanosecond, _) => {
                     let seconds =
@@ -373,21 +373,21 @@ impl LocalTimes {
         ScalarUDF::from(length).call(vec![interval])
     }
 
-    /// Converts days, and with `include_texts` texts, to moments if any of the expressions is a
-    /// moment. Returns true if an expression changed.
+    /// Converts days to moments if any of the operands is a moment; with `include_texts`, converts
+    /// texts too. Returns true if an operand changed.
     fn convert_to_moments(
         &self,
-        all: Vec<&mut Expr>,
+        operands: Vec<&mut Expr>,
         include_texts: bool,
         schema: &DFSchema,
     ) -> bool {
         let kind = |expr: &Expr| expr.get_type(schema).ok();
         let is_moment = |expr: &Expr| matches!(kind(expr), Some(DataType::Timestamp(..)));
-        if !all.iter().any(|expr| is_moment(expr)) {
+        if !operands.iter().any(|expr| is_moment(expr)) {
             return false;
         }
         let mut changed = false;
-        for expr in all {
+        for expr in operands {
             let is_convertible = match kind(expr) {
                 Some(DataType::Date32 | DataType::Date64) => true,
                 Some(kind) => include_texts && is_text(&kind),
@@ -450,8 +450,8 @@ fn retype_recursive_query(mut query: RecursiveQuery) -> Result<LogicalPlan> {
     LogicalPlan::RecursiveQuery(query).recompute_schema()
 }
 
-/// The argument of the function that converts to moments: a text, a day or a wall time. The error
-/// is the expression itself, if it is another one.
+/// The argument of the function that converts to moments: a text, a day or a wall time. Any other
+/// expression is returned as the error.
 fn moment_argument(expr: Expr) -> std::result::Result<Expr, Expr> {
     match expr {
         Expr::ScalarFunction(mut function) if converts_to_moments(&function.func) => {

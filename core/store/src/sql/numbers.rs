@@ -51,8 +51,8 @@ impl CheckedNumbers {
         match expr {
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
                 let integer = kind(&left).filter(DataType::is_integer);
-                let is_same = integer.is_some() && integer == kind(&right);
-                match Arithmetic::from_operator(op).filter(|_| is_same) {
+                let same_type = integer.is_some() && integer == kind(&right);
+                match Arithmetic::from_operator(op).filter(|_| same_type) {
                     Some(arithmetic) => {
                         Transformed::yes(CheckedArithmetic::call(arithmetic, *left, *right))
                     }
@@ -95,8 +95,8 @@ impl AnalyzerRule for CheckedNumbers {
     }
 }
 
-/// Replaces NaN by null in the arguments of an aggregate, and casts those of a median to double,
-/// because the engine's median of 1 and 2 is 1. Returns true if an argument changed.
+/// Replaces NaN by null in the arguments of an aggregate, and casts integer arguments of `median`
+/// to double, because the engine's median of 1 and 2 is 1. Returns true if an argument changed.
 fn drop_nan(arguments: &mut [Expr], median: bool, schema: &DFSchema) -> bool {
     let mut changed = false;
     for argument in arguments
@@ -118,8 +118,8 @@ fn drop_nan(arguments: &mut [Expr], median: bool, schema: &DFSchema) -> bool {
     changed
 }
 
-/// Returns true if a value depends on the row. Constants may have to stay unchanged, such as the
-/// 0.95 of a percentile.
+/// Returns true if a value depends on the row. Some constant arguments must stay unchanged, such as
+/// the 0.95 of a percentile.
 fn depends_on_row(expr: &Expr) -> bool {
     let column = |expr: &Expr| matches!(expr, Expr::Column(_) | Expr::OuterReferenceColumn(..));
     expr.exists(|expr| Ok(column(expr))).unwrap_or(true)
@@ -160,7 +160,8 @@ impl Arithmetic {
     }
 }
 
-/// Adds, subtracts or multiplies integers of one type, or fails with the text of the expression.
+/// Adds, subtracts or multiplies integers of one type. The error for an overflow has the text of
+/// the expression.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct CheckedArithmetic {
     arithmetic: Arithmetic,

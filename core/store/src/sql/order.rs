@@ -1,4 +1,4 @@
-//! The order of rows: that of the query, otherwise that of the dataset, or by all columns.
+//! Determines the order of rows: the query's own order, the dataset's order, or by all columns.
 
 use super::explain::explain;
 use crate::{error::SqlError, ledger};
@@ -31,8 +31,8 @@ pub(super) fn sort_if_unordered(frame: DataFrame) -> Result<DataFrame, SqlError>
     frame.sort(sortable).map_err(|error| explain(&error))
 }
 
-/// Returns true if the plan determines the order of rows: sorted at the top, or only selecting rows
-/// in order.
+/// Returns true if the plan determines the order of rows: it sorts at the top, or it only selects
+/// rows.
 fn has_order(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Sort(_) => true,

@@ -1,10 +1,10 @@
 //! Validates queries: they may only read datasets, and must not be nested too deeply for the
 //! planner.
 //!
-//! The parser and the planner recurse over trees, and so do plans, so a deeply nested query would
+//! The parser, the planner and the executor recurse over trees, so a deeply nested query would
 //! overflow the stack and abort the program. Parsing runs on a thread with a stack for the worst
 //! case within the length limit. Queries that are too deep for planning are rejected; others are
-//! planned with a large stack, and need little of the ordinary stacks of the executing threads.
+//! planned with a large stack, and the ordinary stacks of threads suffice for executing them.
 
 use super::{TABLE_FUNCTIONS, explain::explain};
 use crate::{error::SqlError, ledger};
@@ -105,7 +105,7 @@ pub(super) fn large_stack_thread() -> std::thread::Builder {
         .stack_size(STACK_BYTES)
 }
 
-/// The error if such a thread cannot be started.
+/// The error if the thread of a query cannot be started.
 pub(super) fn thread_error(error: std::io::Error) -> SqlError {
     SqlError::new(format!("no thread can be started for the query: {error}"))
         .help("allow the program more memory or threads")

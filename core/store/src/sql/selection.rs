@@ -73,12 +73,12 @@ impl Selection {
         self.select.selection.is_none()
     }
 
-    /// Name of this unchanged column in the result; `None` if it is missing, or if rows are
-    /// selected by it.
+    /// Name of this unchanged column in the result; `None` if it is missing, or if the query
+    /// filters rows by it.
     pub fn column(&self, name: &str) -> Option<String> {
         let is_filtered_by = self.select.selection.as_ref().is_some_and(|filter| {
-            let mut mentions = Mentions(name);
-            filter.visit(&mut mentions).is_break()
+            let mut finder = ColumnFinder(name);
+            filter.visit(&mut finder).is_break()
         });
         if is_filtered_by {
             return None;
@@ -125,9 +125,9 @@ fn is_column(expr: &Expr, name: &str) -> bool {
 }
 
 /// Stops at the first reference to a column.
-struct Mentions<'a>(&'a str);
+struct ColumnFinder<'a>(&'a str);
 
-impl Visitor for Mentions<'_> {
+impl Visitor for ColumnFinder<'_> {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
@@ -145,13 +145,13 @@ mod tests {
 
     #[test]
     fn queries_that_combine_rows_are_not_selections() {
-        let check = |sql: &str, want: Option<(&str, &str)>| {
+        let check = |sql: &str, expected: Option<(&str, &str)>| {
             let found = selection(sql).and_then(|found| {
                 let column = found.column("opened")?;
                 Some((found.table, column))
             });
-            let want = want.map(|(table, column)| (table.to_string(), column.to_string()));
-            assert_eq!(found, want, "{sql}");
+            let expected = expected.map(|(table, column)| (table.to_string(), column.to_string()));
+            assert_eq!(found, expected, "{sql}");
         };
         check(
             "select 'all' as component, * from incidents",

@@ -23,7 +23,7 @@ use datafusion::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
-/// `sum` of integers with 38 digits; an error if the result overflows.
+/// `sum` that adds integers with 38 digits, and fails if the result overflows.
 #[derive(Debug, PartialEq, Eq, Hash, Default)]
 pub(super) struct ExactSum {
     engine: Sum,
@@ -79,8 +79,8 @@ impl AggregateUDFImpl for ExactSum {
             return self.engine.create_sliding_accumulator(arguments);
         }
         let inner: Box<dyn Accumulator> = if arguments.is_distinct {
-            // The engine's version only adds 64 bits.
-            Box::new(SlidingDistinct::default())
+            // The engine's version adds with 64 bits only.
+            Box::new(SlidingDistinctSum::default())
         } else {
             let wide = widen_arguments(&arguments);
             self.engine.create_sliding_accumulator(wide)?
@@ -129,7 +129,7 @@ impl AggregateUDFImpl for ExactSum {
     }
 }
 
-/// Adds in [`WIDE`], and returns the sum in the requested type.
+/// Adds in the type [`WIDE`], and returns the sum in the requested type.
 #[derive(Debug)]
 struct NarrowSum<A> {
     inner: A,
@@ -258,13 +258,13 @@ fn flatten_numbers(values: &[ArrayRef]) -> impl Iterator<Item = i128> {
 
 /// The sum of the distinct values in a sliding window.
 #[derive(Debug, Default)]
-struct SlidingDistinct {
+struct SlidingDistinctSum {
     /// Number of occurrences of each value in the window.
     counts: BTreeMap<i128, usize>,
     sum: i128,
 }
 
-impl Accumulator for SlidingDistinct {
+impl Accumulator for SlidingDistinctSum {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         for value in flatten_numbers(values) {
             let count = self.counts.entry(value).or_insert(0);

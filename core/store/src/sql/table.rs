@@ -46,7 +46,7 @@ pub enum SqlRows {
 }
 
 impl SqlTable {
-    /// A dataset with this name.
+    /// A table with the rows of a dataset, under this name.
     pub fn dataset(
         name: impl Into<String>,
         dataset: DatasetRef,
@@ -66,7 +66,7 @@ impl SqlTable {
         }
     }
 
-    /// Its visible rows, for the query engine.
+    /// The visible rows for the query engine, and the time limit that it must apply.
     pub(super) async fn provider(
         &self,
         context: &SessionContext,
@@ -103,7 +103,7 @@ async fn ledger_rows(
     let table_schema = provider.schema();
     let keys = keys.iter().map(|key| lit(key.as_str())).collect();
     let columns = visible.fields().iter().map(|field| {
-        // Datasets that an older program wrote lack columns that were declared later.
+        // Datasets written by an older version of the program lack columns that were added later.
         match table_schema.field_with_name(field.name()) {
             Ok(_) => ident(field.name()),
             Err(_) => cast(lit(ScalarValue::Null), field.data_type().clone()).alias(field.name()),

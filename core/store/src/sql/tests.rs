@@ -53,7 +53,7 @@ impl Bench {
         let lake = Lake::new(&folder.path().join("lake"), "job").unwrap();
         let parts = (0..rows)
             .step_by(5000)
-            .map(|at| batch.slice(at, 5000.min(rows - at)));
+            .map(|start| batch.slice(start, 5000.min(rows - start)));
         let dataset = runtime
             .block_on(lake.write_batches(
                 "tickets",
@@ -92,7 +92,7 @@ impl Bench {
             .runtime
             .block_on(sql.query(&self.lake, query, &self.tables));
         found
-            .map(|(_, batches)| text(&batches))
+            .map(|(_, batches)| format_rows(&batches))
             .map_err(|error| error.to_string())
     }
 }
@@ -107,7 +107,7 @@ fn pool(memory_bytes: usize, folder: std::path::PathBuf) -> crate::ResourcePool 
     crate::ResourcePool::new(limits)
 }
 
-fn text(batches: &[RecordBatch]) -> Vec<String> {
+fn format_rows(batches: &[RecordBatch]) -> Vec<String> {
     let options = FormatOptions::default().with_null("null");
     let mut out = Vec::new();
     for batch in batches {
@@ -149,7 +149,7 @@ fn tables_of_a_query_are_found() {
 }
 
 #[test]
-fn texts_other_than_queries_are_refused() {
+fn statements_other_than_queries_are_rejected() {
     let check = |sql: &str, words: &str| {
         let error = tables(sql).unwrap_err().to_string();
         assert!(error.contains(words), "{sql}: {error}");
@@ -204,8 +204,8 @@ fn days_and_hours_are_local() {
 fn sums_and_order_do_not_depend_on_threads_or_memory() {
     let query = "select component, sum(minutes) as total, avg(minutes) as mean, \
                  stddev(minutes) as spread from tickets group by component";
-    let one = Bench::new(60_000, 1);
-    let expected = one.query("UTC", query).unwrap();
+    let single = Bench::new(60_000, 1);
+    let expected = single.query("UTC", query).unwrap();
     assert_eq!(expected.len(), 5);
     assert!(expected.is_sorted());
     for _ in 0..3 {
@@ -214,7 +214,7 @@ fn sums_and_order_do_not_depend_on_threads_or_memory() {
     let whole = "select sum(minutes) as total, count(*) as n from tickets";
     assert_eq!(
         Bench::new(60_000, 4).query("UTC", whole).unwrap(),
-        one.query("UTC", whole).unwrap()
+        single.query("UTC", whole).unwrap()
     );
 }
 
@@ -248,11 +248,11 @@ fn large_sorts_spill_to_disk() {
     let bench = Bench::new(300_000, 2);
     let query = "select at, component, minutes from tickets order by component, minutes desc";
     let sql = bench.sql("UTC", 6 << 20);
-    let (_, small) = bench
+    let (_, spilled) = bench
         .runtime
         .block_on(sql.query(&bench.lake, query, &bench.tables))
         .unwrap();
-    assert!(text(&small) == bench.query("UTC", query).unwrap());
+    assert!(format_rows(&spilled) == bench.query("UTC", query).unwrap());
 }
 
 #[test]

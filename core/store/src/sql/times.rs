@@ -212,7 +212,7 @@ impl TimeFunction {
         let Some(time) = columns.get(self.time_index()) else {
             return internal_err!("{} has no time", self.name);
         };
-        let rest = columns.get(1..).unwrap_or_default();
+        let formats = columns.get(1..).unwrap_or_default();
         let clocks = Clocks::in_zone(&self.zone)?;
         let with_zone = |moments: TimestampMicrosecondArray, zone: &Arc<str>| -> ArrayRef {
             Arc::new(moments.with_timezone(Arc::clone(zone)))
@@ -220,9 +220,9 @@ impl TimeFunction {
         let time_zone = self.zone_of(time.data_type());
         Ok(match self.operation {
             Operation::Read { lenient } => {
-                with_zone(read_moments(time, rest, &clocks, lenient)?, &self.zone)
+                with_zone(read_moments(time, formats, &clocks, lenient)?, &self.zone)
             }
-            Operation::ReadDay { lenient } => Arc::new(read_days(time, rest, &clocks, lenient)?),
+            Operation::ReadDay { lenient } => Arc::new(read_days(time, formats, &clocks, lenient)?),
             Operation::FromUnits {
                 nanoseconds,
                 microseconds,
@@ -230,7 +230,7 @@ impl TimeFunction {
                 let read = if time.data_type().is_numeric() {
                     convert_units(time, nanoseconds)?
                 } else {
-                    let read = read_moments(time, rest, &clocks, false)?;
+                    let read = read_moments(time, formats, &clocks, false)?;
                     read.unary(|moment| moment.div_euclid(microseconds) * microseconds)
                 };
                 with_zone(read, &self.zone)
@@ -246,7 +246,7 @@ impl TimeFunction {
                 cast_exactly(time, &DataType::Int64)?
             }
             Operation::ToUnixTime => {
-                let seconds: Int64Array = read_moments(time, rest, &clocks, false)?
+                let seconds: Int64Array = read_moments(time, formats, &clocks, false)?
                     .unary(|moment| moment.div_euclid(1_000_000));
                 Arc::new(seconds)
             }
@@ -524,7 +524,7 @@ fn convert_units(column: &ArrayRef, nanoseconds: i64) -> Result<TimestampMicrose
     let read = column.as_primitive::<Float64Type>().iter().map(|count| {
         let count = count.filter(|count| !count.is_nan());
         let micros = count.map(|count| (count * nanoseconds as f64 / 1000.0).round());
-        // Beyond 2^63 the cast saturates, which is out of range.
+        // Beyond 2^63 the cast saturates, and `checked` rejects the result.
         micros
             .map(|micros| checked(Some(micros as i64)))
             .transpose()
@@ -532,7 +532,7 @@ fn convert_units(column: &ArrayRef, nanoseconds: i64) -> Result<TimestampMicrose
     read.collect()
 }
 
-/// Casts a column of intervals or texts to intervals; a null literal gives nulls.
+/// Casts a column of intervals, texts or nulls to intervals.
 fn cast_intervals(column: Option<&ArrayRef>) -> Result<ArrayRef> {
     let Some(column) = column else {
         return internal_err!("there is no interval");
@@ -540,7 +540,7 @@ fn cast_intervals(column: Option<&ArrayRef>) -> Result<ArrayRef> {
     cast_exactly(column, &DataType::Interval(IntervalUnit::MonthDayNano))
 }
 
-/// Returns true for the types of intervals, and of texts, which may contain intervals.
+/// Returns true for interval types, and for text types, whose values can be cast to intervals.
 fn is_interval(data_type: &DataType) -> bool {
     let is_interval_type = matches!(
         data_type,
@@ -723,7 +723,7 @@ fn parse_width(stride: IntervalMonthDayNano) -> Result<Width> {
     }
 }
 
-/// Start of a bin of some months, as a wall time.
+/// Finds the start of the bin of `months` months that contains a wall time, as a wall time.
 fn find_month_bin(local: i64, origin: i64, months: i64) -> Result<i64> {
     let (date, first) = (civil(local)?, civil(origin)?);
     let month_number = |date: DateTime| i64::from(date.year()) * 12 + i64::from(date.month());

@@ -124,10 +124,10 @@ fn advance(covariance: &mut [f64], gain: &[f64], ar: &[f64], response: &[f64]) {
 }
 
 /// The stationary covariance `P = T P Tᵀ + R Rᵀ`, by doubling the number of steps.
-fn initial(ar: &[f64], response: &[f64], is_average: bool) -> Vec<f64> {
+fn initial(ar: &[f64], response: &[f64], is_moving_average: bool) -> Vec<f64> {
     let n = ar.len();
     let mut covariance = vec![0.0; n * n];
-    if is_average {
+    if is_moving_average {
         for i in 0..n {
             for j in 0..n {
                 let later = response[i..].iter().zip(&response[j..]);

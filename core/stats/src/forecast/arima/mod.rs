@@ -226,7 +226,8 @@ impl Fitted {
 pub struct Arima {
     /// Length of the season; 1 for none.
     pub period: usize,
-    /// Use the exact likelihood and the whole history, as R's `auto.arima` does for short series.
+    /// True for the exact likelihood and the whole history, as in R's `auto.arima` for short
+    /// series.
     pub exact: bool,
 }
 
@@ -241,7 +242,7 @@ impl Arima {
 
     /// Forecasts with a model of this order, or of the best one, and returns the order too; `None` if
     /// the fit diverges.
-    fn continued(
+    fn forecast_with_order(
         &self,
         history: &[f64],
         horizon: usize,
@@ -279,7 +280,7 @@ impl Forecaster for Arima {
     }
 
     fn forecast(&self, history: &[f64], horizon: usize) -> Option<Vec<f64>> {
-        Some(self.continued(history, horizon, None)?.0)
+        Some(self.forecast_with_order(history, horizon, None)?.0)
     }
 
     /// Chooses the orders for the first history, and again when its length has doubled; in between,
@@ -291,7 +292,7 @@ impl Forecaster for Arima {
             .map(|history| {
                 let known = chosen.filter(|(_, n)| history.len() < 2 * n);
                 let order = known.map(|(order, _)| order);
-                let (point, order) = self.continued(history, horizon, order)?;
+                let (point, order) = self.forecast_with_order(history, horizon, order)?;
                 if known.is_none() {
                     chosen = Some((order, history.len()));
                 }
@@ -310,12 +311,12 @@ mod tests {
 
     /// R's `forecast(auto.arima(AirPassengers))`: ARIMA(2,1,1)(0,1,0)[12], the year 1961.
     #[test]
-    fn published_forecasts_of_airline_passengers() {
+    fn published_forecasts_of_airline_passengers_are_reproduced() {
         let arima = Arima {
             period: 12,
             exact: true,
         };
-        let (forecast, order) = arima.continued(&AIR, 12, None).unwrap();
+        let (forecast, order) = arima.forecast_with_order(&AIR, 12, None).unwrap();
         eprintln!("{order:?} {forecast:?}");
         let expected = Order {
             ar: 2,
@@ -337,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn polynomials_and_their_roots() {
+    fn polynomials_have_the_expected_roots() {
         let coefficients = stationary(&[0.9, -0.4, 0.2]);
         assert!(is_stationary(&coefficients, 1.0));
         assert!(!is_stationary(&[0.5, 0.6], 1.0));

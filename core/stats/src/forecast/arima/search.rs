@@ -1,4 +1,4 @@
-//! The orders of a model: differences by tests, the others step by step.
+//! Chooses the orders of a model: differences by tests, the others step by step.
 
 use super::{Fitted, Order};
 use crate::{
@@ -8,12 +8,12 @@ use crate::{
 use std::collections::BTreeSet;
 
 /// Largest orders without and with a season.
-const MOST: [usize; 2] = [5, 2];
+const ORDERS_MAX: [usize; 2] = [5, 2];
 /// Largest orders if the likelihood is not exact, for speed.
-const MOST_QUICK: [usize; 2] = [3, 1];
-/// Strength of the season from which on it is differenced.
+const ORDERS_MAX_QUICK: [usize; 2] = [3, 1];
+/// Strength above which a season is differenced.
 const STRENGTH: f64 = 0.64;
-/// Value of the stationarity test from which on the series is differenced, at 5 %.
+/// Critical value of the stationarity test at 5 %, above which the series is differenced.
 const CRITICAL: f64 = 0.463;
 /// Maximum number of models that are tried.
 const TRIES: usize = 94;
@@ -83,8 +83,8 @@ fn kpss(values: &[f64]) -> f64 {
     }
 }
 
-/// Searches for the model with the smallest criterion, from the best of five first ones: each step
-/// changes one or two orders by one, or the constant.
+/// Searches for the model with the smallest criterion, starting from the best of five initial
+/// models: each step changes one or two orders by one, or the constant.
 pub(super) fn choose(
     (difference, seasonal_difference): (usize, usize),
     values: &[f64],
@@ -135,7 +135,7 @@ pub(super) fn choose(
         attempt(first, &mut best);
     }
     while let Some(centre) = best.as_ref().map(|best| best.order) {
-        if !neighbours(centre, if exact { MOST } else { MOST_QUICK })
+        if !neighbours(centre, if exact { ORDERS_MAX } else { ORDERS_MAX_QUICK })
             .into_iter()
             .map(|[ar, ma, sar, sma]| order(ar, ma, sar, sma, centre.constant))
             .chain([Order {
@@ -192,7 +192,7 @@ mod tests {
     use crate::forecast::forecasters::tests::AIR;
 
     #[test]
-    fn differences_are_those_of_the_tests() {
+    fn differences_are_chosen_by_the_tests() {
         assert_eq!(differences(&AIR, 12), (1, 1));
         let flat: Vec<f64> = (0..100).map(|i| f64::from(i * 7919 % 13)).collect();
         assert_eq!(differences(&flat, 7), (0, 0));

@@ -1,4 +1,4 @@
-//! Counts the records of a recorded version of a source again.
+//! Recounts the records of an earlier version of a source.
 
 use super::totals_by_frequency;
 use crate::{
@@ -12,9 +12,9 @@ use crate::{
 };
 use retrocast_domain::{cell::DatasetRef, report::SourceNote};
 
-/// Counts the records of a version of a source, as its note did: rows and times from the rows,
-/// the other counts from the manifest of that version. The number of files is that of the note: a
-/// lake holds no listings.
+/// Counts the records of a version of a source again, as in its note: rows and times from the rows,
+/// the other counts from the manifest of that version. The number of files is taken from the note,
+/// because a lake keeps no listings.
 ///
 /// # Errors
 /// If the rows or the manifest of the version no longer exist.

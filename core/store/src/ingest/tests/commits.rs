@@ -63,7 +63,7 @@ fn an_increment_writes_its_own_rows_once() {
     let before = ["tickets", "tickets__quarantine"].map(|name| bench.data(name));
     assert_eq!([before[0].len(), before[1].len()], [1, 1]);
 
-    // One row is superseded by the next one, another one by an older row.
+    // One row is superseded by the next one, another by an older row.
     let second = line(7, 1, 20) + &line(7, 2, 10) + &line(1, 0, 30) + &broken(8);
     bench.put("raw/2.jsonl", &second);
     let found = bench.ingest_raw(LATEST);
@@ -79,7 +79,7 @@ fn an_increment_writes_its_own_rows_once() {
         ]
     );
     assert_eq!((found.dataset.rows, found.note.duplicates), (3, 2));
-    // Superseded rows do not count for the times.
+    // Superseded rows do not affect the first and last time.
     let range = (
         found.note.first_time.as_str(),
         found.note.last_time.as_str(),
@@ -304,7 +304,7 @@ fn restoring_rows_without_a_quarantine_clears_it() {
     assert_eq!(quarantined(), 0);
     bench.runtime.block_on(lake.make_newest(&two)).unwrap();
     assert_eq!(quarantined(), 1);
-    // If the objects it names are deleted, nothing is restored and nothing fails.
+    // Without the manifest that a version names, nothing is restored and nothing fails.
     bench.runtime.block_on(lake.make_newest(&one)).unwrap();
     std::fs::remove_file(bench.folder.path().join("raw/2.jsonl")).unwrap();
     let manifests = bench
@@ -314,7 +314,7 @@ fn restoring_rows_without_a_quarantine_clears_it() {
     for entry in std::fs::read_dir(&manifests).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        // Names contain the distance from the greatest number.
+        // File names contain the difference between the greatest number and the version.
         if name.starts_with("18446744073709551613") {
             std::fs::remove_file(path).unwrap();
         }

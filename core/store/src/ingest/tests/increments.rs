@@ -42,8 +42,8 @@ fn lines(numbers: &mut Numbers) -> Vec<String> {
         }
     }
     lines.extend((0..5).map(|n| format!("{{\"id\":\"bad {n}\",\"rev\":\"x\"}}\n")));
-    for at in (1..lines.len()).rev() {
-        lines.swap(at, numbers.below(at + 1));
+    for last in (1..lines.len()).rev() {
+        lines.swap(last, numbers.below(last + 1));
     }
     lines
 }
@@ -82,7 +82,7 @@ fn ingest_raw(
     let Some(micros) = limit_micros else {
         return Some(bench.runtime.block_on(work).unwrap());
     };
-    // On separate threads, which end with it: a killed process does nothing more.
+    // The threads end with their own runtime: a killed process does nothing more.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -186,7 +186,7 @@ fn check(seed: u64, contract: &str, duplicated: bool) {
         let index = numbers.below(files.len());
         let (name, text) = &files[index];
         match numbers.below(5) {
-            // Cut at any position, also within a character or a record.
+            // Cut at any position, even within a character or a record.
             0 if !done.contains(&index) => {
                 let cut = numbers.below(text.len() + 1);
                 put(
@@ -277,7 +277,7 @@ fn only_new_files_are_read() {
     }
     let lake = bench.lake();
     ingest_raw(&bench, &lake, KEYED, "year", None).unwrap();
-    // Files that were ingested need not even be readable.
+    // Ingested files are not read again, so their contents no longer matter.
     for (name, _) in &weeks {
         fs::remove_file(root.join(name)).unwrap();
         let file = fs::File::create(root.join(name)).unwrap();

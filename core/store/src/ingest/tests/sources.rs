@@ -14,7 +14,7 @@ fn a_source_with_only_broken_files_fails() {
         assert!(error.contains(name) && error.contains(words), "{error}");
         let latest = bench.runtime.block_on(bench.lake().latest("tickets"));
         assert_eq!(latest.unwrap(), None, "{name}");
-        // If another file can be read, the broken one is a caveat.
+        // If another file can be read, the broken one is only reported.
         std::fs::write(bench.folder.path().join("a.good.jsonl"), GOOD).unwrap();
         let found = bench.ingest("*.*").unwrap();
         assert_eq!((found.note.accepted, found.note.broken_files.len()), (2, 1));
@@ -51,7 +51,7 @@ fn pipes_devices_and_broken_links_are_skipped_or_refused() {
     std::fs::write(raw.join("part.jsonl#1"), GOOD).unwrap();
 
     let found = bench.ingest("raw/**/*.jsonl*").unwrap();
-    // Once, even if several links lead to it; and the target of `up` is read.
+    // The file is read once, even if several links lead to it, and the target of `up` is read.
     assert_eq!(found.note.records, 2);
     // All skipped files are in the report.
     let skipped = found.note.broken_files.len();

@@ -48,8 +48,8 @@ fn queries_that_fail_are_rejected_by_the_check() {
     ] {
         let error = check_query(query).expect_err(query);
         assert!(error.contains(words), "{query}: {error}");
-        let ran = Bench::new(1, 1).query("Europe/Berlin", query);
-        assert!(ran.is_err(), "{query}: {ran:?}");
+        let result = Bench::new(1, 1).query("Europe/Berlin", query);
+        assert!(result.is_err(), "{query}: {result:?}");
     }
 }
 
@@ -74,10 +74,10 @@ fn accepted_queries_run_with_the_schema_of_the_check() {
         let schema = check_query(query).unwrap_or_else(|error| panic!("{query}: {error}"));
         let bench = Bench::new(1, 1);
         let sql = bench.sql("Europe/Berlin", 64 << 20);
-        let ran = bench
+        let result = bench
             .runtime
             .block_on(sql.query(&bench.lake, query, &bench.tables));
-        let (ran, _) = ran.unwrap_or_else(|error| panic!("{query}: {error}"));
-        assert_eq!(ran, schema, "{query}");
+        let (run_schema, _) = result.unwrap_or_else(|error| panic!("{query}: {error}"));
+        assert_eq!(run_schema, schema, "{query}");
     }
 }

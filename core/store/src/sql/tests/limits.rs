@@ -72,11 +72,11 @@ fn queries_just_below_the_limits_run() {
     let run = |query: String| bench.query("UTC", &query).unwrap();
     let column = vec!["minutes"; 256].join(" + ");
     assert_eq!(run(format!("select {column} as x from tickets")), ["0.0"]);
-    let any: Vec<String> = (0..199).map(|n| format!("component = 'd{n}'")).collect();
+    let terms: Vec<String> = (0..199).map(|n| format!("component = 'd{n}'")).collect();
     assert_eq!(
         run(format!(
             "select 1 as x from tickets where not ({})",
-            any.join(" or ")
+            terms.join(" or ")
         )),
         ["1"]
     );
@@ -97,11 +97,11 @@ fn queries_just_below_the_limits_run() {
     );
     assert_eq!(run(chain), ["1"]);
     // Many values are not deeply nested.
-    let many: Vec<String> = (0..20_000).map(|n| n.to_string()).collect();
+    let values: Vec<String> = (0..20_000).map(|n| n.to_string()).collect();
     assert_eq!(
         run(format!(
             "select 1 as x from tickets where minutes in ({})",
-            many.join(", ")
+            values.join(", ")
         )),
         ["1"]
     );

@@ -5,8 +5,8 @@ use arrow::array::Int64Array;
 
 const QUARTER: i64 = 1 << 62;
 
-/// `tickets(id, bytes, part, grp)`: three quarters of the greatest integer, and fractions with
-/// a NaN.
+/// `tickets(id, bytes, part, zero, grp)`: bytes with a sum of three quarters of 2^64, and parts
+/// with a NaN.
 fn bench(descending: bool) -> Bench {
     let arrange = |mut rows: Vec<f64>| {
         if descending {
@@ -132,7 +132,7 @@ fn results_without_overflow_are_exact() {
     ] {
         bench.check_rows("UTC", query, &[expected]);
     }
-    // Partial sums may overflow, the sum may not.
+    // Partial sums may overflow; only the total must fit.
     let rows = Int64Array::from(vec![i64::MAX, i64::MAX, -i64::MAX, -i64::MAX, 7]);
     let bench = Bench::with_columns(vec![("n", Arc::new(rows))]);
     bench.check_rows("UTC", "select sum(n) as x from tickets", &["7"]);
