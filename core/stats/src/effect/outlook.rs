@@ -10,16 +10,17 @@ use crate::{counterfactual::Family, distribution::t_quantile};
 
 /// Power of the test for the smallest detectable effect.
 const POWER: f64 = 0.8;
-/// Maximum number of seasons after the change that are tried: half a year of weeks.
-const SEASONS_MAX: usize = 26;
+/// Maximum time after the change that is tried, in years.
+const YEARS_MAX: f64 = 0.5;
 
 /// Power of a test, now and with more steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outlook {
     /// Smallest difference per step that the test at 5 % finds in four of five cases.
     pub detectable: f64,
-    /// Number of steps after the change, in whole seasons, with which a difference as large as the
-    /// estimated one would be significant; `None` if [`SEASONS_MAX`] seasons are not enough.
+    /// Number of steps after the change with which a difference as large as the estimated one would be
+    /// significant, in whole seasons that are shorter than half a year; `None` if half a year is not
+    /// enough.
     pub steps_needed: Option<usize>,
 }
 
@@ -33,16 +34,18 @@ pub(super) fn outlook<F: Family>(
 ) -> Option<Outlook> {
     let error = |steps: usize| standard_error(family, design, models, calibration, steps, effect);
     let (unit, significant) = error(design.end - design.change)?;
-    let season = design.period.max(1);
-    let is_enough = |seasons: &usize| {
-        error(seasons * season).is_some_and(|(unit, limit)| effect.abs() > limit * unit)
+    let steps_max = (design.year * YEARS_MAX) as usize;
+    let stride = if design.period > steps_max {
+        1
+    } else {
+        design.period.max(1)
     };
-    let first = (design.end - design.change) / season + 1;
+    let is_enough =
+        |steps: &usize| error(*steps).is_some_and(|(unit, limit)| effect.abs() > limit * unit);
+    let first = ((design.end - design.change) / stride + 1) * stride;
     Some(Outlook {
         detectable: (significant + power_quantile(calibration)) * unit,
-        steps_needed: (first..=SEASONS_MAX)
-            .find(is_enough)
-            .map(|seasons| seasons * season),
+        steps_needed: (first..=steps_max).step_by(stride).find(is_enough),
     })
 }
 
