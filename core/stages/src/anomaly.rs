@@ -16,8 +16,8 @@
 //! Counts of records with times of day are also scanned by the hour: any run of 1 to 24 hours in the window is
 //! compared with the level of the four weeks before it, the hours and the weekdays (a scan statistic: Naus, 1965).
 //! The largest scores of earlier weeks give the distribution of the largest score (Gumbel, 1958). So an outage of
-//! five hours is found that hardly shows in the total of its day. These runs have an `alpha` of their own. A run on
-//! a day that is itself reported in the same direction is not reported again.
+//! five hours is found that hardly shows in the total of its day. Days and runs of hours then have half of `alpha`
+//! each. A run on a day that is itself reported in the same direction is not reported again.
 //!
 //! Without an event, the heading states how many steps are outside the band of 95 % of usual values, and
 //! how many are expected by chance, because steps that are not proven unusual are not proven usual.
@@ -62,7 +62,7 @@ use present::{Reporter, frame_of};
 pub const ANOMALY: Kind = Kind {
     name: "anomaly",
     chapter: Some(Chapter::Events),
-    code_version: 7,
+    code_version: 8,
     summary: "Finds days or hours that the usual rhythm does not explain.",
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),
@@ -198,7 +198,7 @@ struct Params {
 }
 
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
-    let params: Params = serde_json::from_value(params.clone())?;
+    let mut params: Params = serde_json::from_value(params.clone())?;
     let input = crate::input(inputs, &params.input)?;
     let request = Request {
         time: params.time.as_deref(),
@@ -236,6 +236,11 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         return Ok(Analysis { cell, frame: None });
     };
     set.note_small(options.need(), &mut cell.caveats);
+    let hours = collect_hours(context, &params, input)?;
+    if hours.is_some() {
+        params.alpha /= 2.0;
+    }
+    let params = params;
     let scored = score_groups(context, &params, &set, options);
     let reporter = Reporter {
         context,
@@ -244,7 +249,6 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         name: &name,
         options,
     };
-    let hours = collect_hours(context, &params, input)?;
     let bursts = hours.as_ref().map_or_else(Vec::new, |hours| {
         find_bursts(context, &params, hours, &set, &scored)
     });
