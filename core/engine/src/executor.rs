@@ -237,11 +237,6 @@ impl RunContext {
         }
     }
 
-    /// The seed of a node, from the run's seed and the node's name.
-    pub fn seed_of(&self, node: &Node) -> u64 {
-        seed_from(&[&self.seed.to_string(), &self.job.name, &node.name])
-    }
-
     /// Replaces each `${secret.NAME}` from the environment. Never store the result.
     pub fn reveal(&self, text: &str) -> Result<String, Failure> {
         reveal(text, &self.environment)
@@ -271,7 +266,7 @@ pub fn reveal(text: &str, environment: &Environment) -> Result<String, Failure> 
 }
 
 /// Derives a seed from texts.
-pub fn seed_from(parts: &[&str]) -> u64 {
+pub(crate) fn seed_from(parts: &[&str]) -> u64 {
     let hash = blake3::hash(parts.join("\u{1f}").as_bytes());
     u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap_or_default())
 }

@@ -55,7 +55,7 @@ pub struct Context {
     pub window: Window,
     /// Periods to compare with.
     pub compare: Vec<Comparison>,
-    /// Seed of all randomness, derived from the names of job and stage.
+    /// Seed of the run; stages combine it with the values that they look at.
     pub seed: u64,
     /// Cells of the stages that params name, for kinds that read findings; empty for others.
     pub cells: Vec<Cell>,

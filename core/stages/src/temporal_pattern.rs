@@ -85,7 +85,7 @@ use read::read;
 pub const TEMPORAL_PATTERN: Kind = Kind {
     name: "temporal_pattern",
     chapter: Some(Chapter::Rhythm),
-    code_version: 8,
+    code_version: 9,
     summary: "Weekday, hour, month and year effects, and the volume at which things change.",
     manual: include_str!("temporal_pattern.rs"),
     schema: || schemars::schema_for!(Params),

@@ -56,7 +56,7 @@ fn context(node: &Node, ctx: &RunContext) -> Context {
         cells: Vec::new(),
         window: ctx.window.clone(),
         compare: ctx.compare.clone(),
-        seed: ctx.seed_of(node),
+        seed: ctx.seed,
         stop: {
             let cancel = ctx.cancel.clone();
             Stop::when(move || cancel.is_cancelled())

@@ -3,11 +3,12 @@
 use super::{Params, Sides};
 use crate::{
     Context,
-    series::{Aggregate, Group, SeriesSet, words},
+    series::{Aggregate, Group, SeriesSet},
 };
 use retrocast_stats::{
     anomaly::{Options, Quantity, Score, features, score},
     isolation_forest::{self, IsolationForest},
+    search::content_seed,
 };
 
 /// Scores and events of one group.
@@ -98,7 +99,7 @@ pub(super) fn score_groups<'a>(
         let forest = IsolationForest::grow(
             &points,
             isolation_forest::Options::default(),
-            words::group_seed(context.seed, &series.label),
+            context.seed ^ content_seed(series.values.iter().flatten()),
         );
         let forest = points.iter().map(|point| forest.score(point)).collect();
         Some(AnomalyScores {

@@ -135,15 +135,6 @@ pub(crate) fn uncorrected(groups: usize, noun: &str) -> String {
     format!("; each interval is for its row alone, findings are corrected for all {groups}")
 }
 
-/// A seed for a group, independent of other groups (FNV-1a).
-pub(crate) fn group_seed(seed: u64, label: &str) -> u64 {
-    label
-        .bytes()
-        .fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
-}
-
 /// Id of a chart, unique in the report and valid as a file name.
 pub(crate) fn chart_id(stage: &str, what: &str) -> String {
     let safe = |letter: char| {

@@ -1,7 +1,7 @@
 //! Finds a volume above which the metric changes.
 
 use super::{Candidate, Data, Group, Record, ResultRow, Results, words};
-use crate::series::words::{capitalised, chart_id, group_seed};
+use crate::series::words::{capitalised, chart_id};
 use retrocast_domain::{
     Ask, Chart, Direction, Estimate, Magnitude, Severity, Table, chart::Bar, estimate::levels,
     number, sentence::fill,
@@ -9,6 +9,7 @@ use retrocast_domain::{
 use retrocast_stats::{
     describe::{mean, mean_interval, sorted},
     rate::clustered_ratio,
+    search::content_seed,
     test::{Comparison, wilson},
     threshold::{Threshold, threshold},
 };
@@ -60,7 +61,7 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
         let (strata, stratum) = strata(&points);
         let volumes: Vec<f64> = points.iter().map(|point| point.volume).collect();
         let outcomes: Vec<f64> = points.iter().map(|point| point.outcome).collect();
-        let seed = group_seed(data.context.seed, &group.label);
+        let seed = data.context.seed ^ content_seed(volumes.iter().chain(&outcomes));
         let Some(cut) = threshold(&volumes, &outcomes, &strata, SIDE_MIN, seed) else {
             continue;
         };
