@@ -2,7 +2,7 @@
 //! `cargo xtask bench` runs them and then whole jobs.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use retrocast_stats::{anomaly, change_point, effect, forecast, isolation_forest};
+use retrocast_stats::{anomaly, change_point, effect, forecast, isolation_forest, search};
 use std::hint::black_box;
 
 /// Daily values with a weekly season and a slow wave; deterministic, so that runs are comparable.
@@ -48,7 +48,7 @@ fn analysis(criterion: &mut Criterion) {
     });
     let values = daily_values(366);
     criterion.bench_function("change point: 366 days", |bencher| {
-        let search = change_point::Search::default();
+        let search = search::Search::default();
         bencher.iter(|| change_point::mean_shifts(black_box(&values), &values, &search));
     });
     criterion.bench_function(

@@ -8,9 +8,9 @@
 //! p-values of all groups are corrected together (Benjamini and Hochberg 1995). The 95 % interval of the
 //! date follows Bai (1997); intervals of means allow for autocorrelation.
 //!
-//! If a straight line describes a series better than steps, no shift is claimed, and the caveats
-//! report it: see `trend`. If a single shift is proven and a line describes the series as well or better
-//! (Schwarz's criterion with autoregressive errors), the finding says so. A few days of outage are not a
+//! If a line, straight or with a bend, describes a series better than steps (Schwarz's criterion with
+//! autoregressive errors), no shift is claimed, and the caveats report it: see `trend`. If it describes the
+//! series about as well, the finding says so. A few days of outage are not a
 //! shift: outliers are clipped before the search, and each level must last `segment_min` periods
 //! (default: 14 days, 5 weeks or 5 months).
 //!
@@ -50,7 +50,7 @@ mod search;
 mod tests;
 
 use present::{GroupShift, chart, finding, frame_of, table};
-use search::{note_drifts, search_all};
+use search::{note_gradual, search_all};
 
 /// Params of `change_point`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -147,7 +147,7 @@ pub(crate) fn default_segment(period: Period) -> usize {
 pub const CHANGE_POINT: Kind = Kind {
     name: "change_point",
     chapter: Some(Chapter::Changes),
-    code_version: 6,
+    code_version: 7,
     summary: "Dates at which the level of a series shifted, with the means before and after.",
     manual: include_str!("change_point.rs"),
     schema: || schemars::schema_for!(Params),
@@ -219,7 +219,7 @@ fn run(
         }
     }
     cell.charts.truncate(6);
-    note_drifts(&mut cell, &set, &results);
+    note_gradual(&mut cell, &set, &params, &results);
     cell.did = format!(
         "Looked for shifts in the level of {} over {}: {}.",
         words::series_of(&params.by, results.iter().flatten().count(), &set.measure),

@@ -3,16 +3,22 @@
 //! The records are aggregated to one value per period. The Mann-Kendall test decides whether the series
 //! rises or falls. Weekday effects are removed from daily series first (median deviation of each
 //! weekday from a running median), and the variance allows for autocorrelation (Hamed and Rao 1998; Yue
-//! and Wang 2004). p-values of all groups are corrected together (Benjamini and Hochberg 1995).
+//! and Wang 2004).
+//!
+//! A ramp of the last weeks hardly shows in a test of a whole year. So the best bend is tested as well:
+//! the date from which a level series rises or falls steadily (Hudson 1966; Feder 1975), with the result of
+//! the same search in simulated series of the same autocorrelation. Both p-values are combined (Liu and Xie
+//! 2020), and those of all groups are corrected together (Benjamini and Hochberg 1995).
 //!
 //! The size of the movement is that of a fitted line. Non-negative counts and sums get a quasi-Poisson
 //! line (`McCullagh` and Nelder 1989) with a log, square-root or identity link and weekday factors. Its
 //! interval allows for overdispersion and autocorrelation; it never falls below zero, so that nothing
 //! falls by more than 100 %. Other values get the Theil-Sen line with Sen's interval (Sen 1968), or
-//! the quasi-Poisson line where that would end below zero.
+//! the quasi-Poisson line where that would end below zero. If a bend describes the series better than a
+//! line over all periods (Schwarz's criterion), its broken line gives date and size.
 //!
-//! The result is the change from the first to the last period of the line with its 95 % interval. It is
-//! proven when the corrected p-value is below `alpha` and the interval excludes zero change. A proven
+//! The result is the change from the first period of the line, or from the level before a bend, to the last
+//! period, with its 95 % interval. It is proven when the corrected p-value is below `alpha` and the interval excludes zero change. A proven
 //! trend is *improving* or *worsening*, or *small* when the change is below `change_min` of the
 //! level; only the first two are findings. All others are *not proven*, which does not mean that
 //! there is no trend: the interval shows what is possible. Among them, *volatile* series scatter widely
@@ -148,7 +154,7 @@ fn fifty() -> usize {
 pub const TREND: Kind = Kind {
     name: "trend",
     chapter: Some(Chapter::Changes),
-    code_version: 6,
+    code_version: 7,
     summary: "Slow movement for each group: improving, worsening, or not proven, with its interval.",
     manual: include_str!("trend.rs"),
     schema: || schemars::schema_for!(Params),
@@ -160,7 +166,8 @@ pub const TREND: Kind = Kind {
 };
 
 const METHOD: &str = "Mann-Kendall test, variance corrected for autocorrelation (Hamed and Rao \
-                      1998, Yue and Wang 2004); Theil-Sen slope with Sen's interval (1968), for \
+                      1998, Yue and Wang 2004), combined with a search for a bend (Hudson 1966; Liu and \
+                      Xie 2020); Theil-Sen slope with Sen's interval (1968), for \
                       counts and sums a quasi-Poisson line (McCullagh and Nelder 1989); \
                       Benjamini-Hochberg over groups";
 

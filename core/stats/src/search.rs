@@ -22,6 +22,23 @@ pub struct Search {
     pub simulations: usize,
 }
 
+/// Number of simulated series for a p-value: at least, and at most.
+const SIMULATIONS: (usize, usize) = (999, 9999);
+
+impl Search {
+    /// Settings for so many groups that are corrected together: with enough simulations that a
+    /// p-value can pass the correction.
+    pub fn for_groups(segment_min: usize, groups: usize, alpha: f64) -> Self {
+        let needed = 2.0 * groups as f64 / alpha.max(1e-4);
+        Self {
+            segment_min,
+            alpha,
+            simulations: (needed as usize).clamp(SIMULATIONS.0, SIMULATIONS.1),
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Search {
     fn default() -> Self {
         Self {
@@ -107,7 +124,6 @@ pub(crate) fn simulated_p(
     let m = search.segment_min.max(2);
     let posterior = RhoPosterior::new(find, n, observed.rho, search);
     let plausible = posterior.plausible();
-    // Seeded by the values: neither a name nor the order of groups decides what is found.
     let mut noise = Noise::new(content_seed(values));
     let (mut higher, mut compared) = (0usize, 0usize);
     for _ in 0..search.simulations * 8 {
@@ -191,9 +207,10 @@ impl RhoPosterior {
     }
 }
 
-/// A seed from the bits of the values (FNV-1a).
-fn content_seed(values: &[f64]) -> u64 {
-    let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+/// A seed from the bits of the values (FNV-1a): neither a name nor the order of groups decides what is
+/// found.
+pub fn content_seed<'a>(values: impl IntoIterator<Item = &'a f64>) -> u64 {
+    let bytes = values.into_iter().flat_map(|value| value.to_le_bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })

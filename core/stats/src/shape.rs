@@ -2,7 +2,8 @@
 
 use crate::{
     bend::{best_bend, rise},
-    change_point::{best_split, clip_outliers, fewest},
+    change_point::{best_split, clip_outliers, fewest, mean_shifts},
+    search::Search,
 };
 
 /// The shape that describes a series better.
@@ -83,6 +84,18 @@ pub fn shape_of_steps(values: &[f64], positions: &[usize], segment_min: usize) -
         return None;
     }
     compare(&clipped, positions, m)
+}
+
+/// Searches for steps, and compares them with gradual changes: several steps if more than one is
+/// proven, else the best one.
+pub fn search_shape(values: &[f64], search: &Search) -> Option<Shape> {
+    let shifts = mean_shifts(values, values, search)?.shifts;
+    let positions: Vec<usize> = shifts.iter().map(|shift| shift.position).collect();
+    if positions.len() > 1 {
+        shape_of_steps(values, &positions, search.segment_min)
+    } else {
+        shape(values, search.segment_min)
+    }
 }
 
 fn clip(values: &[f64], m: usize) -> Option<Vec<f64>> {

@@ -275,7 +275,10 @@ pub fn templates(folder: Option<&Path>) -> Result<Templates, Failure> {
         Some(logo) => {
             let bytes = read_picture(folder, &logo.file).map_err(|problem| {
                 let theme_file = retrocast_render::theme::FILE;
-                Failure::data(format!("{theme_file}: the picture {}: {problem}", logo.file))
+                Failure::data(format!(
+                    "{theme_file}: the picture {}: {problem}",
+                    logo.file
+                ))
             })?;
             Ok(templates.with_picture(&logo.file, bytes))
         }

@@ -96,11 +96,9 @@ impl GroupShift<'_> {
 
     /// "; a gradual fall describes these weeks about as well", unless steps are clearly better.
     fn gradual_alternative(&self) -> String {
-        let how = match self.result.shape {
-            Some(Shape::Line) => "better",
-            Some(Shape::Open(_)) => "about as well",
-            Some(Shape::Step(_)) | None => return String::new(),
-        };
+        if !matches!(self.result.shape, Some(Shape::Open { .. })) {
+            return String::new();
+        }
         let shifts = &self.result.shifts;
         let [first, last] = [&shifts[0].0.before, &shifts[shifts.len() - 1].0.after];
         let movement = if last.mean > first.mean {
@@ -109,12 +107,7 @@ impl GroupShift<'_> {
             "fall"
         };
         let noun = self.set.period.noun();
-        format!("; a gradual {movement} describes these {noun}s {how}")
-    }
-
-    /// Returns true if a line describes the series better than steps.
-    fn is_gradual(&self) -> bool {
-        self.result.shape == Some(Shape::Line)
+        format!("; a gradual {movement} describes these {noun}s about as well")
     }
 
     /// A level with its interval, which does not extend below zero if no value does.
@@ -236,11 +229,7 @@ pub(super) fn finding(context: &Context, group_shift: &GroupShift<'_>) -> Findin
     ));
     finding.evidence = vec![set.evidence.clone()];
     finding.confidence = 1.0 - p_adjusted;
-    finding.severity = if group_shift.is_gradual() {
-        Severity::Info
-    } else {
-        severity(context, params, day, rises)
-    };
+    finding.severity = severity(context, params, day, rises);
     finding.caveats.clone_from(&set.caveats);
     if result.found.autocorrelation > 0.2 {
         finding.caveats.push(format!(

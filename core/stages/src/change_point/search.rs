@@ -3,19 +3,16 @@
 use super::Params;
 use crate::{
     Context,
-    series::{Group, SeriesSet, words},
+    series::{Group, SeriesSet},
 };
 use retrocast_domain::{Cell, number};
 use retrocast_stats::{
-    change_point::{Search, Shift, Shifts, mean_shifts},
-    shape::{Shape, shape, shape_of_steps},
+    change_point::{Shift, Shifts, mean_shifts},
+    search::Search,
+    shape::{Form, Shape, shape, shape_of_steps},
     test::benjamini_hochberg,
     trend::seasonally_adjusted,
 };
-
-/// Number of simulated series for a p-value, in two rounds; enough to pass the correction over
-/// groups.
-const SIMULATIONS: (usize, usize) = (999, 9999);
 
 /// The result of one group.
 pub(super) struct ShiftSearch {
@@ -24,35 +21,55 @@ pub(super) struct ShiftSearch {
     pub(super) indices: Vec<usize>,
     /// Shifts that remain after the correction over groups, with their corrected p-values.
     pub(super) shifts: Vec<(Shift, f64)>,
-    /// The better description of the series: steps or a line.
+    /// Corrected p-value of the most significant shift, claimed or not.
+    pub(super) p_adjusted: f64,
+    /// The better description of the series: steps or a gradual change.
     pub(super) shape: Option<Shape>,
 }
 
-/// Adds a caveat that names the groups that a line describes better than steps.
-pub(super) fn note_drifts(cell: &mut Cell, set: &SeriesSet, results: &[Option<ShiftSearch>]) {
-    let labels = |wanted: fn(&Option<ShiftSearch>) -> bool| -> Vec<&str> {
-        let pairs = set.groups.iter().zip(results);
-        pairs
-            .filter(|(_, r)| wanted(r))
-            .map(|(group, _)| group.label.as_str())
-            .collect()
-    };
-    let drifting = labels(|r| {
-        r.as_ref()
-            .is_some_and(|r| r.shifts.is_empty() && r.found.drifts && r.shape == Some(Shape::Line))
-    });
-    if !drifting.is_empty() {
-        let (shown, more) = drifting.split_at(drifting.len().min(5));
-        let names = number::list(shown);
-        let rest = if more.is_empty() {
-            String::new()
-        } else {
-            format!(" and {} more", more.len())
-        };
-        cell.caveats.push(format!(
-            "Moving gradually rather than in steps, so no date is claimed: {names}{rest}."
-        ));
+impl ShiftSearch {
+    /// The gradual change that describes the series better than steps, if it has changed.
+    pub(super) fn gradual(&self, alpha: f64) -> Option<Form> {
+        match self.shape? {
+            Shape::Gradual(form) => (self.p_adjusted <= alpha).then_some(form),
+            Shape::Step(_) | Shape::Open { .. } => None,
+        }
     }
+}
+
+/// Adds a caveat that names the groups that move gradually rather than in steps.
+pub(super) fn note_gradual(
+    cell: &mut Cell,
+    set: &SeriesSet,
+    params: &Params,
+    results: &[Option<ShiftSearch>],
+) {
+    let pairs = set.groups.iter().zip(results);
+    let names: Vec<String> = pairs
+        .filter_map(|(group, result)| {
+            let result = result.as_ref()?;
+            Some(match result.gradual(params.alpha())? {
+                Form::Line => group.label.clone(),
+                Form::Bend(at) => {
+                    let since = set.period.words(set.starts[result.indices[at]]);
+                    format!("{} (since about {since})", group.label)
+                }
+            })
+        })
+        .collect();
+    if names.is_empty() {
+        return;
+    }
+    let (shown, more) = names.split_at(names.len().min(5));
+    let rest = if more.is_empty() {
+        String::new()
+    } else {
+        format!(" and {} more", more.len())
+    };
+    cell.caveats.push(format!(
+        "Moving gradually rather than in steps, so no date of a step is claimed: {}{rest}. See the trends.",
+        number::list(shown)
+    ));
 }
 
 /// Searches every group and corrects all p-values together.
@@ -63,8 +80,10 @@ pub(super) fn search_all(
     need: usize,
     segment_min: usize,
 ) -> Vec<Option<ShiftSearch>> {
-    let needed = 2.0 * set.groups.len() as f64 / params.alpha().max(1e-4);
-    let simulations = (needed as usize).clamp(SIMULATIONS.0, SIMULATIONS.1);
+    let settings = Search {
+        shifts_max: params.shifts_max,
+        ..Search::for_groups(segment_min, set.groups.len(), params.alpha())
+    };
     let search = |group: &Group| -> Option<(Shifts, Vec<usize>, Vec<f64>)> {
         let adjusted = seasonally_adjusted(&group.values, set.period.season());
         let is_present = |i: &usize| group.values[*i].is_some();
@@ -72,15 +91,8 @@ pub(super) fn search_all(
         let present = |values: &[Option<f64>]| -> Vec<f64> {
             indices.iter().filter_map(|i| values[*i]).collect()
         };
-        let search = Search {
-            segment_min,
-            shifts_max: params.shifts_max,
-            alpha: params.alpha(),
-            simulations,
-            seed: words::group_seed(context.seed, &group.label),
-        };
         let adjusted = present(&adjusted);
-        let found = mean_shifts(&present(&group.values), &adjusted, &search)?;
+        let found = mean_shifts(&present(&group.values), &adjusted, &settings)?;
         Some((found, indices, adjusted))
     };
     let found = set.of_enough(context, |_| need, search);
@@ -104,8 +116,9 @@ pub(super) fn search_all(
             let (found, indices, adjusted) = found?;
             let count = found.shifts.len().max(1);
             let corrected: Vec<f64> = corrected.by_ref().take(count).collect();
+            let p_adjusted = corrected.iter().copied().fold(1.0, f64::min);
             let pairs = found.shifts.iter().cloned().zip(corrected);
-            let shifts: Vec<(Shift, f64)> = pairs
+            let mut shifts: Vec<(Shift, f64)> = pairs
                 .filter(|(shift, p)| *p <= params.alpha() && is_clear(shift))
                 .collect();
             let positions: Vec<usize> = shifts.iter().map(|(shift, _)| shift.position).collect();
@@ -114,10 +127,15 @@ pub(super) fn search_all(
             } else {
                 shape(&adjusted, segment_min)
             };
+            // What moves gradually did not shift on a date.
+            if matches!(shape, Some(Shape::Gradual(_))) {
+                shifts.clear();
+            }
             Some(ShiftSearch {
                 found,
                 indices,
                 shifts,
+                p_adjusted,
                 shape,
             })
         })

@@ -8,8 +8,10 @@ use crate::{
 };
 use retrocast_domain::Estimate;
 use retrocast_stats::{
-    shape::{Shape, shape},
-    test::benjamini_hochberg,
+    bend::{Bend, bend},
+    search::Search,
+    shape::{Form, Shape, search_shape, shape},
+    test::{benjamini_hochberg, cauchy_combination},
     trend::{MannKendall, Trend, seasonally_adjusted, trend},
 };
 
@@ -20,11 +22,13 @@ const READABLE_MAX: f64 = 1e3;
 pub(super) struct TrendTest {
     pub(super) test: MannKendall,
     pub(super) line: Line,
+    /// p-value of the test and of the best bend, combined.
+    pub(super) p: f64,
     pub(super) p_adjusted: f64,
     /// True if the test, corrected for all groups, finds a trend in the direction of the line.
     pub(super) is_significant: bool,
     pub(super) class: &'static str,
-    /// Whether a step or the line describes the series better, with indices into the series.
+    /// Whether a step or a gradual change describes the series better, with indices into the series.
     pub(super) shape: Option<Shape>,
 }
 
@@ -61,6 +65,23 @@ impl TrendTest {
     }
 }
 
+/// Maximum p-value of a bend that replaces the straight line.
+const BEND_LEVEL: f64 = 0.05;
+
+/// The fits of one group.
+struct Fit {
+    trend: Trend,
+    line: Line,
+    /// The best bend; `None` if the series is too short.
+    bend: Option<Bend>,
+    p: f64,
+    /// The values without their season.
+    adjusted: Vec<Option<f64>>,
+    /// Indices of the known values, and these values.
+    indices: Vec<usize>,
+    values: Vec<f64>,
+}
+
 /// Returns true for the unit of shares, whose difference is in percentage points.
 pub(super) fn is_share(unit: &str) -> bool {
     matches!(unit, "%" | "share")
@@ -75,34 +96,67 @@ pub(super) fn classify(
     is_count: bool,
 ) -> Vec<Option<TrendTest>> {
     let season = set.period.season();
-    let segment_min = default_segment(set.period);
-    let fit = |group: &Group| -> Option<(Trend, Line, Vec<Option<f64>>)> {
+    let search = Search::for_groups(
+        default_segment(set.period),
+        set.groups.len(),
+        params.alpha(),
+    );
+    let fit = |group: &Group| -> Option<Fit> {
         let adjusted = seasonally_adjusted(&group.values, season);
         let trend = trend(&adjusted)?;
+        let indices: Vec<usize> = (0..adjusted.len())
+            .filter(|i| adjusted[*i].is_some())
+            .collect();
+        let values: Vec<f64> = adjusted.iter().flatten().copied().collect();
+        let bend = bend(&values, &search);
+        let p = match &bend {
+            Some(bend) => cauchy_combination(&[trend.test.p, bend.p]),
+            None => trend.test.p,
+        };
         let line = Line::fit(&trend, &group.values, season, set.adds_up, is_count);
-        Some((trend, line, adjusted))
+        Some(Fit {
+            trend,
+            line,
+            bend,
+            p,
+            adjusted,
+            indices,
+            values,
+        })
     };
     let fits = set.of_enough(context, |_| points_min, fit);
-    let p: Vec<f64> = fits
-        .iter()
-        .flatten()
-        .map(|(trend, ..)| trend.test.p)
-        .collect();
+    let p: Vec<f64> = fits.iter().flatten().map(|fit| fit.p).collect();
     let mut corrected = benjamini_hochberg(&p).into_iter();
     fits.into_iter()
         .map(|fit| {
-            let (trend, line, adjusted) = fit?;
+            let fit = fit?;
             let p_adjusted = corrected.next().unwrap_or(1.0);
+            let shape = if p_adjusted < params.alpha() {
+                search_shape(&fit.values, &search)
+            } else {
+                shape(&fit.values, search.segment_min)
+            };
+            let is_bend = matches!(shape.and_then(Shape::form), Some(Form::Bend(_)));
+            let bend = fit.bend.filter(|bend| is_bend && bend.p < BEND_LEVEL);
+            let line = match bend {
+                Some(bend) => {
+                    let position = fit.indices[bend.position];
+                    fit.line.broken(bend, position)
+                }
+                None => fit.line,
+            };
             let rises = line.slope()[0] > 0.0;
-            let agrees = rises == (trend.test.s > 0.0);
+            let agrees = line.bend().is_some() || rises == (fit.trend.test.s > 0.0);
             let mut tested = TrendTest {
+                p: fit.p,
                 p_adjusted,
                 is_significant: p_adjusted < params.alpha() && agrees,
                 class: "not proven",
-                shape: shape_of(&adjusted, segment_min),
-                test: trend.test,
+                shape: shape.map(|shape| shape.map(|position| fit.indices[position])),
+                test: fit.trend.test,
                 line,
             };
+            let adjusted = fit.adjusted;
             let change = tested.line.change();
             // The interval is for this line alone, and the test is corrected for all groups: both
             // must show a trend.
@@ -144,16 +198,4 @@ fn is_volatile(line: &Line, adjusted: &[Option<f64>], is_count: bool) -> bool {
         0.0
     };
     spread > 0.3 * mean.abs() && spread > expected
-}
-
-/// The shape of the known values, with indices into all values.
-fn shape_of(adjusted: &[Option<f64>], segment_min: usize) -> Option<Shape> {
-    let indices = (0..adjusted.len()).filter(|i| adjusted[*i].is_some());
-    let indices: Vec<usize> = indices.collect();
-    let values: Vec<f64> = adjusted.iter().flatten().copied().collect();
-    Some(match shape(&values, segment_min)? {
-        Shape::Step(at) => Shape::Step(indices[at]),
-        Shape::Open(at) => Shape::Open(indices[at]),
-        Shape::Line => Shape::Line,
-    })
 }

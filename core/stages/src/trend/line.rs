@@ -1,6 +1,7 @@
-//! The line of a group: straight or, for values that cannot be negative, never below zero.
+//! The line of a group: straight or with a bend or, for values that cannot be negative, never below zero.
 
 use retrocast_stats::{
+    bend::Bend,
     positive_line::{Link, PositiveLine, positive_line},
     trend::{TheilSen, Trend},
 };
@@ -10,13 +11,16 @@ use retrocast_stats::{
 enum LineKind {
     Straight(TheilSen),
     Positive(PositiveLine),
+    Broken(Bend),
 }
 
 /// The line over the period in which a group has values.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Line {
     kind: LineKind,
-    /// Indices of the first and the last value.
+    /// Index of the first value.
+    begin: usize,
+    /// Indices of the first value of the movement, and of the last value.
     first: usize,
     last: usize,
     /// True if no value is negative.
@@ -49,10 +53,25 @@ impl Line {
             .flatten();
         Self {
             kind: positive.map_or_else(|| LineKind::Straight(straight.clone()), LineKind::Positive),
+            begin: first,
             first,
             last,
             is_positive,
         }
+    }
+
+    /// The line of a group whose level bends, with the position of the bend in the group's values.
+    pub(super) fn broken(self, bend: Bend, position: usize) -> Self {
+        Self {
+            first: position,
+            kind: LineKind::Broken(Bend { position, ..bend }),
+            ..self
+        }
+    }
+
+    /// Index of the first value after a bend; `None` without one.
+    pub(super) fn bend(&self) -> Option<usize> {
+        matches!(self.kind, LineKind::Broken(_)).then_some(self.first)
     }
 
     /// Name of the method of the line and its interval.
@@ -60,12 +79,14 @@ impl Line {
         match &self.kind {
             LineKind::Straight(_) => "Theil-Sen",
             LineKind::Positive(_) => "quasi-Poisson",
+            LineKind::Broken(_) => "broken",
         }
     }
 
     pub(super) fn name(&self) -> &'static str {
         match &self.kind {
             LineKind::Straight(_) => "Theil-Sen",
+            LineKind::Broken(_) => "broken",
             LineKind::Positive(line) => match line.link {
                 Link::Log => "log-linear",
                 Link::Root => "square",
@@ -76,31 +97,40 @@ impl Line {
 
     /// Height at an index; `None` outside of the period.
     pub(super) fn height_within(&self, position: usize) -> Option<f64> {
-        (self.first..=self.last)
+        (self.begin..=self.last)
             .contains(&position)
             .then(|| self.height(position))
     }
 
     /// Height at any index, not negative if values are not.
     pub(super) fn height(&self, position: usize) -> f64 {
-        match &self.kind {
-            LineKind::Straight(line) if self.is_positive => line.at(position).max(0.0),
+        let height = match &self.kind {
             LineKind::Straight(line) => line.at(position),
             LineKind::Positive(line) => line.at(position),
+            LineKind::Broken(bend) => bend.at(position),
+        };
+        if self.is_positive {
+            height.max(0.0)
+        } else {
+            height
         }
     }
 
-    /// Heights at the first and the last index.
+    /// Heights at the start and the end of the movement: after a bend, the level before it is the start.
     pub(super) fn ends(&self) -> [f64; 2] {
-        [self.height(self.first), self.height(self.last)]
+        let start = match &self.kind {
+            LineKind::Broken(bend) => bend.level,
+            LineKind::Straight(_) | LineKind::Positive(_) => self.height(self.first),
+        };
+        [start, self.height(self.last)]
     }
 
-    /// Number of steps from the first to the last, inclusive.
+    /// Number of steps from the first to the last of the movement, inclusive.
     pub(super) fn length(&self) -> usize {
         self.last + 1 - self.first
     }
 
-    /// Change from the first to the last index with its 95 % interval, in the values' unit.
+    /// Change over the movement with its 95 % interval, in the values' unit.
     pub(super) fn difference(&self) -> [f64; 3] {
         let steps = self.length() - 1;
         match &self.kind {
@@ -109,18 +139,25 @@ impl Line {
                 [line.slope, low, high].map(|slope| slope * steps as f64)
             }
             LineKind::Positive(line) => line.change.map(|change| change * line.at(self.first)),
+            LineKind::Broken(bend) if self.is_positive => {
+                bend.change.map(|change| change.max(-bend.level))
+            }
+            LineKind::Broken(bend) => bend.change,
         }
     }
 
     /// The same relative to the level at the start; `None` if values or that level are negative.
     pub(super) fn change(&self) -> Option<[f64; 3]> {
-        let start = self.height(self.first);
+        let [start, _] = self.ends();
         let difference = self.difference();
         (self.is_positive && start > 0.0).then(|| difference.map(|d| d / start))
     }
 
     /// Mean change per step with its 95 % interval.
     pub(super) fn slope(&self) -> [f64; 3] {
+        if let LineKind::Broken(bend) = &self.kind {
+            return bend.slope;
+        }
         let steps = (self.length() - 1).max(1) as f64;
         self.difference().map(|difference| difference / steps)
     }

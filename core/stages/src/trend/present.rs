@@ -8,6 +8,7 @@ use crate::{
     Context, StageError,
     series::{Group, SeriesSet, period::Period, words},
 };
+use jiff::civil::Date;
 use polars::prelude::*;
 use retrocast_domain::{
     Ask, Certainty, Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Table,
@@ -34,9 +35,16 @@ fn end_levels(set: &SeriesSet, params: &Params, result: &TrendTest) -> [String; 
     estimate.levels(result.line.ends(), Some((high - low) / 2.0), &params.unit)
 }
 
-/// Length of a line: "52 weeks".
+/// Length of a movement: "52 weeks", or "28 days, since about 19 October 2026" after a bend.
 fn duration(set: &SeriesSet, result: &TrendTest) -> String {
-    plural(result.line.length() as u64, set.period.noun())
+    let length = plural(result.line.length() as u64, set.period.noun());
+    match result.line.bend() {
+        Some(bend) => format!(
+            "{length}, since about {}",
+            set.period.words(set.starts[bend])
+        ),
+        None => length,
+    }
 }
 
 pub(super) fn finding(
@@ -68,11 +76,14 @@ pub(super) fn finding(
         None => Magnitude::interval95(slope, low, high, format!("per {noun}")),
     });
     finding.n = test.n as u64;
-    finding.p = Some(test.p);
+    finding.p = Some(result.p);
     finding.p_adjusted = Some(result.p_adjusted);
     finding.method = METHOD.to_string();
     finding.period = set.dates();
-    finding.baseline = Some(format!("no trend over the same {noun}s"));
+    finding.baseline = Some(match result.line.bend() {
+        Some(bend) => format!("the level before {}", set.period.words(set.starts[bend])),
+        None => format!("no trend over the same {noun}s"),
+    });
     finding.evidence = vec![set.evidence.clone()];
     finding.confidence = 1.0 - result.p_adjusted;
     let size = result.line.change().map_or(0.0, |change| change[0].abs());
@@ -113,10 +124,14 @@ pub(super) fn finding(
         .number("line", result.line.name())
         .number("class", result.class)
         .number("records", group.records)
+        .number(
+            "bend",
+            result.line.bend().map(|bend| set.day(bend).to_string()),
+        )
         .number("step_fits_better", result.is_step())
         .number(
             "step_fits_as_well",
-            matches!(result.shape, Some(Shape::Open(_))),
+            matches!(result.shape, Some(Shape::Open { .. })),
         )
 }
 
@@ -125,9 +140,9 @@ pub(super) fn finding(
 fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &TrendTest) -> String {
     let [start, end] = end_levels(set, params, result);
     let alternative = match result.shape {
-        Some(Shape::Open(at)) => format!(
+        Some(Shape::Open { step, .. }) => format!(
             "; a step around {} describes these {}s about as well",
-            set.period.words(set.starts[at]),
+            set.period.words(set.starts[step]),
             set.period.noun()
         ),
         _ => String::new(),
@@ -163,7 +178,7 @@ fn ask(set: &SeriesSet, result: &TrendTest, direction: Direction) -> Ask {
         Direction::Up | Direction::None => ("rising", "rose"),
     };
     match result.shape {
-        Some(Shape::Open(_)) => Ask::new(&set.measure, past, "find out why"),
+        Some(Shape::Open { .. }) => Ask::new(&set.measure, past, "find out why"),
         _ => Ask::new(&set.measure, format!("{be} {present}"), "name an owner"),
     }
 }
@@ -209,8 +224,8 @@ pub(super) fn describe_methods(params: &Params, results: &[Option<TrendTest>]) -
     let names: BTreeSet<&str> = lines.collect();
     let names: Vec<&str> = names.into_iter().collect();
     format!(
-        "The p-value is that of the Mann-Kendall test, proven below {}; change and interval are those of a \
-         {} line.",
+        "The p-value is that of the Mann-Kendall test and of the best bend, proven below {}; change and interval \
+         are those of a {} line.",
         params.alpha(),
         names.join(" or a ")
     )
@@ -421,7 +436,15 @@ pub(super) fn frame_of(
             .map(|change| Some(change?[index]).filter(|change| change.is_finite()))
             .collect()
     };
-    Ok(df!(
+    let bends = rows.iter().map(|(_, r)| {
+        let bend = set.day(r.line.bend()?);
+        Some(
+            Date::constant(1970, 1, 1)
+                .until(bend)
+                .map_or(0, |span| span.get_days()),
+        )
+    });
+    let mut frame = df!(
         "group" => rows.iter().map(|(group, _)| group.label.clone()).collect::<Vec<_>>(),
         "class" => rows.iter().map(|(_, r)| r.class).collect::<Vec<_>>(),
         "change" => change(0),
@@ -430,11 +453,15 @@ pub(super) fn frame_of(
         "slope" => number(|r| r.line.slope()[0]),
         "slope_low" => number(|r| r.line.slope()[1]),
         "slope_high" => number(|r| r.line.slope()[2]),
+        "bend" => bends.collect::<Vec<Option<i32>>>(),
         "tau" => number(|r| r.test.tau),
-        "p" => number(|r| r.test.p),
+        "p" => number(|r| r.p),
         "p_adjusted" => number(|r| r.p_adjusted),
         "n" => rows.iter().map(|(_, r)| r.test.n as i64).collect::<Vec<_>>(),
-    )?)
+    )?;
+    let bend = frame.column("bend")?.cast(&DataType::Date)?;
+    frame.with_column(bend)?;
+    Ok(frame)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "change",
             "number",
             "share",
-            "Change of the line from the first period to the last; null where values are negative.",
+            "Change of the line from the first period, or the level before a bend, to the last; null where values are negative.",
         ),
         column(
             "change_low",
@@ -36,7 +36,7 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "slope",
             "number",
             "of the measure, per period",
-            "Mean change of the line.",
+            "Mean change of the line; after a bend, since then.",
         ),
         column(
             "slope_low",
@@ -49,6 +49,12 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "number",
             "of the measure, per period",
             "Upper end.",
+        ),
+        column(
+            "bend",
+            "day",
+            "",
+            "First day of the movement after a bend; null for a line over all periods.",
         ),
         column("tau", "number", "", "Kendall's tau."),
         column("p", "number", "", "p-value before correction."),
