@@ -1,5 +1,6 @@
 //! `cargo xtask`: the project's build tasks, without dependencies except cargo and this crate.
 
+mod accuracy;
 mod archive;
 mod effects;
 mod engine;
@@ -31,6 +32,7 @@ Usage: cargo xtask <command>
   bench figures   the main job, compared with scripts in polars and pandas
   bench archive   pages of 10 000 synthetic runs: seconds, files written when one is added, sizes
   bench effects   measuring changes, compared with CausalImpact packages
+  accuracy        results on public data beside published ones; needs RETROCAST_REAL_DATA
   bless           regenerate jobs/job.schema.json
   gallery         regenerate the sample reports in reports/ from real records
   package         archive and Debian package of the program, its pages and example jobs
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         "test" => test(&arguments),
         "ci" => ci(),
         "bench" => bench(&arguments),
+        "accuracy" => accuracy::accuracy(&arguments),
         "bless" => bless(),
         "gallery" => gallery::gallery(),
         "package" => package::package(),
