@@ -105,6 +105,9 @@ impl ReportSection {
 /// Default minimum relative movement for a restated figure to be listed.
 const RESTATEMENT_CHANGE_MIN: f64 = 0.005;
 
+/// Default probability that a report with nothing to find contains a false claim.
+const FALSE_CLAIMS: f64 = 0.05;
+
 /// Supported years: windows stay clear of the limits of the calendar.
 const YEARS: std::ops::RangeInclusive<i16> = 1..=9998;
 
@@ -133,6 +136,9 @@ pub struct Job {
     pub retention: Option<Retention>,
     /// Minimum relative movement for a restated figure to be listed.
     pub restatement_change_min: f64,
+    /// Probability that a report with nothing to find contains a false claim, shared among the stages
+    /// that make claims.
+    pub false_claims: f64,
     /// The runs whose reports are sent as mail.
     pub send_mail: SendPolicy,
     /// Receivers of notifications, in the order of the file.
@@ -165,6 +171,7 @@ impl Job {
             schedule: None,
             retention: None,
             restatement_change_min: RESTATEMENT_CHANGE_MIN,
+            false_claims: FALSE_CLAIMS,
             send_mail: SendPolicy::Never,
             notifications: Vec::new(),
             params: BTreeMap::new(),

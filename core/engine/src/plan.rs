@@ -20,7 +20,7 @@ use crate::{
     job::{
         CheckOptions, Job,
         checker::{entries, parse_duration},
-        document::Item,
+        document::{Entry, Item},
         elaborate::{Elaboration, elaborate},
         schema::COMMON_STAGE_KEYS,
     },
@@ -186,8 +186,9 @@ fn nodes(
         .iter()
         .map(|entry| source(job, &entry.key, &entry.item, kinds))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut stages = Stages::new(job, kinds);
-    for entry in entries(&elaborated.tree, "stage") {
+    let stage_entries = entries(&elaborated.tree, "stage");
+    let mut stages = Stages::new(job, kinds, stage_entries);
+    for entry in stage_entries {
         let read = elaborated.inputs[&entry.key].iter();
         let read: BTreeSet<&str> = read.map(|(input, _)| input.as_str()).collect();
         let mut node = stages.node(&entry.key, &entry.item, &read);
@@ -237,10 +238,12 @@ struct Stages<'a> {
     indices: BTreeMap<&'a str, (usize, &'static str)>,
     /// Default params of each kind used so far.
     defaults: BTreeMap<String, BTreeMap<String, ParamLine>>,
+    /// Probability of a false claim of each stage that makes claims.
+    alpha: f64,
 }
 
 impl<'a> Stages<'a> {
-    fn new(job: &'a Job, kinds: &'a dyn Kinds) -> Self {
+    fn new(job: &'a Job, kinds: &'a dyn Kinds, entries: &[Entry]) -> Self {
         let sources = job.sources.iter().map(|name| (name, "source"));
         let stages = job.stages.iter().map(|name| (name, "stage"));
         let all = sources.chain(stages).enumerate();
@@ -250,6 +253,7 @@ impl<'a> Stages<'a> {
                 .map(|(index, (name, table))| (name.as_str(), (index, table)))
                 .collect(),
             defaults: BTreeMap::new(),
+            alpha: share_of_claims(job, kinds, entries),
         }
     }
 
@@ -268,9 +272,19 @@ impl<'a> Stages<'a> {
             .defaults
             .entry(common.kind.clone())
             .or_insert_with_key(|kind| defaults(self.kinds.schema(kind).as_ref()));
+        let mut param_lines = param_lines(&config, defaults);
+        for name in claim_params(self.kinds, &common.kind) {
+            if !config.contains_key(&name) {
+                let value = Value::from(self.alpha);
+                param_lines.retain(|line| line.name != name);
+                param_lines.push(param_line(&name, &value, false));
+                config.insert(name, value);
+            }
+        }
+        param_lines.sort_by(|a, b| a.name.cmp(&b.name));
         Node {
             name: format!("stage.{name}"),
-            param_lines: param_lines(&config, defaults),
+            param_lines,
             inputs: inputs.into_iter().map(|(_, name)| name).collect(),
             ledger: Vec::new(),
             code_version: self.kinds.code_version(&common.kind),
@@ -285,6 +299,33 @@ impl<'a> Stages<'a> {
             contract_hash: String::new(),
         }
     }
+}
+
+/// Names of the params of a kind that are its probability of a false claim.
+fn claim_params(kinds: &dyn Kinds, kind: &str) -> Vec<String> {
+    let schema = kinds.schema(kind);
+    let properties = schema
+        .as_ref()
+        .and_then(|schema| schema["properties"].as_object());
+    let properties = properties.into_iter().flatten();
+    properties
+        .filter(|(_, property)| property["x-claims"] == true)
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+/// The part of the job's false claims that each stage has that makes claims, to two digits.
+fn share_of_claims(job: &Job, kinds: &dyn Kinds, entries: &[Entry]) -> f64 {
+    let makes_claims = |entry: &&Entry| {
+        let kind = entry.item.get("kind").and_then(Item::text);
+        kind.is_some_and(|kind| !claim_params(kinds, kind).is_empty())
+    };
+    let stages = entries.iter().filter(makes_claims).count().max(1);
+    let share = job.false_claims / stages as f64;
+    let digit = 10.0_f64.powf(share.log10().floor() - 1.0);
+    let rounded_down = (share / digit + 1e-9).floor() * digit;
+    // Without the error of binary fractions, which reports would print.
+    format!("{rounded_down:.1e}").parse().unwrap_or(share)
 }
 
 fn object(item: &Item) -> Map<String, Value> {

@@ -190,6 +190,7 @@ struct Params {
     /// Probability of any false claim of the stage on pure noise.
     #[serde(default = "default_alpha")]
     #[schemars(range(min = 1e-6, max = 0.5))]
+    #[schemars(extend("x-claims" = true))]
     alpha: f64,
     /// Minimum deviation of a finding, relative to the expected value.
     #[serde(default = "default_change_min")]

@@ -97,6 +97,7 @@ struct Params {
     /// Probability of a false claim. Default: 0.05 for one series, 0.01 for many groups.
     #[serde(default)]
     #[schemars(range(min = 1e-4, max = 0.5))]
+    #[schemars(extend("x-claims" = true))]
     alpha: Option<f64>,
     /// Treatment of periods that the records cover only in part.
     #[serde(default = "default_part_periods")]

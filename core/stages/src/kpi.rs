@@ -117,6 +117,7 @@ struct Params {
     /// False discovery rate: the expected share of false claims among the changes reported.
     #[serde(default = "one_percent")]
     #[schemars(range(min = 1e-6, max = 0.5))]
+    #[schemars(extend("x-claims" = true))]
     alpha: f64,
     /// Minimum relative change of a finding; for shares, relative to the share or its complement.
     #[serde(default = "five_percent")]

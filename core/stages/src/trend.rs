@@ -109,6 +109,7 @@ struct Params {
     /// Probability of a false claim. Default: 0.05 for one series, 0.01 for many groups.
     #[serde(default)]
     #[schemars(range(min = 1e-6, max = 0.5))]
+    #[schemars(extend("x-claims" = true))]
     alpha: Option<f64>,
     /// Whether periods that the records cover only in part are left out or kept.
     #[serde(default = "leave_out")]

@@ -1,7 +1,7 @@
 //! Checks a job file and reports all mistakes at once, each with its location.
 
 use super::{
-    CheckOptions, CheckedJob, Job, RESTATEMENT_CHANGE_MIN, ReportSection,
+    CheckOptions, CheckedJob, FALSE_CLAIMS, Job, RESTATEMENT_CHANGE_MIN, ReportSection,
     checker::{Checker, entries, keys, parse_duration},
     delivery::send_mail,
     document::{Entry, Item},
@@ -74,6 +74,10 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> CheckedJob {
             .get_path(&["restatement", "change_min"])
             .and_then(|item| item.json().as_f64())
             .unwrap_or(RESTATEMENT_CHANGE_MIN),
+        false_claims: document
+            .get("false_claims")
+            .and_then(|item| item.json().as_f64())
+            .unwrap_or(FALSE_CLAIMS),
         send_mail,
         notifications,
         params,

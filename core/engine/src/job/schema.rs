@@ -7,7 +7,7 @@
 #![allow(dead_code)]
 
 use super::{
-    RESTATEMENT_CHANGE_MIN,
+    FALSE_CLAIMS, RESTATEMENT_CHANGE_MIN,
     delivery::{NotificationKind, RunResultKind, SendPolicy},
     document::Item,
     params::ParamKind,
@@ -39,6 +39,11 @@ struct JobFile {
     /// IANA name of the time zone in which days begin, such as "Europe/London".
     #[serde(default = "default_timezone")]
     timezone: String,
+    /// Probability that a report with nothing to find contains a false claim. It is shared among the
+    /// stages that make claims: each has an equal part as its `alpha`, unless that is set.
+    #[serde(default = "default_false_claims")]
+    #[schemars(range(min = 1e-4, max = 0.5))]
+    false_claims: f64,
     /// Schedule of the job.
     schedule: Option<ScheduleFile>,
     /// Reports that may be removed when the disk is full; by default none.
@@ -61,6 +66,10 @@ struct JobFile {
 
 fn default_timezone() -> String {
     "UTC".to_string()
+}
+
+fn default_false_claims() -> f64 {
+    FALSE_CLAIMS
 }
 
 /// Schedule of the job.

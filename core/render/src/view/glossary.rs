@@ -44,6 +44,13 @@ const TERMS: &[Term] = &[
         meaning: "p, corrected for the number of tests",
     },
     Term {
+        name: "Alpha",
+        words: &["alpha"],
+        meaning: "the chance that a stage with nothing to find makes a claim; the stages of a job share \
+                  its false_claims, 5 % unless set, so that at most that part of the reports with nothing \
+                  to find contains a claim",
+    },
+    Term {
         name: "Severity",
         words: &["critical", "warning", "notice", "info"],
         meaning: "critical: needs attention now; warning: needs attention; notice: worth a \

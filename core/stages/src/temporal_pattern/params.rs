@@ -72,6 +72,7 @@ pub(super) struct Params {
     /// Probability of any false claim of the stage.
     #[serde(default = "five_percent")]
     #[schemars(range(min = 1e-6, max = 0.5))]
+    #[schemars(extend("x-claims" = true))]
     pub(super) alpha: f64,
     /// Minimum difference of a finding, as a share.
     #[serde(default = "ten_percent")]
