@@ -9,9 +9,9 @@
 //! Ting and Zhou, 2008) over the scores, their changes and their neighbourhood is a second detector. A
 //! claim needs both, or a probability twenty times below the limit.
 //!
-//! The limit is corrected for all values tested (Bonferroni): `alpha` is the probability of any false
-//! claim of the stage on pure noise, half of it for the window, half for the history that `look_back`
-//! adds. Neighbouring anomalous steps are one event.
+//! The probabilities are corrected for all values tested (Benjamini and Hochberg, 1995): `alpha` is the expected
+//! share of false claims, and on pure noise the probability of any, half of it for the window, half for the history
+//! that `look_back` adds. Neighbouring anomalous steps are one event.
 //!
 //! Counts of records with times of day are also scanned by the hour: any run of 1 to 24 hours in the window is
 //! compared with the level of the four weeks before it, the hours and the weekdays (a scan statistic: Naus, 1965).
@@ -187,7 +187,7 @@ struct Params {
     /// Days before the end of the window in which anomalies are findings. Default: the window.
     #[schemars(range(min = 1, max = 1500))]
     look_back: Option<u32>,
-    /// Probability of any false claim of the stage on pure noise.
+    /// Expected share of false claims; on pure noise, the probability of any false claim of the stage.
     #[serde(default = "default_alpha")]
     #[schemars(range(min = 1e-6, max = 0.5))]
     #[schemars(extend("x-claims" = true))]
@@ -284,7 +284,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
 
 const METHOD: &str = "Robust seasonal residual, smallest deviation over four windows, negative binomial \
                       or t tail, with a vote of an isolation forest (Liu, Ting and Zhou, 2008); \
-                      Bonferroni over all tested values";
+                      Benjamini-Hochberg over all tested values";
 
 /// The options that need the least history.
 fn smallest_options(step: Step) -> Options {

@@ -9,6 +9,7 @@ use retrocast_stats::{
     anomaly::{Options, Quantity, Score, features, score},
     isolation_forest::{self, IsolationForest},
     search::content_seed,
+    test::benjamini_hochberg,
 };
 
 /// Scores and events of one group.
@@ -60,7 +61,7 @@ pub(super) struct Event {
     pub(super) up: bool,
     /// Probability of the peak, two-sided if both directions are tested.
     pub(super) p: f64,
-    /// The same, corrected for the number of analysed values.
+    /// The same, corrected for all analysed values.
     pub(super) p_adjusted: f64,
     /// True if the isolation forest agrees.
     pub(super) agreed: bool,
@@ -112,26 +113,42 @@ pub(super) fn score_groups<'a>(
     };
     let scored = set.of_enough(context, |_| options.need(), score_group);
     let mut scored: Vec<AnomalyScores> = scored.into_iter().flatten().collect();
-    let count_tested = |range: std::ops::Range<usize>| -> usize {
-        scored
-            .iter()
-            .map(|group| group.scores[range.clone()].iter().flatten().count())
-            .sum()
-    };
     let n = set.starts.len();
-    let (history, recent) = (count_tested(from..window), count_tested(window..n));
+    let mut adjusted: Vec<Vec<f64>> = vec![vec![1.0; n]; scored.len()];
     // With two regions, each gets half of the error rate.
-    let share = if history > 0 { 2.0 } else { 1.0 };
-    let corrections = Corrections {
-        window,
-        from,
-        history: history as f64 * share,
-        recent: recent as f64 * share,
-    };
-    for group in &mut scored {
-        (group.events, group.step_counts) = find_events(params, group, &corrections);
+    let share = if from < window { 2.0 } else { 1.0 };
+    for region in [from..window, window..n] {
+        let tests: Vec<(usize, usize, f64)> = scored
+            .iter()
+            .enumerate()
+            .flat_map(|(group, scores)| {
+                region.clone().filter_map(move |step| {
+                    let score = scores.scores[step].as_ref()?;
+                    Some((group, step, tail(params, score)))
+                })
+            })
+            .collect();
+        let p: Vec<f64> = tests.iter().map(|(.., p)| *p).collect();
+        for ((group, step, _), p) in tests.iter().zip(benjamini_hochberg(&p)) {
+            adjusted[*group][*step] = (p * share).min(1.0);
+        }
+    }
+    for (group, adjusted) in scored.iter_mut().zip(&adjusted) {
+        (group.events, group.step_counts) = find_events(params, group, from, adjusted);
     }
     scored
+}
+
+/// Probability of a deviation at least as large in the directions to find; 1 in the other direction.
+fn tail(params: &Params, score: &Score) -> f64 {
+    let up = score.z > 0.0;
+    let p = score.p_up.min(score.p_down);
+    match params.direction {
+        Sides::Both => (2.0 * p).min(1.0),
+        Sides::Up if up => p,
+        Sides::Down if !up => p,
+        Sides::Up | Sides::Down => 1.0,
+    }
 }
 
 /// Returns `Count` for sums that are all integers and not negative.
@@ -144,38 +161,16 @@ fn quantity(aggregate: Aggregate, values: &[Option<f64>]) -> Quantity {
     }
 }
 
-/// Correction factors of probabilities, by region.
-struct Corrections {
-    from: usize,
-    window: usize,
-    history: f64,
-    recent: f64,
-}
-
-impl Corrections {
-    fn factor(&self, step: usize) -> f64 {
-        if step >= self.window {
-            self.recent
-        } else {
-            self.history
-        }
-    }
-}
-
 /// Joins neighbouring unusual steps of a group to events, and counts its steps.
 fn find_events(
     params: &Params,
     group: &AnomalyScores,
-    corrections: &Corrections,
+    from: usize,
+    adjusted: &[f64],
 ) -> (Vec<Event>, StepCounts) {
-    let sides = if params.direction == Sides::Both {
-        2.0
-    } else {
-        1.0
-    };
     let mut events: Vec<Event> = Vec::new();
     let mut step_counts = StepCounts::default();
-    for i in corrections.from..group.scores.len() {
+    for i in from..group.scores.len() {
         let Some(score) = group.scores[i] else {
             continue;
         };
@@ -188,8 +183,7 @@ fn find_events(
         if params.direction == (if up { Sides::Down } else { Sides::Up }) {
             continue;
         }
-        let p = (score.p_up.min(score.p_down) * sides).min(1.0);
-        let p_adjusted = (p * corrections.factor(i)).min(1.0);
+        let (p, p_adjusted) = (tail(params, &score), adjusted[i]);
         let agreed = group.forest[i] >= FOREST_LIMIT;
         let size = score.expected.abs().max(1e-12);
         let is_large = (score.value - score.expected).abs() / size >= params.change_min;
