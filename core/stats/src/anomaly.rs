@@ -580,33 +580,9 @@ fn line_at(values: &[f64], range: std::ops::Range<usize>, at: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::{RngExt, SeedableRng};
+    use crate::random::{normal, poisson};
+    use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
-
-    struct Random(ChaCha8Rng);
-
-    impl Random {
-        fn seeded(seed: u64) -> Self {
-            Self(ChaCha8Rng::seed_from_u64(seed))
-        }
-
-        fn normal(&mut self) -> f64 {
-            let (u, v): (f64, f64) = (self.0.random(), self.0.random());
-            (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-        }
-
-        fn poisson(&mut self, mean: f64) -> f64 {
-            if mean > 100.0 {
-                return (mean + mean.sqrt() * self.normal()).round().max(0.0);
-            }
-            let (mut product, mut n) = (self.0.random::<f64>(), 0.0);
-            while product > (-mean).exp() {
-                product *= self.0.random::<f64>();
-                n += 1.0;
-            }
-            n
-        }
-    }
 
     fn week(i: usize) -> f64 {
         [1.7, 1.0, 1.0, 1.0, 0.9, 0.4, 0.3][i % 7]
@@ -617,11 +593,11 @@ mod tests {
     }
 
     /// Share of series with any false anomaly at a family-wise level of 5 %.
-    fn false_claims(quantity: Quantity, make: impl Fn(&mut Random) -> Vec<Option<f64>>) -> f64 {
+    fn false_claims(quantity: Quantity, make: impl Fn(&mut ChaCha8Rng) -> Vec<Option<f64>>) -> f64 {
         let runs = 200;
         let mut claims = 0;
         for seed in 0..runs {
-            let values = make(&mut Random::seeded(seed));
+            let values = make(&mut ChaCha8Rng::seed_from_u64(seed));
             let scores = score(&values, quantity, Options::DAILY);
             let smallest = scores
                 .iter()
@@ -637,15 +613,15 @@ mod tests {
     fn noise_makes_no_claims() {
         for mean in [0.3, 3.0, 30.0, 3000.0] {
             let rate = false_claims(Quantity::Count, |random| {
-                daily(|i| random.poisson(mean * week(i)))
+                daily(|i| poisson(random, mean * week(i)))
             });
             eprintln!("Poisson {mean}: {rate}");
             assert!(rate <= 0.05, "Poisson {mean}: {rate}");
         }
         let rate = false_claims(Quantity::Count, |random| {
             daily(|i| {
-                let gamma: f64 = (0..8).map(|_| random.normal().powi(2)).sum::<f64>() / 8.0;
-                random.poisson(20.0 * week(i) * gamma)
+                let gamma: f64 = (0..8).map(|_| normal(random).powi(2)).sum::<f64>() / 8.0;
+                poisson(random, 20.0 * week(i) * gamma)
             })
         });
         eprintln!("overdispersed: {rate}");
@@ -657,7 +633,7 @@ mod tests {
         let rate = false_claims(Quantity::Continuous, |random| {
             let mut noise = 0.0;
             daily(|i| {
-                noise = 0.6 * noise + random.normal();
+                noise = 0.6 * noise + normal(random);
                 40.0 + 0.08 * i as f64 + 3.0 * week(i) + noise
             })
         });
@@ -665,8 +641,8 @@ mod tests {
         assert!(rate <= 0.05, "{rate}");
         let rate = false_claims(Quantity::Continuous, |random| {
             daily(|_| {
-                let scale = (0..4).map(|_| random.normal().powi(2)).sum::<f64>() / 4.0;
-                random.normal() / scale.sqrt()
+                let scale = (0..4).map(|_| normal(random).powi(2)).sum::<f64>() / 4.0;
+                normal(random) / scale.sqrt()
             })
         });
         eprintln!("t with 4 degrees of freedom: {rate}");
@@ -676,7 +652,7 @@ mod tests {
     #[test]
     fn a_step_is_not_an_anomaly_once_its_future_is_known() {
         let rate = false_claims(Quantity::Count, |random| {
-            daily(|i| random.poisson(if i < 250 { 12.0 } else { 24.0 } * week(i)))
+            daily(|i| poisson(random, if i < 250 { 12.0 } else { 24.0 } * week(i)))
         });
         eprintln!("step: {rate}");
         assert!(rate <= 0.06, "{rate}");
@@ -685,10 +661,10 @@ mod tests {
     /// Checks that anomalies are found on the days of an outage, and on no others.
     fn check_outage(mean: f64, remaining: f64, days: std::ops::Range<usize>) {
         for seed in 0..20 {
-            let mut random = Random::seeded(1000 + seed);
+            let mut random = ChaCha8Rng::seed_from_u64(1000 + seed);
             let values = daily(|i| {
                 let factor = if days.contains(&i) { remaining } else { 1.0 };
-                random.poisson(mean * week(i) * factor)
+                poisson(&mut random, mean * week(i) * factor)
             });
             let scores = score(&values, Quantity::Count, Options::DAILY);
             let anomalies: Vec<usize> = (0..420)

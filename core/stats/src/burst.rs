@@ -445,38 +445,21 @@ impl LargestScore {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{normal, poisson};
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
-
-    struct Random(ChaCha8Rng);
-
-    impl Random {
-        fn normal(&mut self) -> f64 {
-            let (u, v): (f64, f64) = (self.0.random(), self.0.random());
-            (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-        }
-
-        fn poisson(&mut self, mean: f64) -> f64 {
-            let (mut product, mut n) = (self.0.random::<f64>(), 0.0);
-            while product > (-mean).exp() {
-                product *= self.0.random::<f64>();
-                n += 1.0;
-            }
-            n
-        }
-    }
 
     const DAYS: usize = 300;
 
     /// Events of hours with a rhythm of day and week and a rate that wanders by `wander` from day
     /// to day with memory 0.7; `burst` is (hours, factor) in the last week.
     fn hours(seed: u64, per_day: f64, wander: f64, burst: Option<(usize, f64)>) -> Vec<Hour> {
-        let mut random = Random(ChaCha8Rng::seed_from_u64(seed));
-        let start = 24 * (DAYS - 7) + (random.0.random::<f64>() * 24.0 * 6.0) as usize;
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let start = 24 * (DAYS - 7) + (random.random::<f64>() * 24.0 * 6.0) as usize;
         let mut level = 0.0;
         let mut hours = Vec::new();
         for day in 0..DAYS {
-            level = 0.7 * level + 0.714 * wander * random.normal();
+            level = 0.7 * level + 0.714 * wander * normal(&mut random);
             let weekday = day % 7;
             let week = if weekday >= 5 { 0.5 } else { 1.2 };
             for hour in 0..24 {
@@ -488,7 +471,7 @@ mod tests {
                 };
                 let mean = per_day / 24.0 * week * busy * f64::exp(level) * factor;
                 hours.push(Hour {
-                    count: Some(random.poisson(mean)),
+                    count: Some(poisson(&mut random, mean)),
                     day: day as i32,
                     hour,
                     weekday,

@@ -264,13 +264,9 @@ impl Fit {
 mod tests {
     use super::*;
     use crate::distribution::{t_p, t_quantile};
+    use crate::random::{normal, poisson};
     use rand::RngExt;
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
-
-    fn normal(random: &mut ChaCha8Rng) -> f64 {
-        let (u, v): (f64, f64) = (random.random(), random.random());
-        (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-    }
 
     /// Gamma variate with mean 1 and this variance (Marsaglia and Tsang 2000).
     fn gamma(random: &mut ChaCha8Rng, variance: f64) -> f64 {
@@ -293,18 +289,6 @@ mod tests {
                 return boost * d * v * variance;
             }
         }
-    }
-
-    fn poisson(random: &mut ChaCha8Rng, mean: f64) -> f64 {
-        if mean > 60.0 {
-            return (mean + mean.sqrt() * normal(random)).round().max(0.0);
-        }
-        let (mut count, mut product) = (0.0, random.random::<f64>());
-        while product > (-mean).exp() {
-            product *= random.random::<f64>();
-            count += 1.0;
-        }
-        count
     }
 
     /// Settings of simulated weekly figures.

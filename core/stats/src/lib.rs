@@ -14,6 +14,7 @@ pub mod window;
 pub mod bend;
 pub mod change_point;
 pub mod positive_line;
+mod random;
 pub mod search;
 pub mod shape;
 pub mod trend;

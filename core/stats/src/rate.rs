@@ -519,7 +519,7 @@ pub fn clustered_ratio(clusters: &[[(f64, f64); 2]], shares: bool) -> Option<Com
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::RngExt;
+    use crate::random::{normal, poisson};
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
     /// The distribution of the level of simulated days.
@@ -533,23 +533,6 @@ mod tests {
         Autocorrelated(f64, f64),
         /// A linear rise over the whole period.
         Ramp,
-    }
-
-    fn normal(random: &mut ChaCha8Rng) -> f64 {
-        let (u, v): (f64, f64) = (random.random(), random.random());
-        (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-    }
-
-    fn poisson(random: &mut ChaCha8Rng, mean: f64) -> f64 {
-        if mean > 60.0 {
-            return (mean + mean.sqrt() * normal(random)).round().max(0.0);
-        }
-        let (mut count, mut product) = (0.0, random.random::<f64>());
-        while product > (-mean).exp() {
-            product *= random.random::<f64>();
-            count += 1.0;
-        }
-        count
     }
 
     fn series(seed: u64, days: usize, mean: f64, noise: Noise, monday: f64) -> Vec<f64> {

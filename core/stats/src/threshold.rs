@@ -13,6 +13,7 @@
 
 use crate::describe::sorted;
 use crate::distribution::normal_p;
+use crate::random::normal;
 use rand::{RngExt, seq::SliceRandom};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
@@ -304,11 +305,6 @@ fn gaussian_maxima(covariance: &[f64], cuts: usize, random: &mut ChaCha8Rng) -> 
                 .fold(0.0, f64::max)
         })
         .collect()
-}
-
-fn normal(random: &mut ChaCha8Rng) -> f64 {
-    let (u, v): (f64, f64) = (random.random(), random.random());
-    (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
 }
 
 /// Lower Cholesky factor of the correlation matrix; covariances are in the upper triangle.

@@ -338,7 +338,11 @@ fn only_the_outage_of_hours_is_found() {
             "{}",
             finding.sentence
         );
-        assert!(finding.method.contains("Benjamini-Hochberg"), "{}", finding.method);
+        assert!(
+            finding.method.contains("Benjamini-Hochberg"),
+            "{}",
+            finding.method
+        );
         assert!(finding.p_adjusted > finding.p, "{finding:?}");
         check_texts(&analysis);
     }

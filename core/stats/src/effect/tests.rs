@@ -1,27 +1,12 @@
 //! Effects of known size are found, and false claims stay at the nominal rate.
 
 use super::*;
-use crate::counterfactual::DAYS;
+use crate::{
+    counterfactual::DAYS,
+    random::{normal, poisson},
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-
-struct Random(ChaCha8Rng);
-
-impl Random {
-    fn normal(&mut self) -> f64 {
-        let (u, v): (f64, f64) = (self.0.random(), self.0.random());
-        (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-    }
-
-    fn poisson(&mut self, mean: f64) -> f64 {
-        let (mut product, mut n) = (self.0.random::<f64>(), 0.0);
-        while product > (-mean).exp() {
-            product *= self.0.random::<f64>();
-            n += 1.0;
-        }
-        n
-    }
-}
 
 fn design<'a>(
     values: &'a [Option<f64>],
@@ -92,11 +77,11 @@ fn published_effects_are_reproduced() {
 }
 
 /// Noise with autocorrelation `memory` and standard deviation `sd`.
-fn autoregression(random: &mut Random, n: usize, memory: f64, sd: f64) -> Vec<f64> {
-    let mut value = sd * random.normal();
+fn autoregression(random: &mut ChaCha8Rng, n: usize, memory: f64, sd: f64) -> Vec<f64> {
+    let mut value = sd * normal(random);
     (0..n)
         .map(|_| {
-            value = memory * value + sd * (1.0 - memory * memory).sqrt() * random.normal();
+            value = memory * value + sd * (1.0 - memory * memory).sqrt() * normal(random);
             value
         })
         .collect()
@@ -106,13 +91,13 @@ const WEEK: [f64; 7] = [8.0, 4.0, 2.0, 0.0, -2.0, -6.0, -6.0];
 
 /// Simulates a series of a kind, `n` days long, and the same series with an effect from `change`
 /// on.
-fn simulate(kind: &str, random: &mut Random, n: usize, change: usize) -> [Vec<f64>; 2] {
-    let wander = |random: &mut Random, step: f64| {
+fn simulate(kind: &str, random: &mut ChaCha8Rng, n: usize, change: usize) -> [Vec<f64>; 2] {
+    let wander = |random: &mut ChaCha8Rng, step: f64| {
         let mut level = 0.0;
         (0..n)
             .map(|_| {
-                level += step * random.normal();
-                level + 10.0 * random.normal()
+                level += step * normal(random);
+                level + 10.0 * normal(random)
             })
             .collect::<Vec<f64>>()
     };
@@ -124,18 +109,18 @@ fn simulate(kind: &str, random: &mut Random, n: usize, change: usize) -> [Vec<f6
         "wandering 1" => wander(random, 1.0),
         "counts" => {
             let level = |i: usize| 20.0 * (WEEK[i % 7] / 30.0).exp();
-            let dispersion = |random: &mut Random| {
+            let dispersion = |random: &mut ChaCha8Rng| {
                 // Gamma with shape 10, as the sum of ten exponentials.
                 (0..10)
-                    .map(|_| -(1.0 - random.0.random::<f64>()).ln())
+                    .map(|_| -(1.0 - random.random::<f64>()).ln())
                     .sum::<f64>()
                     / 10.0
             };
             let rates: Vec<f64> = (0..n).map(|i| level(i) * dispersion(random)).collect();
-            let null: Vec<f64> = rates.iter().map(|rate| random.poisson(*rate)).collect();
+            let null: Vec<f64> = rates.iter().map(|rate| poisson(random, *rate)).collect();
             let mut effect = null.clone();
             for (i, value) in effect.iter_mut().enumerate().skip(change) {
-                *value = random.poisson(0.75 * rates[i]);
+                *value = poisson(random, 0.75 * rates[i]);
             }
             return [null, effect];
         }
@@ -156,7 +141,7 @@ fn simulate(kind: &str, random: &mut Random, n: usize, change: usize) -> [Vec<f6
 fn rates(kind: &str, history: usize, before: usize, after: usize, runs: u64) -> [f64; 3] {
     let mut rates = [0.0; 3];
     for seed in 0..runs {
-        let mut random = Random(ChaCha8Rng::seed_from_u64(seed));
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
         let change = history + before;
         let [null, effect] = simulate(kind, &mut random, change + after, change);
         for (i, values) in [null, effect].into_iter().enumerate() {
@@ -222,12 +207,12 @@ fn table_of_rates() {
 }
 
 /// 60 weeks of AR(1) noise on a wandering level with a weekly season.
-fn placebo_series(random: &mut Random) -> Vec<Option<f64>> {
+fn placebo_series(random: &mut ChaCha8Rng) -> Vec<Option<f64>> {
     let (mut level, mut noise) = (100.0, 0.0);
     (0..420)
         .map(|i| {
-            level += 0.1 * random.normal();
-            noise = 0.4 * noise + 2.0 * random.normal();
+            level += 0.1 * normal(random);
+            noise = 0.4 * noise + 2.0 * normal(random);
             Some(level + noise + if i % 7 == 0 { 8.0 } else { 0.0 })
         })
         .collect()
@@ -235,10 +220,10 @@ fn placebo_series(random: &mut Random) -> Vec<Option<f64>> {
 
 /// Shares of simulated designs in which the p-value alone, and p-value and interval together, claim
 /// an effect.
-fn rejections(runs: u64, make: impl Fn(&mut Random) -> Vec<Option<f64>>) -> (f64, f64) {
+fn rejections(runs: u64, make: impl Fn(&mut ChaCha8Rng) -> Vec<Option<f64>>) -> (f64, f64) {
     let (mut by_p, mut both) = (0.0, 0.0);
     for seed in 0..runs {
-        let values = make(&mut Random(ChaCha8Rng::seed_from_u64(seed)));
+        let values = make(&mut ChaCha8Rng::seed_from_u64(seed));
         let mut design = design(&values, &[], 390, 7);
         design.begin = 270;
         design.pre_min = 60;
@@ -265,7 +250,7 @@ fn a_third_fewer_failures_are_detected() {
             .map(|i| {
                 let monday = if i % 7 == 0 { 1.7 } else { 1.0 };
                 let effect = if i >= 390 { 0.65 } else { 1.0 };
-                Some(random.poisson(20.0 * monday * effect))
+                Some(poisson(random, 20.0 * monday * effect))
             })
             .collect()
     });
@@ -276,10 +261,10 @@ fn a_third_fewer_failures_are_detected() {
 /// The estimate for a series too short for placebos: `before` days, and `after` days whose level is
 /// multiplied by `factor`.
 fn estimate_short(
-    random: &mut Random,
+    random: &mut ChaCha8Rng,
     before: usize,
     after: usize,
-    make: &dyn Fn(&mut Random, f64) -> Vec<f64>,
+    make: &dyn Fn(&mut ChaCha8Rng, f64) -> Vec<f64>,
     factor: f64,
 ) -> Estimate {
     let mut values: Vec<f64> = make(random, 1.0).into_iter().take(before).collect();
@@ -297,24 +282,24 @@ fn is_significant(result: &Estimate) -> bool {
 
 #[test]
 fn false_claims_stay_at_the_nominal_rate_in_short_histories() {
-    let correlated = |random: &mut Random, _: f64| {
+    let correlated = |random: &mut ChaCha8Rng, _: f64| {
         let mut noise = 0.0;
         (0..130)
             .map(|i| {
-                noise = 0.5 * noise + 2.0 * random.normal();
+                noise = 0.5 * noise + 2.0 * normal(random);
                 50.0 + noise + if i % 7 == 0 { 8.0 } else { 0.0 }
             })
             .collect::<Vec<f64>>()
     };
     let counts = |mean: f64| {
-        move |random: &mut Random, factor: f64| -> Vec<f64> {
+        move |random: &mut ChaCha8Rng, factor: f64| -> Vec<f64> {
             (0..130)
-                .map(|i| random.poisson(mean * factor * if i % 7 == 0 { 1.7 } else { 1.0 }))
+                .map(|i| poisson(random, mean * factor * if i % 7 == 0 { 1.7 } else { 1.0 }))
                 .collect()
         }
     };
     let (rare, some, many) = (counts(0.4), counts(3.0), counts(15.0));
-    let kinds: [(&str, &dyn Fn(&mut Random, f64) -> Vec<f64>); 4] = [
+    let kinds: [(&str, &dyn Fn(&mut ChaCha8Rng, f64) -> Vec<f64>); 4] = [
         ("correlated", &correlated),
         ("rare", &rare),
         ("some", &some),
@@ -324,7 +309,7 @@ fn false_claims_stay_at_the_nominal_rate_in_short_histories() {
         for (before, after) in [(42, 7), (42, 14), (120, 30)] {
             let mut wrong = 0.0;
             for seed in 0..300 {
-                let mut random = Random(ChaCha8Rng::seed_from_u64(seed));
+                let mut random = ChaCha8Rng::seed_from_u64(seed);
                 // A single series, so that the correlation extends across the change.
                 let series: Vec<f64> = make(&mut random, 1.0);
                 let values: Vec<Option<f64>> = series.into_iter().map(Some).collect();
@@ -343,15 +328,15 @@ fn false_claims_stay_at_the_nominal_rate_in_short_histories() {
 
 #[test]
 fn a_third_fewer_failures_are_detected_in_a_short_history() {
-    let counts = |random: &mut Random, factor: f64| -> Vec<f64> {
+    let counts = |random: &mut ChaCha8Rng, factor: f64| -> Vec<f64> {
         (0..140)
-            .map(|i| random.poisson(20.0 * factor * if i % 7 == 0 { 1.7 } else { 1.0 }))
+            .map(|i| poisson(random, 20.0 * factor * if i % 7 == 0 { 1.7 } else { 1.0 }))
             .collect()
     };
     for (before, after, least) in [(42, 28, 0.7), (63, 28, 0.8), (84, 28, 0.9)] {
         let mut seen = 0.0;
         for seed in 0..100 {
-            let mut random = Random(ChaCha8Rng::seed_from_u64(seed));
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
             let result = estimate_short(&mut random, before, after, &counts, 0.65);
             seen += f64::from(u8::from(is_significant(&result)));
         }
@@ -432,11 +417,11 @@ fn a_change_outside_the_series_is_an_error() {
 
 /// A week's rhythm and errors with memory 0.5, with `effect` from step 120 on.
 fn weeks_with_memory(seed: u64, steps: usize, effect: f64) -> Vec<Option<f64>> {
-    let mut random = Random(ChaCha8Rng::seed_from_u64(seed));
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut error = 0.0;
     (0..120 + steps)
         .map(|i| {
-            error = 0.5 * error + 8.66 * random.normal();
+            error = 0.5 * error + 8.66 * normal(&mut random);
             let season = [8.0, 4.0, 0.0, 0.0, -2.0, -4.0, -6.0][i % 7];
             Some(100.0 + season + error + if i < 120 { 0.0 } else { effect })
         })

@@ -318,13 +318,9 @@ fn typical(values: &[f64], period: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::normal;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
-
-    fn normal(random: &mut ChaCha8Rng) -> f64 {
-        let (u, v): (f64, f64) = (random.random(), random.random());
-        (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-    }
 
     fn simulated(seed: u64, n: usize) -> Vec<f64> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);

@@ -288,13 +288,9 @@ fn invert(m: &[[f64; 3]; 3]) -> Option<[[f64; 3]; 3]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::{RngExt, SeedableRng};
+    use crate::random::normal;
+    use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
-
-    fn normal(random: &mut ChaCha8Rng) -> f64 {
-        let (u, v): (f64, f64) = (random.random(), random.random());
-        (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-    }
 
     /// AR(1) noise around a level that rises by `slope` from step 350 of 420 on.
     fn series(seed: u64, autocorrelation: f64, slope: f64) -> Vec<f64> {

@@ -1,5 +1,6 @@
 use super::*;
-use rand::{RngExt, SeedableRng};
+use crate::random::normal;
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 const METHODS: [SeriesMethod; 3] = [
@@ -66,11 +67,6 @@ fn published_effects_are_reproduced() {
             }
         }
     }
-}
-
-fn normal(random: &mut ChaCha8Rng) -> f64 {
-    let (u, v): (f64, f64) = (random.random(), random.random());
-    (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
 }
 
 /// A series that follows a control, with autocorrelation .5 and an effect from `change` on.

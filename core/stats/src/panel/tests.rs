@@ -1,4 +1,5 @@
 use super::*;
+use crate::random::normal;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -80,11 +81,6 @@ fn proposition_99_has_the_published_estimates() {
         assert_eq!(result.placebos.len(), 38);
         assert!(result.caveats.is_empty(), "{:?}", result.caveats);
     }
-}
-
-fn normal(random: &mut ChaCha8Rng) -> f64 {
-    let (u, v): (f64, f64) = (random.random(), random.random());
-    (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
 }
 
 /// Dimensions of a generated panel.

@@ -1,13 +1,9 @@
 use super::*;
-use rand::{RngExt, SeedableRng};
+use crate::random::normal;
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 const WEEK: [f64; 7] = [8.0, 4.0, 2.0, 0.0, -2.0, -6.0, -6.0];
-
-fn normal(random: &mut ChaCha8Rng) -> f64 {
-    let (u, v): (f64, f64) = (random.random(), random.random());
-    (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-}
 
 /// Daily values of level 100 with a weekly season and noise of standard deviation 10 and
 /// autocorrelation .5, plus `effect` of each day.
