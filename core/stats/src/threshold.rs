@@ -14,7 +14,7 @@
 use crate::describe::sorted;
 use crate::distribution::normal_p;
 use crate::random::normal;
-use rand::{RngExt, seq::SliceRandom};
+use rand::seq::SliceRandom;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 /// Maximum number of rows for shuffling.
