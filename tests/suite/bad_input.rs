@@ -1,4 +1,4 @@
-//! Sources that are missing, empty or broken: each gives a clear message, and none a panic.
+//! Sources that are missing, empty or broken: each gives a clear message, and none causes a panic.
 
 use super::support::*;
 use std::path::Path;
@@ -76,7 +76,7 @@ fn an_empty_source_gives_a_report_with_no_records() {
 }
 
 #[test]
-fn readable_records_of_a_corrupt_gzip_are_kept_and_it_is_reported() {
+fn readable_records_of_a_corrupt_gzip_are_kept_and_the_file_is_reported() {
     let scratch = workspace();
     let text: String = (0..5000).map(line).collect();
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());

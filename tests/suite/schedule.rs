@@ -1,4 +1,4 @@
-//! Schedules from the command line: each due run is made once, and failed runs are retried.
+//! Schedules from the command line: each due job runs once, and failed runs are retried.
 
 use super::support::*;
 use std::{
@@ -59,14 +59,14 @@ fn a_due_job_is_run_once_and_retried_after_failure() {
     let text = status(1);
     assert!(text.starts_with("tickets failing: "), "{text}");
     assert!(text.contains("next attempt at "), "{text}");
-    assert_eq!(tick(0), (String::new(), 1), "an hour is not over");
+    assert_eq!(tick(0), (String::new(), 1), "no retry within the hour");
 
     scratch.write("tickets/all.jsonl", TICKET);
     retrocast_in(folder, &["schedule", "tick", "tickets", "--again"]).expect(0);
     assert_eq!(count(), 2);
     let text = status(0);
     assert!(text.starts_with("tickets good: last success "), "{text}");
-    assert_eq!(tick(0), (String::new(), 2), "nothing is due any more");
+    assert_eq!(tick(0), (String::new(), 2), "nothing is due now");
     for run in runs(&scratch.join("reports"), "tickets") {
         let due = json(&run.join("plan.json"))["due"].clone();
         assert!(due.as_str().unwrap().ends_with("-01-01T00:00:00Z"), "{due}");
@@ -92,7 +92,7 @@ fn an_invalid_job_file_does_not_stop_other_jobs() {
 }
 
 #[test]
-fn schedule_run_makes_due_runs_until_signalled() {
+fn schedule_run_runs_due_jobs_until_signalled() {
     let scratch = workspace();
     scratch.write("tickets/all.jsonl", TICKET);
     let mut child = Command::new(program())

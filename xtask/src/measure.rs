@@ -23,8 +23,8 @@ pub struct Measurement {
     pub read_bytes: u64,
 }
 
-/// Runs a command. Its stderr is written to a file, whose last lines are part of the error after a
-/// failure.
+/// Runs a command and measures it. Its stderr goes to the log file, whose last lines become part of
+/// the error if the command fails.
 pub fn once(command: &mut Command, log: &Path) -> Result<Measurement, String> {
     let name = format!("{command:?}").replace('"', "");
     let message = |error: std::io::Error| format!("{name}: {error}");
@@ -106,7 +106,7 @@ impl Series {
         self.times.first().copied().unwrap_or(0.0)
     }
 
-    /// The median time, in milliseconds; the longer of the two middle times of an even number.
+    /// The median time, in milliseconds; for an even count, the longer of the two middle times.
     pub fn median(&self) -> f64 {
         self.times.get(self.times.len() / 2).copied().unwrap_or(0.0)
     }

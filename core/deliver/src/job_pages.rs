@@ -38,7 +38,7 @@ pub(crate) const STATE: &str = ".archive";
 const JOB_RUNS: usize = 12;
 /// Number of runs of a year above which each run is one short line.
 const BRIEF_RUNS: usize = 120;
-/// Number of earlier reports that a small drawing on a run's page shows.
+/// Number of earlier reports that a sparkline on a run's page shows.
 pub(crate) const COURSE: usize = 30;
 
 /// Hashes of the inputs of a job's pages.
@@ -121,7 +121,7 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
     write_atomically(path, &serde_json::to_string(value).unwrap_or_default())
 }
 
-/// Hash of the runs of a year, on which alone the index depends.
+/// Hash of the runs of a year; its index depends on nothing else.
 fn year_key(runs: &[&RunEntry]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
@@ -131,7 +131,7 @@ fn year_key(runs: &[&RunEntry]) -> String {
     hasher.finalize().to_hex()[..32].to_string()
 }
 
-/// Builds the index of a year, oldest first, from its runs, newest first.
+/// Builds the index of a year, in order of time, from its runs, which are newest first.
 fn year_index(runs: &[&RunEntry]) -> Result<YearIndex, Error> {
     let mut digests = Vec::new();
     for run in runs.iter().rev() {
@@ -188,9 +188,9 @@ impl Site<'_> {
         hasher
     }
 
-    /// Adds everything that pages show of a report to a hash.
-    fn add_report(&self, hasher: &mut blake3::Hasher, at: usize) {
-        hasher.update(self.history.reports[at].run.identity().as_bytes());
+    /// Hashes everything that pages show of the report at an index.
+    fn add_report(&self, hasher: &mut blake3::Hasher, index: usize) {
+        hasher.update(self.history.reports[index].run.identity().as_bytes());
     }
 
     fn write_front(&self, writer: &mut Writer, invalid: &[Value]) -> Result<(), Error> {

@@ -27,9 +27,9 @@ use std::{
 };
 
 /// Maximum number of examples of refused records per reason.
-const EXAMPLES: usize = 5;
+const EXAMPLES_MAX: usize = 5;
 /// Maximum number of days that are listed as having too few or too many records.
-const DAYS: usize = 5;
+const DAYS_MAX: usize = 5;
 
 /// The result of testing records against a contract.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -361,7 +361,7 @@ impl Tally {
 /// Returns true if another example of a field can be listed. A full list drops one of several
 /// examples of the same field, so that every field with errors is shown.
 fn admits_example(examples: &mut Vec<Example>, field: &str) -> bool {
-    if examples.len() < EXAMPLES {
+    if examples.len() < EXAMPLES_MAX {
         return true;
     }
     let field = without_indices(field);
@@ -385,19 +385,19 @@ fn daily_expectation(
     what: String,
     comparison: &str,
     days: impl Iterator<Item = (i64, u64)>,
-    is_any_checked: bool,
+    has_complete_days: bool,
 ) -> ExpectationResult {
     let (mut n, mut shown) = (0_u64, Vec::new());
     for (day, records) in days {
         n += 1;
-        if shown.len() < DAYS {
+        if shown.len() < DAYS_MAX {
             let midnight = Timestamp::from_microsecond(day.saturating_mul(DAY_MICROS));
             let date = midnight.map(|midnight| midnight.to_string()[..10].to_string());
             shown.push(format!("{} ({records})", date.unwrap_or_default()));
         }
     }
     let observed = match n {
-        0 if !is_any_checked => {
+        0 if !has_complete_days => {
             "no day could be checked: the first and the last day do not count, and there is no other"
                 .to_string()
         }

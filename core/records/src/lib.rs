@@ -4,8 +4,9 @@
 //! URI -> source: files -> read: blocks, checked records -> batches, refused records
 //! ```
 //!
-//! This crate does not know datasets: it passes records on in order, with bounded memory, and
-//! other crates store them. So formats, contracts and storage can be tested and fuzzed separately.
+//! This crate knows nothing about datasets: it passes records on in order, with bounded memory, and
+//! other crates store them. Formats, contracts and storage can therefore be tested and fuzzed
+//! separately.
 
 pub mod contract;
 mod format;

@@ -1,7 +1,7 @@
 //! The view of a report for print templates, with every number formatted.
 //!
-//! Templates compute nothing, so wording, selection and shortening for print are decided here. Text
-//! is data, as in the report.
+//! Templates compute nothing, so wording, selection and shortening for print are decided here.
+//! Texts remain plain data, without markup, as in the report.
 
 mod cell;
 mod data;
@@ -75,7 +75,7 @@ pub struct View {
     title: String,
     job: String,
     owner: String,
-    /// The value that a slice is about; empty for reports on all records.
+    /// The value that selects the records of a slice; empty for reports on all records.
     slice: String,
     /// The author's note, by paragraph.
     author_note: Vec<String>,
@@ -91,7 +91,7 @@ pub struct View {
     verdict: String,
     /// True for an English verdict in a report in another language.
     verdict_english: bool,
-    /// Notices that affect the trust in all figures.
+    /// Notices that affect trust in all figures.
     notices: Vec<String>,
     kpis: Vec<KpiView>,
     /// Headlines on the first page.
@@ -219,7 +219,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
             .collect(),
         set_aside: set_aside
             .iter()
-            .map(|one| finding::finding(one, &[], earlier, ids.finding(report, one)))
+            .map(|f| finding::finding(f, &[], earlier, ids.finding(report, f)))
             .collect(),
         restated: data::restated(&report.cells),
         news: news(report, &resolved),

@@ -10,8 +10,8 @@ pub trait RowSource: Send + Sync {
     /// Columns of the rows.
     fn schema(&self) -> &Schema;
 
-    /// Reads the rows once, in batches and in the order of the dataset, with these columns only;
-    /// one empty batch if there are none.
+    /// Reads these columns of all rows once, in batches and in the order of the dataset. A dataset
+    /// without rows gives one empty batch.
     fn read(
         &self,
         columns: &[&str],
@@ -19,7 +19,7 @@ pub trait RowSource: Send + Sync {
     ) -> Result<(), StageError>;
 }
 
-/// Rows of any source.
+/// Rows of any [`RowSource`].
 #[derive(Clone)]
 pub struct Rows(Arc<dyn RowSource>);
 
@@ -57,7 +57,7 @@ struct FrameRows {
     schema: Schema,
 }
 
-/// Number of rows of a batch; small in tests, so that they have several batches.
+/// Number of rows of a batch; small in tests, so that they cover several batches.
 const BATCH_ROWS: usize = if cfg!(test) { 50 } else { 1 << 16 };
 
 impl RowSource for FrameRows {
@@ -101,7 +101,7 @@ impl Input {
         self.rows.schema().contains(column)
     }
 
-    /// Reads the rows once, in batches, with these columns only; one empty batch if there are none.
+    /// Reads these columns of all rows once, in batches; one empty batch if there are no rows.
     pub(crate) fn each<'a>(
         &'a self,
         columns: &[&str],
@@ -120,7 +120,7 @@ impl Input {
         self.rows.read(&selected, &mut consume)
     }
 
-    /// Reads all rows at once: for small datasets, and for kinds that return rows.
+    /// Reads all rows at once, for small datasets and for stages that return rows.
     pub(crate) fn read_all(&self, columns: &[&str]) -> Result<Batch<'_>, StageError> {
         let mut all_rows: Option<DataFrame> = None;
         self.each(columns, |batch| {
@@ -149,7 +149,7 @@ impl Input {
     }
 }
 
-/// Number of unusable values per column, such as infinities, for one caveat per column.
+/// Counts of unusable values, such as infinities, per column, for one caveat each.
 #[derive(Default)]
 pub(crate) struct Unusable(BTreeMap<String, u64>);
 

@@ -12,12 +12,12 @@ Examples:
   retrocast evaluate anomaly --data series --labels windows.json --method sub-pca --json
 
 Layout of the Numenta Anomaly Benchmark: CSV files with the columns timestamp and value, and a JSON file that
-gives the anomalous stretches of each: {\"folder/file.csv\": [[\"2014-04-10 07:15:00\", \"2014-04-11 16:45:00\"]]}.")]
+gives the anomaly windows of each: {\"folder/file.csv\": [[\"2014-04-10 07:15:00\", \"2014-04-11 16:45:00\"]]}.")]
 pub struct AnomalyArguments {
     /// Folder of the series
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// JSON file of the anomalous stretches
+    /// JSON file of the anomaly windows
     #[arg(long, value_name = "FILE")]
     pub labels: PathBuf,
     /// Detector: router (the default: it chooses by the behaviour of a series), sub-pca, poly,
@@ -36,20 +36,20 @@ Examples:
   retrocast evaluate forecast --train Hourly-train.csv --test Hourly-test.csv --season 24,168 --horizon 48
   retrocast evaluate forecast --train train.csv --test test.csv --season 52 --horizon 13 --json
 
-Layout of the M4 competition: one series a row, its name first, then its values; shorter rows may end with empty
+Layout of the M4 competition: one series per row, its name first, then its values; shorter rows may end with empty
 cells. The test file has the next values under the same names.")]
 pub struct ForecastArguments {
-    /// CSV file of the values that forecasts are made from
+    /// CSV file of the values to forecast from
     #[arg(long, value_name = "FILE")]
     pub train: PathBuf,
     /// CSV file of the values that came after them
     #[arg(long, value_name = "FILE")]
     pub test: PathBuf,
-    /// Season in steps, and a longer one: 24,168; 1 for none. Naive2 and the MASE use the first
+    /// Season lengths in steps, shortest first: 24,168; 1 for none. Naive2 and MASE use the first
     #[arg(long, value_name = "STEPS", value_delimiter = ',', default_value = "1",
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub season: Vec<u32>,
-    /// Steps ahead
+    /// Number of steps to forecast
     #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub horizon: u32,
     /// Print JSON

@@ -12,10 +12,10 @@ Examples:
   retrocast templates export templates
   retrocast templates check                 after each change
 
-A workspace uses the files of its templates folder, and the built-in ones for those that it lacks: keep only
-the files that you change.")]
+A workspace uses the files in its templates folder, and the built-in templates for all others: keep only the
+files that you change.")]
     Export {
-        /// Folder to write to; its files are kept unless they are the same
+        /// Folder to write to; it must not contain changed templates
         folder: PathBuf,
     },
     /// Check a folder of templates by rendering sample reports with them
@@ -24,7 +24,7 @@ Examples:
   retrocast templates check
   retrocast templates check drafts/templates --json
 
-Mistakes are printed with file, line and column. Exit codes: 0 no mistake, 2 a mistake.")]
+Mistakes are printed with file, line and column. Exit codes: 0 for no mistakes, 2 for mistakes.")]
     Check {
         /// Folder of templates [default: that of the workspace]
         folder: Option<PathBuf>,

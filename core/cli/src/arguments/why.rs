@@ -10,9 +10,9 @@ Examples:
   retrocast why latest#f2 --rows 5              with example rows behind it
   retrocast why latest                          every figure with its ID
 
-Prints what the figure is, the versions of the datasets that it was computed from, and whether the same
-stage computes the same digits from them again. Nothing in the workspace is written. The exit code is 1
-when it differs or cannot be computed any more; the reasons are listed.")]
+Prints the definition of the figure and the versions of the datasets that it was computed from, and checks
+that its stage computes the same value from them again. The workspace is not changed. The exit code is 1
+if the value differs or can no longer be computed; the reasons are listed.")]
 pub struct WhyArguments {
     /// Run and ID of the figure; a run alone lists its figures. Run: "latest", JOB, WINDOW, JOB/WINDOW,
     /// JOB/WINDOW/RUN, an id, or a folder

@@ -27,7 +27,7 @@ pub fn write_summary(result: &RunResult) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes the failure report into a run's folder if a node that the reports need failed.
+/// Writes the failure report into a run's folder if a node that its reports depend on failed.
 pub fn write_failure(workspace: &Workspace, result: &RunResult) {
     let templates = workspace.templates.as_deref();
     // An error here must not prevent the summary of the run.
@@ -41,7 +41,7 @@ pub fn update(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     Ok(write(workspace, retrocast_deliver::update)?.index)
 }
 
-/// Writes pages of the archive, including runs of other machines.
+/// Fetches the runs of other machines, writes pages of the archive with `write`, and uploads them.
 pub fn write(
     workspace: &Workspace,
     write: impl Fn(&Path, Option<&Path>) -> Result<ArchiveUpdate, retrocast_deliver::Error>,
@@ -114,7 +114,7 @@ pub fn find(workspace: &Workspace, run: &str) -> anyhow::Result<PathBuf> {
     Ok(folder.clone())
 }
 
-/// Like [`find`]; a run whose files were removed is an error.
+/// Like [`find`], but returns an error for a run whose files were removed.
 pub fn find_with_files(workspace: &Workspace, run: &str) -> anyhow::Result<PathBuf> {
     let folder = find(workspace, run)?;
     let Some(tombstone) = tombstone_of(&folder) else {
@@ -130,7 +130,7 @@ pub fn find_with_files(workspace: &Workspace, run: &str) -> anyhow::Result<PathB
     Err(WrongUsage(message).into())
 }
 
-/// Reads a file from a run's folder; only runs that made a report have it.
+/// Reads a JSON file that only runs with a report have in their folder.
 pub fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = std::fs::read(path)
         .with_context(|| format!("cannot read {}: did the run make a report?", path.display()))?;

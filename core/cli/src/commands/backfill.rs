@@ -29,7 +29,7 @@ pub struct Range {
     pub limit: usize,
 }
 
-/// The result of the run on a window.
+/// The result of the run for a window.
 struct WindowOutcome {
     window: String,
     run: String,
@@ -133,12 +133,12 @@ pub fn backfill(
     publish_finished(workspace, job);
     if !resources.json {
         let mut text = format!("\n{} of {job}\n", plural(outcomes.len() as u64, "window"));
-        for one in &outcomes {
-            let work = match one.work {
+        for outcome in &outcomes {
+            let work = match outcome.work {
                 Some((executed, reused)) => format!("{executed} executed, {reused} reused"),
                 None => "up to date".to_string(),
             };
-            let (window, status, run) = (&one.window, one.status.word(), &one.run);
+            let (window, status, run) = (&outcome.window, outcome.status.word(), &outcome.run);
             let _ = writeln!(text, "  {window:<22} {status:<12} {run:<12} {work}");
         }
         if busy > 0 {
@@ -155,11 +155,11 @@ pub fn backfill(
     if busy > 0
         && outcomes
             .iter()
-            .all(|one| run::exit(one.status) == Exit::Done)
+            .all(|outcome| run::exit(outcome.status) == Exit::Done)
     {
         return Ok(Exit::Busy);
     }
-    let exits = outcomes.iter().map(|one| run::exit(one.status));
+    let exits = outcomes.iter().map(|outcome| run::exit(outcome.status));
     Ok(exits.fold(Exit::Done, Exit::more_severe))
 }
 

@@ -27,7 +27,7 @@ use std::{
     sync::Arc,
 };
 
-/// Seed of a run: every random draw follows from it and the names of job and node.
+/// Seed of a run: every random draw is derived from it and the names of the job and the node.
 const SEED: u64 = 20_260_101;
 
 /// Maximum number of diagnostics to print.
@@ -39,19 +39,19 @@ pub struct LoadedJob {
     pub checked: CheckedJob,
     /// Operational notices that the reports print.
     pub notices: Vec<String>,
-    /// Note of the author of the run, for its reports.
+    /// The author's note for the reports of the run.
     pub note: String,
     pub earlier: EarlierSource,
     pub ledger: LedgerSource,
     pub catalogue: Arc<Catalogue>,
 }
 
-/// The source of the visible part of the ledger.
+/// The source of the ledger rows that a run sees.
 pub struct LedgerSource {
     workspace: Workspace,
-    /// The recorded part, for a rerun.
+    /// The rows that the original run saw, for a rerun; `None` to read the ledger.
     pub recorded: Option<RunView>,
-    /// True to first publish the finished runs that the ledger lacks, as for a run.
+    /// True to publish the finished runs that the ledger lacks before it is read.
     pub publishes: bool,
 }
 
@@ -78,7 +78,7 @@ impl LedgerSource {
 
 /// The previous report, which findings are compared with.
 pub enum EarlierSource {
-    /// The newest earlier report in this folder of the job in the archive.
+    /// The newest earlier report in this folder, the job's folder in the archive.
     Archive(PathBuf),
     /// The report that a recorded run was compared with.
     Recorded(Option<EarlierReport>),
@@ -188,7 +188,7 @@ fn load_as(
     })
 }
 
-/// Loads and plans a job; prints its mistakes and returns `None` if it is invalid.
+/// Loads and plans a job; prints its errors and returns `None` if it is invalid.
 pub fn load_and_plan(
     workspace: &Workspace,
     arguments: &JobArguments,
@@ -210,7 +210,7 @@ pub fn plan_run(
     plan(loaded, arguments, output)
 }
 
-/// Plans a loaded job; prints its mistakes and returns `None` if it is invalid.
+/// Plans a loaded job; prints its errors and returns `None` if it is invalid.
 pub fn plan(
     loaded: LoadedJob,
     arguments: &JobArguments,
@@ -358,7 +358,8 @@ fn report_date(window: &Window, today: Date) -> Date {
     window.end.min(today)
 }
 
-/// Rejects a date before the end of a given window, because it would then only date the report.
+/// Rejects a date before the end of a given window. With a window, the date does not select the
+/// records but only dates the report, so such a date is probably a mistake.
 pub fn check_date(arguments: &JobArguments) -> Result<(), WrongUsage> {
     let (Some(date), Some(text)) = (arguments.date, &arguments.window) else {
         return Ok(());

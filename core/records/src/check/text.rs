@@ -5,7 +5,7 @@ use retrocast_domain::number::{NBSP, count, percent, plural};
 use std::fmt;
 
 /// Maximum number of listed names; further names are counted.
-const NAMES: usize = 12;
+const NAMES_MAX: usize = 12;
 
 impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -107,15 +107,15 @@ impl fmt::Display for Example {
 }
 
 fn list_names(mut names: Vec<String>) -> String {
-    let more = names.len().saturating_sub(NAMES);
-    names.truncate(NAMES);
+    let more = names.len().saturating_sub(NAMES_MAX);
+    names.truncate(NAMES_MAX);
     if more > 0 {
         names.push(format!("and {} more", count(more as u64)));
     }
     names.join(", ")
 }
 
-/// Formats hours, as days if there are many.
+/// Formats a number of hours; as days from 72 hours on.
 fn hours(hours: f64) -> String {
     if hours.abs() < 72.0 {
         format!("{hours:.1}{NBSP}hours")

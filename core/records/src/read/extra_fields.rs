@@ -1,30 +1,30 @@
-//! Fields that the contract does not list: counted, kept, or a reason to refuse the record.
+//! Fields that the contract does not declare: counted, kept, or a reason to refuse the record.
 
 use super::quarantine::{Reason, Violation, join_path, truncate};
 use crate::contract::UnknownFields;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Number of records with each field that the contract does not list.
+/// Number of records with each undeclared field.
 pub type UnknownCounts = BTreeMap<String, u64>;
 
 /// Maximum number of distinct names that are counted separately.
-const UNKNOWN_NAMES: usize = 1000;
+const UNKNOWN_NAMES_MAX: usize = 1000;
 /// Maximum length of a name, in characters.
-const NAME_CHARACTERS: usize = 100;
+const NAME_LENGTH_MAX: usize = 100;
 
-/// Counts a field that the contract does not list.
+/// Counts an undeclared field in `n` records.
 pub fn count_unknown(unknown: &mut UnknownCounts, name: &str, n: u64) {
     if let Some(count) = unknown.get_mut(name) {
         *count += n;
-    } else if unknown.len() < UNKNOWN_NAMES {
+    } else if unknown.len() < UNKNOWN_NAMES_MAX {
         unknown.insert(name.to_string(), n);
     } else {
         *unknown.entry("(other fields)".to_string()).or_default() += n;
     }
 }
 
-/// The unlisted fields of some records.
+/// Collects the undeclared fields of records while they are read.
 #[derive(Debug, Default)]
 pub(super) struct ExtraFields {
     pub policy: UnknownFields,
@@ -52,24 +52,24 @@ impl ExtraFields {
     /// Counts a field; `outer` is the path of the containing object, empty for the record itself.
     pub fn count(&mut self, outer: &str, name: &str, n: u64) {
         let path;
-        let counted = if outer.is_empty() && name.len() <= NAME_CHARACTERS {
+        let counted = if outer.is_empty() && name.len() <= NAME_LENGTH_MAX {
             name
         } else {
             let dot = if outer.is_empty() { "" } else { "." };
-            path = format!("{outer}{dot}{}", truncate(name, NAME_CHARACTERS));
+            path = format!("{outer}{dot}{}", truncate(name, NAME_LENGTH_MAX));
             &path
         };
-        if !self.counts.contains_key(counted) && self.counts.len() < UNKNOWN_NAMES {
+        if !self.counts.contains_key(counted) && self.counts.len() < UNKNOWN_NAMES_MAX {
             self.names.push(counted.to_string());
         }
         count_unknown(&mut self.counts, counted, n);
     }
 
-    /// The violation of a record with an unlisted field, if the contract refuses those.
+    /// The violation of a record with an undeclared field, if the contract refuses such records.
     pub fn refusal(name: &str) -> Violation {
         let message = "the contract does not declare this field; \
                        declare it, or set `unknown` to \"count\" or \"keep\"";
-        Violation::new(Reason::UnknownField, message).at_field(&truncate(name, NAME_CHARACTERS))
+        Violation::new(Reason::UnknownField, message).at_field(&truncate(name, NAME_LENGTH_MAX))
     }
 
     /// Keeps a field; [`Self::set_last_value`] may replace its value.
@@ -89,14 +89,15 @@ impl ExtraFields {
         self.rest.len()
     }
 
-    /// Prefixes the paths of the fields from `start` on with that of the containing object.
+    /// Prefixes the paths of the kept fields from index `start` on with `outer`, the path of the
+    /// containing object.
     pub fn prefix_paths(&mut self, start: usize, outer: &str) {
         for (path, _) in self.rest.iter_mut().skip(start) {
             *path = join_path(outer, path);
         }
     }
 
-    /// The kept fields of the record as one JSON object; `None` if there are none.
+    /// Takes the kept fields of the record as one JSON object; `None` if there are none.
     pub fn take(&mut self) -> Result<Option<Value>, Violation> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -105,7 +106,7 @@ impl ExtraFields {
         for (path, value) in self.rest.drain(..) {
             if all.contains_key(&path) {
                 let duplicate = Violation::new(Reason::BrokenJson, "the field occurs twice");
-                return Err(duplicate.at_field(&truncate(&path, NAME_CHARACTERS)));
+                return Err(duplicate.at_field(&truncate(&path, NAME_LENGTH_MAX)));
             }
             all.insert(path, value);
         }

@@ -1,4 +1,4 @@
-//! Checks that real patterns are reported, and no others.
+//! Checks that real patterns are reported, and random ones are not.
 
 use super::*;
 use crate::series::test_data::Noise;
@@ -43,7 +43,7 @@ const DAY: i64 = 86_400_000_000;
 /// Monday 5 January 2026.
 const START: i64 = 20_458 * DAY;
 
-/// Records with a Poisson number on each day, of mean `rate`, spread over its hours.
+/// Generates a Poisson number of records for each day, with mean `rate`, spread over the day.
 fn records(days: i64, mut rate: impl FnMut(i64) -> f64, seed: u64) -> DataFrame {
     let mut noise = Noise(seed);
     let mut micros = Vec::new();
@@ -179,7 +179,7 @@ fn records_from_2024(days: i64, mut rate: impl FnMut(i64) -> f64, seed: u64) -> 
 
 #[test]
 fn years_are_reported_with_the_interval_of_their_months() {
-    // Months alternate between few and many; the second year has 2.2 times as many.
+    // Months alternate between few and many records; the second year has 2.2 times as many.
     let month = |day: i64| (day % 366) / 31;
     let rate = |day: i64| {
         let level = if day < 366 { 6.0 } else { 13.2 };
@@ -222,8 +222,8 @@ fn years_are_reported_with_the_interval_of_their_months() {
 }
 
 #[test]
-fn a_part_year_is_compared_with_the_same_part_of_the_year_before() {
-    // Three times as many in the first half of each year: the half year is like the one before.
+fn a_partial_year_is_compared_with_the_same_part_of_the_year_before() {
+    // Each first half-year has three times as many records, so it equals that of the year before.
     let rate = |day: i64| if day % 366 < 182 { 12.0 } else { 4.0 };
     let cell = analyse(
         records_from_2024(366 + 181, rate, 5),
@@ -322,7 +322,7 @@ fn bars_by_highlight(cell: &Cell) -> [Vec<(String, f64)>; 2] {
     })
 }
 
-/// Records over 80 days of winter time with these expected numbers per hour.
+/// Generates records over 80 days of winter time, with mean `rate` in each hour of the day.
 fn by_hour(rate: impl Fn(i64) -> f64, seed: u64) -> DataFrame {
     const HOUR: i64 = DAY / 24;
     let mut noise = Noise(seed);
@@ -444,7 +444,7 @@ fn a_quiet_weekend_is_reported_before_busy_days() {
                 && !sentence.contains("all days"),
             "{sentence}"
         );
-        // 10 to 40 % more is less than the half from which a difference is a notice.
+        // A difference is a notice from 50 % on, and this one is between 10 and 40 %.
         assert_eq!(days.severity, Severity::Info);
         let ratio = days.magnitude.as_ref().expect("a ratio").value;
         assert!((1.1..1.4).contains(&ratio), "{ratio}");
@@ -471,7 +471,7 @@ fn a_quiet_weekend_is_not_reported_as_busy_weekdays() {
 }
 
 #[test]
-fn a_part_day_at_the_start_of_the_window_is_left_out_and_reported() {
+fn a_partial_day_at_the_start_of_the_window_is_left_out_and_reported() {
     // One record an hour until 09:00 UTC of Monday 6 July, the first day of the window.
     const HOUR: i64 = DAY / 24;
     let micros: Vec<i64> = (0..182 * 24 + 9).map(|hour| START + hour * HOUR).collect();
@@ -493,7 +493,7 @@ fn a_part_day_at_the_start_of_the_window_is_left_out_and_reported() {
     }
 }
 
-/// Number of seeds, out of 100, with a claim on records without any effect.
+/// Number of seeds, out of 100, that give a finding on records without any effect.
 fn claims_without_rhythm(autocorrelation: f64, deviation: f64) -> usize {
     (0..100)
         .filter(|&seed| {
@@ -512,14 +512,14 @@ fn claims_without_rhythm(autocorrelation: f64, deviation: f64) -> usize {
 
 #[test]
 fn random_differences_of_weekdays_are_rarely_reported() {
-    // 5 % of 100 and two standard errors.
+    // 5 % of 100, plus two standard errors.
     for (autocorrelation, deviation) in [(0.0, 0.0), (0.0, 0.4), (0.6, 0.3)] {
         let claims = claims_without_rhythm(autocorrelation, deviation);
         assert!(claims <= 9, "{claims} of 100");
     }
 }
 
-/// Number of seeds, out of 60, with a claim on four years of records without any effect.
+/// Number of seeds, out of 60, that give a finding on four years of records without any effect.
 fn claims_over_years(autocorrelation: f64, deviation: f64) -> usize {
     let params = json!({"effects": ["hour", "month", "year"], "alpha": 0.05});
     (0..60)
@@ -542,15 +542,15 @@ fn claims_over_years(autocorrelation: f64, deviation: f64) -> usize {
 
 #[test]
 fn random_differences_of_hours_months_and_years_are_rarely_reported() {
-    // 5 % of 60 and two standard errors.
+    // 5 % of 60, plus two standard errors.
     for (autocorrelation, deviation) in [(0.0, 0.0), (0.5, 0.4), (0.9, 0.15)] {
         let claims = claims_over_years(autocorrelation, deviation);
         assert!(claims <= 6, "{claims} of 60");
     }
 }
 
-/// Executions with files and a status, `per_day` each day; above 1200 files, they fail with
-/// probability `risk_above`.
+/// Generates `per_day` executions per day, with a number of files and a status; above 1200 files,
+/// they fail with probability `risk_above`.
 fn executions(days: i64, per_day: i64, risk_above: f64, seed: u64) -> DataFrame {
     let mut noise = Noise(seed);
     let (mut micros, mut files, mut status) = (Vec::new(), Vec::new(), Vec::new());
@@ -615,14 +615,14 @@ fn a_volume_threshold_is_reported() {
             assert_eq!(is_highlighted(label), low > cut, "{label}");
         }
     }
-    let none: usize = (0..10)
+    let false_findings: usize = (0..10)
         .map(|seed| {
             let cell = analyse(executions(60, 30, 0.03, seed), params(), "2026-03-05");
-            let is_open = cell.charts[0]
+            let is_unproven = cell.charts[0]
                 .title
                 .ends_with("no threshold of files proven");
             assert_eq!(
-                is_open,
+                is_unproven,
                 cell.findings.is_empty(),
                 "{}",
                 cell.charts[0].title
@@ -630,7 +630,7 @@ fn a_volume_threshold_is_reported() {
             cell.findings.len()
         })
         .sum();
-    assert!(none <= 1, "{none} of 10");
+    assert!(false_findings <= 1, "{false_findings} of 10");
 }
 
 #[test]
@@ -664,7 +664,7 @@ fn invalid_params_are_rejected_with_a_reason() {
     check(json!({"split": "soon"}), "is not a day");
 }
 
-/// The 801 incidents without maintenance; `None` without the real data.
+/// The 801 incidents that are not maintenance; `None` if the real data is not available.
 fn incidents() -> Option<DataFrame> {
     let Ok(folder) = std::env::var("RETROCAST_REAL_DATA") else {
         eprintln!(

@@ -2,8 +2,9 @@
 
 use super::Backtest;
 
-/// Error that a forecast should minimise. Absolute errors are smallest at the median, squared ones
-/// at the mean (Gneiting, 2011), so they differ for counts that are often zero (Kolassa, 2016).
+/// The error that a forecast should minimise. Absolute errors are smallest at the median, squared
+/// ones at the mean (Gneiting, 2011), so they differ for counts that are often zero (Kolassa,
+/// 2016).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Loss {
     Absolute,
@@ -57,7 +58,7 @@ impl Criterion<'_> {
 /// A forecaster with its record in the backtest.
 pub(super) struct Candidate {
     pub(super) name: &'static str,
-    /// Its value of the [`Criterion`].
+    /// Its score by the [`Criterion`]; smaller is better.
     pub(super) score: f64,
     pub(super) record: Backtest,
     /// Forecast from the end of the series.
@@ -66,15 +67,15 @@ pub(super) struct Candidate {
 
 /// Maximum number of forecasters in the combination.
 const CHOSEN_MAX: usize = 8;
-/// Forecasters are chosen up to this error, relative to the best one's.
+/// Maximum score of a forecaster in the combination, relative to the best score.
 const CHOSEN_ERROR: f64 = 1.5;
 
-/// Number of candidates that are combined; their errors ascend.
+/// Counts the candidates to combine. They must be sorted by score, the best first.
 pub(super) fn chosen(candidates: &[Candidate]) -> usize {
-    let Some(best) = candidates.first().map(|one| one.score.max(1e-12)) else {
+    let Some(best) = candidates.first().map(|best| best.score.max(1e-12)) else {
         return 0;
     };
-    let is_close = |one: &&Candidate| one.score <= CHOSEN_ERROR * best;
+    let is_close = |candidate: &&Candidate| candidate.score <= CHOSEN_ERROR * best;
     candidates
         .iter()
         .take(CHOSEN_MAX)
@@ -82,9 +83,9 @@ pub(super) fn chosen(candidates: &[Candidate]) -> usize {
         .count()
 }
 
-/// The mean of the middle half of some values, and their indices: one extreme forecast changes it
-/// little, and it varies less than the median.
-fn middle_mean(values: &[f64]) -> (f64, Vec<usize>) {
+/// The 25 % trimmed mean of some values, and the indices of the middle half that it covers. One
+/// extreme forecast changes it little, and it varies less than the median.
+fn trimmed_mean(values: &[f64]) -> (f64, Vec<usize>) {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
     let cut = values.len() / 4;
@@ -95,12 +96,15 @@ fn middle_mean(values: &[f64]) -> (f64, Vec<usize>) {
 
 /// The combination's forecast, and the share of each candidate in it over all steps.
 pub(super) fn combined(candidates: &[Candidate]) -> (Vec<f64>, Vec<f64>) {
-    let horizon = candidates.first().map_or(0, |one| one.point.len());
+    let horizon = candidates.first().map_or(0, |first| first.point.len());
     let mut weights = vec![0.0; candidates.len()];
     let mean = (0..horizon)
         .map(|step| {
-            let points: Vec<f64> = candidates.iter().map(|one| one.point[step]).collect();
-            let (mean, middle) = middle_mean(&points);
+            let points: Vec<f64> = candidates
+                .iter()
+                .map(|candidate| candidate.point[step])
+                .collect();
+            let (mean, middle) = trimmed_mean(&points);
             for i in &middle {
                 weights[*i] += 1.0 / (middle.len() * horizon) as f64;
             }
@@ -110,7 +114,8 @@ pub(super) fn combined(candidates: &[Candidate]) -> (Vec<f64>, Vec<f64>) {
     (mean, weights)
 }
 
-/// Errors of the combination: the middle half of the forecasts has the middle half of the errors.
+/// Errors of the combination. All forecasts of a step are compared with the same actual value, so
+/// trimming their errors keeps the same candidates as trimming the forecasts.
 pub(super) fn combined_errors(candidates: &[Candidate]) -> Vec<Vec<f64>> {
     let Some(first) = candidates.first() else {
         return Vec::new();
@@ -120,9 +125,9 @@ pub(super) fn combined_errors(candidates: &[Candidate]) -> Vec<Vec<f64>> {
         let middle = |step: usize| {
             let errors: Vec<f64> = candidates
                 .iter()
-                .map(|one| one.record.errors[origin][step])
+                .map(|candidate| candidate.record.errors[origin][step])
                 .collect();
-            middle_mean(&errors).0
+            trimmed_mean(&errors).0
         };
         (0..row.len()).map(middle).collect()
     })
@@ -134,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_on_outliers_do_not_count_and_later_ones_count_more() {
+    fn outliers_are_ignored_and_later_errors_weigh_more() {
         let values = [1.0; 8];
         let origins = [2, 4];
         let record = Backtest::of(&values, &origins, &[vec![2.0, 9.0], vec![1.0, 1.0]]);
@@ -155,7 +160,7 @@ mod tests {
 
     #[test]
     fn extreme_forecasts_are_left_out() {
-        assert_eq!(middle_mean(&[9.0, 1.0, 2.0, -50.0]), (1.5, vec![1, 2]));
-        assert_eq!(middle_mean(&[3.0, 5.0]).0, 4.0);
+        assert_eq!(trimmed_mean(&[9.0, 1.0, 2.0, -50.0]), (1.5, vec![1, 2]));
+        assert_eq!(trimmed_mean(&[3.0, 5.0]).0, 4.0);
     }
 }

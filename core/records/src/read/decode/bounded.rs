@@ -1,4 +1,4 @@
-//! Limits decompression: a small file must not expand without bounds.
+//! Limits decompression: a small file must not expand without bound.
 
 use std::{
     io::{self, Read},
@@ -8,34 +8,35 @@ use std::{
     },
 };
 
-/// Maximum ratio of decompression. Logs and tables expand 5 to 50 times; the maximum of gzip is
-/// 1032.
+/// Maximum ratio of decompressed to compressed size. Logs and tables expand 5 to 50 times; gzip
+/// expands at most 1032 times.
 pub(super) const RATIO_MAX: u64 = 200;
-/// Size to which any file may expand, in bytes.
+/// Size up to which the ratio is not limited, in bytes after decompression.
 pub(super) const ALLOWED_BYTES: u64 = 1 << 30;
 
-/// Counts the bytes that are read from a reader.
+/// A reader that counts the bytes read from it.
 pub(super) struct CountingReader<R> {
     inner: R,
-    packed_bytes: Arc<AtomicU64>,
+    compressed_bytes: Arc<AtomicU64>,
 }
 
 impl<R> CountingReader<R> {
     /// Wraps a reader; returns it with the count of bytes read.
     pub fn new(inner: R) -> (Self, Arc<AtomicU64>) {
-        let packed_bytes = Arc::new(AtomicU64::new(0));
+        let compressed_bytes = Arc::new(AtomicU64::new(0));
         let counted = Self {
             inner,
-            packed_bytes: Arc::clone(&packed_bytes),
+            compressed_bytes: Arc::clone(&compressed_bytes),
         };
-        (counted, packed_bytes)
+        (counted, compressed_bytes)
     }
 }
 
 impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(out)?;
-        self.packed_bytes.fetch_add(read as u64, Ordering::Relaxed);
+        self.compressed_bytes
+            .fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
 }
@@ -43,17 +44,17 @@ impl<R: Read> Read for CountingReader<R> {
 /// The output of a decoder, up to a limit.
 pub(super) struct BoundedReader<R> {
     inner: R,
-    packed_bytes: Arc<AtomicU64>,
+    compressed_bytes: Arc<AtomicU64>,
     delivered: u64,
     allowance: u64,
 }
 
 impl<R> BoundedReader<R> {
-    /// `packed_bytes` is the number of compressed bytes that the decoder has read.
-    pub fn new(inner: R, packed_bytes: Arc<AtomicU64>) -> Self {
+    /// Wraps a decoder; `compressed_bytes` is the number of bytes that it has read.
+    pub fn new(inner: R, compressed_bytes: Arc<AtomicU64>) -> Self {
         Self {
             inner,
-            packed_bytes,
+            compressed_bytes,
             delivered: 0,
             allowance: ALLOWED_BYTES,
         }
@@ -65,7 +66,7 @@ impl<R: Read> Read for BoundedReader<R> {
         let read = self.inner.read(out).map_err(reword)?;
         self.delivered += read as u64;
         let limit = self
-            .packed_bytes
+            .compressed_bytes
             .load(Ordering::Relaxed)
             .saturating_mul(RATIO_MAX);
         if self.delivered > limit.max(self.allowance) {
@@ -99,10 +100,12 @@ mod tests {
 
     #[test]
     fn decompression_stops_at_the_limit() {
-        let read_bounded = |length: u64, packed_bytes: u64, allowance: u64| {
+        let read_bounded = |length: u64, compressed_bytes: u64, allowance: u64| {
             let mut bounded = BoundedReader::new(io::repeat(b'x').take(length), Arc::default());
             bounded.allowance = allowance;
-            bounded.packed_bytes.store(packed_bytes, Ordering::Relaxed);
+            bounded
+                .compressed_bytes
+                .store(compressed_bytes, Ordering::Relaxed);
             let mut out = Vec::new();
             let read = bounded.read_to_end(&mut out).map_err(|e| e.to_string());
             (read.is_ok(), out.len() as u64)

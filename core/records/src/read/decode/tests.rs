@@ -34,11 +34,11 @@ fn text_is_decompressed_and_loses_its_byte_order_mark() {
 fn zeros_after_members_are_padding() {
     let zstd = |text: &[u8]| zstd::stream::encode_all(text, 3).unwrap();
     let skipped = b"\x50\x2a\x4d\x18\x03\0\0\0abc".to_vec();
-    for (pack, noun) in [
+    for (compress, noun) in [
         (&gzip as &dyn Fn(&[u8]) -> Vec<u8>, "gzip member"),
         (&zstd, "zstd frame"),
     ] {
-        let (one, two) = (pack(b"one\n"), pack(b"two\n"));
+        let (one, two) = (compress(b"one\n"), compress(b"two\n"));
         let check = |parts: &[&[u8]], expected: Result<&str, &str>| {
             let decoded = text(&parts.concat(), "x");
             match expected {
@@ -49,7 +49,7 @@ fn zeros_after_members_are_padding() {
         let zeros = vec![0; 3 * BUFFER_BYTES];
         check(&[&one, &zeros], Ok("one\n"));
         check(&[&one, &[0; 512], &two, &[0; 7]], Ok("one\ntwo\n"));
-        check(&[&one, &pack(b""), &two], Ok("one\ntwo\n"));
+        check(&[&one, &compress(b""), &two], Ok("one\ntwo\n"));
         let message = format!("after the last {noun} there are bytes that are neither");
         check(&[&one, b"x"], Err(&message));
         check(&[&one, &[0; 512], b"garbage"], Err(&message));
@@ -85,8 +85,8 @@ fn a_window_beyond_the_limit_is_refused() {
     let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
     encoder.window_log(28).unwrap();
     io::Write::write_all(&mut encoder, b"some text").unwrap();
-    let packed = encoder.finish().unwrap();
-    let message = text(&packed, "x").unwrap_err();
+    let compressed = encoder.finish().unwrap();
+    let message = text(&compressed, "x").unwrap_err();
     assert!(message.contains("more than 128 MiB of memory"), "{message}");
 }
 

@@ -1,9 +1,10 @@
-//! Reads values that are texts, in CSV and JSON: the resulting row, or the reason for its refusal.
+//! Tests reading values from text in CSV and JSON: each gives a value, or the reason for a refusal.
 
 use crate::{Format, contract, read::read_block};
 use arrow::array::{Array, AsArray};
 
-/// Reads the values of the only field as text, nulls as "-", or the reasons of refusals.
+/// Reads records with a single field: returns each value as text, with "-" for null, or the reason
+/// for the refusal.
 fn read(records: &str, format: Format, declared: &str) -> Vec<String> {
     let text = format!("title = \"T\"\n{declared}");
     let contract = contract::parse("t", "t.toml", &text).unwrap();
@@ -35,7 +36,7 @@ fn read(records: &str, format: Format, declared: &str) -> Vec<String> {
     out.into_iter().map(|(_, text)| text).collect()
 }
 
-/// Checks cells of CSV under declarations of the contract and of `[field.x]`.
+/// Checks the values that CSV cells are read as; `declared` is the contract without its title.
 fn check_cells(declared: &str, cells: &[(&str, &str)]) {
     let quoted = |cell: &str| format!("1,\"{}\"\n", cell.replace('"', "\"\""));
     let records: String = cells.iter().map(|(cell, _)| quoted(cell)).collect();
@@ -44,7 +45,7 @@ fn check_cells(declared: &str, cells: &[(&str, &str)]) {
     assert_eq!(found, expected, "{declared}");
 }
 
-/// Checks JSON values in the same way.
+/// Checks the values that JSON values are read as.
 fn check_values(declared: &str, values: &[(&str, &str)]) {
     let records: String = values
         .iter()
@@ -121,7 +122,7 @@ fn declared_null_words_replace_the_defaults() {
 }
 
 #[test]
-fn numbers_are_read_with_declared_marks() {
+fn numbers_are_read_with_declared_separators() {
     let comma = |kind: &str| format!("decimal = \",\"\n{}", field(kind, ""));
     let wrong = |text: &str| {
         format!(
