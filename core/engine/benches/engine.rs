@@ -1,7 +1,7 @@
 //! Measures the overhead of the engine: jobs whose nodes do nothing. `cargo xtask bench` runs this.
 //!
-//! Prints the wall time of each phase and the peak memory of the process. Each phase is
-//! measured only once, because only one run can be the first.
+//! Prints the wall time of each phase and the peak memory of the process. Each phase is measured
+//! only once, because a second run would reuse the outcomes of the first.
 
 use async_trait::async_trait;
 use jiff::civil::date;
@@ -88,7 +88,7 @@ impl Executor for NoOpExecutor {
     }
 }
 
-/// A job of nodes in layers: each node reads the one above it.
+/// The text of a job with nodes in layers: each node reads the node above it.
 fn text(nodes: usize) -> String {
     let mut text = "title = \"Layers\"\nwindow = \"week\"\n".to_string();
     for i in 0..nodes {

@@ -151,7 +151,7 @@ pub trait Clock: Send + Sync {
     async fn sleep(&self, duration: Duration);
 }
 
-/// The clock of this computer.
+/// The system clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -194,7 +194,7 @@ pub struct RunContext {
     /// The part of the id that follows from job, window, params and records. It is the same for
     /// every rerun, so it can be printed where reruns must give the same bytes.
     pub identity: String,
-    /// The run this one repeats.
+    /// Id of the run that is repeated.
     pub parent: Option<String>,
     /// Folder of the run.
     pub folder: PathBuf,
@@ -211,8 +211,8 @@ pub struct RunContext {
 }
 
 impl RunContext {
-    /// The context in which nodes of a recorded run are computed again, outside of any run. `folder`
-    /// is the folder of the recorded run.
+    /// The context for computing nodes of a recorded run again, outside of any run. `folder` is the
+    /// folder of the recorded run.
     pub fn of_recorded(plan: Arc<Plan>, folder: PathBuf, build: &str) -> Self {
         Self {
             job: Arc::new(Job::of_plan(&plan)),
@@ -265,7 +265,7 @@ pub fn reveal(text: &str, environment: &Environment) -> Result<String, Failure> 
     Ok(out)
 }
 
-/// Derives a seed from texts.
+/// Derives a seed from strings.
 pub(crate) fn seed_from(parts: &[&str]) -> u64 {
     let hash = blake3::hash(parts.join("\u{1f}").as_bytes());
     u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap_or_default())

@@ -2,8 +2,8 @@
 //!
 //! [`check`] parses the text into a tree with spans ([`document`]), resolves references
 //! ([`references`]) to [`params`], checks it against its JSON [`schema`] ([`validate`]), and then
-//! checks what a schema cannot express ([`elaborate`], [`schedule`], [`mod@check`]). All mistakes
-//! are reported at once.
+//! checks what a schema cannot express ([`elaborate`], [`schedule`], [`mod@check`]). All errors are
+//! reported at once.
 
 pub mod document;
 
@@ -86,7 +86,7 @@ pub struct ReportSection {
     pub to: Vec<String>,
     /// Stages in the report; `None` for all.
     pub stages: Option<Vec<String>>,
-    /// The slices to make in addition.
+    /// The slices to write in addition to the report.
     pub slices: Option<SliceSpec>,
     /// Language of headings and labels; empty for English.
     pub language: String,
@@ -108,7 +108,7 @@ const RESTATEMENT_CHANGE_MIN: f64 = 0.005;
 /// Default probability that a report with nothing to find contains a false claim.
 const FALSE_CLAIMS: f64 = 0.05;
 
-/// Supported years: windows stay clear of the limits of the calendar.
+/// Supported years; they keep windows away from the limits of the calendar.
 const YEARS: std::ops::RangeInclusive<i16> = 1..=9998;
 
 /// A valid job file.
@@ -156,7 +156,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// The job of a recorded plan, for recomputing single nodes. It has the names and texts of the
+    /// The job of a recorded plan, for recomputing single nodes. It has the names and titles of the
     /// plan, and no sections.
     pub fn of_plan(plan: &Plan) -> Self {
         Self {

@@ -37,7 +37,7 @@ pub trait Kinds: Send + Sync {
     fn code_version(&self, kind: &str) -> u32;
     /// Tables that a query reads, in lower case unless quoted.
     fn sql_tables(&self, query: &str) -> Result<BTreeSet<String>, SqlError>;
-    /// Returns the columns of a query's result over these tables, or an error that describes the
+    /// Returns the columns of a query's result, given its tables, or an error that describes the
     /// unknown names; `None` if the columns are not known before a run.
     fn sql_schema(
         &self,
@@ -55,7 +55,7 @@ pub trait Kinds: Send + Sync {
     fn ledger_tables_of(&self, _kind: &str) -> Vec<String> {
         Vec::new()
     }
-    /// Returns true if there is a contract of this name.
+    /// Returns true if a contract named `name` exists.
     fn contract_exists(&self, name: &str) -> bool;
     /// Names of all contracts.
     fn contract_names(&self) -> Vec<String>;

@@ -43,7 +43,7 @@ pub struct Record {
     pub fingerprint: Fingerprint,
     /// The inputs of the outcome.
     pub components: Components,
-    /// Id of the run that made it.
+    /// Id of the run that computed it.
     pub run: String,
     /// Time of creation.
     #[serde(rename = "made")]
@@ -81,8 +81,8 @@ impl OutcomeStore {
         self.folder.join(".parts")
     }
 
-    /// The record of a fingerprint. A record that is damaged or lacks a file counts as missing: the
-    /// node runs again and replaces it.
+    /// The record of a fingerprint. A record that is damaged or lacks a file is ignored: the node
+    /// runs again and replaces it.
     pub fn get(&self, fingerprint: &Fingerprint) -> Option<Record> {
         self.get_local(fingerprint).or_else(|| {
             self.fetch(fingerprint)
@@ -151,8 +151,8 @@ impl OutcomeStore {
         }
     }
 
-    /// Removes the cached outcomes of a job's reports in these runs, which hold the large files.
-    /// Outcomes of sources and stages are small and used by later runs, so they stay.
+    /// Removes the cached outcomes of a job's reports that `runs` computed: they hold the large
+    /// files. Outcomes of sources and stages are small and used by later runs, so they stay.
     pub fn forget(&self, job: &str, runs: &BTreeSet<String>) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let path = entry.path();
@@ -163,7 +163,7 @@ impl OutcomeStore {
             let record: Option<Record> = text.and_then(|text| serde_json::from_slice(&text).ok());
             let Some(record) = record else { continue };
             let has_files = !record.outcome.files.is_empty();
-            // Another run may have reused it since; it makes the report again if needed.
+            // Another run may have reused the record since; it renders the report again if needed.
             if has_files && record.job == job && runs.contains(&record.run) {
                 let _ = fs::remove_dir_all(path.with_extension(""));
                 let _ = fs::remove_file(path);
@@ -280,7 +280,7 @@ fn last_key(job: &str) -> String {
     format!("outcomes/last/{job}.jsonl")
 }
 
-/// Renames a complete folder to its final name, replacing an older one.
+/// Renames a complete folder to its final name, and replaces a folder of that name.
 fn replace_folder(temporary: &Path, folder: &Path) -> io::Result<()> {
     for _ in 0..8 {
         if fs::rename(temporary, folder).is_ok() {

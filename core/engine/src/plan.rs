@@ -59,9 +59,9 @@ pub struct PlanOptions<'a> {
     pub seed: u64,
     /// Operational notices that the reports print, such as a full disk.
     pub notices: &'a [String],
-    /// The earlier report, which findings are compared with.
+    /// The earlier report to compare findings with.
     pub earlier: Option<&'a EarlierReport>,
-    /// Text of the author of this run.
+    /// The author's note on the run.
     pub note: &'a str,
     /// Finds the part of the ledger that the run sees; called only if a stage reads the ledger.
     pub ledger: &'a dyn Fn() -> Result<LedgerView, Vec<Diagnostic>>,
@@ -138,9 +138,8 @@ pub fn build(
     })
 }
 
-/// The published figures of the stages whose current params also give the figures of earlier
-/// windows. A stage is left out if its config, or that of a node it depends on, refers to the
-/// window.
+/// Selects the published figures of the stages whose current params also apply to earlier windows.
+/// A stage is left out if its config, or that of a node it depends on, refers to the window.
 fn published(job: &Job, nodes: &[Node], options: &PlanOptions<'_>) -> Option<PublishedFigures> {
     let refers_to_window = |table: &str, name: &str| {
         let item = job.document.get_path(&[table, name]);
@@ -231,7 +230,7 @@ fn source(job: &Job, name: &str, item: &Item, kinds: &dyn Kinds) -> Result<Node,
     })
 }
 
-/// Makes the nodes of stages; lookups are cached.
+/// Creates the nodes of stages, and caches lookups.
 struct Stages<'a> {
     kinds: &'a dyn Kinds,
     /// Indices of sources and stages in the order of inputs, with the table of each.
@@ -314,7 +313,8 @@ fn claim_params(kinds: &dyn Kinds, kind: &str) -> Vec<String> {
         .collect()
 }
 
-/// The part of the job's false claims that each stage has that makes claims, to two digits.
+/// The share of the job's false claims for each stage that makes claims, rounded down to two
+/// digits.
 fn share_of_claims(job: &Job, kinds: &dyn Kinds, entries: &[Entry]) -> f64 {
     let makes_claims = |entry: &&Entry| {
         let kind = entry.item.get("kind").and_then(Item::text);
@@ -324,7 +324,7 @@ fn share_of_claims(job: &Job, kinds: &dyn Kinds, entries: &[Entry]) -> f64 {
     let share = job.false_claims / stages as f64;
     let digit = 10.0_f64.powf(share.log10().floor() - 1.0);
     let rounded_down = (share / digit + 1e-9).floor() * digit;
-    // Without the error of binary fractions, which reports would print.
+    // Removes the error of binary fractions, which reports would print.
     format!("{rounded_down:.1e}").parse().unwrap_or(share)
 }
 

@@ -148,7 +148,7 @@ pub struct RunOptions {
     pub retries: u32,
     /// Retry budget shared by all nodes of a run.
     pub retry_budget: u32,
-    /// Wait before the first retry; doubled for each further one.
+    /// Wait before the first retry; doubled for each further retry.
     pub backoff: Duration,
     /// Time for nodes to stop by themselves when the run is cancelled.
     pub grace: Duration,
@@ -278,7 +278,7 @@ impl Runner {
         decisions
     }
 
-    /// Decides whether a cached outcome with these components can be used, with the reason.
+    /// Decides whether a cached outcome with the components `parts` can be used, with the reason.
     async fn decide(
         &self,
         node: &Node,
@@ -398,7 +398,7 @@ impl Runner {
             event.duration_ms = Some(milliseconds(started, self.clock.now()));
         });
         self.store.share_last(&plan.job);
-        // Still under the lease: the next holder must see that this run is over.
+        // Still under the lease: the next holder must see that this run has ended.
         if let Some((mirror, upload)) = upload {
             upload.finish().map_err(archive_error(mirror))?;
         }
@@ -506,7 +506,7 @@ fn source_records(records: &Identities) -> BTreeMap<String, SourceRecords> {
     texts.collect()
 }
 
-/// The newest run with an identity in the folder of its window, and the name of the next one:
+/// The newest run with an identity in the folder of its window, and the name of the next run:
 /// `1a2b3c4d`, `1a2b3c4d-2` and so on.
 fn last_and_next(window: &Path, identity: &str) -> (Option<String>, String) {
     let (mut last, mut next) = (None, identity.to_string());
@@ -552,7 +552,7 @@ fn reopen(folder: &Path, record: &mut RecordedPlan) -> io::Result<Option<Journal
                 return Ok(None);
             }
         }
-        // It was interrupted before it wrote its plan.
+        // The run was interrupted before it wrote its plan.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }

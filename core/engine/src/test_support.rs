@@ -232,7 +232,7 @@ pub fn plan_with(
     plan_with_ledger(text, set, select, &LedgerView::default())
 }
 
-/// Makes the plan of a run that sees this part of the ledger.
+/// Makes the plan of a run that sees the part `view` of the ledger.
 pub fn plan_with_ledger(
     text: &str,
     set: &[(String, String)],
@@ -279,7 +279,7 @@ pub fn runs(archive: &Path) -> Vec<(PathBuf, RunSummary)> {
 /// The scripted behaviour of a node.
 #[derive(Clone)]
 pub enum Action {
-    /// Fail this many times, with this failure.
+    /// Fail with the failure, the given number of times.
     Fail(u32, Failure),
     /// Panic.
     Panic,

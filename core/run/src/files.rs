@@ -54,8 +54,8 @@ pub fn is_page(path: &str) -> bool {
     path.split('/').count() < 4 || path.ends_with("/index.html")
 }
 
-/// Path of a chart's drawing in the run's folder, from its id. An id may contain names of groups
-/// from records.
+/// Path of a chart's picture in the run's folder, from the chart's id. An id may contain names of
+/// groups from records.
 pub fn chart_file(id: &str) -> String {
     let safe = |c: char| {
         if c.is_ascii_alphanumeric() || "-_".contains(c) {

@@ -90,7 +90,7 @@ impl RunFolder {
         })
     }
 
-    /// The state of the node with this full name.
+    /// The state of a node, given its full name.
     pub fn state(&self, node: &str) -> NodeState {
         let Some(node) = self.plan.node(node) else {
             return NodeState::Absent;

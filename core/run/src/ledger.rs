@@ -49,7 +49,7 @@ impl LedgerView {
         }
     }
 
-    /// Keeps only the ids of rows in these tables.
+    /// Keeps only the ids of rows in `tables`.
     #[must_use]
     pub fn for_tables<'a>(mut self, tables: impl Iterator<Item = &'a String> + Clone) -> Self {
         let reads = |name: &str| tables.clone().any(|table| table == name);

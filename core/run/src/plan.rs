@@ -44,7 +44,7 @@ pub struct Plan {
     /// The part of the ledger that stages see; `None` if no stage reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerView>,
-    /// The figures of earlier windows that its figures are compared with; `None` if there are none.
+    /// The published figures of earlier windows to compare with; `None` if nothing is compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<PublishedFigures>,
     /// The decisions on findings that are in force, from before its date.
@@ -58,7 +58,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Finds the node with this full name.
+    /// Finds a node by its full name.
     pub fn node(&self, name: &str) -> Option<&Node> {
         let index = self.index.0.get_or_init(|| {
             let names = self.nodes.iter().map(|node| node.name.clone());
@@ -283,23 +283,23 @@ pub struct ReportSpec {
     /// Operational notices, such as a full disk.
     #[serde(default)]
     pub notices: Vec<String>,
-    /// The earlier report, which findings are compared with.
+    /// The earlier report to compare findings with.
     #[serde(default)]
     pub earlier: Option<EarlierReport>,
-    /// File with its contents in the run's folder; `None` for `report.json`, which all reports with
-    /// the contents of the first one share.
+    /// File with its contents in the run's folder; `None` for `report.json`, which is shared by all
+    /// reports with the same contents as the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// The slices to make in addition; `None` for none.
+    /// The slices to write in addition to the report; `None` for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slices: Option<SliceSpec>,
     /// Language of headings and labels; empty for English.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub language: String,
-    /// Note of the job's author, one text per paragraph.
+    /// Note of the job's author, one string per paragraph.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub note: Vec<String>,
-    /// Note of the author of this run, one text per paragraph.
+    /// The author's note on this run, one string per paragraph.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub run_note: Vec<String>,
 }

@@ -1,5 +1,5 @@
 //! The figures that earlier runs published, recorded in the plan. A run compares its own figures
-//! with them, and a rerun compares with the same ones.
+//! with them, and a rerun compares with the same figures.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ pub struct PublishedFigures {
 pub struct PublishedWindow {
     /// Label of the window.
     pub window: String,
-    /// The run: "2026-W45/1a2b3c4d". It is on a later window if it restated the figures.
+    /// The run: "2026-W45/1a2b3c4d". The run is on a later window if it restated the figures.
     pub run: String,
     /// Version of the program.
     pub build: String,
@@ -52,7 +52,7 @@ pub struct Lineage {
 }
 
 impl PublishedFigures {
-    /// The figures of a stage with the rest of their windows; empty if there are none.
+    /// The published figures of a stage, each with its whole window; empty if none were published.
     pub fn of_stage(&self, stage: &str) -> Vec<(&PublishedWindow, &PublishedStage)> {
         let windows = self.windows.iter();
         windows
@@ -60,7 +60,7 @@ impl PublishedFigures {
             .collect()
     }
 
-    /// Removes the figures of all but these stages.
+    /// Keeps only the figures of stages that `is_included` accepts.
     #[must_use]
     pub fn for_stages(mut self, is_included: impl Fn(&str) -> bool) -> Self {
         for window in &mut self.windows {

@@ -39,7 +39,7 @@ impl RecordedPlan {
 pub struct RunOrigin {
     /// Id of the run; also the name of its folder.
     pub run: String,
-    /// The run it repeats.
+    /// Id of the run that it repeats.
     #[serde(default)]
     pub parent: Option<String>,
     /// The part of the id that depends only on the plan and the records.
@@ -51,7 +51,7 @@ pub struct RunOrigin {
     /// Identity of each source, by the node's full name.
     #[serde(default)]
     pub records: BTreeMap<String, SourceRecords>,
-    /// The due time for which it was made.
+    /// Due time of a scheduled run; `None` for other runs.
     #[serde(default)]
     pub due: Option<Timestamp>,
 }

@@ -67,7 +67,7 @@ impl SliceIndex {
 /// Maximum length of the readable part of a file name, in characters.
 const READABLE_MAX: usize = 40;
 /// Length of the hash in a file name, in characters.
-const HASH: usize = 8;
+const HASH_LENGTH: usize = 8;
 
 /// The name of a slice's files, such as "executive-billing". A value that is not itself a safe name in
 /// lower case gets a hash, so that no two values share a name on any file system.
@@ -82,11 +82,12 @@ pub fn file_name(report: &str, value: &str) -> String {
     }
     let readable = readable.trim_end_matches('-');
     let last = readable.rsplit('-').next().unwrap_or_default();
-    let ends_like_hash = last.len() == HASH && last.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let ends_like_hash =
+        last.len() == HASH_LENGTH && last.bytes().all(|byte| byte.is_ascii_hexdigit());
     if readable == value && !ends_like_hash {
         return format!("{report}-{readable}");
     }
-    let hash = &canonical::hash(&value)[..HASH];
+    let hash = &canonical::hash(&value)[..HASH_LENGTH];
     match readable {
         "" => format!("{report}-{hash}"),
         readable => format!("{report}-{readable}-{hash}"),
@@ -101,7 +102,7 @@ mod tests {
     #[test]
     fn file_names_are_safe_and_unique() {
         assert_eq!(file_name("executive", "billing"), "executive-billing");
-        let forged = format!("api-{}", &canonical::hash(&"API")[..HASH]);
+        let forged = format!("api-{}", &canonical::hash(&"API")[..HASH_LENGTH]);
         let values = [
             "API",
             "api",

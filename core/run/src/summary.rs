@@ -44,7 +44,7 @@ pub struct RunSummary {
     /// Nodes that were executed.
     #[serde(default)]
     pub executed: u64,
-    /// Id of the run that this one repeats.
+    /// Id of the run that this run repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
     /// The error that prevented it from finishing.

@@ -1,4 +1,4 @@
-//! Checks a job file and reports all mistakes at once, each with its location.
+//! Checks a job file and reports all errors at once, each with its location.
 
 use super::{
     CheckOptions, CheckedJob, FALSE_CLAIMS, Job, RESTATEMENT_CHANGE_MIN, ReportSection,
@@ -96,7 +96,7 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> CheckedJob {
     CheckedJob { job, diagnostics }
 }
 
-/// Beginnings of messages about missing keys, which a syntax error may have removed from the tree.
+/// Prefixes of messages about missing keys, which a syntax error may have removed from the tree.
 const MISSING_MESSAGES: [&str; 3] = ["missing key", "there is no", "parameter"];
 
 /// Sorts diagnostics by location. Keys that a syntax error removed are not also reported as

@@ -110,7 +110,7 @@ error: unknown kind `anomly` in [stage.unusual]
 "#;
 
 #[test]
-fn seven_mistakes_are_reported_at_once() {
+fn reports_seven_errors_at_once() {
     let checked = checked(MISTAKES);
     assert!(checked.job.is_none());
     assert_eq!(render(&checked.diagnostics, MISTAKES, false), RENDERED);
@@ -468,7 +468,8 @@ fn the_schema_has_every_kind_and_every_key() {
 fn errors_of_contracts_are_reported_in_their_own_text() {
     let broken = |text: &str, name: &str| text.replace(name, "contract = \"broken\"");
     let text = broken(JOB, "contract = \"ticket\"");
-    // Reported once even if two sources have it, and after the job's own mistakes.
+    // An error of a contract is reported once, even if two sources use the contract, and after the
+    // job's own errors.
     let text = broken(&text, "contract = \"metric\"").replace("week", "weak");
     let checked = checked(&text);
     assert!(checked.job.is_none());

@@ -73,7 +73,7 @@ fn read<T: DeserializeOwned>(table: &Item, key: &str) -> Option<T> {
     serde_json::from_value(table.get(key)?.json()).ok()
 }
 
-/// Reads which runs are sent as mail.
+/// Reads the policy that selects the runs to send as mail.
 pub(super) fn send_mail(document: &Item) -> SendPolicy {
     let table = document.get("mail");
     table

@@ -17,7 +17,7 @@ pub type Span = Range<usize>;
 /// A value and its span.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
-    /// The span. For a table with a header: the header.
+    /// The span; for a table with a header, that of the header.
     pub span: Span,
     /// The value.
     pub node: Node,
@@ -229,7 +229,7 @@ fn item(
 /// Maps the parts of a string's value to their spans in the file.
 ///
 /// An SQL error has a location in the value, and the message needs the location in the file.
-/// Escapes and the line break after `"""` make these differ.
+/// Escapes and the line break after `"""` make the two differ.
 #[derive(Debug)]
 pub struct StringMap {
     span: Span,

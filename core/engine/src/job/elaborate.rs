@@ -223,7 +223,7 @@ fn by_name<'a>(document: &'a Item, table: &str) -> BTreeMap<&'a str, &'a Item> {
         .collect()
 }
 
-/// Makes the checks that a schema cannot express.
+/// Checks what a schema cannot express.
 struct SemanticCheck<'a> {
     options: &'a CheckOptions<'a>,
     text: &'a str,

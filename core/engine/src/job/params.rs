@@ -84,7 +84,7 @@ pub struct ParamSpec {
 }
 
 impl ParamSpec {
-    /// Parses a value from the command line; the error describes the mistake.
+    /// Parses a value from the command line; the message describes the error.
     pub fn parse(&self, text: &str) -> Result<Value, String> {
         let value = self
             .kind

@@ -186,7 +186,7 @@ impl Values<'_> {
 }
 
 /// Rejects a value that would later be read as a reference to a secret: only the job file may
-/// contain them.
+/// contain such references.
 fn reject_secret(value: &str, body: &str) -> Result<(), (String, String)> {
     if !value.contains(SECRET_OPEN) {
         return Ok(());
@@ -287,8 +287,8 @@ fn sql_literal(replacement: Replacement) -> Result<Option<String>, (String, Stri
         // Without parentheses `- ${params.x}` could become the start of a comment.
         Replacement::Value(_, value) if value.to_string().starts_with('-') => format!("({value})"),
         Replacement::Value(_, value) => value.to_string(),
-        // With the zone: a plain TIMESTAMP would lose the Z and be read as local time of the job.
-        // Microseconds, as in tables, cover every year.
+        // With the zone, because a plain TIMESTAMP would lose the Z and be read as local time.
+        // Microseconds, the precision of tables, cover every year.
         Replacement::Instant(text) => format!("TIMESTAMPTZ(6) {}", quote(&text)),
         Replacement::Secret(_) => {
             return Err((
@@ -313,7 +313,7 @@ enum Context {
 }
 
 impl Context {
-    /// The context after this text.
+    /// Returns the context after `text`.
     fn after_text(mut self, text: &str) -> Self {
         let mut chars = text.chars().peekable();
         while let Some(next) = chars.next() {

@@ -9,15 +9,14 @@ pub const DEFAULT_AT_LEAST: u32 = 4;
 /// The retention policy: which reports may be removed when the disk is full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
-    /// Maximum age of a window's reports before they may be removed, as in the job file.
+    /// Age of a window above which its reports may be removed, as written in the job file.
     pub keep: String,
     /// Number of newest windows whose reports are always kept.
     pub at_least: u32,
 }
 
 impl Retention {
-    /// The limit of the period kept: reports on windows that ended on or before this day may be
-    /// removed.
+    /// The retention limit: reports on windows that ended on or before this day may be removed.
     pub fn limit(&self, today: Date) -> Date {
         subtract_period(today, &self.keep)
     }

@@ -80,7 +80,7 @@ fn every_key_is_read() {
 }
 
 #[test]
-fn mistakes_are_reported_with_their_position() {
+fn reports_errors_with_their_position() {
     let not = "is not a schedule";
     let fields = "minute, hour, day of month, month, weekday, such as \"0 9 * * SUN\"";
     check(

@@ -31,9 +31,9 @@ struct JobFile {
     /// Owner of the reports, such as a mail address.
     owner: Option<String>,
     /// Period to report on: "day", "week", "month", "quarter" or a number of days, such as
-    /// "14 days". A run reports on the last complete one before its date.
+    /// "14 days". A run reports on the last complete window before its date.
     window: String,
-    /// Periods to compare the window with: "previous", or a number of earlier ones, such as
+    /// Periods to compare the window with: "previous", or a number of earlier windows, such as
     /// "4 weeks".
     compare: Option<Vec<String>>,
     /// IANA name of the time zone in which days begin, such as "Europe/London".
@@ -83,7 +83,7 @@ struct ScheduleFile {
     /// Missed runs to catch up.
     #[serde(default)]
     missed: Missed,
-    /// Maximum number of missed runs to catch up when `missed` is "all": the newest.
+    /// Maximum number of missed runs to catch up when `missed` is "all"; only the newest run.
     #[serde(default = "default_most")]
     #[schemars(range(min = 1, max = 1000))]
     most: i64,
@@ -201,8 +201,8 @@ struct ParamFile {
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SourceFile {
-    /// Location of the records: a path or URL. *, **, ? and [..] match files; {year}, {month}, {day}
-    /// and {date} match dates, of which only those of the window are read.
+    /// Location of the records: a path or URL. *, **, ? and [..] match files; {year}, {month},
+    /// {day} and {date} match dates; only files dated in the window are read.
     #[schemars(length(min = 1))]
     uri: String,
     /// Contract of the records: a file in contracts/.
@@ -334,7 +334,7 @@ enum LanguageFile {
     De,
 }
 
-/// The JSON Schema of a job file, for these kinds of stage.
+/// The JSON Schema of a job file with the given kinds of stage.
 pub fn job_schema(kinds: &dyn Kinds) -> Value {
     schema_with(kinds, &kinds.names())
 }

@@ -9,8 +9,8 @@ const MAX: f64 = 1e18;
 
 /// Parses a size into bytes; a number without a unit is multiplied by `unit`.
 ///
-/// Units are those of SI ("MB" is 1,000,000 bytes) and of IEC ("MiB" is 1,048,576 bytes). A single
-/// letter is the IEC unit, as for `systemd` and `docker`. Case does not matter.
+/// Units are SI ("MB" is 1,000,000 bytes) or IEC ("MiB" is 1,048,576 bytes). A single letter is the
+/// IEC unit, as in `systemd` and `docker`. Case does not matter.
 pub fn parse(text: &str, unit: u64) -> Option<u64> {
     let text = text.trim();
     let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.'));

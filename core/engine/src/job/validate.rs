@@ -58,7 +58,7 @@ pub struct Validator<'a> {
 }
 
 impl<'a> Validator<'a> {
-    /// Creates a validator for this schema.
+    /// Creates a validator for a schema.
     pub fn new(file: &'a str, schema: &'a Value) -> Self {
         Self {
             file,
@@ -126,7 +126,7 @@ impl<'a> Validator<'a> {
         if let Some(key) = schema[DISCRIMINATOR].as_str() {
             return self.check_variant(schema, key, item);
         }
-        if let Some(allowed) = self.allowed(schema) {
+        if let Some(allowed) = self.allowed_values(schema) {
             return self.check_allowed(&allowed, item);
         }
         for key in ["anyOf", "oneOf"] {
@@ -229,7 +229,7 @@ impl<'a> Validator<'a> {
     }
 
     /// The values that a schema lists; `None` if it lists none.
-    fn allowed(&self, schema: &'a Value) -> Option<Vec<&'a Value>> {
+    fn allowed_values(&self, schema: &'a Value) -> Option<Vec<&'a Value>> {
         let schema = self.resolve(schema);
         if let Some(value) = schema.get("const") {
             return Some(vec![value]);
@@ -240,7 +240,7 @@ impl<'a> Validator<'a> {
         let branches = schema["oneOf"].as_array().or(schema["anyOf"].as_array())?;
         let mut all = Vec::new();
         for branch in branches.iter().filter(|branch| branch["type"] != "null") {
-            all.extend(self.allowed(branch)?);
+            all.extend(self.allowed_values(branch)?);
         }
         Some(all)
     }
@@ -311,10 +311,10 @@ impl<'a> Validator<'a> {
     fn types(&self, schema: &'a Value) -> Vec<&'a str> {
         let schema = self.resolve(schema);
         let types = match &schema["type"] {
-            Value::String(one) => vec![one.as_str()],
-            Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
+            Value::String(name) => vec![name.as_str()],
+            Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
             _ => self
-                .allowed(schema)
+                .allowed_values(schema)
                 .map(|values| {
                     if values.iter().all(|v| v.is_string()) {
                         vec!["string"]
@@ -432,7 +432,7 @@ impl<'a> Validator<'a> {
 
     fn check_table(&mut self, schema: &'a Value, item: &Item) {
         let properties = &schema["properties"];
-        // A misspelt key is one mistake, not an unknown key and a missing one.
+        // A misspelt key is one error, not an unknown key and a missing key.
         let mut suggestions = Vec::new();
         for Entry {
             key,
@@ -498,8 +498,8 @@ fn keys(properties: &Value) -> impl Iterator<Item = &str> {
         .map(|(key, _)| key.as_str())
 }
 
-/// Returns true if a table meets a condition: it has the required keys, with values among those
-/// listed.
+/// Returns true if a table meets a condition: it has the required keys, with values from the lists
+/// of the condition.
 fn meets_condition(condition: &Value, item: &Item) -> bool {
     let required = condition["required"].as_array().into_iter().flatten();
     let mut required = required.filter_map(Value::as_str);

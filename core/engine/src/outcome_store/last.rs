@@ -1,8 +1,8 @@
 //! The last known fingerprint of each node of a job, to describe what changed since.
 //!
-//! The file has one line per node and change; the last line of a node counts. It is informational:
-//! if a line is lost in a power failure or to a second run, the stated reason for running a node is
-//! less exact.
+//! The file has one line per node and change; only the last line of a node is used. It is
+//! informational: if a line is lost in a power failure or to a second run, the stated reason for
+//! running a node is less exact.
 
 use retrocast_run::{Fingerprint, files::write_whole};
 use serde::{Deserialize, Serialize};

@@ -9,8 +9,8 @@ use retrocast_domain::canonical;
 use retrocast_run::{Node, NodeSpec, ReportSpec, plan::REPORT};
 use std::collections::BTreeSet;
 
-/// Names a separate file for the contents of each report that differs from the first one, because
-/// `report.json` holds only one report.
+/// Names a separate file for the contents of each report that differs from the first report,
+/// because `report.json` holds only one report.
 pub(super) fn name_report_files(nodes: &mut [Node]) {
     let mut first = None;
     for node in nodes {
@@ -29,12 +29,12 @@ pub(super) fn name_report_files(nodes: &mut [Node]) {
     }
 }
 
-/// The stages whose results a report shows; it may read another one for the recipients of slices.
+/// The stages whose results a report shows; it may also read a stage for the recipients of slices.
 fn shown_stages(spec: &ReportSpec, inputs: &[String]) -> Vec<String> {
     let stages = inputs.iter().filter_map(|name| name.strip_prefix("stage."));
     let named = spec.stages.as_ref();
     stages
-        .filter(|stage| named.is_none_or(|all| all.iter().any(|one| one == stage)))
+        .filter(|stage| named.is_none_or(|all| all.iter().any(|name| name == stage)))
         .map(str::to_string)
         .collect()
 }

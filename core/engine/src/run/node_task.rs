@@ -94,7 +94,7 @@ impl RetryBudget {
         Self(AtomicU32::new(retries))
     }
 
-    /// Takes one retry; false if none is left.
+    /// Takes one retry; returns false if no retry is left.
     fn take(&self) -> bool {
         let decrement = |remaining: u32| remaining.checked_sub(1);
         self.0
@@ -197,11 +197,11 @@ pub(super) struct NodeTask {
 
 /// The result of a task.
 pub(super) enum TaskResult {
-    /// Computed in this many milliseconds, and stored.
+    /// Computed and stored; with the duration in milliseconds.
     Computed(Box<Outcome>, u64),
-    /// Computed by another run while this one waited for the lease.
+    /// Computed by another run while this run waited for the lease.
     ByOtherRun(Box<Record>),
-    /// Failed, after this many milliseconds.
+    /// Failed; with the duration in milliseconds.
     Failed(Failure, u64),
 }
 
@@ -239,7 +239,7 @@ impl NodeTask {
         Ok(TaskResult::Computed(Box::new(outcome), elapsed()))
     }
 
-    /// The outcome that another run computed while this one waited for the lease.
+    /// The outcome that another run computed while this run waited for the lease.
     async fn outcome_of_other_run(&self) -> Option<Record> {
         if self.is_forced() {
             return None;

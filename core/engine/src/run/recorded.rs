@@ -47,8 +47,8 @@ impl RecordedSources {
 }
 
 impl Runner {
-    /// The recorded outcome of a source. A changed contract or program is ignored: the dataset is
-    /// the one that was reported on.
+    /// The recorded outcome of a source. A changed contract or program is ignored, because the
+    /// dataset is the one that was reported on.
     pub(super) async fn recorded_outcome(&self, node: &Node, ctx: &RunContext) -> Option<Record> {
         let fingerprint = self.options.recorded.as_ref()?.outcomes.get(&node.name)?;
         let record = self.store.get(fingerprint)?;
@@ -68,7 +68,7 @@ mod tests {
     use retrocast_run::RunStatus;
     use std::sync::Arc;
 
-    /// Runs the job with this contract of tickets.
+    /// Runs the job with `contract` as the contract of tickets.
     async fn run(
         folder: &Folder,
         executor: &Arc<ScriptedExecutor>,

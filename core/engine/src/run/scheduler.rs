@@ -40,7 +40,7 @@ pub(super) enum State {
         identity: String,
         reused: bool,
     },
-    /// `soft`: reports are made without it.
+    /// If `soft`, reports are made without the node.
     Failed {
         failure: Failure,
         soft: bool,

@@ -61,8 +61,8 @@ pub struct ManualRun {
     pub ended: Timestamp,
 }
 
-/// Finds the newest run of a job that was started by hand and made its reports. It does not count
-/// for a due time: it may be on another window or with other params.
+/// Finds the newest run of a job that was started by hand and made its reports. It fulfils no due
+/// time, because it may be on another window or with other params.
 pub fn last_manual_success(archive: &Path, job: &str) -> Option<ManualRun> {
     let folders = run_folders_of(archive, job).into_iter();
     let runs = folders.filter(|folder| RunOrigin::read(folder).is_ok_and(|run| run.due.is_none()));

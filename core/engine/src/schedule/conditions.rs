@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 pub struct Input {
     /// Name of the source.
     pub source: String,
-    /// Time of the newest file; `None` if there is none.
+    /// Time of the newest file; `None` if the source has no files.
     pub newest: Option<Timestamp>,
 }
 

@@ -114,7 +114,7 @@ impl Field {
         }
     }
 
-    /// Parses a number or a name; allowed special forms (`*`, `LW`, `5#2`) count as 0.
+    /// Parses a number or a name; allowed special forms (`*`, `LW`, `5#2`) give 0.
     fn value(&self, text: &str) -> Option<u16> {
         let upper = text.to_ascii_uppercase();
         // The last Friday of a month is 5L, the second is 5#2, the weekday nearest to the first day

@@ -2,19 +2,19 @@
 //!
 //! - A due time is **fulfilled** by a complete or partial run that was started for it.
 //! - **Missed runs.** `none` and `latest` run the newest due time since the last fulfilled one,
-//!   `none` only within [`TOLERANCE`] of it; older ones are skipped, whether attempted or not.
-//!   `all` runs every due time since then, oldest first, and retries older failed ones, but only
-//!   the newest `most` of all these. A job without attempts has missed nothing: only its newest due
-//!   time is considered.
+//!   `none` only within [`TOLERANCE`] of it; older due times are skipped, whether attempted or not.
+//!   `all` runs every due time since then, oldest first, and retries older failed due times, but
+//!   only the newest `most` of all these. A job without attempts has missed nothing: only its
+//!   newest due time is considered.
 //! - **Retries.** A failed attempt is retried after the next of the job's waits, which begins at
 //!   the end of the attempt. If the attempt after the last wait fails, the due time is given up. An
 //!   interrupted run counts as failed at its last event.
 //! - **Cancelled** runs start again at once: a machine that was stopped resumes its work. After
 //!   [`MAX_CANCELLATIONS`] cancellations, the cause is unlikely to be a person, and each further
-//!   one counts as a failure.
-//! - **Clocks that are set back.** Attempts with times later than now count: nothing runs twice. A
-//!   due time later than now does not affect earlier ones, so a clock that was wrong for a minute
-//!   does not stop a job for years.
+//!   cancellation counts as a failure.
+//! - **Clocks that are set back.** Attempts later than now are included, so nothing runs twice. A
+//!   due time later than now does not affect earlier due times, so a clock that was wrong for a
+//!   minute does not stop a job for years.
 
 use super::{Attempt, Calendar};
 use crate::job::{Missed, Schedule};
@@ -139,7 +139,7 @@ pub fn decide(
     let last = attempts.iter().max_by_key(|attempt| attempt.started);
     let streak = streak(&attempts_by_due, success);
     let next_due = calendar.next_after(now);
-    // The oldest due time counts, whether skipped or not: otherwise a job whose due times are
+    // The oldest due time decides, even if it is skipped: otherwise a job whose due times are
     // closer than the grace period would never be overdue.
     let running = open.iter().any(|open| open.state == State::Running);
     let overdue = oldest.filter(|oldest| !running && now.duration_since(*oldest) > GRACE);
@@ -191,8 +191,8 @@ fn last_fulfilled(
     fulfilled.next().map(|(due, _)| *due)
 }
 
-/// The due times to consider, oldest first; the number of skipped ones; and the oldest unfulfilled
-/// one.
+/// The due times to consider, oldest first; the number of skipped due times; and the oldest
+/// unfulfilled due time.
 fn considered_due_times(
     schedule: &Schedule,
     calendar: &Calendar,
@@ -227,7 +227,7 @@ fn considered_due_times(
             .is_some_and(|all| is_fulfilled(all))
     };
     let mut open: Vec<Timestamp> = calendar_due.filter(unfulfilled).collect();
-    // A due time with attempts counts, even if the calendar has changed since.
+    // A due time with attempts is considered, even if the calendar has changed since.
     let all = schedule.missed == Missed::All;
     let attempted = attempts_by_due.range(..=now).filter(|(due, attempts)| {
         let given_up = failed_attempts(attempts).len() >= schedule.max_attempts() as usize;

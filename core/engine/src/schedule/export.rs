@@ -2,8 +2,8 @@
 //!
 //! All of them only call `retrocast schedule tick`, about every quarter of an hour; it runs the
 //! jobs that are due. Due times, time zones, retries and recovery from outages are therefore the
-//! same everywhere, and follow from the job file alone. After an edit of the job file, nothing
-//! needs to be exported again unless the minute changes. Every due time coincides with a call: the
+//! same everywhere, and follow only from the job file. After an edit of the job file, nothing needs
+//! to be exported again unless the minute changes. Every due time coincides with a call: the
 //! minutes of the calls include those of the job, and offsets of time zones are whole quarters of
 //! an hour.
 

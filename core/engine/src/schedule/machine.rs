@@ -16,7 +16,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Inspects this machine and the disks of these folders, which may not exist yet.
+    /// Inspects this machine and the disks of `folders`, which may not exist yet.
     pub fn inspect(folders: &[&Path]) -> Self {
         let read = |path: &str| fs::read_to_string(path).ok();
         let free = folders.iter().map(|folder| free_disk(folder));

@@ -127,8 +127,8 @@ fn year(zone: &TimeZone) -> Vec<Minute> {
     minutes
 }
 
-/// The due times of a year, by the independent function.
-fn expected(case: &Case, year: &[Minute]) -> Vec<Timestamp> {
+/// Computes the due times of a year with the independent function.
+fn expected_due_times(case: &Case, year: &[Minute]) -> Vec<Timestamp> {
     let due = year.iter().filter(|minute| (case.matches)(minute.wall));
     let mut due: Vec<Timestamp> = due
         .filter(|minute| case.every_hour || !minute.is_repeated)
@@ -244,7 +244,7 @@ const CHANGES: [(&str, &str); 2] = [
     ("2026-10-01T00:00:00Z", "2026-11-04T00:00:00Z"),
 ];
 
-/// Due times from `start` up to `end`, without the first one.
+/// Due times from `start` up to `end`, without the first.
 fn later_due_times(due: &[Timestamp], start: Timestamp, end: Timestamp) -> Vec<Timestamp> {
     let due_times = due.iter().copied().filter(|due| (start..end).contains(due));
     due_times.skip(1).collect()
@@ -266,7 +266,7 @@ fn check_year(zone: &str) {
     let repeated = year.iter().filter(|minute| minute.is_repeated).count();
     assert_eq!(repeated, if zone == ZONES[2] { 30 } else { 60 }, "{zone}");
     for case in &CASES {
-        let expected = expected(case, &year);
+        let expected = expected_due_times(case, &year);
         let parts = if expected.len() > 10_000 {
             &changes[..]
         } else {
@@ -293,7 +293,7 @@ fn check_year(zone: &str) {
 fn checks_at_fixed_minutes_run_every_due_time_once() {
     let case = &CASES[2];
     for zone in ZONES {
-        let due = expected(case, &year(&TimeZone::get(zone).unwrap()));
+        let due = expected_due_times(case, &year(&TimeZone::get(zone).unwrap()));
         for (start, end) in CHANGES.map(|(start, end)| (instant(start), instant(end))) {
             let mut simulation = Simulation::new(case.cron, zone, "2026-01-01T00:00:00Z");
             simulation.archive_limit = 20;

@@ -2,7 +2,7 @@
 
 use super::ScheduledCommand;
 
-/// Writes the crontab of these jobs.
+/// Writes a crontab that runs the commands.
 pub fn cron(commands: &[ScheduledCommand<'_>]) -> String {
     let mut text = String::from(
         "\

@@ -8,7 +8,7 @@ const MAX_NAME_LENGTH: usize = 52;
 /// Mount path of the volume.
 const WORKSPACE: &str = "/workspace";
 
-/// Writes a volume, and a cron job for each of these jobs.
+/// Writes a volume, and a cron job for each command.
 pub fn kubernetes(commands: &[ScheduledCommand<'_>]) -> String {
     let mut text = VOLUME.to_string();
     for command in commands {

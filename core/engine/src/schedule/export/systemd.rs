@@ -118,7 +118,7 @@ WantedBy=timers.target
     )
 }
 
-/// The folders that are not inside another one.
+/// The folders that are not inside another of the folders.
 fn outermost_folders(folders: &[std::path::PathBuf]) -> impl Iterator<Item = String> {
     let is_inside_another = |folder: &Path| {
         let mut others = folders.iter().filter(|other| *other != folder);

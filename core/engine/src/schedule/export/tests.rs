@@ -131,7 +131,7 @@ fn systemd_units_have_command_and_times() {
     has(&timer, "Unit=retrocast-weekly-review.service");
 }
 
-/// The command of a unit for a program at this path.
+/// The command of a unit for the program at the path `program`.
 fn command_of(program: &str) -> String {
     let [service, _] = with_command("weekly-review", "7 9 * * MON", &[60], |command| {
         let program = program.into();
@@ -167,7 +167,7 @@ fn the_program_of_a_unit_is_escaped_for_systemd() {
     }
 }
 
-/// Checks with systemd, where it is installed, that it finds programs with such names.
+/// Checks with systemd, where it is installed, that it finds programs with unusual paths.
 #[cfg(target_os = "linux")]
 #[test]
 fn systemd_finds_the_program_of_a_unit() {

@@ -219,7 +219,7 @@ fn a_newer_due_time_ends_the_wait_of_an_older_one() {
             "17 14:04 for 17 09:00",
         ]
     );
-    // With `all`, the older one waits for its retries.
+    // With `all`, the older due time waits for its retries.
     simulation = Simulation::new("0 9 * * *", "Europe/London", "2026-11-16T09:00:00Z");
     simulation.schedule.missed = Missed::All;
     simulation.outcome = |n| {
