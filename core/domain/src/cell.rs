@@ -43,7 +43,7 @@ impl CellStatus {
     }
 }
 
-/// Status of a stage as serialised: a skipped stage is a failed one with a reason.
+/// Status of a stage as serialised: a skipped stage is a failed stage with a reason.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
 enum SerializedStatus {
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn targets_within_the_interval_are_not_clearly_met_or_missed() {
-        let check = |value: Option<f64>, interval, lower_is_better: bool, want: &str| {
+        let check = |value: Option<f64>, interval, lower_is_better: bool, expected: &str| {
             let json = serde_json::json!({
                 "name": "x", "subject": "all", "value": value, "interval": interval, "unit": "share",
                 "text": "", "interval_text": "", "previous": null, "delta_text": "",
@@ -328,7 +328,7 @@ mod tests {
                 "target_text": "", "history": [], "n": 1,
             });
             let kpi: Kpi = serde_json::from_value(json).expect("a key figure");
-            assert_eq!(kpi.target_word(), want, "{kpi:?}");
+            assert_eq!(kpi.target_word(), expected, "{kpi:?}");
         };
         check(Some(0.95), Some([0.91, 0.99]), false, "met");
         check(

@@ -1,14 +1,14 @@
-//! Charts as data; drawing is separate, and serves PDF, HTML and mail alike.
+//! Charts as data. Rendering them as pictures is separate, and the same for PDF, HTML and mail.
 
 use crate::table::Table;
 use jiff::civil::DateTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A chart: data, texts, and the same numbers as a table.
+/// A chart: data, labels, and the same numbers as a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Chart {
-    /// Identifier, unique in its report; also the file name of its drawing.
+    /// Identifier, unique in its report; also the file name of its picture.
     pub id: String,
     /// The message of the chart, as a sentence: "Failures peak on Mondays".
     pub title: String,

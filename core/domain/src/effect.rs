@@ -253,8 +253,8 @@ mod tests {
             let estimate = effect.estimate()?;
             Some(estimate.claim("than expected").replace(NBSP, " "))
         };
-        let check = |effect: &Effect, want: &str| {
-            assert_eq!(claim(effect).as_deref(), Some(want));
+        let check = |effect: &Effect, expected: &str| {
+            assert_eq!(claim(effect).as_deref(), Some(expected));
         };
         check(
             &effect,

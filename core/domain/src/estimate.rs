@@ -218,8 +218,8 @@ impl<'a> Estimate<'a> {
         })
     }
 
-    /// The interval in words: "45 to 14 % lower", "12 % lower to 5 % higher"; empty if
-    /// there is none or it has no width.
+    /// The interval in words: "45 to 14 % lower", "12 % lower to 5 % higher"; empty without an
+    /// interval, or if it has no width.
     pub fn range(&self) -> String {
         let Some([low, high]) = self.interval.filter(|[low, high]| low < high) else {
             return String::new();
@@ -259,13 +259,14 @@ impl<'a> Estimate<'a> {
         self.signed_text(self.value)
     }
 
-    /// The signed value with the decimals of the interval of `other`, for an estimate without one.
+    /// The signed value with the decimals of the interval of `other`, for an estimate without an
+    /// interval.
     pub fn signed_like(&self, other: &Self) -> String {
         let interval = self.interval.or(other.interval);
         Self { interval, ..*self }.signed()
     }
 
-    /// The signed interval for a table: "−45 to −14 %"; empty if there is none.
+    /// The signed interval for a table: "−45 to −14 %"; empty without an interval.
     pub fn signed_range(&self) -> String {
         match self.interval {
             Some([low, high]) if low < high && low.is_finite() && high.is_finite() => {
@@ -329,7 +330,7 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    /// Decimals for one of the numbers: those that the interval supports. A nonzero number that
+    /// Decimals for one of the numbers: as many as the interval supports. A nonzero number that
     /// would print as zero gets more, unless the interval includes "no difference".
     fn decimals(&self, value: f64) -> usize {
         // Exactly 100 %.
@@ -386,8 +387,8 @@ impl<'a> Estimate<'a> {
     }
 }
 
-/// Decimals that an interval of this width supports: those that give the width two digits; none for
-/// a width of 10 or more.
+/// Number of decimals that an interval of the given `width` supports: as many as give it two
+/// digits; none for a width of 10 or more.
 fn decimals_of(width: f64) -> usize {
     if width <= 0.0 || !width.is_finite() {
         return 0;
@@ -395,7 +396,7 @@ fn decimals_of(width: f64) -> usize {
     (1.0 - width.log10().floor()).clamp(0.0, DECIMALS_MAX as f64) as usize
 }
 
-/// Formats compared levels with the same number of decimals: those that the narrower of their
+/// Formats compared levels with the same number of decimals: as many as the narrower of their
 /// intervals supports, and enough to distinguish the levels.
 pub fn levels<const N: usize>(values: [f64; N], width: Option<f64>, unit: &str) -> [String; N] {
     best_levels(values, width, unit, |_| 1)
@@ -552,8 +553,8 @@ mod tests {
             ),
             (relative(f64::NAN, 0.0, 1.0, false), "cannot be estimated"),
         ];
-        for (got, want) in cases {
-            assert_eq!(got, want);
+        for (claim, expected) in cases {
+            assert_eq!(claim, expected);
         }
         let point = Estimate::relative(0.5, None, true);
         assert_eq!(plain(&point.claim("")), "50 % higher; not proven");
@@ -598,17 +599,17 @@ mod tests {
 
     #[test]
     fn values_in_tables_are_signed() {
-        let one = Estimate::relative(-0.33, Some([-0.45, -0.14]), true);
-        assert_eq!(plain(&one.signed()), "-33 %");
-        assert_eq!(plain(&one.signed_range()), "-45 to -14 %");
-        assert_eq!(one.heading(), format!("33{NBSP}% lower"));
+        let lower = Estimate::relative(-0.33, Some([-0.45, -0.14]), true);
+        assert_eq!(plain(&lower.signed()), "-33 %");
+        assert_eq!(plain(&lower.signed_range()), "-45 to -14 %");
+        assert_eq!(lower.heading(), format!("33{NBSP}% lower"));
         assert_eq!(
-            plain(&one.compared("than in May")),
+            plain(&lower.compared("than in May")),
             "33 % lower than in May"
         );
         let rough = Estimate::relative(0.001_6, None, false);
         assert_eq!(plain(&rough.signed()), "+0.16 %");
-        assert_eq!(plain(&rough.signed_like(&one)), "+0.2 %");
+        assert_eq!(plain(&rough.signed_like(&lower)), "+0.2 %");
         let high = Estimate::relative(2.4, Some([1.5, 3.4]), true);
         assert_eq!(high.compared("than in May"), "3.4 times as high as in May");
     }
@@ -644,8 +645,8 @@ mod tests {
 
     #[test]
     fn levels_have_equal_decimals_and_remain_distinct() {
-        let check = |values: [f64; 2], width, unit, want: &str| {
-            assert_eq!(plain(&levels(values, width, unit).join(" to ")), want);
+        let check = |values: [f64; 2], width, unit, expected: &str| {
+            assert_eq!(plain(&levels(values, width, unit).join(" to ")), expected);
         };
         check([6.1667, 7.25], Some(1.0), "", "6.2 to 7.3");
         check([0.0612, 0.11], None, "", "0.061 to 0.110");
@@ -707,9 +708,9 @@ mod tests {
 
     #[test]
     fn levels_have_the_decimals_of_their_interval() {
-        let check = |value, interval, unit, whole, want: [&str; 2]| {
-            let got = level_with_interval(value, interval, unit, whole);
-            assert_eq!(got.map(|text| plain(&text)), want);
+        let check = |value, interval, unit, whole, expected: [&str; 2]| {
+            let level = level_with_interval(value, interval, unit, whole);
+            assert_eq!(level.map(|text| plain(&text)), expected);
         };
         check(
             24.134,

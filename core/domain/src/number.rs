@@ -31,7 +31,7 @@ pub fn count(value: u64) -> String {
     integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-/// A number with this many decimals, separated thousands and a minus sign; never "−0". Numbers of
+/// A number with `decimals` decimals, separated thousands and a minus sign; never "−0". Numbers of
 /// 10¹² or more have a power of ten.
 pub fn fixed(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
@@ -58,7 +58,7 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     }
 }
 
-/// The digits of a size with this many decimals. Halves are rounded up, based on the shortest
+/// The digits of a size with `decimals` decimals. Halves are rounded up, based on the shortest
 /// decimal of the number: 0.615 becomes 0.62, although its binary form is less.
 fn round_half_up(size: f64, decimals: usize) -> String {
     let shortest = size.to_string();
@@ -255,7 +255,7 @@ pub fn p_bare(p: f64) -> String {
     }
 }
 
-/// Formats the numbers of a column with the same number of decimals: those that the smallest
+/// Formats the numbers of a column with the same number of decimals: as many as the smallest
 /// non-negligible number needs.
 pub fn column(values: &[f64]) -> Vec<String> {
     let largest = values.iter().copied().filter(|value| value.is_finite());
@@ -272,7 +272,8 @@ pub fn column(values: &[f64]) -> Vec<String> {
 /// Numbers of a column below this share of the largest are negligible.
 const COLUMN_RANGE: f64 = 0.05;
 
-/// Joins two texts to a range; a unit that both have is printed once: `52 to 69 min`, `−3 to +5 %`.
+/// Joins two formatted values to a range; a shared unit is printed once: `52 to 69 min`,
+/// `−3 to +5 %`.
 pub fn range(low: &str, high: &str) -> String {
     let split = |text: &str| {
         let (number, unit) = text.split_once(NBSP)?;
@@ -344,7 +345,7 @@ pub fn plural_of(noun: &str) -> String {
 pub fn list<S: AsRef<str>>(items: &[S]) -> String {
     match items {
         [] => String::new(),
-        [one] => one.as_ref().to_string(),
+        [item] => item.as_ref().to_string(),
         [init @ .., last] => {
             let init: Vec<_> = init.iter().map(AsRef::as_ref).collect();
             format!("{} and {}", init.join(", "), last.as_ref())
@@ -449,7 +450,7 @@ mod tests {
 
     #[test]
     fn recorded_values_keep_their_decimals() {
-        let texts = [
+        let values = [
             1319.49,
             12.5,
             1299.99,
@@ -459,11 +460,11 @@ mod tests {
             -3.25,
             2.0 / 3.0,
         ];
-        let want = [
+        let expected = [
             "1319.49", "12.5", "1299.99", "1319", "0.046", "7", "−3.25", "0.67",
         ];
-        for (value, want) in texts.into_iter().zip(want) {
-            assert_eq!(recorded(value), want);
+        for (value, expected) in values.into_iter().zip(expected) {
+            assert_eq!(recorded(value), expected);
         }
         assert_eq!(recorded_with_unit(1319.49, "h"), format!("1319.49{NBSP}h"));
     }
@@ -566,8 +567,8 @@ mod tests {
             (list(&["a", "b", "c"]), "a, b and c"),
             (with_unit(0.5, "share"), "50.0 %"),
         ];
-        for (got, want) in cases {
-            assert_eq!(plain(got), *want);
+        for (text, expected) in cases {
+            assert_eq!(plain(text), *expected);
         }
     }
 }

@@ -169,17 +169,19 @@ mod tests {
 
     #[test]
     fn expected_effects_are_whole_percentages() {
-        let mut one: Recommendation = serde_json::from_value(serde_json::json!({
+        let mut recommendation: Recommendation = serde_json::from_value(serde_json::json!({
             "id": "", "rule": "", "title": "", "category": "", "component": "", "metric": "", "actions": [],
             "effort_days": 1.0, "risk": "low", "expected": [-0.4, -0.6, -0.2], "confidence": 1.0,
             "past": {"worked": 0, "judged": 0}, "state": "open", "since": "", "times": 1, "expires": "",
             "severity": "notice", "findings": [], "evidence": "",
         }))
         .expect("a recommendation");
-        let effect = |one: &Recommendation| one.expected_effect().replace(number::NBSP, " ");
-        assert_eq!(effect(&one), "40 % less (20 to 60 %)");
-        one.expected = [0.1, 0.05, 0.15];
-        assert_eq!(effect(&one), "10 % more (5 to 15 %)");
+        let effect = |recommendation: &Recommendation| {
+            recommendation.expected_effect().replace(number::NBSP, " ")
+        };
+        assert_eq!(effect(&recommendation), "40 % less (20 to 60 %)");
+        recommendation.expected = [0.1, 0.05, 0.15];
+        assert_eq!(effect(&recommendation), "10 % more (5 to 15 %)");
     }
 
     #[test]

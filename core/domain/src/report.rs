@@ -37,7 +37,7 @@ pub struct Provenance {
     pub datasets: Vec<DatasetRef>,
 }
 
-/// The part of the records that a slice is about: those with one value of a column.
+/// The part of the records that a slice is about: records with one value of a column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SliceNote {
     /// The column, such as "component".
@@ -75,7 +75,7 @@ pub struct EarlierFinding {
     pub times: u32,
 }
 
-/// The serialised forms: the current one, and an older one with the identity only.
+/// The serialised forms: the current form, and an older form with only the identity.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum SerializedFinding {
@@ -209,7 +209,7 @@ pub struct Report {
     /// Language of headings and labels: "de"; empty for English.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub language: String,
-    /// Note of the author, one text per paragraph.
+    /// Note of the author, one string per paragraph.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub author_note: Vec<String>,
     /// Completeness of the report.
@@ -219,7 +219,7 @@ pub struct Report {
     /// Notices that affect trust in any figure, one sentence each, for the first page.
     #[serde(default)]
     pub notices: Vec<String>,
-    /// The earlier report, with which findings are compared; `None` if there is none.
+    /// The earlier report to compare findings with; `None` if no earlier report exists.
     #[serde(default)]
     pub earlier: Option<EarlierReport>,
     /// The findings that matter most, in order.

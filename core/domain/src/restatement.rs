@@ -203,7 +203,7 @@ pub struct Restatements {
 }
 
 impl Restatements {
-    /// One line on the figures that moved by less than the stated size; `None` if there are none.
+    /// One line on the figures that moved by less than the stated size; `None` if no figure did.
     pub fn smaller_in_words(&self) -> Option<String> {
         let further = if self.figures.is_empty() {
             "figure"
@@ -258,26 +258,26 @@ mod tests {
 
     #[test]
     fn sentences_name_values_and_causes() {
-        let mut one = restatement("share", Some(0.972), Some(0.961));
+        let mut share = restatement("share", Some(0.972), Some(0.961));
         let cause = |kind, records, change| Cause {
             kind,
             change: Some(change),
             records,
         };
-        one.causes = vec![cause(CauseKind::LateRecords, Some(1), -0.011)];
-        let plain = |one: &Restatement| one.sentence().replace('\u{a0}', " ");
+        share.causes = vec![cause(CauseKind::LateRecords, Some(1), -0.011)];
+        let plain = |share: &Restatement| share.sentence().replace('\u{a0}', " ");
         let expected = "Figure of 2026-W45 is 96.1 %, published as 97.2 %: 1 late record.";
-        assert_eq!(plain(&one), expected);
+        assert_eq!(plain(&share), expected);
         let counts = restatement("records", Some(80.0), Some(77.0)).texts;
         assert_eq!(
             counts.map(|text| text.replace('\u{a0}', " ")),
             ["80 records", "77 records"]
         );
-        one.causes = vec![
+        share.causes = vec![
             cause(CauseKind::ChangedJob, None, 0.01),
             cause(CauseKind::CorrectedRecords, Some(12), -0.021),
         ];
-        let sentence = plain(&one);
+        let sentence = plain(&share);
         let end = "changed job (+1.0 percentage points) and 12 corrected records (−2.1 percentage points).";
         let expected = format!("Figure of 2026-W45 is 96.1 %, published as 97.2 %: {end}");
         assert_eq!(sentence, expected);

@@ -47,9 +47,9 @@ impl Expectation {
     /// Value of `fresh_hours` (60 days) from which it allows for rare events, not late deliveries.
     const RARE_HOURS: f64 = 1440.0;
 
-    /// The time up to which the absence of records after the `last` one means that nothing
-    /// happened, at most `end`; `None` if records may be missing. The contract expects a silence
-    /// of up to `fresh_hours`; in a longer one, records may be missing after that time.
+    /// The time up to which the absence of records after the last record, at `last`, means that
+    /// nothing happened, at most `end`; `None` if records may be missing. The contract expects a
+    /// silence of up to `fresh_hours`; in a longer silence, records may be missing after that time.
     pub fn complete_until(&self, last: DateTime, end: DateTime) -> Option<DateTime> {
         let is_zero = self.silence == Silence::Zero
             || self
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn silence_is_zero_only_if_the_contract_declares_it() {
         let time = |text: &str| text.parse::<DateTime>().expect("a time");
-        let check = |silence: Silence, fresh_hours: Option<f64>, want: Option<&str>| {
+        let check = |silence: Silence, fresh_hours: Option<f64>, expected: Option<&str>| {
             let expectation = Expectation {
                 fresh_hours,
                 silence,
@@ -165,7 +165,7 @@ mod tests {
             };
             let found =
                 expectation.complete_until(time("2026-09-16T12:00"), time("2026-10-19T00:00"));
-            assert_eq!(found, want.map(time), "{expectation:?}");
+            assert_eq!(found, expected.map(time), "{expectation:?}");
         };
         check(Silence::Unknown, None, None);
         check(Silence::Unknown, Some(26.0), None);

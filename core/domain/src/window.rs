@@ -58,7 +58,7 @@ pub struct WindowError {
     text: String,
 }
 
-/// The texts that [`WindowSpec`] and explicit windows accept, for help messages.
+/// The forms of [`WindowSpec`] and of explicit windows, for help messages.
 pub const WINDOW_HELP: &str = "use \"week\", \"month\", \"quarter\", \"day\" or \"14 days\"";
 /// Advice on naming one window.
 pub const ONE_WINDOW_HELP: &str = "write a window such as 2026-W46, 2026-11, 2026-Q4, 2026-11-15 or \
@@ -251,8 +251,8 @@ impl Window {
         self.back(1)
     }
 
-    /// The window `n` windows before this one. Windows of a number of days are aligned by weekday:
-    /// they are whole weeks before this one, so that a Monday is compared with a Monday.
+    /// The window `n` windows earlier. Windows of a number of days are aligned by weekday: they
+    /// start whole weeks earlier, so that a Monday is compared with a Monday.
     ///
     /// # Panics
     /// If that would be before the start of the calendar.
