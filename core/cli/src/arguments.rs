@@ -433,7 +433,7 @@ ledger: the newest run of each window.")]
     Restated {
         /// Name of the job
         job: String,
-        /// Only those that reports on this window or later ones list
+        /// Only figures that reports on this window or later windows list
         #[arg(long, value_name = "WINDOW")]
         since: Option<String>,
         /// Print JSON
@@ -465,7 +465,7 @@ code is 3 if a dataset version no longer exists.")]
         #[arg(long)]
         json: bool,
     },
-    /// Maintain the archive: its pages, pinned runs, and the removal of old ones
+    /// Maintain the archive: its pages, pinned runs, and the removal of old runs
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Archive {
         /// Command to run.

@@ -30,8 +30,8 @@ pub struct Senders<'a> {
 }
 
 impl Senders<'_> {
-    /// Sends the selected deliveries of a run's outbox. With `is_new`, first adds those that it
-    /// lacks. A mail error does not prevent notifications.
+    /// Sends the selected deliveries of a run's outbox. With `is_new`, first adds the deliveries
+    /// that the outbox lacks. A mail error does not prevent notifications.
     fn run(
         &self,
         outbox: &mut Outbox,

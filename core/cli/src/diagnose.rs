@@ -3,7 +3,7 @@
 use crate::Exit;
 use retrocast_engine::EngineError;
 
-/// A mistake in the arguments or in a job file: exit code 2.
+/// An error in the arguments or in a job file: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct WrongUsage(pub String);

@@ -42,7 +42,7 @@ pub struct WorkspaceExecutor {
     compute: tokio::runtime::Handle,
     /// Hashes of files, each computed once.
     file_hashes: Hashes,
-    /// The lake that stages write to, if it is not the one that they read.
+    /// The lake that stages write to, if it differs from the lake that they read.
     scratch: Option<LakeRoot>,
 }
 

@@ -36,7 +36,7 @@ pub struct RetentionRule {
 }
 
 /// The runs of a job that a rule allows to be removed, oldest first, without pinned runs, active
-/// runs and those that were removed already.
+/// runs and runs that were removed already.
 pub fn removable(workspace: &Workspace, job: &str, rule: &RetentionRule) -> Vec<RemovableRun> {
     let mut runs = runs(workspace, job);
     let ends: BTreeSet<Date> = runs.iter().map(|run| run.window.end).collect();

@@ -78,7 +78,7 @@ impl Mailer {
         Ok(messages)
     }
 
-    /// Reads the content and recipients of the mail for each of these reports that has recipients.
+    /// Reads the content and recipients of the mail for each report that has recipients.
     fn contents(
         &self,
         folder: &Path,

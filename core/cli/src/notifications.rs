@@ -21,7 +21,7 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// Makes a notifier of these receivers; reads no secrets.
+    /// Creates a notifier for the given receivers; reads no secrets.
     pub fn new(
         workspace: &Workspace,
         job: &Job,

@@ -38,7 +38,7 @@ pub struct Workspace {
 impl Workspace {
     /// Makes a workspace from the arguments; the default folders are in the current folder.
     pub fn new(arguments: &Arguments) -> Result<Self, WrongUsage> {
-        // A folder given by option must exist; those that are only read are not created.
+        // A folder given by option must exist; folders that are only read are not created.
         let options = [
             ("--jobs", &arguments.jobs),
             ("--templates", &arguments.templates),

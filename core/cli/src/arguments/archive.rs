@@ -13,7 +13,7 @@ Examples:
 
 Runs update the pages by themselves. A rebuild is needed after pages were removed or edited by hand.")]
     Rebuild {
-        /// Only pages whose contents have changed, as a run does
+        /// Write only pages whose contents have changed, as a run does
         #[arg(long)]
         changed: bool,
         /// Print JSON

@@ -30,7 +30,7 @@ Example:
     Snooze {
         #[command(flatten)]
         decision: DecisionArguments,
-        /// First day on which the finding is back
+        /// First day on which the finding is back on the first page
         #[arg(long, value_name = "DATE", value_parser = date)]
         until: Date,
     },

@@ -52,7 +52,7 @@ Examples:
     Recommended {
         /// Name of the job
         job: String,
-        /// Include those that were accepted or rejected, or that expired
+        /// Include recommendations that were accepted or rejected, or that expired
         #[arg(long)]
         all: bool,
         /// Print JSON

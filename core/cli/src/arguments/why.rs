@@ -14,8 +14,8 @@ Prints the definition of the figure and the versions of the datasets that it was
 that its stage computes the same value from them again. The workspace is not changed. The exit code is 1
 if the value differs or can no longer be computed; the reasons are listed.")]
 pub struct WhyArguments {
-    /// Run and ID of the figure; a run alone lists its figures. Run: "latest", JOB, WINDOW, JOB/WINDOW,
-    /// JOB/WINDOW/RUN, an id, or a folder
+    /// Run and ID of the figure; a run without an ID lists its figures. Run: "latest", JOB, WINDOW,
+    /// JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
     #[arg(value_name = "RUN#ID")]
     pub figure: String,
     /// Show this many of the rows behind the figure

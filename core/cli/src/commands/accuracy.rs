@@ -18,12 +18,12 @@ use retrocast_stats::drift::{Comparison, Measure};
 use retrocast_store::maintenance::Answer;
 use serde_json::Value;
 
-/// Formats a measure with this many decimals; a dash if there is none.
+/// Formats a measure with `decimals` decimals; `None` becomes a dash.
 fn measure(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "–".to_string(), |value| number::fixed(value, decimals))
 }
 
-/// Formats a table of texts; the first column is aligned left, the others right.
+/// Formats a table; the first column is aligned left, the others right.
 fn format_table(columns: &[&str], rows: Vec<Vec<String>>) -> String {
     table(&Answer {
         columns: columns.iter().map(ToString::to_string).collect(),
@@ -120,7 +120,7 @@ pub fn forecast(arguments: &ForecastArguments) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// All scores, with those of the default method on top.
+/// Formats all scores as JSON, with the scores of the default method at the top level.
 fn forecast_json(found: &ForecastScores) -> anyhow::Result<Value> {
     let mut all = serde_json::to_value(found)?;
     if let (Some(default), Value::Object(all)) = (found.methods.first(), &mut all) {

@@ -1,4 +1,4 @@
-//! `retrocast check`: reports every mistake in a job file, its contracts and the arguments.
+//! `retrocast check`: reports every error in a job file, its contracts and the arguments.
 
 use super::{
     job::{self, PlannedRun},
@@ -28,7 +28,7 @@ pub fn check(
         )
     });
     let text = loaded.text.clone();
-    // Diagnostics with the texts to which they refer.
+    // Diagnostics, each list with the text of its file.
     let mut reported: Vec<(Vec<Diagnostic>, String)> = Vec::new();
     let selects_run =
         arguments.window.is_some() || !arguments.select.is_empty() || !arguments.until.is_empty();

@@ -18,8 +18,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Maximum number of reported mistakes in a contract.
-const MISTAKES_SHOWN: usize = 20;
+/// Maximum number of reported errors of a contract.
+const ERRORS_MAX: usize = 20;
 
 pub fn contract(workspace: &Workspace, command: ContractCommand) -> anyhow::Result<Exit> {
     match command {
@@ -111,7 +111,7 @@ fn check_records(
     let contract = match Contract::read(&contract_file(workspace, contract)?) {
         Ok(contract) => contract,
         Err(SourceError::Contract { file, diagnostics }) => {
-            let shown = &diagnostics[..diagnostics.len().min(MISTAKES_SHOWN)];
+            let shown = &diagnostics[..diagnostics.len().min(ERRORS_MAX)];
             job::print_diagnostics(shown, "");
             if shown.len() < diagnostics.len() {
                 let shown = plural(shown.len() as u64, "mistake");

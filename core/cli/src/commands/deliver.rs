@@ -31,7 +31,11 @@ pub fn deliver(
     let folder = archive::find_with_files(workspace, run)?;
     let mut job = load_job(workspace, &folder)?;
     if let Some(name) = report {
-        let names: Vec<String> = job.reports.iter().map(|one| one.name.clone()).collect();
+        let names: Vec<String> = job
+            .reports
+            .iter()
+            .map(|report| report.name.clone())
+            .collect();
         if !names.iter().any(|known| known == name) {
             let names = names.join(", ");
             return Err(WrongUsage(format!("no report {name:?}; reports: {names}")).into());

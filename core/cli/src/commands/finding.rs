@@ -150,15 +150,24 @@ fn list(workspace: &Workspace, job: Option<&str>, all: bool, as_json: bool) -> a
         let mut decisions = runtime.block_on(ledger.decisions())?;
         if !all {
             let active = finding_decisions(&decisions, today, &TimeZone::system());
-            let active: BTreeSet<String> = active.into_iter().map(|one| one.finding).collect();
+            let active: BTreeSet<String> = active
+                .into_iter()
+                .map(|decision| decision.finding)
+                .collect();
             let last = decisions_in_force(&decisions).into_values();
             let last: BTreeSet<String> = last
-                .filter(|one| one.noun == ledger::FINDINGS.name && active.contains(&one.key))
+                .filter(|decision| {
+                    decision.noun == ledger::FINDINGS.name && active.contains(&decision.key)
+                })
                 .map(Decision::event)
                 .collect();
-            decisions.retain(|one| last.contains(&one.event()));
+            decisions.retain(|decision| last.contains(&decision.event()));
         }
-        listed.extend(decisions.into_iter().map(|one| (job.clone(), one)));
+        listed.extend(
+            decisions
+                .into_iter()
+                .map(|decision| (job.clone(), decision)),
+        );
     }
     listed.sort_by(|(_, a), (_, b)| (b.time, &b.key).cmp(&(a.time, &a.key)));
     if as_json {

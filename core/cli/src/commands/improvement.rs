@@ -53,7 +53,7 @@ pub fn improvement(workspace: &Workspace, command: ImprovementCommand) -> anyhow
         ImprovementCommand::Recommended { job, all, json } => {
             let register = Register::open(workspace, &job)?;
             publish_finished(workspace, &job);
-            register.recommended(all, json)?;
+            register.list_recommended(all, json)?;
         }
         ImprovementCommand::Accept {
             request,
@@ -179,10 +179,11 @@ impl Register {
             ("", Some(recommended)) => field(recommended).to_string(),
             (option, _) => option.to_string(),
         };
-        let component = |one: &PublishedRecommendation| match one.component.as_str() {
-            "all" => String::new(),
-            component => component.to_string(),
-        };
+        let component =
+            |recommendation: &PublishedRecommendation| match recommendation.component.as_str() {
+                "all" => String::new(),
+                component => component.to_string(),
+            };
         let optional_line = |argument: &str, text: &str| match text.trim() {
             "" => Ok(String::new()),
             text => one_line(argument, text),
@@ -195,11 +196,13 @@ impl Register {
             why: String::new(),
             title: one_line(
                 "--title",
-                &or_recommended(&details.title.unwrap_or_default(), |one| &one.title),
+                &or_recommended(&details.title.unwrap_or_default(), |recommendation| {
+                    &recommendation.title
+                }),
             )?,
             category: optional_line(
                 "--category",
-                &or_recommended(&details.category, |one| &one.category),
+                &or_recommended(&details.category, |recommendation| &recommendation.category),
             )?,
             owner: optional_line("--owner", &details.owner)?,
             component: match (details.component.as_str(), &recommended) {
@@ -208,17 +211,17 @@ impl Register {
             },
             metric: optional_line(
                 "--metric",
-                &or_recommended(&details.metric, |one| &one.metric),
+                &or_recommended(&details.metric, |recommendation| &recommendation.metric),
             )?,
-            expected_relative: details
-                .expect
-                .or(recommended.as_ref().map(|one| one.expected)),
+            expected_relative: details.expect.or(recommended
+                .as_ref()
+                .map(|recommendation| recommendation.expected)),
             lower_is_better: Some(!details.higher_is_better),
             date: None,
             cost: None,
             link: optional_line("--link", &details.link)?,
-            finding: or_recommended(&details.finding, |one| {
-                one.finding.as_deref().unwrap_or_default()
+            finding: or_recommended(&details.finding, |recommendation| {
+                recommendation.finding.as_deref().unwrap_or_default()
             }),
             recommendation: details.recommendation.unwrap_or_default(),
         };
@@ -228,26 +231,39 @@ impl Register {
     /// Finds a recommendation of an earlier run by id.
     fn recommendation(&self, job: &str, id: &str) -> anyhow::Result<PublishedRecommendation> {
         let all = self.runtime.block_on(self.ledger.recommendations())?;
-        let ids: Vec<String> = all.iter().map(|one| one.id.clone()).collect();
-        all.into_iter().find(|one| one.id == id).ok_or_else(|| {
-            let help = match nearest(id, ids.iter().map(String::as_str)) {
-                Some(nearest) => format!("did you mean {nearest:?}?"),
-                None => format!("`retrocast improvement recommended {job}` lists them"),
-            };
-            WrongUsage(format!("the ledger has no recommendation {id:?}; {help}")).into()
-        })
+        let ids: Vec<String> = all
+            .iter()
+            .map(|recommendation| recommendation.id.clone())
+            .collect();
+        all.into_iter()
+            .find(|recommendation| recommendation.id == id)
+            .ok_or_else(|| {
+                let help = match nearest(id, ids.iter().map(String::as_str)) {
+                    Some(nearest) => format!("did you mean {nearest:?}?"),
+                    None => format!("`retrocast improvement recommended {job}` lists them"),
+                };
+                WrongUsage(format!("the ledger has no recommendation {id:?}; {help}")).into()
+            })
     }
 
     /// Lists the open recommendations of the newest window; with `all`, every recommendation.
-    fn recommended(&self, all: bool, as_json: bool) -> anyhow::Result<()> {
+    fn list_recommended(&self, all: bool, as_json: bool) -> anyhow::Result<()> {
         let recommended = self.runtime.block_on(self.ledger.recommendations())?;
-        let newest = recommended.iter().map(|one| one.window_end).max();
+        let newest = recommended
+            .iter()
+            .map(|recommendation| recommendation.window_end)
+            .max();
         let listed: Vec<&PublishedRecommendation> = recommended
             .iter()
-            .filter(|one| all || (one.state == "open" && Some(one.window_end) == newest))
+            .filter(|recommendation| {
+                all || (recommendation.state == "open" && Some(recommendation.window_end) == newest)
+            })
             .collect();
         if as_json {
-            let listed: Vec<Value> = listed.iter().map(|one| json!(one)).collect();
+            let listed: Vec<Value> = listed
+                .iter()
+                .map(|recommendation| json!(recommendation))
+                .collect();
             return print_json(&listed);
         }
         let columns = [
@@ -260,17 +276,20 @@ impl Register {
             "state",
             "title",
         ];
-        let rows = listed.iter().map(|one| {
-            let past = format!("{} of {}", one.past_worked, one.past_judged);
+        let rows = listed.iter().map(|recommendation| {
+            let past = format!(
+                "{} of {}",
+                recommendation.past_worked, recommendation.past_judged
+            );
             let texts = [
-                one.id.clone(),
-                number::fixed(one.priority, 1),
-                number::change(one.expected),
-                number::fixed(one.confidence, 2),
+                recommendation.id.clone(),
+                number::fixed(recommendation.priority, 1),
+                number::change(recommendation.expected),
+                number::fixed(recommendation.confidence, 2),
                 past,
-                number::sensible(one.effort_days),
-                one.state.clone(),
-                one.title.clone(),
+                number::sensible(recommendation.effort_days),
+                recommendation.state.clone(),
+                recommendation.title.clone(),
             ];
             texts.map(Some).to_vec()
         });
@@ -329,10 +348,13 @@ impl Register {
         let changes = self.changes()?;
         let all = register(&changes).into_values();
         let listed: Vec<&Improvement> = all
-            .filter(|one| state.is_none_or(|state| one.state.name() == state))
+            .filter(|improvement| state.is_none_or(|state| improvement.state.name() == state))
             .collect();
         if as_json {
-            let listed: Vec<Value> = listed.iter().map(|one| json!(one)).collect();
+            let listed: Vec<Value> = listed
+                .iter()
+                .map(|improvement| json!(improvement))
+                .collect();
             return print_json(&listed);
         }
         let columns = [
@@ -344,19 +366,21 @@ impl Register {
             "owner",
             "title",
         ];
-        let rows = listed.iter().map(|one| {
-            let date = one.date.map_or_else(String::new, |date| date.to_string());
-            let expected = one
+        let rows = listed.iter().map(|improvement| {
+            let date = improvement
+                .date
+                .map_or_else(String::new, |date| date.to_string());
+            let expected = improvement
                 .expected_relative
                 .map_or_else(String::new, number::change);
             let texts = [
-                one.id.clone(),
-                one.state.to_string(),
+                improvement.id.clone(),
+                improvement.state.to_string(),
                 date,
-                one.component.clone(),
+                improvement.component.clone(),
                 expected,
-                one.owner.clone(),
-                one.title.clone(),
+                improvement.owner.clone(),
+                improvement.title.clone(),
             ];
             texts.map(Some).to_vec()
         });
@@ -372,7 +396,10 @@ impl Register {
     fn show(&self, job: &str, id: &str, as_json: bool) -> anyhow::Result<()> {
         let changes = self.changes()?;
         let current = find(&changes, job, id)?;
-        let history: Vec<&Improvement> = changes.iter().filter(|one| one.id == id).collect();
+        let history: Vec<&Improvement> = changes
+            .iter()
+            .filter(|improvement| improvement.id == id)
+            .collect();
         if as_json {
             return print_json(&history);
         }
@@ -397,12 +424,16 @@ impl Register {
             }
         }
         text.push_str("history\n");
-        for one in history {
-            let why = match one.why.as_str() {
+        for change in history {
+            let why = match change.why.as_str() {
                 "" => String::new(),
                 why => format!(": {why}"),
             };
-            let _ = writeln!(text, "  {:.0} {} by {}{why}", one.time, one.state, one.who);
+            let _ = writeln!(
+                text,
+                "  {:.0} {} by {}{why}",
+                change.time, change.state, change.who
+            );
         }
         Ok(print(text.trim_end())?)
     }

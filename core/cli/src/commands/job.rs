@@ -76,9 +76,9 @@ impl LedgerSource {
     }
 }
 
-/// The previous report, which findings are compared with.
+/// The source of the earlier report to compare findings with.
 pub enum EarlierSource {
-    /// The newest earlier report in this folder, the job's folder in the archive.
+    /// The newest earlier report in the job's folder in the archive.
     Archive(PathBuf),
     /// The report that a recorded run was compared with.
     Recorded(Option<EarlierReport>),
@@ -352,8 +352,8 @@ pub async fn listing_summary(
 }
 
 /// The date of a run on a given window: the day after it, as for a scheduled run, or today if the
-/// window is not over. A run on an old window therefore does not become the newest in the archive,
-/// and does not depend on the day on which it is requested.
+/// window has not ended. A run on an old window therefore does not become the newest in the
+/// archive, and does not depend on the day of the request.
 fn report_date(window: &Window, today: Date) -> Date {
     window.end.min(today)
 }

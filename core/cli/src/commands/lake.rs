@@ -32,7 +32,7 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// Memory of a query before it spills, and the limit of spilled data.
+/// Limit of the memory of a query before it spills, and of its spilled data, in bytes.
 const QUERY_BYTES: u64 = 1 << 30;
 /// Properties of a version that `lake show` prints.
 const SHOWN_PROPERTIES: [&str; 6] = [
@@ -43,7 +43,7 @@ const SHOWN_PROPERTIES: [&str; 6] = [
     "quarantine_rows",
     "run",
 ];
-/// Maximum length of a text that a user records, in characters.
+/// Maximum length of text that a user records, in characters.
 const TEXT_MAX: usize = 1000;
 /// Maximum width of a table cell on a terminal, in characters.
 const CELL_WIDTH_MAX: usize = 60;
@@ -115,7 +115,7 @@ fn open(runtime: &Runtime, workspace: &Workspace, job: &str) -> anyhow::Result<L
     Ok(lake)
 }
 
-/// Trims a text of the user and checks that it is one line and not empty.
+/// Trims text from the user and checks that it is one line and not empty.
 pub(super) fn one_line(argument: &str, text: &str) -> Result<String, WrongUsage> {
     let text = text.trim();
     if text.is_empty() {
@@ -304,7 +304,7 @@ fn versions(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow
 }
 
 /// Versions that reports in the archive cite, by dataset.
-fn cited(reports: &Path, job: &str) -> BTreeMap<String, BTreeSet<u64>> {
+fn cited_versions(reports: &Path, job: &str) -> BTreeMap<String, BTreeSet<u64>> {
     let mut cited: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
     let folders = run_folders_of(reports, job);
     for file in folders.iter().flat_map(|folder| report_files(folder)) {
@@ -329,7 +329,7 @@ fn gc(
     lake: &Lake,
     arguments: &SweepArguments,
 ) -> anyhow::Result<()> {
-    let cited = cited(&workspace.reports, job);
+    let cited = cited_versions(&workspace.reports, job);
     let sweep = SweepOptions {
         keep: SignedDuration::from_hours(24 * i64::from(arguments.keep_days)),
         now: Timestamp::now(),

@@ -95,7 +95,7 @@ fn subschemas(part: &Value) -> impl Iterator<Item = &Value> {
     alternatives.chain(part.get("items"))
 }
 
-/// Collects the allowed texts of a value, if they are enumerated.
+/// Collects the allowed strings of a value, if they are enumerated.
 fn collect_choices(root: &Value, part: &Value, choices: &mut Vec<String>) {
     let part = dereference(root, part);
     let texts = part["enum"].as_array().into_iter().flatten();

@@ -1,4 +1,4 @@
-//! `retrocast report render`: renders the reports of a run again, from their contents alone.
+//! `retrocast report render`: renders the reports of a run again, only from their contents.
 
 use super::{archive, print, print_json};
 use crate::{Exit, diagnose::WrongUsage, executor, terminal, workspace::Workspace};
@@ -59,7 +59,7 @@ pub fn render(
     Ok(Exit::Done)
 }
 
-/// The layouts of a run's reports, or the one with this name.
+/// The layouts of a run's reports, or only that of the report named `report`.
 fn layouts(folder: &Path, report: Option<&str>) -> anyhow::Result<Vec<Layout>> {
     let RecordedPlan { plan, .. } = RecordedPlan::read(folder)?;
     let reports = plan.nodes.iter().filter(|node| node.is_report());

@@ -46,7 +46,7 @@ impl<'a> Runs<'a> {
             }
             _ => None,
         }
-        .ok_or_else(|| self.unknown(text))
+        .ok_or_else(|| self.describe_unknown(text))
     }
 
     /// The run with the newest date; of several on that date, the last one started.
@@ -56,7 +56,7 @@ impl<'a> Runs<'a> {
         runs.rev().max_by(|(_, a), (_, b)| a.date.cmp(&b.date))
     }
 
-    /// The run with this id, or the latest run of this job or window.
+    /// Finds the run with an id, or the latest run of a job or window, by name.
     fn by_name(self, name: &str) -> Result<&'a Run, String> {
         let window = window_label(name);
         let ids = self.runs.iter().filter(|(_, run)| run.run == name);
@@ -67,8 +67,8 @@ impl<'a> Runs<'a> {
         let on_window = on_window.filter(|(_, run)| jobs.insert(&run.job));
         let matches: Vec<&Run> = ids.chain(job).chain(on_window).collect();
         match matches.as_slice() {
-            [] => Err(self.unknown(name)),
-            [one] => Ok(one),
+            [] => Err(self.describe_unknown(name)),
+            [run] => Ok(run),
             several => {
                 let names = list(several.iter().map(|(_, run)| path(run)), " or ");
                 Err(format!("{name:?} may be {names}"))
@@ -76,8 +76,8 @@ impl<'a> Runs<'a> {
         }
     }
 
-    /// The error for an unknown run, with the runs that exist.
-    fn unknown(self, text: &str) -> String {
+    /// Describes the error for an unknown run, with the runs that exist.
+    fn describe_unknown(self, text: &str) -> String {
         let archive = self.archive;
         let job = text.split('/').next().unwrap_or_default();
         if self.jobs.iter().any(|known| known == job) {
@@ -116,7 +116,7 @@ impl<'a> Runs<'a> {
     }
 }
 
-/// Normalises the label of a window, such as 2026-W5 to 2026-W05; other texts are unchanged.
+/// Normalises the label of a window, such as 2026-W5 to 2026-W05; other text is unchanged.
 fn window_label(text: &str) -> String {
     Window::parse(text, "UTC").map_or_else(|_| text.to_string(), |window| window.label())
 }

@@ -25,8 +25,8 @@ pub fn restated(
         .map(|window| window.start_instant() - SignedDuration::from_hours(24));
     let mut restated = JobLedger::new(workspace, job)?.restatements(workspace, job, from)?;
     if let Some(since) = since {
-        restated.retain(|one| {
-            Window::parse(&one.window, "UTC").is_ok_and(|window| window.start >= since.start)
+        restated.retain(|figure| {
+            Window::parse(&figure.window, "UTC").is_ok_and(|window| window.start >= since.start)
         });
     }
     if as_json {
@@ -37,17 +37,17 @@ pub fn restated(
         print(&format!("no figure of {job} was restated"))?;
         return Ok(Exit::Done);
     }
-    let rows = restated.iter().map(|one| {
-        let values = [one.value_from, one.value_to];
-        let [from, to] = Restatement::new("", "", &one.unit, values).texts;
+    let rows = restated.iter().map(|figure| {
+        let values = [figure.value_from, figure.value_to];
+        let [from, to] = Restatement::new("", "", &figure.unit, values).texts;
         let cells = [
-            one.window.clone(),
-            one.of_window.clone(),
-            one.metric.clone(),
+            figure.window.clone(),
+            figure.of_window.clone(),
+            figure.metric.clone(),
             from,
             to,
-            one.why.clone(),
-            one.published_by.clone(),
+            figure.why.clone(),
+            figure.published_by.clone(),
         ];
         cells.map(Some).to_vec()
     });
@@ -74,8 +74,8 @@ fn parse_window(text: &str) -> Result<Window, WrongUsage> {
     Window::parse(text, "UTC").map_err(|error| WrongUsage(format!("--since: {error}")))
 }
 
-fn as_value(one: &PublishedRestatement) -> Value {
-    let mut value = json!(one);
-    value["causes"] = serde_json::from_str(&one.causes).unwrap_or_default();
+fn as_value(figure: &PublishedRestatement) -> Value {
+    let mut value = json!(figure);
+    value["causes"] = serde_json::from_str(&figure.causes).unwrap_or_default();
     value
 }

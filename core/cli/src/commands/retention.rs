@@ -109,27 +109,37 @@ fn prune(workspace: &Workspace, arguments: &PruneArguments) -> anyhow::Result<Ex
     let today = Timestamp::now().in_tz("UTC")?.date();
     let (mut text, mut documents) = (String::new(), Vec::new());
     let mut total = 0;
-    for one in &pruned {
-        let bytes: Vec<u64> = one.runs.iter().map(|run| size_of(&run.folder)).collect();
+    for pruned_job in &pruned {
+        let bytes: Vec<u64> = pruned_job
+            .runs
+            .iter()
+            .map(|run| size_of(&run.folder))
+            .collect();
         if !arguments.dry_run {
-            housekeeping::remove(workspace, &one.job, &one.runs, today, &one.rule.why)?;
+            housekeeping::remove(
+                workspace,
+                &pruned_job.job,
+                &pruned_job.runs,
+                today,
+                &pruned_job.rule.why,
+            )?;
         }
-        for (run, bytes) in one.runs.iter().zip(&bytes) {
+        for (run, bytes) in pruned_job.runs.iter().zip(&bytes) {
             total += bytes;
-            let path = format!("{}/{}/{}", one.job, run.window.label(), run.run);
+            let path = format!("{}/{}/{}", pruned_job.job, run.window.label(), run.run);
             let verb = if arguments.dry_run {
                 "would remove"
             } else {
                 "removed"
             };
             let _ = writeln!(text, "{verb} {} of {path}", format_bytes(*bytes));
-            documents.push(json!({ "run": path, "bytes": bytes, "why": one.rule.why }));
+            documents.push(json!({ "run": path, "bytes": bytes, "why": pruned_job.rule.why }));
         }
-        if one.unpublished > 0 {
-            let runs = plural(one.unpublished, "run");
+        if pruned_job.unpublished > 0 {
+            let runs = plural(pruned_job.unpublished, "run");
             terminal::message!(
                 "warning: kept {runs} of {} whose findings are not in the ledger",
-                one.job
+                pruned_job.job
             );
         }
     }

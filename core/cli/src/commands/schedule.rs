@@ -39,9 +39,9 @@ use std::{
 };
 
 /// Maximum sleep between checks, because job files may be edited and clocks may be set.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// Minimum sleep between checks.
-const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
+const SLEEP_MIN: Duration = Duration::from_secs(1);
 
 /// Options of a check.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +67,7 @@ pub struct ScheduledJob {
 pub enum Lookup {
     Scheduled(Box<ScheduledJob>),
     Unscheduled,
-    /// The job file is invalid: its mistakes, and its text.
+    /// The job file is invalid: its diagnostics, and its text.
     Invalid(Vec<Diagnostic>, String),
 }
 
@@ -145,7 +145,7 @@ pub fn run(
 ) -> anyhow::Result<Exit> {
     let stop = signals::stop();
     for name in names {
-        // Mistakes on the command line are reported at once; later errors do not end the loop.
+        // Errors in the arguments are reported at once; later errors do not end the loop.
         if let Lookup::Unscheduled = find(workspace, name)? {
             return Err(unscheduled(name).into());
         }
@@ -176,8 +176,8 @@ pub fn run(
         }
         let until_next = next.map(|next| next.duration_since(Timestamp::now()));
         let until_next = until_next.map(|wait| Duration::try_from(wait).unwrap_or_default());
-        let sleep = until_next.unwrap_or(LONGEST_SLEEP);
-        let sleep = sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP);
+        let sleep = until_next.unwrap_or(SLEEP_MAX);
+        let sleep = sleep.clamp(SLEEP_MIN, SLEEP_MAX);
         runtime.block_on(async {
             tokio::select! {
                 () = stop.cancelled() => {}

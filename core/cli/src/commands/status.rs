@@ -134,7 +134,7 @@ fn job_status(
 }
 
 /// The deliveries of the newest run of a job that has any, then those of earlier runs that will be
-/// retried; unreadable ones count as none.
+/// retried; unreadable deliveries are ignored.
 fn deliveries_of(workspace: &Workspace, job: &str) -> Vec<Delivery> {
     let folders = run_folders_of(&workspace.reports, job).into_iter();
     let read_deliveries = |folder: PathBuf| {

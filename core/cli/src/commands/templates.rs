@@ -233,9 +233,12 @@ fn help_for(message: &str, templates: &Templates, names: &BTreeSet<String>) -> S
     let text = templates.text(file).unwrap_or_default();
     let line = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    for (at, _) in line.match_indices('.') {
-        let name: String = line[at + 1..].chars().take_while(|c| is_name(*c)).collect();
-        let is_call = line[at + 1 + name.len()..].starts_with('(');
+    for (dot, _) in line.match_indices('.') {
+        let name: String = line[dot + 1..]
+            .chars()
+            .take_while(|c| is_name(*c))
+            .collect();
+        let is_call = line[dot + 1 + name.len()..].starts_with('(');
         let is_field = name.starts_with(|c: char| c.is_ascii_lowercase())
             && !is_call
             && !names.contains(&name);

@@ -502,7 +502,7 @@ fn compare_with_file(bytes: &[u8], stored: &Path) -> (Answer, String) {
 
 /// Describes the first difference of two files.
 fn describe_difference(bytes: &[u8], expected: &[u8]) -> String {
-    let at = bytes
+    let position = bytes
         .iter()
         .zip(expected)
         .take_while(|(a, b)| a == b)
@@ -515,7 +515,7 @@ fn describe_difference(bytes: &[u8], expected: &[u8]) -> String {
     };
     format!(
         "the first difference is at byte {} {sizes}",
-        count(at as u64 + 1)
+        count(position as u64 + 1)
     )
 }
 

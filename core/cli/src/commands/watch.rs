@@ -87,7 +87,7 @@ pub fn watch(
 
 /// The state of the sources at one time.
 enum CheckResult {
-    /// The job file is invalid; its mistakes were printed.
+    /// The job file is invalid; its errors were printed.
     Invalid,
     /// A source cannot be listed.
     Unavailable(String),
@@ -97,7 +97,7 @@ enum CheckResult {
 
 /// The result of a round.
 enum RoundResult {
-    /// The round is over.
+    /// The round is complete.
     Done {
         /// True if the job ran; false if an existing run was up to date.
         is_new_run: bool,
@@ -118,7 +118,7 @@ struct Watch<'a> {
     reported: BTreeMap<String, String>,
     /// True after the first run.
     has_run: bool,
-    /// The text of the job file whose mistakes were printed last.
+    /// The text of the job file whose errors were printed last.
     invalid_text: String,
 }
 
@@ -139,7 +139,7 @@ impl Watch<'_> {
         let mut arguments = self.arguments.clone();
         let mut loaded = job::load(self.workspace, &arguments)?;
         loaded.ledger.publishes = true;
-        // Mistakes in a job file are reported once, not at every check.
+        // Errors in a job file are reported once, not at every check.
         let is_printed = self.invalid_text == loaded.text;
         self.invalid_text.clone_from(&loaded.text);
         if is_printed {
@@ -230,7 +230,7 @@ impl Watch<'_> {
         })
     }
 
-    /// Reports new, changed and resolved findings; with `always`, even if there are none.
+    /// Reports new, changed and resolved findings; with `always`, even without any findings.
     fn report_findings(
         &mut self,
         run: &str,

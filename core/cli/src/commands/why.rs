@@ -37,7 +37,7 @@ pub fn why(workspace: &Workspace, arguments: &WhyArguments) -> anyhow::Result<Ex
     let target = arguments.figure.as_str();
     let as_json = arguments.json;
     let (run, id) = match target.rsplit_once('#') {
-        // The name of a folder may contain the character, too.
+        // The name of a folder may contain a #, too.
         Some((run, id)) if !Path::new(target).is_dir() => (run, Some(id)),
         _ => (target, None),
     };
@@ -47,7 +47,7 @@ pub fn why(workspace: &Workspace, arguments: &WhyArguments) -> anyhow::Result<Ex
     let Some(id) = id else {
         return list(&run, &figures, as_json);
     };
-    let Some(figure) = figures.iter().find(|one| one.figure.id == id) else {
+    let Some(figure) = figures.iter().find(|printed| printed.figure.id == id) else {
         let (job, window) = (&run.plan.job, &run.plan.label);
         let help = suggest_id(id, &figures);
         return Err(WrongUsage(format!(
@@ -93,7 +93,7 @@ fn list(run: &RecordedRun, figures: &[PrintedFigure], as_json: bool) -> anyhow::
     Ok(Exit::Done)
 }
 
-/// The first rows behind a figure, and how many there are.
+/// The first rows behind a figure, and the number of all of them.
 fn example_rows(
     computer: &Computer<'_>,
     definition: &Definition,

@@ -29,7 +29,7 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// Makes a catalogue of the contracts in this jobs folder and of these templates.
+    /// Creates a catalogue of the contracts in a jobs folder and of the templates.
     pub fn new(jobs: &Path, templates: &Templates) -> Self {
         Self {
             contracts: jobs.join("contracts"),

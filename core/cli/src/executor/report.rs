@@ -19,7 +19,7 @@ use retrocast_run::{
 };
 use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
 
-/// Width and text size of the drawings in `charts/`, in points.
+/// Width and text size of the pictures in `charts/`, in points.
 const CHART_WIDTH: f64 = 480.0;
 const CHART_FONT: f64 = 9.0;
 /// The commit that the program was built from; empty if unknown.
@@ -233,14 +233,18 @@ fn command(ctx: &RunContext) -> String {
             let value = value
                 .as_str()
                 .map_or_else(|| value.to_string(), str::to_string);
-            let _ = write!(text, " --set {}", shell_quoted(&format!("{name}={value}")));
+            let _ = write!(
+                text,
+                " --set {}",
+                quote_for_shell(&format!("{name}={value}"))
+            );
         }
     }
     text
 }
 
 /// Quotes an argument for a shell.
-fn shell_quoted(text: &str) -> String {
+fn quote_for_shell(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,@%+".contains(c);
     if text.chars().all(is_plain) {
         return text.to_string();
@@ -332,11 +336,11 @@ pub fn rendered_files(
 pub fn drawings(report: &Report) -> Vec<(String, Vec<u8>)> {
     let options = chart::Options::new(CHART_WIDTH, CHART_FONT);
     let charts = report.cells.iter().flat_map(|cell| &cell.charts);
-    let drawing = |chart: &Chart| {
+    let render = |chart: &Chart| {
         let svg = chart::svg(chart, &options);
         (chart_file(&chart.id), svg.into_bytes())
     };
-    charts.map(drawing).collect()
+    charts.map(render).collect()
 }
 
 /// Writes a report to a run's folder, with its contents in the file `contents`.

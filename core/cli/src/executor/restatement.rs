@@ -75,7 +75,10 @@ impl Stage<'_> {
             };
             for kpi in &cell.kpis {
                 let published_value = stage.figures.get(&kpi.name);
-                let present = kpi.earlier.iter().find(|one| one.window == window.window);
+                let present = kpi
+                    .earlier
+                    .iter()
+                    .find(|value| value.window == window.window);
                 let Some((from, present)) = published_value.zip(present) else {
                     continue;
                 };
@@ -103,9 +106,10 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// The dataset behind the figures and the columns that identify its records: a source, or a query
-    /// that selects single records of one. Other queries may derive a record from later ones, so
-    /// their figures of an earlier window may differ from those of a run on it.
+    /// The dataset behind the figures and the columns that identify its records: a source, or a
+    /// query that selects single records of one. Other queries may derive a record from later
+    /// records, so their figures of an earlier window may differ from the figures of a run on that
+    /// window.
     fn comparable_input(&self) -> Result<Option<(String, Vec<String>)>, Failure> {
         let mut inputs = self.inputs.keys();
         let (Some(name), None) = (inputs.next(), inputs.next()) else {
@@ -270,7 +274,7 @@ fn causes(
     } else if old.code != new.code || build_differs {
         CauseKind::ChangedBuild
     } else {
-        // The window was not over when the figure was published, so some records were missing.
+        // The window had not ended when the figure was published, so some records were missing.
         CauseKind::LateRecords
     };
     let input_cause = if old.input_definition == new.input_definition {
@@ -400,7 +404,7 @@ mod tests {
         check(&old, [20.0; 3], true, &[("changed build", 10.0)]);
         let inputs = lineage("a", "x", "c");
         check(&inputs, [10.0, 12.0, 15.0], false, &[("changed job", 10.0)]);
-        // Published before the window was over.
+        // Published before the end of the window.
         check(&old, [5.0, 20.0, 20.0], false, &[(late, 10.0)]);
     }
 

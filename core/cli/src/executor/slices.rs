@@ -144,7 +144,7 @@ fn add_recipient(slices: &mut BTreeMap<String, SliceFile>, report: &str, row: Ro
     }
 }
 
-/// The texts of a row.
+/// The values of a row as text; `None` for a missing value.
 type Row = Vec<Option<String>>;
 
 /// Reads the distinct rows of the scanned columns.

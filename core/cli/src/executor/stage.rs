@@ -43,7 +43,7 @@ impl<'a> Stage<'a> {
         Ok(Self { node, kind, params })
     }
 
-    /// The way in which the stage reads rows.
+    /// The stage's way of reading rows.
     pub fn reads(self) -> Reads {
         self.kind.reads
     }
@@ -215,7 +215,7 @@ fn ledger_caveat(node: &Node, view: &LedgerView) -> Option<String> {
     let tables = tables.join(", ");
     Some(match view.runs.as_slice() {
         [] => format!("No earlier run is in {tables} yet."),
-        [one] => format!("{tables} shows one earlier run, on {}.", one.window),
+        [run] => format!("{tables} shows one earlier run, on {}.", run.window),
         [first, .., last] => format!(
             "{tables} shows {} earlier runs, on {} to {}: the newest of each window.",
             count(view.runs.len() as u64),
@@ -289,7 +289,7 @@ pub async fn analyse(
         let mut input = Input::new(Rows::new(rows), dataset.clone());
         input.source.clone_from(&outcome.source);
         input.time = time;
-        input.picked_from = picked_from(executor, name, outcome, ctx).await?;
+        input.picked_from = find_selected_dataset(executor, name, outcome, ctx).await?;
         input.records_of = records_of(name, ctx);
         // The quarantine of a source is its second dataset, if anything was refused.
         let refused = outcome.datasets.get(1).filter(|_| reads_refused);
@@ -352,8 +352,8 @@ fn records_of(name: &str, ctx: &RunContext) -> Option<String> {
         .map(|selection| selection.table)
 }
 
-/// The dataset from which a query selected its records, and the time column of the result.
-async fn picked_from(
+/// Finds the dataset that a query selected its records from, and the time column of the result.
+async fn find_selected_dataset(
     executor: &WorkspaceExecutor,
     name: &str,
     outcome: &Outcome,

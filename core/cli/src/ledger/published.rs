@@ -33,18 +33,23 @@ pub(super) fn figures(
     let last = last_published(&newest, &figures, restatements);
     for ((window, stage, metric), (by, value)) in last {
         let run = newest[by];
-        let of_stage =
-            |one: &&PublishedFigure| one.publication == run.publication && one.stage == stage;
+        let of_stage = |figure: &&PublishedFigure| {
+            figure.publication == run.publication && figure.stage == stage
+        };
         let Some(lineage) = figures.iter().find(of_stage).and_then(lineage) else {
             continue;
         };
-        let inputs = inputs.iter().find(|one| one.publication == run.publication);
+        let inputs = inputs
+            .iter()
+            .find(|inputs| inputs.publication == run.publication);
         let entry = entries
             .entry((window, by))
             .or_insert_with(|| PublishedWindow {
                 window: newest[window].window.clone(),
                 run: format!("{}/{}", run.window, run.run),
-                build: inputs.map(|one| one.build.clone()).unwrap_or_default(),
+                build: inputs
+                    .map(|inputs| inputs.build.clone())
+                    .unwrap_or_default(),
                 datasets: inputs.map(PublishedInputs::versions).unwrap_or_default(),
                 stages: BTreeMap::new(),
             });
@@ -71,24 +76,24 @@ fn last_published(
     let index = |is_it: &dyn Fn(&PublishedRun) -> bool| newest.iter().position(|run| is_it(run));
     let mut last = BTreeMap::new();
     for figure in figures {
-        if let Some(at) = index(&|run| run.publication == figure.publication) {
-            let key = (at, figure.stage.clone(), figure.metric.clone());
+        if let Some(window) = index(&|run| run.publication == figure.publication) {
+            let key = (window, figure.stage.clone(), figure.metric.clone());
             // Further figures with the same name are those of groups.
-            last.entry(key).or_insert((at, figure.value));
+            last.entry(key).or_insert((window, figure.value));
         }
     }
     restatements.sort_by(|a, b| (a.finished, &a.publication).cmp(&(b.finished, &b.publication)));
-    for one in restatements {
-        let by = index(&|run| run.publication == one.publication);
-        let window = index(&|run| run.window == one.of_window);
+    for restatement in restatements {
+        let by = index(&|run| run.publication == restatement.publication);
+        let window = index(&|run| run.window == restatement.of_window);
         let Some((by, window)) = by.zip(window) else {
             continue;
         };
         // A run on the window itself may have replaced the restatement.
         if newest[by].finished > newest[window].finished {
-            let key = (window, one.stage, one.metric);
+            let key = (window, restatement.stage, restatement.metric);
             last.entry(key)
-                .and_modify(|figure| *figure = (by, one.value_to));
+                .and_modify(|figure| *figure = (by, restatement.value_to));
         }
     }
     last
@@ -109,7 +114,7 @@ mod tests {
     use super::*;
     use jiff::Timestamp;
 
-    /// A run that finished on this day of November.
+    /// A run that finished on `day` of November.
     fn run(window: &str, day: u32) -> PublishedRun {
         let time: Timestamp = format!("2026-11-{day:02}T09:00:00Z").parse().unwrap();
         PublishedRun {

@@ -66,23 +66,23 @@ pub fn read(folder: &Path) -> anyhow::Result<TableRows> {
     });
     let health = cells.iter().flat_map(|cell| {
         let health = cell.health.iter();
-        health.map(|one| {
+        health.map(|health| {
             row(json!({
                 "stage": cell.stage,
-                "component": one.component,
-                "score": one.score,
-                "state": one.state,
-                "poor_times": one.poor_times,
-                "falls": one.falls,
+                "component": health.component,
+                "score": health.score,
+                "state": health.state,
+                "poor_times": health.poor_times,
+                "falls": health.falls,
             }))
         })
     });
     let recommended = cells.iter().flat_map(|cell| {
         let recommended = cell.recommendations.iter();
-        recommended.map(|one| recommendation(&cell.stage, one))
+        recommended.map(|recommended| recommendation(&cell.stage, recommended))
     });
     let datasets = provenance.datasets.iter();
-    let datasets = datasets.map(|one| format!("{}@{}", one.name, one.version));
+    let datasets = datasets.map(|dataset| format!("{}@{}", dataset.name, dataset.version));
     let status = json!({
         "status": status_word(folder)?, "date": plan.date.to_string(), "build": origin.build,
         "datasets": datasets.collect::<Vec<_>>().join(" "),
@@ -245,45 +245,45 @@ fn effect(stage: &str, effect: &Effect) -> Row {
     }))
 }
 
-fn restatement(stage: &str, one: &Restatement) -> Row {
+fn restatement(stage: &str, restatement: &Restatement) -> Row {
     row(json!({
         "stage": stage,
-        "of_window": one.window,
-        "metric": one.metric,
-        "unit": one.unit,
-        "value_from": one.from,
-        "value_to": one.to,
-        "published_by": one.run,
-        "why": one.causes_in_words(),
-        "causes": json!(one.causes).to_string(),
+        "of_window": restatement.window,
+        "metric": restatement.metric,
+        "unit": restatement.unit,
+        "value_from": restatement.from,
+        "value_to": restatement.to,
+        "published_by": restatement.run,
+        "why": restatement.causes_in_words(),
+        "causes": json!(restatement.causes).to_string(),
     }))
 }
 
-fn recommendation(stage: &str, one: &Recommendation) -> Row {
+fn recommendation(stage: &str, recommendation: &Recommendation) -> Row {
     row(json!({
-        "id": one.id,
-        "state": one.state,
+        "id": recommendation.id,
+        "state": recommendation.state,
         "stage": stage,
-        "rule": one.rule,
-        "title": one.title,
-        "category": one.category,
-        "component": one.component,
-        "metric": one.metric,
-        "priority": one.priority(),
-        "expected": one.expected[0],
-        "expected_lower": one.expected[1],
-        "expected_upper": one.expected[2],
-        "confidence": one.confidence,
-        "past_worked": one.past.worked,
-        "past_judged": one.past.judged,
-        "effort_days": one.effort_days,
-        "risk": one.risk,
-        "severity": one.severity,
-        "since": one.since,
-        "times": one.times,
-        "expires": one.expires,
-        "finding": one.findings.first(),
-        "evidence": one.evidence,
+        "rule": recommendation.rule,
+        "title": recommendation.title,
+        "category": recommendation.category,
+        "component": recommendation.component,
+        "metric": recommendation.metric,
+        "priority": recommendation.priority(),
+        "expected": recommendation.expected[0],
+        "expected_lower": recommendation.expected[1],
+        "expected_upper": recommendation.expected[2],
+        "confidence": recommendation.confidence,
+        "past_worked": recommendation.past.worked,
+        "past_judged": recommendation.past.judged,
+        "effort_days": recommendation.effort_days,
+        "risk": recommendation.risk,
+        "severity": recommendation.severity,
+        "since": recommendation.since,
+        "times": recommendation.times,
+        "expires": recommendation.expires,
+        "finding": recommendation.findings.first(),
+        "evidence": recommendation.evidence,
     }))
 }
 

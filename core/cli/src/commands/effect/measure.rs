@@ -70,10 +70,10 @@ impl Rows {
         let read = |(line, cell): (u64, &str)| {
             let time = notation.parse(cell).ok_or_else(|| {
                 let column = &arguments.time;
-                let mistake = format!(
+                let message = format!(
                     "{cell:?} in column {column:?} is not a time; supported forms: {SUPPORTED_FORMS}"
                 );
-                table.error(Some(line), &mistake)
+                table.error(Some(line), &message)
             })?;
             Ok((line, time))
         };
@@ -107,8 +107,8 @@ impl Rows {
                 let name = periods
                     .index(*time)
                     .map_or_else(String::new, |i| periods.name(i));
-                let mistake = format!("{name} occurs twice; name the column of units with --unit");
-                return Err(self.table.error(Some(*line), &mistake));
+                let message = format!("{name} occurs twice; name the column of units with --unit");
+                return Err(self.table.error(Some(*line), &message));
             }
         }
         let by_period = |cells: &[Option<f64>]| -> Vec<Option<f64>> {
@@ -173,19 +173,19 @@ impl Rows {
                 continue;
             };
             if !filled.insert((unit_index, period)) {
-                let mistake = format!("{name:?} has a second row for {}", periods.name(period));
-                return Err(self.table.error(Some(line), &mistake));
+                let message = format!("{name:?} has a second row for {}", periods.name(period));
+                return Err(self.table.error(Some(line), &message));
             }
             if unit_index < UNITS_MAX {
                 rows[unit_index][period] = *value;
             }
         }
         if names.len() > UNITS_MAX {
-            let mistake = format!(
+            let message = format!(
                 "has {} units in column {unit:?}; the maximum is {UNITS_MAX}",
                 names.len()
             );
-            return Err(self.table.error(None, &mistake));
+            return Err(self.table.error(None, &message));
         }
         let treated: Vec<&str> = arguments.treated.iter().map(String::as_str).collect();
         let change = periods.at_or_after(start);
@@ -350,9 +350,9 @@ fn panel_evaluation(
         leave_one_out: effect
             .leave_one_out
             .into_iter()
-            .map(|one| Alternative {
-                name: one.unit,
-                estimate: one.estimate,
+            .map(|without| Alternative {
+                name: without.unit,
+                estimate: without.estimate,
             })
             .collect(),
         backdated: effect

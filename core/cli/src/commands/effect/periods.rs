@@ -172,7 +172,7 @@ impl Periods {
         }
     }
 
-    /// Index of the first period at or after a time; the number of periods if there is none.
+    /// Index of the first period at or after a time; the number of periods if all are earlier.
     pub(super) fn at_or_after(&self, time: Time) -> usize {
         let next = self.indices.range(time..).next();
         next.map_or(self.times.len(), |(_, index)| *index)

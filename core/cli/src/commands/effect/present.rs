@@ -54,7 +54,7 @@ pub(super) fn text(evaluation: &Evaluation) -> String {
         let dates: Vec<&str> = evaluation
             .backdated
             .iter()
-            .map(|one| one.name.as_str())
+            .map(|alternative| alternative.name.as_str())
             .collect();
         let body = format!(
             "{} to {} at {}, when nothing was changed",
@@ -136,7 +136,7 @@ fn weights(weights: &[Weight]) -> String {
     }
     let shown = weights.iter().take(NAMES_MAX);
     let mut names: Vec<String> = shown
-        .map(|one| format!("{} {:.3}", one.name, one.weight))
+        .map(|weight| format!("{} {:.3}", weight.name, weight.weight))
         .collect();
     if weights.len() > NAMES_MAX {
         names.push(format!("{} more", weights.len() - NAMES_MAX));
@@ -155,7 +155,7 @@ fn with_interval([value, low, high]: [f64; 3]) -> String {
 
 /// Smallest and largest estimate.
 fn range(estimates: &[Alternative]) -> Option<(f64, f64)> {
-    let values = || estimates.iter().map(|one| one.estimate);
+    let values = || estimates.iter().map(|alternative| alternative.estimate);
     let (low, high) = (values().reduce(f64::min)?, values().reduce(f64::max)?);
     Some((low, high))
 }

@@ -12,11 +12,11 @@ pub(super) struct Table {
     rows: Vec<(u64, Vec<String>)>,
 }
 
-/// Recognised separators; earlier ones win ties.
+/// Recognised separators; in a tie, the first is chosen.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// Maximum size of a file, in bytes; it is read into memory.
 const BYTES_MAX: u64 = 256 * 1024 * 1024;
-/// Texts that mean a missing value.
+/// Cells that mean a missing value, in lower case.
 const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "none"];
 
 impl Table {
@@ -122,12 +122,12 @@ impl Table {
             .collect()
     }
 
-    /// The error for a mistake at a line, or in the whole file.
-    pub(super) fn error(&self, line: Option<u64>, mistake: &str) -> WrongUsage {
+    /// Creates an error about a line, or about the whole file.
+    pub(super) fn error(&self, line: Option<u64>, message: &str) -> WrongUsage {
         let path = self.path.display();
         WrongUsage(match line {
-            Some(line) => format!("{path}:{line}: {mistake}"),
-            None => format!("{path} {mistake}"),
+            Some(line) => format!("{path}:{line}: {message}"),
+            None => format!("{path} {message}"),
         })
     }
 }

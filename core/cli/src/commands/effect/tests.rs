@@ -105,7 +105,12 @@ fn yearly_panels_are_compared_between_units() {
         result.rank.as_ref().map(|rank| (rank.rank, rank.units)),
         Some((1, 12))
     );
-    assert!(result.unit_weights.iter().all(|one| one.name != "state, 4"));
+    assert!(
+        result
+            .unit_weights
+            .iter()
+            .all(|weight| weight.name != "state, 4")
+    );
     let json = serde_json::to_value(&result).unwrap();
     assert_eq!(json["verdict"], "decrease");
     for key in [
@@ -132,43 +137,43 @@ fn yearly_panels_are_compared_between_units() {
 }
 
 #[test]
-fn mistakes_name_file_and_line() {
+fn errors_name_file_and_line() {
     let check = |arguments: &EffectArguments, text: &str, part: &str| {
         let error = evaluate(arguments, text).unwrap_err();
         assert!(error.contains(part), "{error}");
     };
-    let one = EffectArguments {
+    let single = EffectArguments {
         start: "2025-12-01".into(),
         ..arguments()
     };
     check(
-        &one,
+        &single,
         "time,worth\n2025-01-06,1\n",
         "data.csv has no column \"value\"",
     );
-    check(&one, "time,value\n", "data.csv has no records");
+    check(&single, "time,value\n", "data.csv has no records");
     check(
-        &one,
+        &single,
         "time,value\n2025-01-06,1\n2025-01-07,1,2\n",
         "data.csv:3: 3 cells",
     );
     check(
-        &one,
+        &single,
         "time,value\n2025-01-06,1\n2025-01-07,many\n",
         "data.csv:3: \"many\"",
     );
     check(
-        &one,
+        &single,
         "time,value\n2025-01-06,1\n11/16/2025,2\n",
         "data.csv:3: \"11/16/2025\"",
     );
     check(
-        &one,
+        &single,
         "time,value\n2025-01-06,1\n2025-01-06,2\n",
         "data.csv:3: 2025-01-06 occurs",
     );
     check(
-        &one,
+        &single,
         &weekly(47, 0.0).replace(";control", ";time"),
         "has column \"time\" twice",
     );
@@ -176,7 +181,7 @@ fn mistakes_name_file_and_line() {
     check(
         &EffectArguments {
             method,
-            ..one.clone()
+            ..single.clone()
         },
         &weekly(47, 0.0),
         "--unit",
@@ -184,7 +189,7 @@ fn mistakes_name_file_and_line() {
     check(
         &EffectArguments {
             start: "soon".into(),
-            ..one.clone()
+            ..single.clone()
         },
         &weekly(47, 0.0),
         "--start",

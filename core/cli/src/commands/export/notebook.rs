@@ -1,6 +1,6 @@
 //! A Jupyter notebook (nbformat 4.5) that reads the datasets of a report and shows its results.
 //!
-//! Texts from records cannot become markup or code: in Markdown, every mark is escaped; in code, a
+//! Text from records cannot become markup or code: in Markdown, punctuation is escaped; in code,
 //! text is a string literal.
 
 use retrocast_domain::{Cell, Chart, ChartKind, Report};
@@ -22,7 +22,8 @@ const FINDINGS: &str = include_str!("notebook/findings.py.txt");
 const DRAW: &str = include_str!("notebook/draw.py.txt");
 
 /// The notebook of a report. `lake` is the address of the job's datasets, and `charts` are the
-/// drawings by their file names; the notebook reads these files and `report.json` from its folder.
+/// pictures with their file names; the notebook reads these files and `report.json` from its
+/// folder.
 pub fn notebook(
     report: &Report,
     run: &RunFolder,
@@ -88,8 +89,8 @@ fn add_stage(notebook: &mut Notebook, cell: &Cell, charts: &[(String, Vec<u8>)])
     }
     for chart in &cell.charts {
         let file = chart_file(&chart.id);
-        let drawing = charts.iter().find(|(name, _)| *name == file);
-        let svg = drawing.map(|(_, svg)| String::from_utf8_lossy(svg));
+        let picture = charts.iter().find(|(name, _)| *name == file);
+        let svg = picture.map(|(_, svg)| String::from_utf8_lossy(svg));
         let code = format!("display(SVG(filename={}))", literal(&file));
         notebook.code_with_picture(&code, &svg.unwrap_or_default());
     }
@@ -118,7 +119,7 @@ impl Notebook {
         self.add_code(text, json!([]));
     }
 
-    /// Adds code whose output is already there, so that the notebook shows it before it runs.
+    /// Adds code with its output, so that the notebook shows the picture before it runs.
     fn code_with_picture(&mut self, text: &str, svg: &str) {
         let output = json!({
             "output_type": "display_data",
@@ -159,17 +160,17 @@ impl Notebook {
     }
 }
 
-/// A text as nbformat stores it: lines with their ends.
+/// Splits text into lines with their line breaks, as nbformat stores it.
 fn lines(text: &str) -> Vec<&str> {
     text.trim_end().split_inclusive('\n').collect()
 }
 
-/// A text as a literal of Python: JSON uses a subset of its escapes.
+/// Formats text as a Python literal; JSON uses a subset of Python's escapes.
 fn literal(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// Escapes the marks of Markdown and HTML in a text, and joins its lines.
+/// Escapes the punctuation of Markdown and HTML in text, and joins its lines.
 fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {

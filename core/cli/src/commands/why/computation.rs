@@ -24,7 +24,7 @@ use tokio::runtime::Runtime;
 
 /// Disk space for spilled queries, in bytes.
 const SPILL_BYTES: u64 = 10 << 30;
-/// Maximum number of different texts that are listed.
+/// Maximum number of listed differences.
 const DIFFERENCES_MAX: usize = 12;
 
 /// The result of computing a figure again.
@@ -39,7 +39,7 @@ pub enum Status {
     NotPossible,
 }
 
-/// A text that differs from the printed one.
+/// A text of a figure that differs from the printed text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
     /// Name of the text in the report's view, such as `text`.
@@ -55,9 +55,9 @@ pub struct Difference {
 pub struct Recomputation {
     /// The result.
     pub status: Status,
-    /// Sentence of the computed figure; empty if there is none.
+    /// Sentence of the computed figure; empty if it was not computed.
     pub sentence: String,
-    /// Texts that differ, at most [`DIFFERENCES_MAX`].
+    /// Differences from the printed figure, at most [`DIFFERENCES_MAX`].
     pub differences: Vec<Difference>,
     /// Reasons why it differs, or could not be computed.
     pub reasons: Vec<String>,
@@ -161,7 +161,7 @@ impl<'a> Computer<'a> {
             // Read back as the recorded report was, so that missing numbers are the same.
             let report = serde_json::to_value(self.run.assemble(&computed)?)?;
             let all = printed(&serde_json::from_value(report)?)?;
-            let key = |one: &PrintedFigure| (one.figure.place, one.figure.key.clone());
+            let key = |printed: &PrintedFigure| (printed.figure.place, printed.figure.key.clone());
             let found = all.into_iter().find(|other| key(other) == key(figure));
             match found {
                 Some(found) => {
@@ -260,9 +260,12 @@ impl<'a> Computer<'a> {
     }
 }
 
-/// Advice for an unknown ID: similar ones.
+/// Advice for an unknown ID: similar IDs.
 pub fn suggest_id(id: &str, figures: &[PrintedFigure]) -> String {
-    let ids: Vec<&str> = figures.iter().map(|one| one.figure.id.as_str()).collect();
+    let ids: Vec<&str> = figures
+        .iter()
+        .map(|printed| printed.figure.id.as_str())
+        .collect();
     let lower = id.to_lowercase();
     if let Some(same) = ids.iter().find(|known| **known == lower) {
         return format!("did you mean {same}?");
@@ -353,7 +356,10 @@ mod tests {
         let new = [json!({"text": "97.3 %", "n": "10", "rows": [["a", "2"]]})];
         assert!(differences(&old, &old).is_empty());
         let found = differences(&old, &new);
-        let names: Vec<&str> = found.iter().map(|one| one.text.as_str()).collect();
+        let names: Vec<&str> = found
+            .iter()
+            .map(|difference| difference.text.as_str())
+            .collect();
         assert_eq!(names, ["rows.1.2", "text"]);
         assert_eq!(found[1].printed.as_deref(), Some("97.2 %"));
         assert_eq!(found[1].recomputed.as_deref(), Some("97.3 %"));

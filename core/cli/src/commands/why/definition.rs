@@ -301,7 +301,7 @@ fn columns(params: &Value) -> Vec<String> {
         .collect()
 }
 
-/// Joins conditions, without empty ones.
+/// Joins the conditions that are not empty.
 fn and<const N: usize>(conditions: [Option<String>; N]) -> String {
     let conditions: Vec<String> = conditions
         .into_iter()

@@ -23,12 +23,12 @@ const TEXT_MAX: usize = 600;
 /// Formats one line per figure: ID, place and sentence.
 pub fn list(figures: &[PrintedFigure]) -> String {
     let mut text = String::new();
-    for one in figures {
+    for printed in figures {
         let line = format!(
             "  {:<5} {:<16} {}",
-            one.figure.id,
-            one.figure.place.word(),
-            terminal::truncate(&one.sentence, 300)
+            printed.figure.id,
+            printed.figure.place.word(),
+            terminal::truncate(&printed.sentence, 300)
         );
         let _ = writeln!(text, "{}", terminal::wrap(&line, 25));
     }
@@ -179,13 +179,13 @@ fn recompute(text: &mut String, figure: &PrintedFigure, result: &Recomputation) 
         }
     }
     let none = "nothing".to_string();
-    for one in &result.differences {
+    for difference in &result.differences {
         let _ = writeln!(
             text,
             "  {}: printed {}, recomputed {}",
-            one.text,
-            terminal::truncate(one.printed.as_ref().unwrap_or(&none), 200),
-            terminal::truncate(one.recomputed.as_ref().unwrap_or(&none), 200)
+            difference.text,
+            terminal::truncate(difference.printed.as_ref().unwrap_or(&none), 200),
+            terminal::truncate(difference.recomputed.as_ref().unwrap_or(&none), 200)
         );
     }
     for reason in &result.reasons {
