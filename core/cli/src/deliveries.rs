@@ -70,7 +70,7 @@ impl Senders<'_> {
         }
     }
 
-    /// Sends the deliveries of a run on request, including refused and given-up ones.
+    /// Sends the deliveries of a run on request, including refused and given-up deliveries.
     pub fn deliver(&self, workspace: &Workspace, folder: &Path) -> anyhow::Result<Deliveries> {
         with_outbox(workspace, folder, |outbox| {
             self.run(outbox, folder, Selection::Open, true)

@@ -25,7 +25,7 @@ use tokio::runtime::Runtime;
 /// Number of windows whose runs are published before the restated figures are listed.
 const NEWEST_WINDOWS: usize = 2;
 /// Maximum number of runs whose rows are in memory at the same time.
-const RUNS_AT_ONCE: usize = 50;
+const RUNS_IN_MEMORY_MAX: usize = 50;
 
 /// The part of the ledger that a run sees; its plan records it.
 #[derive(Debug, Clone, Default)]
@@ -62,7 +62,7 @@ impl JobLedger {
     pub fn publish(&self, workspace: &Workspace, job: &str) -> anyhow::Result<usize> {
         let missing = self.missing(workspace, job)?;
         let mut count = 0;
-        for runs in missing.chunks(RUNS_AT_ONCE) {
+        for runs in missing.chunks(RUNS_IN_MEMORY_MAX) {
             let publications = runs.iter().filter_map(|(folder, run)| {
                 let publication =
                     rows::read(folder).and_then(|rows| Ok(Publication::new(run.clone(), rows)?));

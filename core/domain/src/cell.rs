@@ -136,13 +136,13 @@ pub struct Kpi {
     pub direction: Direction,
     /// True if less is better.
     pub lower_is_better: bool,
-    /// Target, if there is one.
+    /// Target; `None` without a target.
     pub target: Option<f64>,
     /// Target formatted; empty for none.
     pub target_text: String,
     /// Recent values, one per window, oldest first.
     pub history: Vec<Option<f64>>,
-    /// Values of whole earlier windows, newest first, to compare with the published ones.
+    /// Values of whole earlier windows, newest first, to compare with the published values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<WindowValue>,
     /// Number of records behind the value.

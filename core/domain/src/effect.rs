@@ -179,7 +179,7 @@ impl Worth {
     }
 }
 
-/// Maximum relative effect; larger ones are given as amounts, because a share of almost nothing
+/// Maximum relative effect; larger effects are given as amounts, because a share of almost nothing
 /// means little.
 const RELATIVE_MAX: f64 = 10.0;
 

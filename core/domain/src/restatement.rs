@@ -85,7 +85,7 @@ impl Cause {
     }
 }
 
-/// A figure of an earlier window that differs from the published one.
+/// A figure of an earlier window that differs from the published figure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Restatement {
     /// Label of the earlier window.

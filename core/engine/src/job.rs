@@ -185,7 +185,7 @@ impl Job {
         }
     }
 
-    /// The window of a run: the explicit one, else the last complete one before the date.
+    /// The window of a run: the explicit window, else the last complete window before the date.
     #[expect(clippy::result_large_err, reason = "called once per run")]
     pub fn window_for(&self, date: Date, explicit: Option<&str>) -> Result<Window, Diagnostic> {
         let error = |message: String| Diagnostic::error("--window", message).help(ONE_WINDOW_HELP);
@@ -216,7 +216,7 @@ impl Job {
         Some(entry.item.get("uri")?.span.clone())
     }
 
-    /// Values of the params for one run: the given ones, else the defaults.
+    /// Values of the params for one run: the given values, else the defaults.
     pub fn params_for(&self, set: &[(String, String)]) -> Result<Params, Vec<Diagnostic>> {
         let (params, mut diagnostics) = param_values(&self.params, set);
         for (name, param) in &params {
@@ -241,7 +241,7 @@ impl Job {
     }
 }
 
-/// Values of params, with the errors in the given ones.
+/// Values of params, with the errors in the given values.
 pub(crate) fn param_values(
     specs: &BTreeMap<String, ParamSpec>,
     set: &[(String, String)],

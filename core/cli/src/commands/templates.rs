@@ -1,4 +1,4 @@
-//! `retrocast templates`: writes the built-in templates, and checks a folder of changed ones.
+//! `retrocast templates`: writes the built-in templates, and checks a folder of changed templates.
 
 use super::{print, print_json};
 use crate::{
@@ -242,7 +242,7 @@ fn help_for(message: &str, templates: &Templates, names: &BTreeSet<String>) -> S
         let is_field = name.starts_with(|c: char| c.is_ascii_lowercase())
             && !is_call
             && !names.contains(&name);
-        // Only a name that resembles a field is a mistake: names of files have dots, too.
+        // Only a name that resembles a field is an error: names of files have dots, too.
         let nearest = suggest::nearest(&name, names.iter().map(String::as_str));
         if let Some(nearest) = nearest.filter(|_| is_field) {
             return format!(

@@ -37,8 +37,8 @@ pub(super) fn selection(name: &str, ctx: &RunContext) -> Option<Selection> {
         .then(|| retrocast_store::sql::selection(query))?
 }
 
-/// The columns that identify the records of a dataset, if it is a source, or if queries select single
-/// records of one; empty without a key, or if a query leaves out a column of it.
+/// The columns that identify the records of a dataset, if it is a source, or if queries select
+/// single records of a source; empty without a key, or if a query leaves out a column of it.
 pub(super) fn record_key(
     executor: &WorkspaceExecutor,
     name: &str,

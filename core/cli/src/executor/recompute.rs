@@ -48,7 +48,7 @@ impl WorkspaceExecutor {
         Ok(outcome)
     }
 
-    /// The time column of a source, or of a stage that selects single records of one.
+    /// The time column of a source, or of a stage that selects single records of a source.
     pub fn time_column(&self, dataset: &str, ctx: &RunContext) -> Result<Option<String>, Failure> {
         let found = stage::expectation(self, dataset, ctx, super::lineage::LINEAGE_MAX)?;
         Ok(found.map(|(_, time)| time))

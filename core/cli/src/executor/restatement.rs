@@ -107,7 +107,7 @@ impl Stage<'_> {
     }
 
     /// The dataset behind the figures and the columns that identify its records: a source, or a
-    /// query that selects single records of one. Other queries may derive a record from later
+    /// query that selects single records of a source. Other queries may derive a record from later
     /// records, so their figures of an earlier window may differ from the figures of a run on that
     /// window.
     fn comparable_input(&self) -> Result<Option<(String, Vec<String>)>, Failure> {

@@ -21,7 +21,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Maximum number of rows of a query that its cell shows.
-const RESULT_ROWS_SHOWN: u64 = 1000;
+const RESULT_ROWS_MAX: u64 = 1000;
 /// Memory of an analysis, as a multiple of the rows that it keeps or of one batch.
 const WORKING_COPIES: u64 = 2;
 /// Maximum memory of an analysis that reads a dataset in batches, in bytes.
@@ -112,7 +112,7 @@ pub async fn query(
     };
     drop(reservation);
     let first_rows = Scan {
-        limit: Some(RESULT_ROWS_SHOWN),
+        limit: Some(RESULT_ROWS_MAX),
         ..Scan::default()
     };
     let frame = output
@@ -405,8 +405,8 @@ async fn estimate_memory(
     })
 }
 
-/// The expectations of the contract behind a dataset, and the dataset's time column. `None` unless the
-/// dataset is a source, or at most `steps` queries select single records of one.
+/// The expectations of the contract behind a dataset, and the dataset's time column. `None` unless
+/// the dataset is a source, or at most `steps` queries select single records of a source.
 pub fn expectation(
     executor: &WorkspaceExecutor,
     name: &str,

@@ -48,12 +48,12 @@ impl Schedule {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Missed {
-    /// None of them.
+    /// No missed run.
     None,
-    /// The latest one.
+    /// The latest missed run.
     #[default]
     Latest,
-    /// All of them, up to `most`.
+    /// All missed runs, up to `most`.
     All,
 }
 

@@ -165,7 +165,7 @@ impl<'a> Scheduler<'a> {
             .decide(&node, &self.ctx, &parts, &fingerprint, &self.last)
             .await;
         if let Some(record) = record {
-            // A recorded rerun uses the recorded state, not the current one.
+            // A recorded rerun uses the recorded state, not the current state.
             if node.is_source() && self.runner.options.recorded.is_none() {
                 let executor = &self.runner.executor;
                 executor.publish(&node, &record.outcome, &self.ctx).await;

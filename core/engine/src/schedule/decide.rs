@@ -1,11 +1,11 @@
 //! Decides which due times run now, wait, or are given up.
 //!
 //! - A due time is **fulfilled** by a complete or partial run that was started for it.
-//! - **Missed runs.** `none` and `latest` run the newest due time since the last fulfilled one,
-//!   `none` only within [`TOLERANCE`] of it; older due times are skipped, whether attempted or not.
-//!   `all` runs every due time since then, oldest first, and retries older failed due times, but
-//!   only the newest `most` of all these. A job without attempts has missed nothing: only its
-//!   newest due time is considered.
+//! - **Missed runs.** `none` and `latest` run the newest due time since the last fulfilled due
+//!   time, `none` only within [`TOLERANCE`] of it; older due times are skipped, whether attempted
+//!   or not. `all` runs every due time since then, oldest first, and retries older failed due
+//!   times, but only the newest `most` of all these. A job without attempts has missed nothing:
+//!   only its newest due time is considered.
 //! - **Retries.** A failed attempt is retried after the next of the job's waits, which begins at
 //!   the end of the attempt. If the attempt after the last wait fails, the due time is given up. An
 //!   interrupted run counts as failed at its last event.
@@ -202,8 +202,8 @@ fn considered_due_times(
 ) -> (Vec<Timestamp>, usize, Option<Timestamp>) {
     let fulfilled = last_fulfilled(attempts_by_due, now);
     let first_attempted = attempts_by_due.keys().next().filter(|due| **due <= now);
-    // Due times of the calendar, newest first: since the last fulfilled one, or else since the first
-    // attempted one, or else only the newest.
+    // Due times of the calendar, newest first: since the last fulfilled due time, or else since the
+    // first attempted due time, or else only the newest.
     let is_since_last = |due: &Timestamp| match (fulfilled, first_attempted) {
         (Some(fulfilled), _) => *due > fulfilled,
         (None, Some(first)) => due >= first,
@@ -278,7 +278,7 @@ fn streak<'a>(
 
 /// The alerts to send: due times with as many failed attempts as the job file allows, and the due
 /// time at which that many attempts in a row had failed. The second rule is for jobs that are due
-/// again before their waits are over: they never fail that often on one due time.
+/// again before their waits end: they never fail that often on one due time.
 fn alerts(
     schedule: &Schedule,
     attempts_by_due: &BTreeMap<Timestamp, Vec<&Attempt>>,

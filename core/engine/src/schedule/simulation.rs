@@ -94,7 +94,7 @@ struct Minute {
     is_repeated: bool,
 }
 
-/// Every local minute of 2026, including skipped ones, in local order.
+/// Every local minute of 2026, including skipped minutes, in local order.
 fn year(zone: &TimeZone) -> Vec<Minute> {
     let start = date(2026, 1, 1).to_zoned(zone.clone()).unwrap();
     let end = date(2027, 1, 1).to_zoned(zone.clone()).unwrap();

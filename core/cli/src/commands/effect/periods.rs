@@ -125,8 +125,8 @@ impl Periods {
         }
     }
 
-    /// Makes periods of the times, and adds the calendar periods between them that have no row. Weekly
-    /// times get weekly periods, not daily ones.
+    /// Makes periods of the times, and adds the calendar periods between them that have no row.
+    /// Weekly times get weekly periods, not daily periods.
     pub(super) fn with_gaps(times: &[Time]) -> Self {
         let without_gaps = Self::new(times);
         let Some(first) = times.first() else {

@@ -120,7 +120,7 @@ impl<'a> Computer<'a> {
         })
     }
 
-    /// Computes a figure again and compares it with the printed one.
+    /// Computes a figure again and compares it with the printed figure.
     pub fn recompute(&self, figure: &PrintedFigure) -> anyhow::Result<Recomputation> {
         let started = Instant::now();
         let nodes: Vec<&Node> = figure
