@@ -67,7 +67,7 @@ fn errors_describe_the_problem() {
             .position(|part| part == old.as_bytes());
         let start = start.unwrap_or_else(|| panic!("no {old}"));
         let mut bytes = whole.clone();
-        bytes.splice(start..at + old.len(), new.bytes());
+        bytes.splice(start..start + old.len(), new.bytes());
         bytes
     };
     check_error(b"", "not a PDF");
@@ -152,7 +152,7 @@ fn damaged_files_neither_panic_nor_give_other_contents_silently() {
                 2 => drop(bytes.remove(index)),
                 _ => {
                     let token = tokens[random.below(tokens.len())];
-                    bytes.splice(index..at, token.iter().copied());
+                    bytes.splice(index..index, token.iter().copied());
                 }
             }
             if bytes.len() < 2 {

@@ -381,15 +381,15 @@ fn draw_points(canvas: &mut Canvas, plot: &Plot, markers: &[Marker], areas: &mut
         .iter()
         .filter_map(|m| Some((m, (plot.x(seconds(m.time)), plot.y(drawable(m.value)?)))))
         .collect();
-    for (_, at) in &points {
-        canvas.dot(*at, font * 0.34, Ink::Warning);
-        canvas.ring(*at, font * 0.6, Ink::Warning);
+    for (_, centre) in &points {
+        canvas.dot(*centre, font * 0.34, Ink::Warning);
+        canvas.ring(*centre, font * 0.6, Ink::Warning);
         let reach = font * 0.6;
         areas.add(Rect {
-            left: end.0 - reach,
-            right: end.0 + reach,
-            top: end.1 - reach,
-            bottom: end.1 + reach,
+            left: centre.0 - reach,
+            right: centre.0 + reach,
+            top: centre.1 - reach,
+            bottom: centre.1 + reach,
         });
     }
     for (marker, (x, y)) in points.iter().take(NAMED_POINTS_MAX) {
