@@ -322,11 +322,11 @@ fn a_stage_reads_the_newest_run_of_each_earlier_week_also_in_reruns() {
     run(&scratch, "2026-W02", &[]);
     assert_eq!(earlier_runs(&scratch), [""; 0], "no earlier week");
     run(&scratch, "2026-W03", &[]);
-    let first = "2026-W02 | 1 tickets came in. | none";
-    assert_eq!(earlier_runs(&scratch), [first]);
+    let week_2 = "2026-W02 | 1 tickets came in. | none";
+    assert_eq!(earlier_runs(&scratch), [week_2]);
     run(&scratch, "2026-W04", &[]);
-    let second = "2026-W03 | 2 tickets came in. | none";
-    assert_eq!(earlier_runs(&scratch), [first, second]);
+    let week_3 = "2026-W03 | 2 tickets came in. | none";
+    assert_eq!(earlier_runs(&scratch), [week_2, week_3]);
     let newest = || {
         let mut all = runs(&scratch.join("reports"), "small");
         all.sort_by_cached_key(|run| json(&run.join("run.json"))["started"].to_string());
@@ -348,8 +348,8 @@ fn a_stage_reads_the_newest_run_of_each_earlier_week_also_in_reruns() {
     let explained = retrocast_in(scratch.path(), &explained).expect(0).stdout;
     assert!(explained.contains("ledger.findings changed"), "{explained}");
     run(&scratch, "2026-W04", &[]);
-    let second_rerun = "2026-W03 | 3 tickets came in. | none";
-    assert_eq!(earlier_runs(&scratch), [first, second_rerun]);
+    let late_week_3 = "2026-W03 | 3 tickets came in. | none";
+    assert_eq!(earlier_runs(&scratch), [week_2, late_week_3]);
 
     // An exact rerun of the first run of the third week has the same results in spite of later
     // publications, both from the cache and recomputed.
@@ -359,7 +359,7 @@ fn a_stage_reads_the_newest_run_of_each_earlier_week_also_in_reruns() {
     assert_eq!(checksums(&newest()), checksums(&first));
     assert!(remove_outcomes(&scratch.join("data/lake/outcomes"), "stage.seen") > 0);
     assert_stderr(&rerun(), &["done     stage.seen"]);
-    assert_eq!(earlier_runs(&scratch), [first, second]);
+    assert_eq!(earlier_runs(&scratch), [week_2, week_3]);
 }
 
 /// Removes the cached outcomes of a node and returns their number.
