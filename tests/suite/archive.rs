@@ -70,7 +70,7 @@ fn sentences(list: &Value) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_comparison_in_the_browser_is_that_of_diff() {
+fn the_comparison_in_the_browser_matches_diff() {
     if !tool("the_comparison_in_the_browser_is_that_of_diff", "chromium") {
         return;
     }
@@ -195,7 +195,7 @@ fn small_archive(retention: &str) -> Scratch {
     scratch
 }
 
-fn removed(scratch: &Scratch) -> Vec<String> {
+fn removed_windows(scratch: &Scratch) -> Vec<String> {
     let runs = runs(&scratch.join("reports"), "small");
     let windows = runs.iter().filter(|run| run.join("removed.json").is_file());
     let name = |run: &Path| {
@@ -210,7 +210,7 @@ fn removed(scratch: &Scratch) -> Vec<String> {
 }
 
 #[test]
-fn old_runs_are_pruned_but_pinned_and_new_ones_stay() {
+fn old_runs_are_pruned_but_pinned_and_new_runs_stay() {
     let scratch = small_archive("");
     let archive =
         |arguments: &[&str]| retrocast_in(scratch.path(), &[&["archive"], arguments].concat());
@@ -227,7 +227,7 @@ fn old_runs_are_pruned_but_pinned_and_new_ones_stay() {
     .expect(0);
     let plan: Value = serde_json::from_str(&result.stdout).unwrap();
     assert_eq!(plan["runs"].as_array().unwrap().len(), 2);
-    assert!(removed(&scratch).is_empty());
+    assert!(removed_windows(&scratch).is_empty());
     // Without a rule nothing is removed.
     let result = archive(&["prune"]).expect(0);
     assert!(
@@ -242,7 +242,7 @@ fn old_runs_are_pruned_but_pinned_and_new_ones_stay() {
         "{}",
         result.stdout
     );
-    assert_eq!(removed(&scratch), ["2026-W36", "2026-W38"]);
+    assert_eq!(removed_windows(&scratch), ["2026-W36", "2026-W38"]);
     let run = &runs(&scratch.join("reports"), "small")[0];
     assert!(run.join("run.json").is_file() && !run.join("technical.pdf").exists());
     let page = fs::read_to_string(run.join("index.html")).unwrap();
@@ -254,17 +254,17 @@ fn old_runs_are_pruned_but_pinned_and_new_ones_stay() {
     assert_stderr(&result, &["were removed on", "older than 1d"]);
     // A removed run is repeated in a new folder, and its tombstone stays.
     retrocast_in(scratch.path(), &["run", "small", "--window", "2026-W36"]).expect(0);
-    assert_eq!(removed(&scratch), ["2026-W36", "2026-W38"]);
+    assert_eq!(removed_windows(&scratch), ["2026-W36", "2026-W38"]);
     archive(&["unpin", "small/2026-W37"]).expect(0);
     archive(&["prune", "--keep", "1d", "--at-least", "1"]).expect(0);
-    assert!(removed(&scratch).contains(&"2026-W37".to_string()));
+    assert!(removed_windows(&scratch).contains(&"2026-W37".to_string()));
 }
 
 #[test]
 fn the_retention_of_the_job_file_decides_what_prune_removes() {
     let scratch = small_archive("[retention]\nkeep = \"1 week\"\nat_least = 2");
     retrocast_in(scratch.path(), &["archive", "prune"]).expect(0);
-    assert_eq!(removed(&scratch), ["2026-W36", "2026-W37"]);
+    assert_eq!(removed_windows(&scratch), ["2026-W36", "2026-W37"]);
     for (arguments, words) in [
         (
             &["archive", "prune", "nowhere"][..],

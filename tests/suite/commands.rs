@@ -67,7 +67,7 @@ fn list_show_and_diff_find_the_same_run() {
     let shown = retrocast_in(scratch.path(), &["show", id, "--json"]).expect(0);
     let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
     assert_eq!(shown.as_array().unwrap(), &findings(run));
-    // In place of a run, a job, a window or both stand for their newest run.
+    // A job, a window or both may replace the name of a run, and select their newest run.
     for names in [
         &[][..],
         &["weekly-operations"],
@@ -256,7 +256,7 @@ fn unwritable_streams_do_not_interrupt_a_run() {
     assert_eq!(code, Some(1));
 }
 
-/// A reader that closes the pipe, as in `| head`, does not make the command fail.
+/// A reader that closes the pipe, such as `| head`, does not make the command fail.
 #[test]
 fn a_closed_pipe_is_not_a_failure() {
     let run = ["run", "small", "--window", "2026-01-05", "--json"];

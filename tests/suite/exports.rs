@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Everything of the demo run, exported once.
-fn exported() -> &'static Path {
+fn export_folder() -> &'static Path {
     static OUT: OnceLock<(Scratch, PathBuf)> = OnceLock::new();
     let (_, out) = OUT.get_or_init(|| {
         let scratch = Scratch::new();
@@ -30,7 +30,7 @@ fn exported() -> &'static Path {
 }
 
 fn resources() -> Vec<Value> {
-    let descriptor = json(&exported().join("datapackage.json"));
+    let descriptor = json(&export_folder().join("datapackage.json"));
     descriptor["resources"].as_array().unwrap().clone()
 }
 
@@ -50,9 +50,9 @@ fn files(folder: &Path, prefix: &str, out: &mut BTreeSet<String>) {
 #[test]
 fn the_descriptor_lists_every_file() {
     let mut expected = BTreeSet::new();
-    files(exported(), "", &mut expected);
+    files(export_folder(), "", &mut expected);
     expected.remove("datapackage.json");
-    let descriptor = json(&exported().join("datapackage.json"));
+    let descriptor = json(&export_folder().join("datapackage.json"));
     let tables = resources();
     let mut described = tables.clone();
     described.extend(descriptor["retrocast"]["files"].as_array().unwrap().clone());
@@ -75,7 +75,8 @@ fn the_descriptor_lists_every_file() {
     let out = again.path().display().to_string();
     retrocast_in(workspace.path(), &["export", "latest", "--out", &out]).expect(0);
     for file in expected {
-        let [first, second] = [exported(), again.path()].map(|root| fs::read(root.join(&file)));
+        let [first, second] =
+            [export_folder(), again.path()].map(|root| fs::read(root.join(&file)));
         assert!(first.unwrap() == second.unwrap(), "{file}");
     }
 }
@@ -88,7 +89,7 @@ fn tables_have_the_same_rows_in_csv_and_json() {
         .filter(|resource| resource["format"] == "csv");
     let mut formulas = 0;
     for table in tables.clone() {
-        let path = exported().join(table["path"].as_str().unwrap());
+        let path = export_folder().join(table["path"].as_str().unwrap());
         let fields = table["schema"]["fields"].as_array().unwrap();
         let mut csv = csv::Reader::from_path(&path).unwrap();
         let rows = json(&path.with_extension("json"));
@@ -128,7 +129,7 @@ fn tables_have_the_same_rows_in_csv_and_json() {
 fn results_are_those_of_the_run() {
     let (_, run) = demo();
     let report = json(&run.join("report.json"));
-    let rows = |table: &str| json(&exported().join("tables").join(table));
+    let rows = |table: &str| json(&export_folder().join("tables").join(table));
     let figures = rows("kpis.json");
     let first = &report["kpis"][0];
     let figure = figures.as_array().unwrap().iter();
@@ -149,12 +150,13 @@ fn results_are_those_of_the_run() {
     let expected = expected.iter().map(|finding| &finding["sentence"]);
     assert_eq!(sentences.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     for file in ["report.json", "findings.json"] {
-        let [original, copy] = [run, exported()].map(|root| fs::read(root.join(file)).unwrap());
+        let [original, copy] =
+            [run, export_folder()].map(|root| fs::read(root.join(file)).unwrap());
         assert!(original == copy, "{file}");
     }
 }
 
-/// Checks a value against a JSON Schema as far as ours use it.
+/// Checks a value against a JSON Schema, for the keywords that our schemas use.
 fn matches(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<(), String> {
     if let Some(reference) = schema["$ref"].as_str() {
         let name = reference.rsplit('/').next().unwrap();
@@ -179,7 +181,7 @@ fn matches(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<()
         Value::Object(_) => "object",
     };
     let allowed: Vec<&str> = match &schema["type"] {
-        Value::String(one) => vec![one],
+        Value::String(name) => vec![name],
         Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
@@ -222,8 +224,11 @@ fn files_match_their_published_schemas() {
             .expect(0)
             .stdout;
         let schema: Value = serde_json::from_str(&printed).unwrap();
-        assert_eq!(schema, json(&exported().join(format!("{of}.schema.json"))));
-        let value = json(&exported().join(file));
+        assert_eq!(
+            schema,
+            json(&export_folder().join(format!("{of}.schema.json")))
+        );
+        let value = json(&export_folder().join(file));
         matches(&schema, &schema, &value, file).unwrap_or_else(|error| panic!("{error}"));
         // A wrong value is found.
         let mut wrong = value.clone();
@@ -256,7 +261,7 @@ print(json.dumps({
 
 #[test]
 fn the_notebook_reads_the_same_numbers() {
-    let notebook = json(&exported().join("notebook.ipynb"));
+    let notebook = json(&export_folder().join("notebook.ipynb"));
     assert_eq!([&notebook["nbformat"], &notebook["nbformat_minor"]], [4, 5]);
     let text = notebook.to_string();
     assert!(text.contains("pip install") && text.contains("image/svg+xml"));
@@ -267,7 +272,7 @@ fn the_notebook_reads_the_same_numbers() {
     };
     let output = Command::new(python)
         .args(["-c", RUN_CELLS])
-        .current_dir(exported())
+        .current_dir(export_folder())
         .env_remove("RETROCAST_LAKE")
         .output()
         .unwrap();
@@ -275,7 +280,7 @@ fn the_notebook_reads_the_same_numbers() {
     assert!(output.status.success(), "{stderr}");
     let stdout = String::from_utf8_lossy(&output.stdout);
     let results: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
-    let report = json(&exported().join("report.json"));
+    let report = json(&export_folder().join("report.json"));
     let cited = report["provenance"]["datasets"].as_array().unwrap();
     assert_eq!(results["datasets"], cited.len());
     let figures = results["figures"].as_array().unwrap();

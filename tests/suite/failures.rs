@@ -28,7 +28,7 @@ inputs = ["tickets"]
 [report.technical]
 "#;
 
-/// A workspace with a small job, `more` appended to its job file, and this many tickets before
+/// A workspace with a small job, `more` appended to its job file, and a number of `tickets` before
 /// 16 November 2026.
 fn workspace(more: &str, tickets: u32) -> Scratch {
     let scratch = workspace_of("small", &format!("{HEAD}{more}{REPORT}"));
@@ -64,7 +64,7 @@ query = "select length(string_agg(repeat('x', 60), ',')) as n from tickets"
     assert_eq!(json(&folder.join("run.json"))["status"], "failed");
     let text = fs::read_to_string(folder.join("failure.txt")).unwrap();
     assert!(text.contains("stage.all"), "{text}");
-    // With enough memory it resumes.
+    // With enough memory, the run resumes.
     let result = run(&scratch, &["--memory", "512"]).expect(0);
     assert!(result.stdout.contains("reused"), "{}", result.stdout);
 }
@@ -178,7 +178,7 @@ fn a_clock_that_was_set_back_does_not_prevent_reuse() {
     run(&scratch, &[]).expect(0);
 }
 
-/// Runs a script on a disk of this size, mounted at `disk` in the scratch folder; `None` if the
+/// Runs a script on a disk of this `size`, mounted at `disk` in the scratch folder; `None` if the
 /// machine does not allow that.
 fn on_small_disk(test: &str, scratch: &Scratch, size: &str, script: &str) -> Option<CommandResult> {
     let disk = scratch.join("disk");
@@ -320,6 +320,6 @@ ls reports/small
     let mail = fs::read_to_string(scratch.join("mail")).unwrap();
     let subject = "Subject: Report small is missing for ";
     assert_eq!(mail.matches(subject).count(), 1, "mailed once: {mail}");
-    // Once space is free, the due run is made like any other.
+    // Once space is free, the due run starts like any other run.
     assert!(out.contains("-W"), "{out}\n{stderr}");
 }

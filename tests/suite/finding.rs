@@ -100,7 +100,7 @@ fn decisions_appear_in_later_reports_and_are_never_lost() {
         .stdout;
     assert!(shown.contains("Acknowledged by ann"), "{shown}");
 
-    // Marked wrong: listed apart, not deleted.
+    // A finding marked wrong is listed separately, not deleted.
     decide(
         &scratch,
         "wrong",
@@ -124,7 +124,7 @@ fn decisions_appear_in_later_reports_and_are_never_lost() {
         "{diff}"
     );
 
-    // Snoozed until a day, then back by itself.
+    // A snoozed finding returns on its own after the day.
     let until = jiff::Zoned::now().date();
     let until = until
         .checked_add(jiff::Span::new().days(10))
@@ -150,7 +150,7 @@ fn decisions_appear_in_later_reports_and_are_never_lost() {
     assert_eq!(list(&[]), [Value::Null; 0], "reopened");
     let words: Vec<Value> = list(&["--all"])
         .iter()
-        .map(|one| one["decision"].clone())
+        .map(|finding| finding["decision"].clone())
         .collect();
     assert_eq!(words, ["reopened", "snoozed", "wrong", "acknowledged"]);
     assert!(
@@ -162,7 +162,7 @@ fn decisions_appear_in_later_reports_and_are_never_lost() {
 }
 
 #[test]
-fn texts_of_decisions_are_data() {
+fn text_of_decisions_is_data() {
     let (scratch, id) = workspace();
     let who = "<script>alert(1)</script>";
     let why = "#panic(\"x\") $y$ {{ z }} \\ ]] <b>'\" \u{202e}txet";

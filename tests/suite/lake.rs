@@ -1,4 +1,5 @@
-//! The lake contains the rows that the last run read, without outdated, removed or uncommitted ones.
+//! The lake contains the rows that the last run read, without outdated, removed or uncommitted
+//! rows.
 
 use super::support::*;
 use std::process::Command;
@@ -70,10 +71,10 @@ fn fixed_records_are_ingested_and_leave_the_quarantine() {
 }
 
 #[test]
-fn the_lake_matches_the_last_run_also_if_its_source_was_reused() {
+fn the_lake_matches_the_last_run_even_if_its_source_was_reused() {
     let scratch = workspace();
-    let one = line("a", "1");
-    scratch.write("records/a.jsonl", &one);
+    let ticket = line("a", "1");
+    scratch.write("records/a.jsonl", &ticket);
     run(&scratch);
     scratch.write("records/b.jsonl", line("b", "2"));
     run(&scratch);
@@ -85,12 +86,12 @@ fn the_lake_matches_the_last_run_also_if_its_source_was_reused() {
     assert_eq!(ask(&scratch, rows), ["1"]);
     let versions = || ask(&scratch, "select count(*) from tickets__manifest");
     assert_eq!(versions(), ["1"]);
-    // No new version is committed if the newest one is already correct.
+    // No new version is committed if the newest version is already correct.
     let before = retrocast_in(scratch.path(), &["lake", "versions", "small", "tickets"]);
     run(&scratch);
     let after = retrocast_in(scratch.path(), &["lake", "versions", "small", "tickets"]);
     assert_eq!(before.expect(0).stdout, after.expect(0).stdout);
-    // The next version follows the newest one.
+    // The next version follows the newest version.
     scratch.write("records/c.jsonl", line("c", "3"));
     run(&scratch);
     assert_eq!(ask(&scratch, rows), ["1", "3"]);
@@ -115,12 +116,12 @@ fn a_new_key_changes_the_hashes_of_personal_data() {
         assert!(!String::from_utf8_lossy(&result.stderr).contains("RETROCAST_HASH_KEY"));
         mails()
     };
-    let one = keyed("a text that is long enough to be a key, 1");
-    let two = keyed("a text that is long enough to be a key, 2");
-    assert!(unkeyed != one && one != two && unkeyed != two);
-    assert_eq!(keyed("a text that is long enough to be a key, 2"), two);
+    let first = keyed("a text that is long enough to be a key, 1");
+    let second = keyed("a text that is long enough to be a key, 2");
+    assert!(unkeyed != first && first != second && unkeyed != second);
+    assert_eq!(keyed("a text that is long enough to be a key, 2"), second);
     // The field is null because it was dropped, not because the records lack it.
-    assert!(two[0].ends_with(','), "{two:?}");
+    assert!(second[0].ends_with(','), "{second:?}");
     let checked = ["contract", "check", "records/*", "--contract", "ticket"];
     let checked = retrocast_in(scratch.path(), &checked).expect(0);
     assert!(!checked.stdout.contains("ip"), "{}", checked.stdout);

@@ -102,8 +102,8 @@ fn week_of(day: Date) -> String {
     format!("{}-W{:02}", week.year(), week.week())
 }
 
-/// Checks that a finding is new in its first week, persisting in the following ones, and resolved in
-/// the first week without it.
+/// Checks that a finding is new in its first week, persisting in the following weeks, and resolved
+/// in the first week without it.
 fn check_state_transitions(rows: &[LedgerFinding], weeks: &[String]) {
     let mut previous: BTreeMap<&str, (&str, u64)> = BTreeMap::new();
     for week in weeks {
@@ -234,7 +234,7 @@ fn findings_of_twelve_weeks_are_new_persisting_and_resolved_as_planted() {
     assert_eq!(ledger_findings(interrupted.path()), rows);
     let query = "select count(*) as n, count(distinct publication) as runs from ledger__runs";
     let published = &ask(interrupted.path(), OPERATIONS, query)[0];
-    // Each finished run is published once, by its own process or by a later one.
+    // Each finished run is published once, by its own process or by a later process.
     let finished = finished_runs(interrupted.path());
     assert!(finished >= 14, "{finished}");
     assert_eq!(
@@ -292,7 +292,7 @@ fn run(scratch: &Scratch, window: &str, more: &[&str]) -> CommandResult {
 }
 
 /// The earlier runs that the stage `seen` read in the last run.
-fn seen(scratch: &Scratch) -> Vec<String> {
+fn earlier_runs(scratch: &Scratch) -> Vec<String> {
     let rows = ask(
         scratch.path(),
         "small",
@@ -320,13 +320,13 @@ fn a_stage_reads_the_newest_run_of_each_earlier_week_also_in_reruns() {
     let lines: String = (1..).zip(days).map(|(id, day)| ticket(id, day)).collect();
     scratch.write("records/a.jsonl", &lines);
     run(&scratch, "2026-W02", &[]);
-    assert_eq!(seen(&scratch), [""; 0], "no earlier week");
+    assert_eq!(earlier_runs(&scratch), [""; 0], "no earlier week");
     run(&scratch, "2026-W03", &[]);
-    let one = "2026-W02 | 1 tickets came in. | none";
-    assert_eq!(seen(&scratch), [one]);
+    let week_2 = "2026-W02 | 1 tickets came in. | none";
+    assert_eq!(earlier_runs(&scratch), [week_2]);
     run(&scratch, "2026-W04", &[]);
-    let two = "2026-W03 | 2 tickets came in. | none";
-    assert_eq!(seen(&scratch), [one, two]);
+    let week_3 = "2026-W03 | 2 tickets came in. | none";
+    assert_eq!(earlier_runs(&scratch), [week_2, week_3]);
     let newest = || {
         let mut all = runs(&scratch.join("reports"), "small");
         all.sort_by_cached_key(|run| json(&run.join("run.json"))["started"].to_string());
@@ -334,21 +334,22 @@ fn a_stage_reads_the_newest_run_of_each_earlier_week_also_in_reruns() {
     };
     let first = newest();
 
-    // The same run is reused: its own window and later ones are not read.
+    // The same run is reused: its own window and later windows are not read.
     let ran = run(&scratch, "2026-W04", &[]);
     assert_stderr(&ran, &["reused   stage.seen"]);
     let ran = run(&scratch, "2026-W02", &[]);
     assert_stderr(&ran, &["reused   stage.seen"]);
 
-    // A late ticket: the second week is run again, so the third week reads another run of it.
+    // A late ticket: the second week is run again, so the third week reads another run of the
+    // second week.
     scratch.write("records/b.jsonl", ticket(9, "2026-01-15"));
     run(&scratch, "2026-W03", &[]);
     let explained = ["explain", "small", "stage.seen", "--window", "2026-W04"];
     let explained = retrocast_in(scratch.path(), &explained).expect(0).stdout;
     assert!(explained.contains("ledger.findings changed"), "{explained}");
     run(&scratch, "2026-W04", &[]);
-    let three = "2026-W03 | 3 tickets came in. | none";
-    assert_eq!(seen(&scratch), [one, three]);
+    let late_week_3 = "2026-W03 | 3 tickets came in. | none";
+    assert_eq!(earlier_runs(&scratch), [week_2, late_week_3]);
 
     // An exact rerun of the first run of the third week has the same results in spite of later
     // publications, both from the cache and recomputed.
@@ -358,7 +359,7 @@ fn a_stage_reads_the_newest_run_of_each_earlier_week_also_in_reruns() {
     assert_eq!(checksums(&newest()), checksums(&first));
     assert!(remove_outcomes(&scratch.join("data/lake/outcomes"), "stage.seen") > 0);
     assert_stderr(&rerun(), &["done     stage.seen"]);
-    assert_eq!(seen(&scratch), [one, two]);
+    assert_eq!(earlier_runs(&scratch), [week_2, week_3]);
 }
 
 /// Removes the cached outcomes of a node and returns their number.
@@ -402,9 +403,12 @@ fn runs_read_decisions_made_before_their_date() {
     assert_eq!(list(&[]), 0, "a reopened finding has no decision in force");
     assert_eq!(list(&["--all"]), 2);
 
-    // A run dated before the decisions does not read them; one dated after them does.
+    // A run dated before the decisions does not read them; a run dated after them does.
     run(&scratch, "2026-W03", &[]);
-    assert_eq!(seen(&scratch), ["2026-W02 | 1 tickets came in. | none"]);
+    assert_eq!(
+        earlier_runs(&scratch),
+        ["2026-W02 | 1 tickets came in. | none"]
+    );
     let tomorrow = jiff::Zoned::now()
         .date()
         .tomorrow()
@@ -412,7 +416,7 @@ fn runs_read_decisions_made_before_their_date() {
         .tomorrow()
         .unwrap();
     run(&scratch, "2026-W03", &["--date", &tomorrow.to_string()]);
-    let mut decided = seen(&scratch);
+    let mut decided = earlier_runs(&scratch);
     decided.sort();
     let expected = ["reopened", "wrong"];
     let expected = expected.map(|word| format!("2026-W02 | 1 tickets came in. | {word}"));

@@ -1,5 +1,4 @@
-//! A job file with several mistakes: all are reported at once, each with its location and
-//! advice.
+//! A job file with several errors: all are reported at once, each with its location and advice.
 
 use super::support::*;
 
@@ -27,7 +26,7 @@ time = 17
 const CONTRACT: &str = "title = \"Ticket\"\n[field.id]\ntype = \"string\"\n";
 
 #[test]
-fn seven_mistakes_are_seven_located_errors() {
+fn seven_errors_are_reported_with_their_locations() {
     let scratch = Scratch::new();
     scratch.write("jobs/wrong.toml", JOB);
     scratch.write("jobs/contracts/ticket.toml", CONTRACT);
@@ -71,7 +70,7 @@ fn run_and_plan_report_the_errors_of_an_invalid_job() {
     );
 }
 
-/// With `--json`, the whole output is JSON, also for an invalid job.
+/// With `--json`, the whole output is JSON, even for an invalid job.
 #[test]
 fn errors_are_part_of_the_json_output() {
     let scratch = Scratch::new();
@@ -121,7 +120,7 @@ fn a_cycle_is_reported() {
 }
 
 #[test]
-fn a_mistake_in_sql_is_located_inside_the_query() {
+fn an_error_in_sql_is_located_inside_the_query() {
     let scratch = Scratch::new();
     scratch.write(
         "jobs/sql.toml",
@@ -226,7 +225,7 @@ fn queries_are_checked_against_the_columns_of_contracts() {
         "select id, count(*) as n from tickets group by id",
     )
     .expect(0);
-    // That there are no records yet either is not an error.
+    // Missing records are not an error, either.
     for words in ["warning: there is no", "small.toml:4:7", "required = false"] {
         assert!(result.stderr.contains(words), "{words}:\n{}", result.stderr);
     }

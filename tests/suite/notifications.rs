@@ -225,7 +225,7 @@ fn notifications_are_retried_with_the_same_id_and_sent_once() {
 }
 
 #[test]
-fn status_lists_what_became_of_each_notification() {
+fn status_lists_the_state_of_each_notification() {
     let scratch = workspace();
     let folder = scratch.path();
     let schedule = "[schedule]\ncron = \"0 0 1 1 *\"\n[source.tickets]";
@@ -250,7 +250,9 @@ fn status_lists_what_became_of_each_notification() {
     let deliveries = status[0]["deliveries"].as_array().unwrap();
     let states: Vec<[&str; 3]> = deliveries
         .iter()
-        .map(|one| ["channel", "recipient", "state"].map(|key| one[key].as_str().unwrap()))
+        .map(|delivery| {
+            ["channel", "recipient", "state"].map(|key| delivery[key].as_str().unwrap())
+        })
         .collect();
     assert_eq!(
         states,

@@ -1,4 +1,4 @@
-//! Records, lake and archive in object storage: the results are the same as in a folder, also if
+//! Records, lake and archive in object storage: the results are the same as in a folder, even if
 //! every tenth request fails, and machines that share a lake do not interfere with each other.
 
 use super::{recovery::few_records, support::*};
@@ -413,10 +413,10 @@ fn one_of_eight_concurrent_machines_runs() {
     }
 }
 
-/// A machine dies in the middle of a run: another one reuses its finished nodes, and has the same
-/// results.
+/// A machine dies in the middle of a run: another machine reuses its finished nodes, and has the
+/// same results.
 #[test]
-fn another_machine_resumes_the_run_of_a_killed_one() {
+fn another_machine_resumes_the_run_of_a_killed_machine() {
     let scratch = Scratch::new();
     let records = few_records(&scratch);
     let test = "a machine that dies";

@@ -1,5 +1,5 @@
-//! Datasets in other programs: pylance, polars and `DuckDB` read the same rows from a lake as
-//! the program, also for earlier versions.
+//! Datasets in other programs: pylance, polars and `DuckDB` read the same rows from a lake as the
+//! program, including earlier versions.
 
 use super::support::*;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use std::{ffi::OsString, path::Path, process::Command};
 /// `.ci/run`.
 const PYTHON: &str = "RETROCAST_READERS_PYTHON";
 
-/// The Python; if it is missing, prints that the test was skipped.
+/// The path of Python; if it is missing, prints that the test was skipped.
 fn python(test: &str) -> Option<OsString> {
     let python = std::env::var_os(PYTHON);
     if python.is_none() {

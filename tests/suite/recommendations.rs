@@ -67,7 +67,7 @@ type = "string"
 "#;
 
 /// Daily tickets: those of billing double on 3 August and fall back on 5 October, those of search
-/// double on 7 September for good.
+/// double permanently on 7 September.
 fn records() -> String {
     let (mut text, mut id) = (String::new(), 0);
     let mut day = date(2026, 3, 2);

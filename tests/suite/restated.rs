@@ -116,7 +116,7 @@ fn write(scratch: &Scratch, files: &Files) {
     }
 }
 
-/// The figures of each week: tickets, share of these states, mean of the minutes.
+/// The figures of each week: tickets, share of the `failed` states, mean of the minutes.
 fn figures(files: &Files, failed: &[&str]) -> BTreeMap<(String, String), f64> {
     let mut weeks: BTreeMap<usize, Vec<&Ticket>> = BTreeMap::new();
     for (week, tickets) in files.values() {
@@ -127,10 +127,14 @@ fn figures(files: &Files, failed: &[&str]) -> BTreeMap<(String, String), f64> {
         let n = tickets.len() as f64;
         let share = tickets
             .iter()
-            .filter(|one| failed.contains(&one.status))
+            .filter(|ticket| failed.contains(&ticket.status))
             .count() as f64
             / n;
-        let minutes = tickets.iter().map(|one| one.minutes as f64).sum::<f64>() / n;
+        let minutes = tickets
+            .iter()
+            .map(|ticket| ticket.minutes as f64)
+            .sum::<f64>()
+            / n;
         for (name, value) in [("Tickets", n), ("Failed", share), ("Minutes", minutes)] {
             figures.insert((label(week), name.to_string()), value);
         }
@@ -143,7 +147,7 @@ fn run(scratch: &Scratch, week: usize) {
     retrocast_in(scratch.path(), &["run", "small", "--window", &window]).expect(0);
 }
 
-fn restated(scratch: &Scratch, since: &str) -> Vec<Value> {
+fn list_restated(scratch: &Scratch, since: &str) -> Vec<Value> {
     let arguments = ["restated", "small", "--since", since, "--json"];
     let listed = retrocast_in(scratch.path(), &arguments).expect(0).stdout;
     serde_json::from_str(&listed).unwrap()
@@ -152,17 +156,17 @@ fn restated(scratch: &Scratch, since: &str) -> Vec<Value> {
 /// Moved figures: window and name, with values and causes.
 type Moved = BTreeMap<(String, String), ([f64; 2], BTreeSet<String>)>;
 
-fn moved(listed: &[Value]) -> Moved {
-    let text = |one: &Value, name: &str| one[name].as_str().unwrap().to_string();
-    let rows = listed.iter().map(|one| {
-        let causes = one["causes"].as_array().unwrap().iter();
+fn moved_figures(listed: &[Value]) -> Moved {
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_string();
+    let rows = listed.iter().map(|row| {
+        let causes = row["causes"].as_array().unwrap().iter();
         let causes = causes.map(|cause| text(cause, "kind"));
-        let values = ["value_from", "value_to"].map(|name| one[name].as_f64().unwrap());
+        let values = ["value_from", "value_to"].map(|name| row[name].as_f64().unwrap());
         // The parts of the causes add up to the movement.
-        let parts = one["causes"].as_array().unwrap().iter();
+        let parts = row["causes"].as_array().unwrap().iter();
         let sum: f64 = parts.map(|cause| cause["change"].as_f64().unwrap()).sum();
-        assert!((sum - (values[1] - values[0])).abs() < 1e-9, "{one}");
-        let key = (text(one, "of_window"), text(one, "metric"));
+        assert!((sum - (values[1] - values[0])).abs() < 1e-9, "{row}");
+        let key = (text(row, "of_window"), text(row, "metric"));
         (key, (values, causes.collect()))
     });
     rows.collect()
@@ -207,7 +211,7 @@ fn check(found: &Moved, expected: &Moved, context: &str) {
     }
 }
 
-/// Writes five weeks and runs them, each when it is over.
+/// Writes five weeks and runs each week after its end.
 fn publish(scratch: &Scratch, random: &mut Random) -> Files {
     let mut files = Files::new();
     for week in 0..5 {
@@ -256,7 +260,7 @@ fn moved_figures_are_listed_with_their_causes_and_no_others() {
         let mut files = publish(&scratch, &mut random);
         let before = figures(&files, &["failed"]);
         assert_eq!(
-            restated(&scratch, "2026-W02"),
+            list_restated(&scratch, "2026-W02"),
             [Value::Null; 0],
             "{context}: nothing moved"
         );
@@ -269,7 +273,7 @@ fn moved_figures_are_listed_with_their_causes_and_no_others() {
         let causes = |window: &str, _: &str| planted.get(window).into_iter().copied().collect();
         let wanted = expected(&before, &after, causes);
         assert!(!wanted.is_empty(), "{context}");
-        let found = moved(&restated(&scratch, "2026-W07"));
+        let found = moved_figures(&list_restated(&scratch, "2026-W07"));
         check(&found, &wanted, &context);
 
         // The share gets another definition, and one week gets a late record at the same time. What was
@@ -308,7 +312,7 @@ fn moved_figures_are_listed_with_their_causes_and_no_others() {
             causes
         };
         let wanted = expected(&published, &redefined, causes);
-        let found = moved(&restated(&scratch, "2026-W08"));
+        let found = moved_figures(&list_restated(&scratch, "2026-W08"));
         check(&found, &wanted, &format!("{context}, redefined"));
         assert_report(&scratch, &found);
     }
@@ -349,8 +353,8 @@ fn movements_below_the_stated_size_are_one_line() {
     scratch.write("jobs/small.toml", job);
     write(&scratch, &files);
     run(&scratch, 4);
-    assert_eq!(restated(&scratch, "2026-W02"), [Value::Null; 0]);
-    // The window has two runs: the published one and this one.
+    assert_eq!(list_restated(&scratch, "2026-W02"), [Value::Null; 0]);
+    // The window has two runs: the published run and this run.
     let reports = runs(&scratch.join("reports"), "small").into_iter();
     let mut reports = reports.map(|run| fs::read_to_string(run.join("report.json")).unwrap());
     let line = "1\u{a0}figure of earlier windows moved by less than 90\u{a0}%.";
@@ -376,7 +380,7 @@ fn a_changed_build_is_a_cause() {
     let mut files = Files::from([("w0".to_string(), (0, tickets(&mut random, 0, 60)))]);
     write(&scratch, &files);
     run(&scratch, 0);
-    // An older program, whose code counted tickets otherwise.
+    // An older program, whose code counted tickets differently.
     let folder = runs(&scratch.join("reports"), "small").pop().unwrap();
     let change = |name: &str, edit: &dyn Fn(&mut Value)| {
         let path = folder.join(name);
@@ -397,7 +401,7 @@ fn a_changed_build_is_a_cause() {
     files.insert("w1".to_string(), (1, tickets(&mut random, 1000, 60)));
     write(&scratch, &files);
     run(&scratch, 1);
-    let found = moved(&restated(&scratch, "2026-W02"));
+    let found = moved_figures(&list_restated(&scratch, "2026-W02"));
     let causes = BTreeSet::from(["changed_build".to_string()]);
     let key = (label(0), "Tickets".to_string());
     assert_eq!(found, Moved::from([(key, ([50.0, 60.0], causes))]));
@@ -447,7 +451,8 @@ fn interrupted_runs_and_reruns_restate_the_same_figures() {
         }
         scratch
     });
-    let [a, b] = [&undisturbed, &interrupted].map(|scratch| moved(&restated(scratch, "2026-W02")));
+    let [a, b] = [&undisturbed, &interrupted]
+        .map(|scratch| moved_figures(&list_restated(scratch, "2026-W02")));
     assert!(!a.is_empty());
     assert_eq!(a, b);
     let report = |scratch: &Scratch| {
@@ -465,5 +470,5 @@ fn interrupted_runs_and_reruns_restate_the_same_figures() {
     let all = runs(&interrupted.join("reports"), "small");
     assert_eq!(all.len(), 7, "{all:?}");
     assert_eq!(report(&interrupted), first);
-    assert_eq!(moved(&restated(&interrupted, "2026-W02")), a);
+    assert_eq!(moved_figures(&list_restated(&interrupted, "2026-W02")), a);
 }

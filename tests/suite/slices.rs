@@ -264,7 +264,7 @@ fn recipients_get_the_slice_of_their_component() {
 }
 
 #[test]
-fn mistakes_in_slices_are_located() {
+fn errors_in_slices_are_located() {
     let check = |report: &str, words: &[&str]| {
         let scratch = workspace(&HOSTILE[..1], report);
         let result = retrocast_in(scratch.path(), &["check", "tickets"]).expect(2);
@@ -345,7 +345,7 @@ fn notes_languages_and_themes_change_reports() {
         assert!(info.contains("letter"), "{info}");
     }
 
-    // A changed file is not overwritten, and mistakes are located.
+    // A changed file is not overwritten, and errors are located.
     let kept = retrocast_in(scratch.path(), &["templates", "export", "templates"]).expect(2);
     assert_stderr(
         &kept,
@@ -402,13 +402,13 @@ fn many_slices_take_a_fraction_of_as_many_runs() {
         (start.elapsed().as_secs_f64(), folder)
     };
     run(&scratch, &[]);
-    let (one, _) = seconds("[report.executive]\n");
+    let (single, _) = seconds("[report.executive]\n");
     let (all, folder) = seconds("[report.executive]\neach = \"component\"\n");
     let index = json(&folder.join("slices/executive.json"));
     assert_eq!(index["slices"].as_array().unwrap().len(), names.len());
     let n = names.len() as f64;
     eprintln!(
-        "one report: {one:.2} s; with {n} slices: {all:.2} s, {:.0} ms each",
-        1e3 * (all - one) / n
+        "one report: {single:.2} s; with {n} slices: {all:.2} s, {:.0} ms each",
+        1e3 * (all - single) / n
     );
 }

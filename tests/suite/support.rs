@@ -61,8 +61,8 @@ impl CommandResult {
     }
 }
 
-/// The tested program: the one built with the tests, unless `RETROCAST_PROGRAM` names another,
-/// such as a released one.
+/// The tested program: the one that is built with the tests, unless `RETROCAST_PROGRAM` names
+/// another, such as a released version.
 pub fn program() -> PathBuf {
     let program = std::env::var_os("RETROCAST_PROGRAM");
     program.map_or_else(|| env!("CARGO_BIN_EXE_retrocast").into(), PathBuf::from)
@@ -135,7 +135,7 @@ pub fn workspace_of(name: &str, job: &str) -> Scratch {
     scratch
 }
 
-/// Checks that stderr contains all these texts.
+/// Checks that stderr contains all `words`.
 pub fn assert_stderr(result: &CommandResult, words: &[&str]) {
     for word in words {
         let stderr = &result.stderr;

@@ -114,14 +114,14 @@ fn a_changed_byte_is_found() {
     let run = runs(&scratch.join("reports"), "numbers").remove(0);
     let pdf = fs::read(run.join("executive.pdf")).unwrap();
     let mut changed = pdf.clone();
-    let at = pdf
+    let position = pdf
         .windows(8)
         .position(|bytes| bytes == b"/Title (")
-        .map_or(100, |at| at + 8);
-    changed[at] ^= 1;
+        .map_or(100, |position| position + 8);
+    changed[position] ^= 1;
     let copy = scratch.write("copy.pdf", &changed);
     let checks = verify(scratch.path(), &text(&copy), 1);
-    let reason = format!("the first difference is at byte {}", at + 1);
+    let reason = format!("the first difference is at byte {}", position + 1);
     let plain = |check: &Value| check["reason"].as_str().unwrap().replace('\u{a0}', "");
     for name in ["copy", "render"] {
         check(&checks, name, "no", "the first difference");
@@ -188,7 +188,7 @@ fn a_report_of_another_build_or_archive_is_reported_as_such() {
     let build = json(&run.join("report.json"))["provenance"]["build"].clone();
     let other = contents.replace(build.as_str().unwrap(), "retrocast 0.0.9 (abcdef)");
     fs::write(run.join("report.json"), other).unwrap();
-    // Other templates stand for another build, which renders other bytes.
+    // Other templates simulate another build, which renders other bytes.
     let skeleton = fs::read_to_string(root().join("templates/executive.typ.j2")).unwrap();
     let changed = skeleton.replace("t.attachment_description", "\"Contents\"");
     assert_ne!(changed, skeleton);

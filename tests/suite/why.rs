@@ -1,5 +1,5 @@
-//! Printed figures answer for themselves: every numeral of an executive report has an ID, and every
-//! ID computes to the printed digits again.
+//! Printed figures can be traced: every numeral of an executive report has an ID, and a
+//! recomputation of every ID gives the printed digits.
 
 use super::support::*;
 use serde_json::Value;
@@ -7,8 +7,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 /// Elements without an end tag.
 const VOID: [&str; 5] = ["meta", "br", "img", "hr", "link"];
-/// Standing texts of the layout, which print no figure.
-const STANDING: [&str; 2] = ["95 % interval", "95\u{a0}% interval"];
+/// Fixed text of the layout, which prints no figure.
+const FIXED_TEXT: [&str; 2] = ["95 % interval", "95\u{a0}% interval"];
 
 /// A text of a page that has digits, and the IDs of the elements around it.
 struct Numeral {
@@ -16,7 +16,7 @@ struct Numeral {
     figures: Vec<String>,
 }
 
-/// The texts with digits in the body of a page.
+/// The strings with digits in the body of a page.
 fn numerals(page: &str) -> Vec<Numeral> {
     let body = &page[page.find("<body").expect("a body")..page.find("</body>").expect("its end")];
     // Scripts are not printed.
@@ -48,8 +48,8 @@ fn numerals(page: &str) -> Vec<Numeral> {
             open.push((name, id));
         }
         let mut text = text.to_string();
-        for standing in STANDING {
-            text = text.replace(standing, "");
+        for fixed in FIXED_TEXT {
+            text = text.replace(fixed, "");
         }
         // Entities such as &#x2f; are characters, not numerals.
         let plain = text.split('&').enumerate().map(|(i, part)| match i {
@@ -75,7 +75,8 @@ fn why(workspace: &Path, target: &str, more: &[&str]) -> CommandResult {
     retrocast_in(workspace, &arguments)
 }
 
-/// Checks an executive report: every numeral has an ID, and every ID computes to the same again.
+/// Checks an executive report: every numeral has an ID, and a recomputation of every ID gives the
+/// same result.
 fn check_executive_report(workspace: &Path, run: &Path) {
     let page = fs::read_to_string(run.join("executive.html")).unwrap();
     let numerals = numerals(&page);
@@ -98,7 +99,7 @@ fn check_executive_report(workspace: &Path, run: &Path) {
     assert_eq!(listed.len(), report["figures"].as_array().unwrap().len());
     for id in ids {
         assert!(
-            listed.iter().any(|one| one["id"] == id.as_str()),
+            listed.iter().any(|figure| figure["id"] == id.as_str()),
             "{id} is not listed"
         );
         let answer = why(workspace, &format!("{target}#{id}"), &["--json"]).expect(0);
@@ -112,7 +113,7 @@ fn check_executive_report(workspace: &Path, run: &Path) {
 }
 
 #[test]
-fn every_numeral_of_the_demo_computes_to_the_same_again() {
+fn every_numeral_of_the_demo_is_recomputed_identically() {
     let (scratch, run) = demo();
     let before = lake_files(scratch.path());
     check_executive_report(scratch.path(), run);
@@ -141,7 +142,7 @@ fn lake_files(workspace: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_numeral_of_real_incidents_computes_to_the_same_again() {
+fn every_numeral_of_real_incidents_is_recomputed_identically() {
     let Some(data) = real_data("every_numeral_of_real_incidents_computes_to_the_same_again") else {
         return;
     };
@@ -188,7 +189,7 @@ fn an_answer_has_definition_versions_and_rows() {
 }
 
 #[test]
-fn an_unknown_figure_gets_near_ones() {
+fn an_unknown_figure_gets_suggestions() {
     let (scratch, _) = demo();
     for (id, advice) in [
         ("k999", "there are k1 to k"),

@@ -52,8 +52,8 @@ fn check_counts(zone: &str, week: &str, monday: &str) {
         day.in_tz(zone).unwrap().timestamp().as_second()
     };
     let quarters: Vec<i64> = (instant(-7)..instant(14)).step_by(900).collect();
-    let records = quarters.iter().enumerate().map(|(id, at)| {
-        let at = jiff::Timestamp::from_second(*at).unwrap();
+    let records = quarters.iter().enumerate().map(|(id, second)| {
+        let at = jiff::Timestamp::from_second(*second).unwrap();
         format!("{{\"id\": {id}, \"at\": \"{at}\"}}\n")
     });
     scratch.write("records/a.jsonl", records.collect::<String>());
@@ -116,7 +116,7 @@ fn zones_with_half_hours_and_without_offset() {
 /// A timestamp as text without a zone is in the job's zone: in the query that parses it, in the
 /// dataset that contains it, and in the analysis of that dataset.
 #[test]
-fn texts_without_zone_are_in_the_zone_of_the_job() {
+fn timestamps_without_zone_are_in_the_zone_of_the_job() {
     let job = r#"title = "Texts"
 window = "week"
 timezone = "America/New_York"

@@ -2,9 +2,9 @@
 //! read or changed without the others.
 //!
 //! A file depends on the files that define the items it names. A module may use its children, and
-//! they may use the items of it and of the modules above it: a stage kind and its parts belong
-//! together. Otherwise the graph of files must be acyclic. Code under
-//! `#[cfg(test)]` is ignored, and a re-exported item counts for the file that defines it.
+//! they may use its items and those of the modules above it: a stage kind and its parts belong
+//! together. Otherwise the graph of files must be acyclic. Code under `#[cfg(test)]` is ignored,
+//! and a re-exported item counts for the file that defines it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -214,7 +214,7 @@ impl Tree {
         found
     }
 
-    /// Returns true if a module above this one is in `file`.
+    /// Returns true if a module above `module` is in `file`.
     fn is_above(&self, file: &str, module: usize) -> bool {
         let mut next = self.modules[module].parent;
         while let Some(parent) = next {
@@ -323,7 +323,7 @@ fn branches(tree: &[String]) -> Vec<&[String]> {
     .collect()
 }
 
-/// The index of the bracket that closes the one at `open`.
+/// The index of the bracket that closes the bracket at `open`.
 fn find_closing(code: &[String], open: usize) -> usize {
     let mut depth = 0_usize;
     for (index, token) in code.iter().enumerate().skip(open) {
@@ -377,7 +377,7 @@ fn end_of_item(code: &[String], mut index: usize) -> usize {
 }
 
 /// The words and symbols of a text. Comments are omitted; so are strings, except those in
-/// attributes that are paths of this crate, as in `#[serde(with = "crate::a")]`.
+/// attributes that are paths of this crate, such as `#[serde(with = "crate::a")]`.
 fn tokens(text: &str) -> Vec<String> {
     let text: Vec<char> = text.chars().collect();
     let at = |index: usize| text.get(index).copied().unwrap_or('\0');

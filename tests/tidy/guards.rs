@@ -5,7 +5,7 @@ use std::{fmt::Write as _, ops::Range};
 /// Maximum number of lines of code in a file, without blank lines and comments.
 pub const LINES_MAX: usize = 500;
 
-/// A long file may become this much shorter before its entry must be updated.
+/// Number of lines by which a long file may shrink before its entry must be updated.
 const SLACK: usize = 25;
 
 /// Longer files, with their numbers of lines. The list only shrinks: a file that has become

@@ -231,19 +231,20 @@ fn evaluate(arguments: &[&str]) -> Result<String, String> {
     }
 }
 
-/// The first number after these marks, each searched for after the one before; a word is a key.
-fn number_after(json: &str, marks: &[&str]) -> Result<f64, String> {
+/// The first number after the `needles`, each of which is searched for after the previous needle; a
+/// word is a key.
+fn number_after(json: &str, needles: &[&str]) -> Result<f64, String> {
     let mut rest = json;
-    for mark in marks {
-        let is_key = mark.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-        let mark = if is_key {
-            format!("\"{mark}\":")
+    for needle in needles {
+        let is_key = needle.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        let needle = if is_key {
+            format!("\"{needle}\":")
         } else {
-            (*mark).to_string()
+            (*needle).to_string()
         };
         let (_, after) = rest
-            .split_once(&mark)
-            .ok_or_else(|| format!("no {mark} in the JSON of evaluate"))?;
+            .split_once(&needle)
+            .ok_or_else(|| format!("no {needle} in the JSON of evaluate"))?;
         rest = after;
     }
     let digits: String = rest
@@ -254,7 +255,7 @@ fn number_after(json: &str, marks: &[&str]) -> Result<f64, String> {
     digits.parse().map_err(|_| {
         format!(
             "no number after {} in the JSON of evaluate",
-            marks.join(" ")
+            needles.join(" ")
         )
     })
 }

@@ -23,8 +23,8 @@ const LAST_DAY: i64 = 20_773;
 /// prints times and sizes.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
     let option = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1).cloned()
+        let index = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(index + 1).cloned()
     };
     let runs: u32 = match option("--runs") {
         Some(text) => text

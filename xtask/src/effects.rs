@@ -8,7 +8,7 @@ use crate::{
 use std::{env, fmt::Write as _, fs, path::Path, process::Command};
 
 const USAGE: &str = "usage: cargo xtask bench effects [--series N] [--no-peers]";
-/// Python packages of each comparison; the first is the compared one.
+/// Python packages of each comparison; the first is the compared package.
 const PEERS: [&[&str]; 2] = [
     &["pycausalimpact==0.1.1"],
     &["tfcausalimpact==0.0.19", "tf-keras"],
@@ -42,7 +42,7 @@ pub fn bench(arguments: &[String]) -> Result<(), String> {
     result.and(removed)
 }
 
-/// Random numbers (`SplitMix64`); sums of them are approximately normal.
+/// Random numbers (`SplitMix64`); their sums are approximately normal.
 struct Random(u64);
 
 impl Random {
@@ -59,7 +59,7 @@ impl Random {
     }
 }
 
-/// The date this many days after 1 January 2025, without leap years.
+/// The date `number` days after 1 January 2025, without leap years.
 fn day(number: i64) -> String {
     const MONTHS: [i64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let (mut year, mut remaining) = (2025, number);

@@ -108,7 +108,7 @@ impl Workspace {
     }
 }
 
-/// A job with layers of stages: each reads the one above it.
+/// A job with layers of stages: each layer reads the layer above it.
 fn job_text(nodes: usize) -> String {
     let mut text = "title = \"Layers\"\nwindow = \"week\"\n".to_string();
     for i in 0..nodes {

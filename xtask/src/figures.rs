@@ -11,7 +11,7 @@ use crate::{
 use std::{env, fs, path::Path, process::Command};
 
 const USAGE: &str = "usage: cargo xtask bench figures [--records N] [--no-peers]";
-/// Name, packages (the compared one first) and script of each comparison.
+/// Name, packages (the compared package first) and script of each comparison.
 const PEERS: [(&str, &[&str], &str); 2] = [
     (
         "polars",

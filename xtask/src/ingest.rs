@@ -255,8 +255,8 @@ impl Bench {
         }
     }
 
-    /// Ingests all weeks except the last, then the last one, then nothing new; and the last one
-    /// into an empty lake.
+    /// Ingests all weeks except the last, then the last week, then nothing new; and ingests the
+    /// last week into an empty lake.
     fn measure_increment(&self, form: &str) -> Result<(), String> {
         let (files, threads) = (self.files(form), self.options.threads);
         let workspace = Workspace::new(&self.folder.join("work"))?;

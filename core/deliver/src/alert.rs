@@ -241,7 +241,7 @@ fn marker_on_full_disk(folder: &Path, alert: &str) -> PathBuf {
     folder.join(format!("alert.{alert}.sent"))
 }
 
-/// Reads the record that this alert was sent before; an unreadable record counts as missing.
+/// Reads the record that this alert was sent before; an unreadable record is treated as missing.
 fn read_sent_record(folder: &Path, now: &Sent) -> Option<Sent> {
     let marker = std::fs::metadata(marker_on_full_disk(folder, &now.alert));
     if let Ok(modified) = marker.and_then(|data| data.modified()) {

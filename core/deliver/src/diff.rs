@@ -74,7 +74,7 @@ pub struct NodeChange {
     pub node: String,
     /// "done", "not enough", "failed", "not run" or "not reached".
     pub state: Pair<&'static str>,
-    /// Its message; empty if there is none.
+    /// Its message; empty without one.
     pub message: Pair<String>,
 }
 
@@ -117,7 +117,7 @@ pub fn diff(old: &Path, new: &Path) -> Result<Difference, Error> {
         metrics: figures::compare(&runs),
         findings: findings::compare(&runs, &effects),
         decisions: decisions(&runs),
-        restated: runs.map(restated),
+        restated: runs.map(restated_figures),
         effects,
         unreadable: [runs.old.unreadable.clone(), runs.new.unreadable.clone()].concat(),
         runs: runs.map(side),
@@ -135,7 +135,7 @@ impl Difference {
 fn decisions(runs: &Pair<RunFolder>) -> Pair<Vec<FindingDecision>> {
     let only = |run: &RunFolder, other: &RunFolder| {
         let decisions = run.plan.decisions.iter();
-        let decisions = decisions.filter(|one| !other.plan.decisions.contains(one));
+        let decisions = decisions.filter(|decision| !other.plan.decisions.contains(decision));
         decisions.cloned().collect()
     };
     Pair {
@@ -145,7 +145,7 @@ fn decisions(runs: &Pair<RunFolder>) -> Pair<Vec<FindingDecision>> {
 }
 
 /// The figures that a run restated.
-fn restated(run: &RunFolder) -> Vec<Restatement> {
+fn restated_figures(run: &RunFolder) -> Vec<Restatement> {
     let restated = run
         .in_order()
         .filter_map(|(_, cell)| cell.restated.as_ref());

@@ -16,9 +16,9 @@ struct EarlierRef {
     earlier: Option<EarlierReport>,
 }
 
-/// Finds the newest run with reports on the newest window of the same length that ends before this
-/// one begins. `job` is the job's folder in the archive. Unreadable runs are skipped: a report
-/// never fails because of an older one.
+/// Finds the newest run with reports on the newest window of the same length that ends before
+/// `window` begins. `job` is the job's folder in the archive. Unreadable runs are skipped: a report
+/// never fails because of an older report.
 pub fn earlier_report(job: &Path, window: &Window) -> Option<EarlierReport> {
     let mut windows: Vec<(Window, std::path::PathBuf)> = folders(job)
         .ok()?

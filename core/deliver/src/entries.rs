@@ -77,7 +77,7 @@ impl RunEntry {
         )
     }
 
-    /// The headline, or the reason why there is none.
+    /// The headline, or the reason why the run has no headline.
     pub(crate) fn headline(&self) -> String {
         match self.summary.headline.trim() {
             "" => clean(self.summary.error.as_deref().unwrap_or(""), 320),
@@ -97,7 +97,7 @@ impl JobEntry {
         let mut windows_with_report: BTreeSet<String> = BTreeSet::new();
         for run in &mut runs {
             run.superseded = windows_with_report.contains(&run.names[1]);
-            // A run without a report replaces no other.
+            // A run without a report replaces no other run.
             if run.summary.status.has_reports() {
                 windows_with_report.insert(run.names[1].clone());
             }

@@ -129,11 +129,11 @@ mod tests {
 
     #[test]
     fn identities_are_stable_and_well_formed() {
-        let one = identity(&["weekly", "2026-W46", "r1"]);
-        assert_eq!(one, identity(&["weekly", "2026-W46", "r1"]));
-        assert_ne!(one, identity(&["weekly", "2026-W46r", "1"]));
-        let parts: Vec<usize> = one["urn:uuid:".len()..].split('-').map(str::len).collect();
+        let id = identity(&["weekly", "2026-W46", "r1"]);
+        assert_eq!(id, identity(&["weekly", "2026-W46", "r1"]));
+        assert_ne!(id, identity(&["weekly", "2026-W46r", "1"]));
+        let parts: Vec<usize> = id["urn:uuid:".len()..].split('-').map(str::len).collect();
         assert_eq!(parts, [8, 4, 4, 4, 12]);
-        assert_eq!(one.as_bytes()["urn:uuid:".len() + 14], b'8');
+        assert_eq!(id.as_bytes()["urn:uuid:".len() + 14], b'8');
     }
 }

@@ -1,7 +1,7 @@
 //! The history of figures, findings and verdicts over the reports of a job.
 //!
 //! The report of a period is its newest run that created one. Findings are followed from each
-//! report to the next one on a window of the same kind, as reports and `retrocast diff` do: a
+//! report to the next report on a window of the same kind, as reports and `retrocast diff` do: a
 //! finding is resolved when its stage completed without it.
 
 use crate::{
@@ -161,10 +161,10 @@ impl<'a> History<'a> {
         let positions = reports
             .iter()
             .enumerate()
-            .map(|(at, report)| {
+            .map(|(position, report)| {
                 (
                     [report.run.names[1].as_str(), report.run.names[2].as_str()],
-                    at,
+                    position,
                 )
             })
             .collect();
@@ -183,16 +183,16 @@ impl<'a> History<'a> {
     }
 
     /// The figure of a row of a report.
-    pub(crate) fn figure_of(&self, at: usize, row: &FigureRow) -> &'a FigureMeta {
-        &self.years[self.reports[at].year].figures[row.of as usize]
+    pub(crate) fn figure_of(&self, report: usize, row: &FigureRow) -> &'a FigureMeta {
+        &self.years[self.reports[report].year].figures[row.of as usize]
     }
 
     /// The finding of a row of a report, worded as in that year.
-    pub(crate) fn finding_of(&self, at: usize, row: &FindingRow) -> &'a FindingMeta {
-        &self.years[self.reports[at].year].findings[row.of as usize]
+    pub(crate) fn finding_of(&self, report: usize, row: &FindingRow) -> &'a FindingMeta {
+        &self.years[self.reports[report].year].findings[row.of as usize]
     }
 
-    /// The position of a run in the series; `None` if it is not a report of it.
+    /// The position of a run in the series; `None` if the series does not contain it.
     pub(crate) fn position(&self, run: &RunEntry) -> Option<usize> {
         let names = [run.names[1].as_str(), run.names[2].as_str()];
         self.positions.get(&names).copied()
@@ -213,7 +213,7 @@ impl<'a> History<'a> {
     }
 
     fn add_figures(&mut self, years: &'a [YearIndex]) {
-        for (at, report) in self.reports.iter().enumerate() {
+        for (position, report) in self.reports.iter().enumerate() {
             for row in &report.row.figures {
                 let meta = &years[report.year].figures[row.of as usize];
                 let figure = self.figures.entry(&meta.slug);
@@ -222,13 +222,13 @@ impl<'a> History<'a> {
                     points: Vec::new(),
                 });
                 figure.meta = meta;
-                figure.points.push((at, row));
+                figure.points.push((position, row));
             }
         }
     }
 
     fn add_improvements(&mut self, years: &'a [YearIndex]) {
-        for (at, report) in self.reports.iter().enumerate() {
+        for (position, report) in self.reports.iter().enumerate() {
             for row in &report.row.effects {
                 let meta = &years[report.year].improvements[row.of as usize];
                 let improvement = self.improvements.entry(&meta.slug);
@@ -241,11 +241,11 @@ impl<'a> History<'a> {
                 match improvement.metrics.iter_mut().find(is_same) {
                     Some(metric) => {
                         metric.meta = meta;
-                        metric.points.push((at, row));
+                        metric.points.push((position, row));
                     }
                     None => improvement.metrics.push(MetricHistory {
                         meta,
-                        points: vec![(at, row)],
+                        points: vec![(position, row)],
                     }),
                 }
             }
@@ -264,7 +264,7 @@ impl<'a> History<'a> {
             // Findings of the last report that looked for them.
             let mut open: BTreeMap<&str, &FindingMeta> = BTreeMap::new();
             let of_spec = self.reports.iter().enumerate();
-            for (n, (at, report)) in of_spec
+            for (n, (position, report)) in of_spec
                 .filter(|(_, report)| report.spec == spec)
                 .enumerate()
             {
@@ -282,14 +282,14 @@ impl<'a> History<'a> {
                     let last = finding.spans.last_mut().filter(|_| is_open);
                     let state = match last {
                         Some(span) => {
-                            span.to = at;
+                            span.to = position;
                             span.times += 1;
                             FindingState::Persisting
                         }
                         None => {
                             finding.spans.push(Span {
-                                from: at,
-                                to: at,
+                                from: position,
+                                to: position,
                                 times: 1,
                                 resolved: None,
                             });
@@ -301,7 +301,7 @@ impl<'a> History<'a> {
                         }
                     };
                     finding.points.push(FindingPoint {
-                        at,
+                        at: position,
                         state,
                         row: Some(row),
                     });
@@ -314,10 +314,10 @@ impl<'a> History<'a> {
                     open.remove(slug);
                     if let Some(finding) = self.findings.get_mut(slug) {
                         if let Some(span) = finding.spans.last_mut() {
-                            span.resolved = Some(at);
+                            span.resolved = Some(position);
                         }
                         finding.points.push(FindingPoint {
-                            at,
+                            at: position,
                             state: FindingState::Resolved,
                             row: None,
                         });

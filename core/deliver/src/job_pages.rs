@@ -203,9 +203,9 @@ impl Site<'_> {
         writer.file(self.path("index.html"), &key, |pages| {
             let newest = job.latest().and_then(|run| history.position(run));
             let (resolved, more) = resolved_findings(self, newest);
-            let compare = newest.and_then(|at| {
-                let [previous, _] = history.neighbours(history.reports[at].run);
-                let new = history.reports[at].run;
+            let compare = newest.and_then(|report| {
+                let [previous, _] = history.neighbours(history.reports[report].run);
+                let new = history.reports[report].run;
                 Some(data::compare_link(previous?.run, new))
             });
             let views: Vec<_> = job.runs.iter().take(JOB_RUNS).map(view).collect();
@@ -213,12 +213,12 @@ impl Site<'_> {
                 "job": {
                     "title": self.title(),
                     "summary": format!("{}, newest first.", plural(job.runs.len() as u64, "run")),
-                    "newest": newest.map(|at| shown_name(history.reports[at].run)),
+                    "newest": newest.map(|report| shown_name(history.reports[report].run)),
                     "latest": job.latest().is_some(),
                     "compare": compare,
                     "years": year_links(job),
-                    "figures": newest.map(|at| figure_rows(self, at, "")),
-                    "findings": newest.map(|at| latest_findings(self, at)),
+                    "figures": newest.map(|report| figure_rows(self, report, "")),
+                    "findings": newest.map(|report| latest_findings(self, report)),
                     "resolved": finding_items(resolved),
                     "resolved_more": more,
                     "improvements": improvement_items(self, "", None),
@@ -255,8 +255,8 @@ impl Site<'_> {
                 key.update(run.identity().as_bytes());
             }
             // The list is newest first.
-            let neighbour = |at: Option<usize>| {
-                let (name, _) = years.get(at?)?;
+            let neighbour = |index: Option<usize>| {
+                let (name, _) = years.get(index?)?;
                 Some(json!({ "href": format!("{name}.html"), "name": year_title(name) }))
             };
             let (previous, next) = (neighbour(Some(n + 1)), neighbour(n.checked_sub(1)));
@@ -336,16 +336,16 @@ impl Site<'_> {
             let compare = previous.map(|report| data::compare_link(report.run, run));
             let links = [previous, next].map(|report| report.map(|report| run_link(report.run)));
             let current = current.get(run.names[1].as_str()).map(|run| run_link(run));
-            let at = self.history.position(run);
+            let position = self.history.position(run);
             let mut key = self.hasher("run");
             key.update(run.identity().as_bytes());
             key.update(json!([links, current]).to_string().as_bytes());
-            if let Some(at) = at {
-                for earlier in at.saturating_sub(COURSE)..at {
+            if let Some(position) = position {
+                for earlier in position.saturating_sub(COURSE)..position {
                     self.add_report(&mut key, earlier);
                 }
-                for finding in &self.history.reports[at].row.findings {
-                    let (state, since, times) = data::finding_state(self, at, finding, run);
+                for finding in &self.history.reports[position].row.findings {
+                    let (state, since, times) = data::finding_state(self, position, finding, run);
                     key.update(format!("{state} {since} {times} ").as_bytes());
                 }
             }
@@ -364,8 +364,10 @@ impl Site<'_> {
                 let up = "../../../";
                 let figures = digest
                     .as_ref()
-                    .map(|digest| data::run_figures(self, at, digest));
-                let findings = digest.as_ref().map(|digest| run_findings(self, at, digest));
+                    .map(|digest| data::run_figures(self, position, digest));
+                let findings = digest
+                    .as_ref()
+                    .map(|digest| run_findings(self, position, digest));
                 let improvements = digest
                     .as_ref()
                     .map(|digest| data::run_improvements(self, digest));
@@ -398,8 +400,8 @@ impl Site<'_> {
     fn write_figures(&self, writer: &mut Writer) -> Result<(), Error> {
         for (slug, figure) in &self.history.figures {
             let mut key = self.hasher("figure");
-            for (at, _) in &figure.points {
-                self.add_report(&mut key, *at);
+            for (report, _) in &figure.points {
+                self.add_report(&mut key, *report);
             }
             writer.file(self.path(&format!("figures/{slug}.html")), &key, |pages| {
                 pages.render("figure.html.j2", "../../", &figure_page(self, figure))
@@ -425,8 +427,8 @@ impl Site<'_> {
     fn write_improvements(&self, writer: &mut Writer) -> Result<(), Error> {
         for (slug, improvement) in &self.history.improvements {
             let mut key = self.hasher("improvement");
-            for (at, _) in improvement.metrics.iter().flat_map(|metric| &metric.points) {
-                self.add_report(&mut key, *at);
+            for (report, _) in improvement.metrics.iter().flat_map(|metric| &metric.points) {
+                self.add_report(&mut key, *report);
             }
             writer.file(
                 self.path(&format!("improvements/{slug}.html")),

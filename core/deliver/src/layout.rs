@@ -43,8 +43,8 @@ impl Page {
         }
     }
 
-    /// Adds a heading and entries, each a label and its text, unless there are none. Entries beyond
-    /// the first few are only counted. Line breaks of a text are kept.
+    /// Adds a heading and entries, each a label and its text; adds nothing without entries. Entries
+    /// beyond the first few are only counted. Line breaks of a text are kept.
     pub(crate) fn list(&mut self, title: &str, entries: &[(String, String)]) {
         if entries.is_empty() {
             return;

@@ -1,8 +1,7 @@
 //! Delivers runs: an archive of all runs, comparisons of two runs, and alerts about failures.
 //!
-//! The archive consists of static pages beside the files they link to. It is rebuilt from the
-//! folders alone, so it can be copied, moved or served by any web server, and read without the
-//! program.
+//! The archive consists of static pages beside the files they link to. It is rebuilt only from the
+//! folders, so it can be copied, moved or served by any web server, and read without the program.
 
 pub mod archive;
 

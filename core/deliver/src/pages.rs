@@ -1,4 +1,4 @@
-//! The templates of the archive, and the texts that they are filled with.
+//! The templates of the archive, and the values that they are filled with.
 
 use crate::{
     Error,
@@ -119,7 +119,7 @@ const DEFAULTS: &[(&str, &str)] = built_in![
     "compare.js",
 ];
 
-/// Maximum number of runs on the front page, over all jobs; each job has at least one.
+/// Maximum number of runs on the front page, over all jobs; each job has at least one run.
 const FRONT_RUNS_MAX: usize = 120;
 /// Maximum number of runs of a job on the front page.
 const RECENT_RUNS: usize = 6;
@@ -155,7 +155,7 @@ impl Pages {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
-        // This crate writes the drawings; any other text is escaped.
+        // This crate writes the charts; any other text is escaped.
         environment.add_filter("safe_svg", |text: String| {
             if text.starts_with("<svg class=") {
                 Value::from_safe_string(text)

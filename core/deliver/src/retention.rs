@@ -54,7 +54,7 @@ fn file_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Erro
     move |source| Error::File { what, path, source }
 }
 
-/// The pin of a run; `None` if it is not pinned. An unreadable pin still counts.
+/// The pin of a run; `None` if it is not pinned. An unreadable pin still protects the run.
 pub fn pin_of(run: &Path) -> Option<Pin> {
     let path = run.join(PIN);
     let unreadable = || Pin {
@@ -115,7 +115,7 @@ fn size_of(path: &Path) -> u64 {
 
 /// Removes the files of a run and leaves a tombstone; returns the size of the removed files in
 /// bytes. The tombstone is written first, so that an interrupted removal is completed by the next
-/// one; on a full disk, it is written after the files are removed.
+/// removal; on a full disk, it is written after the files are removed.
 pub fn remove(run: &Path, date: Date, why: &str) -> Result<u64, Error> {
     let (files, bytes) = removable_files(run)?;
     let mut tombstone = Tombstone {

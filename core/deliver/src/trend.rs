@@ -1,7 +1,7 @@
 //! Small charts of a value over reports, as inline SVG.
 //!
-//! Colours come from the style sheet by class, so that one drawing fits light and dark pages. Every
-//! chart has a title and a description, and its values are in a table on the same page.
+//! Colours come from the style sheet by class, so that the same chart fits light and dark pages.
+//! Every chart has a title and a description, and its values are in a table on the same page.
 
 use minijinja::HtmlEscape;
 use retrocast_domain::number::{sensible, with_unit};
@@ -31,7 +31,7 @@ const LEFT: f64 = 92.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 34.0;
-/// Maximum number of points of a drawing; a longer series is reduced to the extremes of its parts.
+/// Maximum number of points of a chart; a longer series is reduced to the extremes of its parts.
 const POINTS_MAX: usize = 240;
 
 /// Formats a coordinate with one decimal.
@@ -61,14 +61,14 @@ pub(crate) fn chart(trend: &Trend) -> String {
         )
     };
     let last = (trend.points.len() - 1).max(1) as f64;
-    let x = |at: usize| LEFT + (WIDTH - LEFT - RIGHT) * at as f64 / last;
+    let x = |index: usize| LEFT + (WIDTH - LEFT - RIGHT) * index as f64 / last;
     let y = |value: f64| TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low);
     let mut body = String::new();
     for value in [low, f64::midpoint(low, high), high] {
-        let (at, label) = (coordinate(y(value)), label(value, trend.unit));
+        let (line_y, label) = (coordinate(y(value)), label(value, trend.unit));
         let _ = write!(
             body,
-            "<path class=\"grid\" d=\"M{} {at}H{}\"/><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+            "<path class=\"grid\" d=\"M{} {line_y}H{}\"/><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
             coordinate(LEFT),
             coordinate(WIDTH - RIGHT),
             coordinate(LEFT - 8.0),
@@ -86,15 +86,15 @@ pub(crate) fn chart(trend: &Trend) -> String {
         );
     }
     let shown = select_points(trend.points);
-    for at in &shown {
-        if let Some([low, high]) = trend.points[*at]
+    for index in &shown {
+        if let Some([low, high]) = trend.points[*index]
             .interval
-            .filter(|_| trend.points[*at].value.is_some())
+            .filter(|_| trend.points[*index].value.is_some())
         {
             let _ = write!(
                 body,
                 "<path class=\"interval\" d=\"M{0} {1}V{2}\"/>",
-                coordinate(x(*at)),
+                coordinate(x(*index)),
                 coordinate(y(high)),
                 coordinate(y(low))
             );
@@ -106,24 +106,24 @@ pub(crate) fn chart(trend: &Trend) -> String {
         line(&shown, trend.points, &x, &y)
     );
     if shown.len() <= 80 {
-        for at in &shown {
-            if let Some(value) = trend.points[*at].value {
+        for index in &shown {
+            if let Some(value) = trend.points[*index].value {
                 let _ = write!(
                     body,
                     "<circle cx=\"{}\" cy=\"{}\" r=\"2.5\"/>",
-                    coordinate(x(*at)),
+                    coordinate(x(*index)),
                     coordinate(y(value))
                 );
             }
         }
     }
     let names = [trend.points.first(), trend.points.last()];
-    for (name, at, anchor) in [(names[0], LEFT, "start"), (names[1], WIDTH - RIGHT, "end")] {
+    for (name, x, anchor) in [(names[0], LEFT, "start"), (names[1], WIDTH - RIGHT, "end")] {
         let name = name.map_or("", |point| point.name.as_str());
         let _ = write!(
             body,
             "<text x=\"{}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
-            coordinate(at),
+            coordinate(x),
             coordinate(HEIGHT - 10.0),
             HtmlEscape(name)
         );
@@ -139,7 +139,7 @@ pub(crate) fn chart(trend: &Trend) -> String {
     )
 }
 
-/// Describes the trend in words, for readers who do not see the drawing.
+/// Describes the trend in words, for readers who cannot see the chart.
 fn description(trend: &Trend) -> String {
     let mut known = trend
         .points
@@ -175,9 +175,9 @@ fn select_points(points: &[Point]) -> Vec<usize> {
     let mut out = Vec::new();
     for start in (0..points.len()).step_by(size) {
         let part = start..(start + size).min(points.len());
-        let known = part.filter(|at| points[*at].value.is_some());
+        let known = part.filter(|index| points[*index].value.is_some());
         let by_value = |a: &usize, b: &usize| {
-            let value = |at: &usize| points[*at].value.unwrap_or_default();
+            let value = |index: &usize| points[*index].value.unwrap_or_default();
             value(a).total_cmp(&value(b)).then(a.cmp(b))
         };
         let extremes = [known.clone().min_by(by_value), known.max_by(by_value)];
@@ -196,14 +196,14 @@ fn line(
     y: &dyn Fn(f64) -> f64,
 ) -> String {
     let (mut out, mut pen_is_down) = (String::new(), false);
-    for at in shown {
-        match points[*at].value {
+    for index in shown {
+        match points[*index].value {
             Some(value) => {
                 let command = if pen_is_down { 'L' } else { 'M' };
                 let _ = write!(
                     out,
                     "{command}{} {}",
-                    coordinate(x(*at)),
+                    coordinate(x(*index)),
                     coordinate(y(value))
                 );
                 pen_is_down = true;
@@ -231,7 +231,7 @@ pub(crate) fn spark(values: &[Option<f64>]) -> String {
     let low = known.iter().copied().fold(f64::MAX, f64::min);
     let high = known.iter().copied().fold(f64::MIN, f64::max);
     let last = (points.len() - 1).max(1) as f64;
-    let x = |at: usize| 2.0 + 96.0 * at as f64 / last;
+    let x = |index: usize| 2.0 + 96.0 * index as f64 / last;
     let y = |value: f64| {
         if high > low {
             3.0 + 18.0 * (high - value) / (high - low)
@@ -251,8 +251,8 @@ mod tests {
     use super::*;
 
     fn points(values: &[Option<f64>]) -> Vec<Point> {
-        let point = |(at, value): (usize, &Option<f64>)| Point {
-            name: format!("<W{at}>"),
+        let point = |(index, value): (usize, &Option<f64>)| Point {
+            name: format!("<W{index}>"),
             value: *value,
             interval: value.map(|value| [value - 1.0, value + 1.0]),
         };

@@ -1,4 +1,4 @@
-//! Texts of the archive's pages and links.
+//! Formats text for the archive's pages and links.
 
 use jiff::Timestamp;
 use retrocast_domain::number::plural;

@@ -1,5 +1,5 @@
 //! The content of a mail or notification, before it is formatted: a report, or the failure to
-//! create one.
+//! create a report.
 
 use crate::{
     Error,
@@ -82,7 +82,7 @@ pub(crate) struct View {
     pub asks: Vec<String>,
     pub missing: Vec<String>,
     pub charts: Vec<ChartView>,
-    /// File name and size of the PDF; `None` without one.
+    /// File name and size of the PDF; `None` without a PDF.
     pub pdf: Option<PdfView>,
     /// Details of a failure, as lines; empty for none.
     pub failure: String,

@@ -402,7 +402,7 @@ mod tests {
         events.extend(later.map(|kind| event(2, kind)));
         assert_eq!(Deliveries::fold(&events), accepted);
         assert_eq!(
-            accepted.get("d").map(|one| one.state),
+            accepted.get("d").map(|delivery| delivery.state),
             Some(DeliveryState::Accepted)
         );
         assert!(!accepted.has_open());

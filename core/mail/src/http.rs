@@ -201,7 +201,7 @@ impl Transport for Http {
         let status = response.status();
         let until = retry_after(response.headers(), envelope.time);
         let mut body = Vec::new();
-        // The status alone decides; the body only explains it.
+        // Only the status decides; the body explains it.
         let _ = response
             .body_mut()
             .as_reader()
@@ -230,8 +230,8 @@ impl Transport for Http {
     }
 }
 
-/// Parses signing keys, separated by spaces: "whsec_" and base64, as in Standard Webhooks. Errors
-/// do not contain them.
+/// Parses signing keys, separated by spaces: "whsec_" and base64, as Standard Webhooks specifies.
+/// Errors do not contain them.
 fn parse_keys(secret: &Secret) -> Result<Vec<hmac::Key>, String> {
     let parse = |text: &str| {
         let bytes = BASE64_STANDARD

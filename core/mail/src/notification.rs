@@ -1,7 +1,8 @@
 //! Composes notifications: the same content, target and date give the same bytes.
 //!
 //! [`webhook`] builds an event for programs, [`slack`] and [`teams`] build messages for people.
-//! Texts are never markup: both services have elements for literal text, and only those are used.
+//! Text is never markup: both services have elements for literal text, and only these elements are
+//! used.
 
 mod slack;
 mod teams;
@@ -147,7 +148,7 @@ fn parts(view: &View, limit: usize) -> Vec<Part> {
     let mut findings: Vec<Line> = view
         .findings
         .iter()
-        .map(|one| finding(one, limit))
+        .map(|item| finding(item, limit))
         .collect();
     if findings.is_empty() && !is_failure {
         findings.push(plain(
@@ -217,7 +218,7 @@ fn key_figure(kpi: &KpiView, limit: usize) -> Line {
     }
 }
 
-/// Formats "And 3 more in the report."; `None` if there are none.
+/// Formats "And 3 more in the report."; `None` if the message has all findings.
 fn more_findings(view: &View) -> Option<String> {
     (view.findings_more > 0).then(|| format!("And {} more in the report.", view.findings_more))
 }

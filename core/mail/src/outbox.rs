@@ -1,9 +1,9 @@
 //! The outbox of a run: stores events as lines of a file in the run's folder, and sends messages.
 //!
 //! A message is written before the event that queues it, and the event of an attempt before the
-//! attempt. So a process that dies at any point leaves a message that is either not sent, or in
-//! doubt and sent again with the same bytes. The sending process locks the file; another one gets
-//! an error.
+//! attempt. Therefore, a process that dies at any point leaves a message that is either not sent,
+//! or in doubt and sent again with the same bytes. The sending process locks the file; another
+//! process gets an error.
 //!
 //! Only what must survive a power failure is flushed: messages, attempts and acceptances. The loss
 //! of another event causes at most one more attempt with the same bytes.
@@ -45,9 +45,9 @@ pub enum EnqueueResult {
 /// Selects the deliveries that a pass tries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Selection {
-    /// Those that are due.
+    /// Deliveries that are due.
     Due,
-    /// All open ones, due or not.
+    /// All open deliveries, due or not.
     Open,
 }
 
@@ -140,7 +140,7 @@ impl Outbox {
             .get(&identity(channel, recipient, content.key()))
     }
 
-    /// Adds the mail with this content for a recipient. An existing one becomes due with its
+    /// Adds the mail with this content for a recipient. An existing delivery becomes due with its
     /// original bytes, unless a server accepted it.
     pub fn enqueue(
         &mut self,
@@ -213,7 +213,7 @@ impl Outbox {
     /// Tries each selected delivery of a transport once, in the order of queueing. Ends when
     /// `is_stopped` returns true, when no server is available or accepts the login, or when
     /// connections break repeatedly; the remaining deliveries are unchanged. Returns the identities
-    /// of those tried.
+    /// of the tried deliveries.
     pub fn send(
         &mut self,
         transport: &mut dyn Transport,

@@ -17,7 +17,7 @@ const HEIGHT_MAX: f32 = 1600.0;
 /// Maximum size of an SVG file, in bytes; a chart has about ten thousand.
 const SVG_MAX: usize = 8 << 20;
 
-/// The fonts for texts in charts. System fonts are not used, so a picture is the same on every
+/// The fonts for text in charts. System fonts are not used, so a picture is the same on every
 /// machine.
 #[derive(Clone)]
 pub struct Fonts(Arc<fontdb::Database>);

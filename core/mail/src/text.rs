@@ -1,4 +1,4 @@
-//! Makes texts from records and job files safe for headers and bodies.
+//! Makes text from records and job files safe for headers and bodies.
 
 use retrocast_domain::number::{NBSP, THIN};
 

@@ -1,8 +1,8 @@
 //! Builds a [`Report`] from the cells of a run: selects and orders the contents, and formats its
 //! sentences.
 //!
-//! Nothing is computed here that a stage could compute, except counts. Every sentence follows from
-//! the data alone, so the same run always gives the same text.
+//! Nothing is computed here that a stage could compute, except counts. Every sentence depends only
+//! on the data, so the same run always gives the same text.
 
 mod asks;
 mod figures;

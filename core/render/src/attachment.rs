@@ -14,7 +14,7 @@ use syntax::{Parser, Value};
 
 /// Maximum size of an attached file, in bytes.
 const BYTES_MAX: u64 = 256 << 20;
-/// The offset of the cross-reference table is within this many bytes of the end.
+/// Number of bytes at the end of a PDF that contain the offset of the cross-reference table.
 const TRAILER_BYTES: usize = 1024;
 /// Size of an entry of the cross-reference table, in bytes.
 const ENTRY_BYTES: usize = 20;
@@ -50,18 +50,18 @@ fn read(pdf: &[u8], name: &str) -> Result<Vec<u8>, &'static str> {
         .and_then(|files| files.get("F"))
         .and_then(Value::reference)
         .ok_or("the attached file has no contents")?;
-    let (dictionary, at) = objects.get(stream)?;
-    decompress(&dictionary, stream_bytes(pdf, &dictionary, at)?)
+    let (dictionary, start) = objects.get(stream)?;
+    decompress(&dictionary, stream_bytes(pdf, &dictionary, start)?)
 }
 
-/// The bytes of a stream, whose dictionary ends at `at`.
+/// The bytes of the stream whose dictionary ends at `start`.
 fn stream_bytes<'a>(
     pdf: &'a [u8],
     dictionary: &Value<'_>,
-    at: usize,
+    start: usize,
 ) -> Result<&'a [u8], &'static str> {
     const BROKEN: &str = "the contents of the attached file are cut off";
-    let rest = pdf.get(at..).ok_or(BROKEN)?.trim_ascii_start();
+    let rest = pdf.get(start..).ok_or(BROKEN)?.trim_ascii_start();
     let rest = rest.strip_prefix(b"stream").ok_or(BROKEN)?;
     let rest = rest.strip_prefix(b"\r").unwrap_or(rest);
     let rest = rest.strip_prefix(b"\n").ok_or(BROKEN)?;
@@ -98,11 +98,13 @@ struct Objects<'a> {
 impl<'a> Objects<'a> {
     fn read(pdf: &'a [u8]) -> Result<Self, &'static str> {
         const BROKEN: &str = "its cross-reference table is damaged, or another program wrote it";
-        const MARK: &[u8] = b"startxref";
+        const KEYWORD: &[u8] = b"startxref";
         let end = pdf.len().saturating_sub(TRAILER_BYTES);
-        let mark = pdf[end..].windows(MARK.len()).rposition(|w| w == MARK);
-        let mark = end + mark.ok_or(BROKEN)? + MARK.len();
-        let start = Parser::at(pdf, mark).value().and_then(|v| v.integer());
+        let keyword = pdf[end..]
+            .windows(KEYWORD.len())
+            .rposition(|window| window == KEYWORD);
+        let offset = end + keyword.ok_or(BROKEN)? + KEYWORD.len();
+        let start = Parser::at(pdf, offset).value().and_then(|v| v.integer());
         let start = start.and_then(|start| usize::try_from(start).ok());
         let start = start.ok_or(BROKEN)?;
         let mut parser = Parser::at(pdf, start);

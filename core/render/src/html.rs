@@ -2,7 +2,7 @@
 //! script that sorts tables.
 //!
 //! Wording and selection are those of the print reports (the same [`view`](crate::view)); only the
-//! layout differs. Each chart is drawn twice, for wide and for narrow screens, because a drawing
+//! layout differs. Each chart is drawn twice, for wide and for narrow screens, because a chart
 //! scaled down to a phone is illegible; the style sheet shows one of the two.
 
 use crate::{
@@ -93,7 +93,7 @@ pub fn report_with(
         theme.css()
     );
     let mut environment = templates.html(&report.language)?.clone();
-    // Returns true at the first place of a figure in the page, which gets its anchor.
+    // Returns true for the first occurrence of a figure in the page, which gets the anchor.
     let anchored = Mutex::new(BTreeSet::new());
     environment.add_function("is_first", move |id: String| {
         let anchored = anchored.lock();
@@ -118,7 +118,7 @@ pub fn report_with(
     })
 }
 
-/// The hash with which a content security policy allows one inline script or style: nothing else in
+/// The hash by which a content security policy allows one inline script or style; nothing else in
 /// the page can run.
 fn source_hash(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
@@ -171,7 +171,7 @@ fn parse(
     Ok(environment)
 }
 
-/// Replaces `{name}` in a text by the value of that name.
+/// Replaces `{name}` in a text with the value of that name.
 fn fill(text: String, values: Kwargs) -> Result<String, minijinja::Error> {
     let mut text = text;
     for name in values.args() {
@@ -181,7 +181,7 @@ fn fill(text: String, values: Kwargs) -> Result<String, minijinja::Error> {
     Ok(text)
 }
 
-/// A chart as HTML: both drawings, and the data table, which is collapsed under the word `data`.
+/// A chart as HTML: in both sizes, with the data table, which is collapsed under the word `data`.
 fn figure(chart: &Chart, width: f64, number: u32, data: &str) -> String {
     if width <= SPARKLINE_WIDTH || matches!(chart.kind, ChartKind::Sparkline { .. }) {
         let suffix = format!("-{number}");

@@ -2,7 +2,7 @@
 //!
 //! The analyses write the sentences of findings in English. A report in another language keeps
 //! them, and its templates mark them as English for screen readers. The files
-//! `language/<code>.toml` hold the words; every language has the words of English.
+//! `language/<code>.toml` hold the words; every language defines the same words as English.
 
 mod verdict;
 
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The files of the shipped languages with their texts, English first.
+/// The files of the shipped languages with their contents, English first.
 pub(crate) const BUILT_IN: [(&str, &str); 2] = [
     (
         "language/en.toml",
@@ -25,7 +25,7 @@ pub(crate) const BUILT_IN: [(&str, &str); 2] = [
     ),
 ];
 
-/// Code of English, in which analyses write.
+/// Code of English, the language of the analyses.
 pub const ENGLISH: &str = "en";
 
 /// The words of a language.
@@ -36,7 +36,7 @@ pub struct Language {
     pub words: BTreeMap<String, String>,
     /// Months by their English name in lower case.
     months: BTreeMap<String, String>,
-    /// Fixed texts of analyses, such as table headings, by their English text.
+    /// Fixed phrases of analyses, such as table headings, by their English wording.
     #[serde(default)]
     phrases: BTreeMap<String, String>,
     /// Terms of the glossary by their English name: name and meaning.
@@ -285,7 +285,7 @@ impl Language {
         })
     }
 
-    /// Translates a figure, date or fixed word; other texts are returned unchanged.
+    /// Translates a figure, date or fixed word; other text is returned unchanged.
     fn short(&self, text: &str) -> String {
         if let Some(phrase) = self.phrase(text) {
             return phrase;
@@ -315,8 +315,10 @@ impl Language {
 
     /// Translates the unit at the end of a figure.
     fn units(&self, text: &str) -> String {
-        let at = text.find(|c: char| c.is_alphabetic()).filter(|at| *at > 0);
-        let Some((figure, unit)) = at.map(|at| text.split_at(at)) else {
+        let start = text
+            .find(|c: char| c.is_alphabetic())
+            .filter(|start| *start > 0);
+        let Some((figure, unit)) = start.map(|start| text.split_at(start)) else {
             return text.to_string();
         };
         match self.phrase(unit) {
@@ -325,7 +327,8 @@ impl Language {
         }
     }
 
-    /// The number and the name of a month, from its English name or the first three letters of it.
+    /// The number and the name of a month, from its English name or the first three letters of the
+    /// name.
     fn month(&self, name: &str) -> Option<(usize, &String)> {
         const MONTHS: [&str; 12] = [
             "january",
@@ -396,20 +399,21 @@ fn names_in(text: &str) -> Vec<String> {
 /// number, such as a version, is returned unchanged.
 fn numbers(text: &str) -> String {
     let letters: Vec<char> = text.chars().collect();
-    let is_digit = |at: Option<usize>| {
-        at.and_then(|at| letters.get(at))
+    let is_digit = |index: Option<usize>| {
+        index
+            .and_then(|index| letters.get(index))
             .is_some_and(char::is_ascii_digit)
     };
-    let is_in_number = |at: usize| is_digit(at.checked_sub(1)) && is_digit(Some(at + 1));
+    let is_in_number = |index: usize| is_digit(index.checked_sub(1)) && is_digit(Some(index + 1));
     let is_version = text
         .split(|c: char| !(c.is_ascii_digit() || c == '.'))
         .any(|part| part.trim_matches('.').matches('.').count() > 1);
     if is_version {
         return text.to_string();
     }
-    let converted = letters.iter().enumerate().map(|(at, c)| match c {
-        '.' if is_in_number(at) => ',',
-        '\u{202f}' if is_in_number(at) => '.',
+    let converted = letters.iter().enumerate().map(|(index, c)| match c {
+        '.' if is_in_number(index) => ',',
+        '\u{202f}' if is_in_number(index) => '.',
         c => *c,
     });
     converted.collect()
@@ -427,7 +431,7 @@ mod tests {
     #[test]
     fn figures_and_dates_have_the_form_of_the_language() {
         let german = german();
-        for (english, want) in [
+        for (english, expected) in [
             ("97.2\u{a0}%", "97,2\u{a0}%"),
             ("59\u{202f}530", "59.530"),
             ("1\u{202f}234\u{202f}567.5", "1.234.567,5"),
@@ -442,7 +446,7 @@ mod tests {
             ("billing", "billing"),
             ("–", "–"),
         ] {
-            assert_eq!(german.short(english), want);
+            assert_eq!(german.short(english), expected);
         }
         let day = |text: &str| text.parse::<Date>().unwrap();
         let period = |first, last| german.period(day(first), day(last)).replace('\u{a0}', " ");
@@ -462,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_in_a_language_file_are_located() {
+    fn errors_in_a_language_file_are_located() {
         let templates = |from: &str, to: &str| {
             let text = Templates::built_in()
                 .text("language/de.toml")
@@ -488,7 +492,7 @@ mod tests {
     }
 
     #[test]
-    fn german_reports_mark_what_stays_english() {
+    fn german_reports_mark_english_sentences() {
         let mut report = sample::sample();
         report.language = "de".to_string();
         report.notices.clear();
@@ -498,8 +502,8 @@ mod tests {
             assert!(page.contains("<html lang=\"de\">") && page.contains("November\u{a0}2026"));
             assert!(page.contains("finding-sentence\" lang=\"en\""));
             assert!(!page.contains("Requested actions") && !page.contains(">Data quality<"));
-            let one = pdf(&report, layout, &Templates::built_in()).unwrap();
-            assert_eq!(one, pdf(&report, layout, &Templates::built_in()).unwrap());
+            let bytes = pdf(&report, layout, &Templates::built_in()).unwrap();
+            assert_eq!(bytes, pdf(&report, layout, &Templates::built_in()).unwrap());
         }
         let page = html::report(&report, Layout::Executive).unwrap();
         assert!(page.contains("Diese Woche"), "the verdict is German");

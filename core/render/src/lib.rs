@@ -1,6 +1,6 @@
 //! Builds a [`Report`] from cells, and renders it as PDF or HTML.
 //!
-//! [`assemble`] selects findings and writes texts, [`sanitise`] makes texts printable, [`view`]
+//! [`assemble`] selects findings and writes sentences, [`sanitise`] makes text printable, [`view`]
 //! formats numbers, [`slice`](mod@slice) builds reports on a part of the records, [`mod@language`]
 //! translates fixed words, [`chart`] draws charts, [`skeleton`] orders the sections, and [`pdf`]
 //! lays out a document in the closed [`world`]. Text from records is always data, never part of a
@@ -47,7 +47,7 @@ impl Layout {
     /// All layouts.
     pub const ALL: [Self; 2] = [Self::Executive, Self::Technical];
 
-    /// The name in file names, as in `executive.pdf`.
+    /// The name in file names, such as `executive.pdf`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Executive => "executive",
@@ -88,7 +88,7 @@ pub enum Error {
     /// Typst rejected the document, or the PDF would not conform to PDF/UA-1 and PDF/A-3a.
     #[error("the report could not be laid out: {}", messages.join("; "))]
     Layout {
-        /// One message per error, with file and line of the template if it has one.
+        /// One message per error, with file and line of the template if they are known.
         messages: Vec<String>,
     },
     /// A PDF has no such attachment, or this crate did not write it.
@@ -104,8 +104,7 @@ pub enum Error {
     Json(#[from] serde_json::Error),
 }
 
-/// Templates by file name, as in the folder `templates`. They are parsed once, for the first
-/// report.
+/// Templates by path below the folder `templates`. They are parsed once, for the first report.
 #[derive(Debug, Clone, Default)]
 pub struct Templates {
     files: BTreeMap<String, String>,
@@ -215,7 +214,7 @@ impl Templates {
         self.files.get(name).map(String::as_str)
     }
 
-    /// Hash of all texts and pictures, for the fingerprint of a report.
+    /// Hash of all templates and pictures, for the fingerprint of a report.
     pub fn hash(&self) -> String {
         retrocast_domain::canonical::hash(&(&self.files, &self.pictures))
     }

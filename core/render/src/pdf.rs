@@ -37,7 +37,7 @@ pub fn pdf(report: &Report, layout: Layout, templates: &Templates) -> Result<Vec
             Err(Error::Layout { .. }) => {}
             _ => break,
         }
-        // A template's error occurs every time; the first message is the most useful.
+        // A template error recurs in every attempt; its first message is the most useful.
         if let Ok(bytes) = attempt(report, layout, templates, &covered) {
             result = Ok(bytes);
         }
@@ -108,12 +108,12 @@ fn files(
 const MAIN: &str = "/main.typ";
 
 /// Keeps the parts that reports share in Typst's cache while several reports are rendered; drop the
-/// guard after the last one.
+/// guard after the last report.
 pub fn batch() -> CacheEviction {
     CacheEviction::when_dropped()
 }
 
-/// Evicts Typst's global cache when dropped, also after a failed export; otherwise the cache would
+/// Evicts Typst's global cache when dropped, even after a failed export; otherwise the cache would
 /// grow with every report.
 #[derive(Debug)]
 pub struct CacheEviction(());

@@ -1,4 +1,4 @@
-//! A sample report of the example job, with hostile texts.
+//! A sample report of the example job, with hostile text.
 //!
 //! Tests, benchmarks and the gallery render it; its numbers are invented, but consistent.
 
@@ -17,7 +17,7 @@ use retrocast_domain::{
     report::{PlanNode, Provenance, SliceNote, SourceNote},
 };
 
-/// Texts in records that must never be interpreted as code or markup.
+/// Strings in records that must never be interpreted as code or markup.
 pub const HOSTILE: &[&str] = &[
     "#read(\"secret.txt\")",
     "</script><script>alert(1)</script>",

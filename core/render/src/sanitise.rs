@@ -13,22 +13,22 @@ pub const REPLACEMENT: char = '□';
 /// Maximum length of text without a break, in characters; longer text is cut, with an ellipsis.
 pub const UNBROKEN_MAX: usize = 80;
 
-/// Maximum length of a text, in characters; longer texts are cut, with an ellipsis.
+/// Maximum length of a text, in characters; longer text is cut, with an ellipsis.
 pub const TEXT_MAX: usize = 6_000;
 
-/// The changes, for the data note. Equal texts count once, however often they occur.
+/// The changes, for the data note. Equal strings count once, however often they occur.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Number of replaced characters.
     pub characters: u64,
-    /// Number of distinct texts with a replaced character.
+    /// Number of distinct strings with a replaced character.
     pub texts: u64,
-    /// Number of distinct texts that were cut.
+    /// Number of distinct strings that were cut.
     pub cut: u64,
 }
 
 impl Changes {
-    /// Describes the changes in sentences; empty if there are none.
+    /// Describes the changes in sentences; empty without changes.
     pub fn sentences(&self) -> Vec<String> {
         let mut sentences = Vec::new();
         if self.characters > 0 {
@@ -176,9 +176,9 @@ fn is_forbidden(c: char) -> bool {
 mod tests {
     use super::*;
 
-    fn check(text: &str, want: &str, replaced: u64) {
+    fn check(text: &str, expected: &str, replaced: u64) {
         let (got, n, _) = printable(text, &|c| c != '😀', false);
-        assert_eq!((got.as_str(), n), (want, replaced), "{text:?}");
+        assert_eq!((got.as_str(), n), (expected, replaced), "{text:?}");
     }
 
     #[test]
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_texts_count_once() {
+    fn equal_strings_count_once() {
         let mut sanitiser = Sanitiser {
             covered: &|c| c.is_ascii(),
             changes: Changes::default(),

@@ -1,7 +1,7 @@
 //! The trusted skeleton of a printed report: its sections, in order.
 //!
-//! A skeleton is a minijinja template that becomes a Typst file. It gets no text from records. Even
-//! if it got one, that would remain text: every value is written as a Typst string in which all
+//! A skeleton is a minijinja template that becomes a Typst file. It receives no text from records.
+//! Even if it did, that would remain text: every value is written as a Typst string in which all
 //! characters except letters, digits and spaces are escaped, so that they have no meaning in markup
 //! or code. No value can be marked as safe.
 
@@ -124,26 +124,29 @@ mod tests {
     }
 
     #[test]
-    fn no_text_of_the_report_gets_into_the_skeleton() {
+    fn the_skeleton_contains_no_text_of_the_report() {
         for layout in Layout::ALL {
             let report = sample();
-            let one = render(&report, layout, &Templates::built_in()).unwrap();
+            let source = render(&report, layout, &Templates::built_in()).unwrap();
             let mut other = report;
             other.title = "#panic()".to_string();
             other
                 .cells
                 .iter_mut()
                 .for_each(|cell| cell.title = "] #panic()".to_string());
-            assert_eq!(one, render(&other, layout, &Templates::built_in()).unwrap());
+            assert_eq!(
+                source,
+                render(&other, layout, &Templates::built_in()).unwrap()
+            );
         }
     }
 
     #[test]
     fn errors_in_a_skeleton_have_file_and_line() {
-        let check = |text: &str, want: &str| {
+        let check = |text: &str, expected: &str| {
             let templates = Templates::built_in().with("executive.typ.j2", text);
             let error = render(&sample(), Layout::Executive, &templates).unwrap_err();
-            assert_eq!(error.to_string(), want);
+            assert_eq!(error.to_string(), expected);
         };
         check("a\n{% if %}", "executive.typ.j2:2: unexpected end of block");
         check("a\n\n{{ nothing }}", "executive.typ.j2:3: undefined value");

@@ -1,8 +1,8 @@
 //! Slices: reports on the records with one value of a column, from the analysis of all records.
 //!
 //! A slice is assembled only from the parts of the cells that are about its value, so its verdict,
-//! headlines and notes follow from these parts alone. A part is included if its subject, its group
-//! or its panel is the value; a part that also names another value ([`Names`]) is left out and
+//! headlines and notes depend only on these parts. A part is included if its subject, its group or
+//! its panel is the value; a part that also names another value ([`Names`]) is left out and
 //! counted. Contents about all records (counts of sources, dataset versions, quality, totals) are
 //! left out unless the slices share them.
 
@@ -40,7 +40,7 @@ pub struct Slicer<'a> {
     pub health: &'a str,
 }
 
-/// The replacement of texts that name another value.
+/// The replacement of text that names another value.
 const WITHHELD: &str = "described in the report of all records";
 
 impl Slicer<'_> {
@@ -98,7 +98,7 @@ impl Slicer<'_> {
 struct Part<'a> {
     slicer: &'a Slicer<'a>,
     value: &'a str,
-    /// Number of items about the value that also name another.
+    /// Number of items about the value that also name another value.
     left_out: Counter<u64>,
 }
 
@@ -178,7 +178,7 @@ impl Part<'_> {
             decisions: whole
                 .decisions
                 .iter()
-                .map(|one| self.decision(one))
+                .map(|decision| self.decision(decision))
                 .collect(),
             cells,
             sources,
@@ -218,8 +218,8 @@ impl Part<'_> {
         decision
     }
 
-    /// The earlier findings that are about the value: those found again, and those whose sentence
-    /// names it and no other.
+    /// The earlier findings that are about the value: findings found again, and findings whose
+    /// sentence names the value and no other.
     fn earlier(&self, earlier: &EarlierReport, cells: &[Cell]) -> EarlierReport {
         let findings = cells.iter().flat_map(|cell| &cell.findings);
         let ids: BTreeSet<&str> = findings.map(|finding| finding.id.as_str()).collect();
@@ -233,7 +233,7 @@ impl Part<'_> {
         earlier
     }
 
-    /// The part of a cell that is about the value; `None` if there is none.
+    /// The part of a cell that is about the value; `None` if nothing in it is.
     fn cell(&self, cell: &Cell) -> Option<Cell> {
         let by = groups_of(cell);
         let is_grouped = by.iter().any(|column| column == self.slicer.column);
@@ -249,7 +249,7 @@ impl Part<'_> {
             .filter_map(|finding| finding.numbers.get("improvement")?.as_str())
             .collect();
         let effects = cell.effects.iter();
-        let effects = effects.filter(|one| improvements.contains(one.improvement.as_str()));
+        let effects = effects.filter(|effect| improvements.contains(effect.improvement.as_str()));
         let mut part = Cell::new(&cell.stage, &cell.kind);
         part.effects = effects
             .cloned()
@@ -272,7 +272,7 @@ impl Part<'_> {
         part.kpis.extend(shared_kpis.cloned());
         let recommendations = cell.recommendations.iter();
         part.recommendations = recommendations
-            .filter(|one| one.component == self.value && self.is_clean(one))
+            .filter(|item| item.component == self.value && self.is_clean(item))
             .cloned()
             .collect();
         let health = cell.health.iter();
@@ -287,7 +287,9 @@ impl Part<'_> {
         let tables = cell.tables.iter();
         part.tables = tables.filter_map(|table| self.table(table, &by)).collect();
         let restated = cell.restated.as_ref();
-        part.restated = restated.filter(|one| self.is_sharable(one)).cloned();
+        part.restated = restated
+            .filter(|figures| self.is_sharable(figures))
+            .cloned();
         part.status = self.status(&cell.status);
         part.findings = findings;
         let is_data = cell.chapter == Chapter::Data && !self.slicer.shared;
@@ -326,8 +328,8 @@ impl Part<'_> {
         };
     }
 
-    /// A finding on the value, without the limits and numbers that name another; `None` if its
-    /// sentence names one.
+    /// A finding on the value, without the limits and numbers that name another value; `None` if
+    /// its sentence names one.
     fn finding(&self, finding: &Finding) -> Option<Finding> {
         let mut finding = finding.clone();
         finding.caveats.retain(|caveat| !self.names_other(caveat));
@@ -387,7 +389,7 @@ impl Part<'_> {
         }
     }
 
-    /// The part of a chart that is about the value: its panel, or a chart of the value alone.
+    /// The part of a chart that is about the value: its panel, or a chart of only this value.
     fn chart(&self, chart: &Chart, by: &[String], is_grouped: bool) -> Option<Chart> {
         if let ChartKind::SmallMultiples { panels } = &chart.kind
             && is_grouped
@@ -513,7 +515,7 @@ fn contains_name(text: &str, name: &str) -> bool {
         })
 }
 
-/// Fields whose texts come from the job file or the program, never from records.
+/// Fields whose text comes from the job file or the program, never from records.
 const OWN_FIELDS: [&str; 9] = [
     "stage",
     "kind",

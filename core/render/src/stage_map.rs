@@ -1,4 +1,4 @@
-//! Draws the stage map: the plan of a run as a graph, with sources at the left.
+//! Draws the stage map: the plan of a run as a graph, with sources on the left.
 //!
 //! The column of a node is its longest path from a source; edges are curves from right edge to left
 //! edge. An edge across several columns has its own lane between their boxes (Sugiyama, Tagawa and
@@ -8,7 +8,7 @@
 use retrocast_domain::report::PlanNode;
 use std::{collections::BTreeMap, fmt::Write as _};
 
-/// A drawing of a plan.
+/// The picture of a plan.
 pub struct StageMap {
     /// SVG text.
     pub svg: String,
@@ -16,7 +16,7 @@ pub struct StageMap {
     pub alt: String,
 }
 
-/// Width of the drawing, in points.
+/// Width of the picture, in points.
 const WIDTH: f64 = 482.0;
 /// Height of a row with a box, in points.
 const ROW: f64 = 30.0;

@@ -53,7 +53,7 @@ pub struct Logo {
     pub alt: String,
 }
 
-/// The look of reports, with valid values.
+/// The appearance of reports, with valid values.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Theme {
     /// Paper of PDFs.
@@ -168,8 +168,8 @@ impl Theme {
         )
     }
 
-    /// Recolours a drawing with the accent colour of the theme. Texts in a drawing are escaped, so
-    /// they cannot look like an attribute.
+    /// Recolours a chart with the accent colour of the theme. Text in a chart is escaped, so it
+    /// cannot look like an attribute.
     pub(crate) fn recolour(&self, svg: String) -> String {
         let built_in = COLOURS[0].1;
         if self.accent() == built_in {
@@ -230,7 +230,7 @@ fn check_picture(file: &str, alt: &str) -> Result<(), String> {
 
 fn parse_colour(text: &str) -> Option<[u8; 3]> {
     let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6)?;
-    let part = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+    let part = |start: usize| u8::from_str_radix(digits.get(start..start + 2)?, 16).ok();
     Some([part(0)?, part(2)?, part(4)?])
 }
 
@@ -256,7 +256,7 @@ fn contrast(a: [u8; 3], b: [u8; 3]) -> f64 {
     (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
 
-/// Mixes a colour with as little of another as makes it readable on a background.
+/// Mixes a colour with just enough of another to make it readable on a background.
 fn make_readable(colour: [u8; 3], background: [u8; 3], with: [u8; 3]) -> [u8; 3] {
     let mixes = (0..=20).map(|step| {
         let share = f64::from(step) / 20.0;
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_have_line_column_and_advice() {
+    fn errors_have_line_column_and_advice() {
         let pale = error("paper = \"a4\"\n[colours]\naccent = \"#ffcc00\"\n");
         assert!(
             pale.starts_with("theme.toml:3:10: accent has a contrast of 1.5 to 1"),

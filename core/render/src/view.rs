@@ -1,7 +1,7 @@
 //! The view of a report for print templates, with every number formatted.
 //!
-//! Templates compute nothing, so wording, selection and shortening for print are decided here.
-//! Texts remain plain data, without markup, as in the report.
+//! Templates compute nothing, so wording, selection and shortening for print are decided here. Text
+//! remains plain data without markup, just as in the report.
 
 mod cell;
 mod data;
@@ -54,17 +54,17 @@ pub const SPARKLINE_WIDTH: f64 = 20.0;
 const CHARTS_MAX: usize = 6;
 const FORECASTS_MAX: usize = 3;
 const EFFECTS_MAX: usize = 8;
-/// Maximum number of effects that leave space for a drawing on the page.
+/// Maximum number of effects that leave space for a chart on the page.
 const PROOF_EFFECTS_MAX: usize = 5;
 const TABLE_ROWS_MAX: usize = 10;
-/// Maximum number of rows of a table that is shown completely, such as one of hours or months.
-const TABLE_ROWS_WHOLE: usize = 24;
+/// Maximum number of rows of a table that is shown completely, such as a table of hours or months.
+const WHOLE_TABLE_ROWS_MAX: usize = 24;
 const FINDINGS_MAX: usize = 24;
 
 /// Maximum length of a sentence where the number of pages is limited, in characters.
-const SHORT_SENTENCE: usize = 400;
+const SHORT_SENTENCE_MAX: usize = 400;
 /// Maximum length of a sentence elsewhere, in characters.
-const LONG_SENTENCE: usize = 600;
+const LONG_SENTENCE_MAX: usize = 600;
 
 /// Draws a chart with a width in millimetres.
 pub type Draw<'a> = dyn Fn(&Chart, f64) -> String + 'a;
@@ -99,7 +99,7 @@ pub struct View {
     /// Number of warnings among all headlines, including those that are not printed.
     alarms: usize,
     /// Comparison with the earlier report: "2 of these 3 are new since the report on 2026-W45.";
-    /// empty without one.
+    /// empty without an earlier report.
     news: String,
     asks: Vec<AskView>,
     /// Charts of the performance page.
@@ -133,11 +133,11 @@ pub struct View {
     provenance: ProvenanceView,
     /// Terms that occur in the report, with their meanings.
     glossary: Vec<[&'static str; 2]>,
-    /// IDs of figures that are plain texts; the others are in their views.
+    /// IDs of figures that are plain text; the others are in their views.
     figures: TextFigures,
 }
 
-/// A view and its drawings by path.
+/// A view and its pictures by path.
 pub struct RenderedView {
     /// The data of the templates.
     pub view: View,
@@ -215,7 +215,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         notices: report
             .notices
             .iter()
-            .map(|notice| shorten_to_sentence(notice, SHORT_SENTENCE))
+            .map(|notice| shorten_to_sentence(notice, SHORT_SENTENCE_MAX))
             .collect(),
         set_aside: set_aside
             .iter()
@@ -344,8 +344,8 @@ pub fn field_names(report: &Report) -> BTreeSet<String> {
 }
 
 /// Selects the charts of the performance page, in reading order, with their ranks. The first charts
-/// of all cells rank before the second ones; cells rank in the order of the headlines, then of the
-/// report. Charts of single improvements, of data quality, and of movements that another stage
+/// of all cells rank before the second charts; cells rank in the order of the headlines, then of
+/// the report. Charts of single improvements, of data quality, and of movements that another stage
 /// covers are only in the technical report.
 fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usize, &'a Chart)> {
     let is_eligible = |chart: &&Chart| {

@@ -1,4 +1,4 @@
-//! Names, dates and text lengths, formatted alike in sentences, tables and drawings.
+//! Names, dates and text lengths, formatted alike in sentences, tables and charts.
 
 use jiff::civil::Date;
 use retrocast_domain::{
@@ -133,7 +133,7 @@ pub fn shorten(text: &str, limit: usize) -> String {
     let head = &text[..end];
     let cut = head
         .rfind([' ', '\n'])
-        .filter(|at| *at * 10 > end * 7)
+        .filter(|index| *index * 10 > end * 7)
         .unwrap_or(end);
     format!(
         "{}{THIN}…",
@@ -146,8 +146,8 @@ pub fn shorten_to_sentence(text: &str, limit: usize) -> String {
     let Some((end, _)) = text.char_indices().nth(limit) else {
         return text.to_string();
     };
-    match text[..end].rfind(". ").filter(|at| at * 2 > end) {
-        Some(at) => text[..=at].to_string(),
+    match text[..end].rfind(". ").filter(|index| index * 2 > end) {
+        Some(index) => text[..=index].to_string(),
         None => shorten(text, limit),
     }
 }
@@ -193,8 +193,8 @@ mod tests {
 
     #[test]
     fn dates_and_periods_in_texts_are_formatted() {
-        let check = |text: &str, want: &str| {
-            assert_eq!(dates_in_words(text).replace('\u{a0}', " "), want);
+        let check = |text: &str, expected: &str| {
+            assert_eq!(dates_in_words(text).replace('\u{a0}', " "), expected);
         };
         check("2026-11-09 to 2026-11-15", "9 to 15 Nov 2026");
         check("2026-11-09 to 2026-11-09", "9 Nov 2026");
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn blank_names_get_a_placeholder() {
-        let check = |name: &str, want: &str| assert_eq!(visible_name(name), want);
+        let check = |name: &str, expected: &str| assert_eq!(visible_name(name), expected);
         check("billing", "billing");
         check("", "(blank)");
         check(" \t\u{a0}", "(blank)");
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn words_are_capitalised_and_names_are_not() {
-        let check = |text: &str, want: &str| assert_eq!(capitalise(text), want);
+        let check = |text: &str, expected: &str| assert_eq!(capitalise(text), expected);
         check("more incidents in 2026", "More incidents in 2026");
         check("incident_reports by day", "incident_reports by day");
         check("p, adjusted", "p, adjusted");

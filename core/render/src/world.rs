@@ -38,7 +38,7 @@ const FONT_FILES: &[&[u8]] = &[
     include_bytes!("../fonts/NotoSansArmenian-Regular.ttf"),
 ];
 
-/// The bundled font files, for drawings that are rasterised elsewhere.
+/// The bundled font files, for charts that are rasterised elsewhere.
 pub fn font_files() -> impl Iterator<Item = &'static [u8]> {
     FONT_FILES.iter().copied()
 }

@@ -1,4 +1,4 @@
-//! Job files: every text is either a valid job, or gets an error with its location.
+//! Job files: every text either is a valid job or gets an error with its location.
 
 use retrocast_engine::{CheckOptions, Kinds, SqlError, check, render};
 use serde_json::{Value, json};

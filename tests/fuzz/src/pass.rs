@@ -36,7 +36,7 @@ impl Target {
         }
     }
 
-    /// Runs this many inputs derived from the corpus.
+    /// Runs a number of `inputs` derived from the corpus.
     pub fn attack(&self, corpus: &Path, inputs: usize) {
         let seeds = self.inputs(corpus);
         let mut random = Random(0x5EED);
@@ -99,7 +99,7 @@ impl Target {
                 let repeated = input[start..end.min(start + MAX_INPUT_BYTES / times)].repeat(times);
                 input.splice(start..start, repeated);
             }
-            // The beginning of this input and the end of another.
+            // The beginning of this input and the end of another input.
             4 => {
                 let other = &random.one_of(seeds).1;
                 let (from, _) = random.range(other.len());
@@ -134,7 +134,7 @@ impl Random {
         &all[self.below(all.len())]
     }
 
-    /// A range of bytes within this length; it may be empty.
+    /// A range of bytes within `length`; it may be empty.
     fn range(&mut self, length: usize) -> (usize, usize) {
         let start = self.below(length + 1);
         let longest = [4, 16, 64, length][self.below(4)].min(length - start);

@@ -39,7 +39,7 @@ pub fn json_array(data: &[u8]) {
     };
     let (dialect, contract) = (Dialect::AS_FOUND, contract(first));
     let output = read_in_chunks(bytes, first >> 2, Format::Json, &dialect, &contract);
-    // If another parser reads an array, all its items are read here, too, also when reformatted.
+    // If another parser reads an array, all its items are read here, too, even after reformatting.
     if let Ok(array @ serde_json::Value::Array(_)) = serde_json::from_slice(bytes) {
         let items = array.as_array().map_or(0, Vec::len);
         assert_eq!(output.rows.len() + output.refused.len(), items);
@@ -75,7 +75,7 @@ pub fn parquet(data: &[u8]) {
     read(bytes, Format::Parquet, &Dialect::AS_FOUND, &contract(first));
 }
 
-/// Contracts: every text is either a valid contract, or gets an error with its location.
+/// Contracts: every text either is a valid contract or gets an error with its location.
 pub fn contract_file(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     match contracts::parse("fuzz", "fuzz.toml", &text) {
@@ -112,7 +112,7 @@ struct ReadOutput {
     broken: Option<String>,
 }
 
-/// A reader that returns at most this many bytes per read.
+/// A reader that returns a limited number of bytes per read.
 struct ChunkedReader<'a>(&'a [u8], usize);
 
 impl Read for ChunkedReader<'_> {

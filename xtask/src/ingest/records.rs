@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Number of weeks of the full load; one more is the increment.
+/// Number of weeks of the full load; one more week is the increment.
 pub const WEEKS: u64 = 52;
 /// The contract of all records.
 pub const CONTRACT: &str = r#"title = "Ticket"
@@ -229,7 +229,7 @@ impl<'a> Ticket<'a> {
     }
 
     fn csv(&self, out: &mut impl Write) -> io::Result<()> {
-        let text = |seconds: Option<u64>| seconds.map(|at| Timestamp(at).to_string());
+        let text = |seconds: Option<u64>| seconds.map(|seconds| Timestamp(seconds).to_string());
         let (euros, cents) = (self.cents / 100, self.cents.abs() % 100);
         writeln!(
             out,

@@ -1,6 +1,6 @@
 //! A plain-text mail (RFC 5322), in ASCII for any contents.
 //!
-//! Lines end with a line feed alone, as `sendmail` programs expect.
+//! Lines end with only a line feed, as `sendmail` programs expect.
 
 use crate::words::clean;
 use jiff::{Timestamp, tz::TimeZone};
@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 /// Environment variable with the address of the sender.
 const SENDER: &str = "RETROCAST_MAIL_FROM";
 /// Maximum length of a line, in characters (RFC 5322, 2.1.1; RFC 2045, 6.7).
-const WIDTH: usize = 76;
+const WIDTH_MAX: usize = 76;
 /// Maximum number of recipients.
 const RECIPIENTS_MAX: usize = 50;
 
@@ -90,7 +90,7 @@ pub(super) fn sender() -> String {
     })
 }
 
-/// Parses addresses separated by commas; the error names the invalid one.
+/// Parses addresses separated by commas; the error names the invalid address.
 fn parse_addresses(text: &str) -> Result<Vec<String>, String> {
     let parts = text.split([',', ';']).map(str::trim);
     let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
@@ -125,7 +125,7 @@ fn format_address(text: &str) -> Result<String, String> {
         "" => plain.to_string(),
         // An encoded name needs no quotes.
         name if !name.chars().all(simple) => {
-            format!("{}\n <{plain}>", encode_words(name, WIDTH / 2))
+            format!("{}\n <{plain}>", encode_words(name, WIDTH_MAX / 2))
         }
         name => format!("{} <{plain}>", clean(name, 60)),
     })
@@ -143,10 +143,10 @@ fn strip_quotes(name: &str) -> &str {
 fn header_text(text: &str, indent: usize) -> String {
     let text = clean(text, 400);
     let plain = text.chars().all(|c| c == ' ' || c.is_ascii_graphic());
-    if plain && indent + text.len() <= WIDTH && !text.contains("=?") {
+    if plain && indent + text.len() <= WIDTH_MAX && !text.contains("=?") {
         text
     } else {
-        encode_words(&text, WIDTH - indent)
+        encode_words(&text, WIDTH_MAX - indent)
     }
 }
 
@@ -155,7 +155,7 @@ fn header_text(text: &str, indent: usize) -> String {
 fn encode_words(text: &str, first_width: usize) -> String {
     const OPEN: &str = "=?utf-8?Q?";
     let mut lines = vec![String::from(OPEN)];
-    let mut width = first_width.min(WIDTH - 1);
+    let mut width = first_width.min(WIDTH_MAX - 1);
     let text = clean(text, 400);
     for c in text.chars() {
         let mut unit = String::new();
@@ -174,7 +174,7 @@ fn encode_words(text: &str, first_width: usize) -> String {
         let line = lines.last().map_or(0, String::len);
         if line + unit.len() + "?=".len() > width {
             lines.push(String::from(OPEN));
-            width = WIDTH - 1;
+            width = WIDTH_MAX - 1;
         }
         if let Some(line) = lines.last_mut() {
             line.push_str(&unit);
@@ -203,7 +203,7 @@ fn quoted_printable(text: &str) -> String {
             } else {
                 format!("={byte:02X}")
             };
-            if width + unit.len() > WIDTH - usize::from(!last) {
+            if width + unit.len() > WIDTH_MAX - usize::from(!last) {
                 out.push_str("=\n");
                 width = 0;
             }

@@ -68,7 +68,7 @@ pub(super) fn send(
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        // Its own process group, so that its children can be killed with it.
+        // Starts its own process group, so that its children can be killed with it.
         .process_group(0)
         .spawn()
         .map_err(|error| {

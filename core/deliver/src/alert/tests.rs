@@ -337,8 +337,8 @@ fn a_missing_program_is_reported_and_the_message_stored() {
     };
     let error = send_with(target, &example(), &functions).unwrap_err();
     let error = error.to_string();
-    for want in ["/nowhere/sendmail", sendmail::VARIABLE, MESSAGE] {
-        assert!(error.contains(want), "{error}");
+    for expected in ["/nowhere/sendmail", sendmail::VARIABLE, MESSAGE] {
+        assert!(error.contains(expected), "{error}");
     }
     assert!(folder.path().join(MESSAGE).is_file() && !folder.path().join(SENT).exists());
 }

@@ -121,7 +121,7 @@ fn runs_are_listed_newest_first_with_working_links() {
     assert!(position("2026-W45") < position("2026-10"));
     assert!(position("Title of weekly") < position("Title of monthly"));
     let run = read(folder.join("index.html"));
-    for want in [
+    for expected in [
         "source.tickets",
         "1.3\u{a0}s",
         "48\u{202f}211",
@@ -129,7 +129,7 @@ fn runs_are_listed_newest_first_with_working_links() {
         "1\u{a0}min\u{a0}1\u{a0}s",
         "not finished",
     ] {
-        assert!(run.contains(want), "{want}");
+        assert!(run.contains(expected), "{expected}");
     }
     for page in [
         front,

@@ -35,7 +35,7 @@ pub struct Config {
     pub removed: Vec<String>,
     /// Keys that differ, except where the value differs only because the window or a param does.
     pub settings: Vec<Setting>,
-    /// True if the texts of the job files differ.
+    /// True if the text of the job files differs.
     pub text_differs: bool,
 }
 
@@ -297,7 +297,7 @@ impl References {
         Self { texts, values }
     }
 
-    /// Returns true if two values are equal, or equal apart from such references.
+    /// Returns true if two values are equal, or equal apart from the references.
     fn explain(&self, old: &Value, new: &Value) -> bool {
         if old == new
             || self

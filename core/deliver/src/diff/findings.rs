@@ -293,7 +293,7 @@ fn outdated_part(old: &Finding, new: &Finding) -> String {
     text.trim_end_matches([' ', ',', ';', '.', ':']).to_string()
 }
 
-/// The verdicts of two runs on improvements, in the order of the newer one.
+/// The verdicts of two runs on improvements, in the order of the newer run.
 pub(super) fn improvement_verdicts(runs: &Pair<RunFolder>) -> Vec<ImprovementVerdicts> {
     let effects = runs.map(|run| {
         let all = run.in_order().flat_map(|(node, cell)| {

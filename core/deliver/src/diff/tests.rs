@@ -264,7 +264,7 @@ fn findings_of_stages_that_a_run_did_not_reach_are_not_compared() {
     assert_eq!(difference.runs.new.status, RunStatus::Interrupted);
     assert!(difference.findings.resolved.is_empty() && difference.findings.new.is_empty());
     let text = plain_text(&difference);
-    for want in [
+    for expected in [
         "2 findings are not compared: the second run has no results of stage.figures and stage.recent.",
         "  tickets   the second run did not read them",
         "  failed    source.tickets: tickets: no file matches /data/*.jsonl",
@@ -272,7 +272,10 @@ fn findings_of_stages_that_a_run_did_not_reach_are_not_compared() {
         "  not reached  stage.recent",
     ] {
         let spaces = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(spaces(&text).contains(&spaces(want)), "{want}\n{text}");
+        assert!(
+            spaces(&text).contains(&spaces(expected)),
+            "{expected}\n{text}"
+        );
     }
     assert!(
         !text.contains("Improvements") && !text.contains("Figures"),
@@ -332,7 +335,7 @@ fn differing_settings_are_listed_once() {
         ]
     );
     let text = plain_text(&difference);
-    for want in [
+    for expected in [
         "The job, the program and the records of tickets differ.",
         "  version      retrocast 1 → retrocast 2\n  code of kpi  2 → 3\n",
         "stage.works                       only in the second run\n",
@@ -341,7 +344,7 @@ fn differing_settings_are_listed_once() {
         "0.9 → 0.95\n",
         "different records, the same number",
     ] {
-        assert!(text.contains(want), "{want}\n{text}");
+        assert!(text.contains(expected), "{expected}\n{text}");
     }
     assert!(
         !text.contains("select 1"),

@@ -15,10 +15,10 @@ use crate::{
 use retrocast_domain::{FindingDecision, Restatement, Severity};
 
 /// Maximum width of lines, in columns.
-const WIDTH: usize = 100;
+const WIDTH_MAX: usize = 100;
 
 pub(super) fn text(difference: &Difference) -> String {
-    let mut page = Page::new(WIDTH);
+    let mut page = Page::new(WIDTH_MAX);
     run_headings(&mut page, &difference.runs);
     for sentence in summary::summary(difference) {
         page.paragraph(&sentence);
@@ -26,11 +26,11 @@ pub(super) fn text(difference: &Difference) -> String {
     let findings = &difference.findings;
     claims(&mut page, "New findings", &findings.new);
     claims(&mut page, "Resolved findings", &findings.resolved);
-    changed(&mut page, &findings.changed);
+    changed_findings(&mut page, &findings.changed);
     figures(&mut page, &difference.metrics, &difference.runs);
     improvements(&mut page, &difference.effects);
     decisions(&mut page, &difference.decisions);
-    restated(&mut page, &difference.restated);
+    restated_figures(&mut page, &difference.restated);
     setup::records(&mut page, &difference.inputs);
     setup::settings(&mut page, difference);
     setup::nodes(&mut page, difference);
@@ -83,7 +83,7 @@ fn severity_word(severity: Severity) -> &'static str {
     }
 }
 
-/// Labels and texts of a list.
+/// The entries of a list, each a label and its text.
 fn entries<T>(
     items: impl Iterator<Item = T>,
     show: impl Fn(T) -> (String, String),
@@ -101,7 +101,7 @@ fn claims(page: &mut Page, title: &str, claims: &[Claim]) {
     page.list(title, &entries(claims.iter(), show));
 }
 
-fn changed(page: &mut Page, changed: &[PersistingFinding]) {
+fn changed_findings(page: &mut Page, changed: &[PersistingFinding]) {
     let show = |persisting: &PersistingFinding| {
         let mut text = clean(&persisting.claim.sentence, 600);
         let mut was = clean(&persisting.was, 300);
@@ -204,12 +204,12 @@ fn decisions(page: &mut Page, decisions: &Pair<Vec<FindingDecision>>) {
 }
 
 /// Adds the figures that only the second run restated.
-fn restated(page: &mut Page, restated: &Pair<Vec<Restatement>>) {
+fn restated_figures(page: &mut Page, restated: &Pair<Vec<Restatement>>) {
     let figures = restated
         .new
         .iter()
-        .filter(|one| !restated.old.contains(one));
-    let show = |one: &Restatement| (clean(&one.window, 60), clean(&one.sentence(), 600));
+        .filter(|figure| !restated.old.contains(figure));
+    let show = |figure: &Restatement| (clean(&figure.window, 60), clean(&figure.sentence(), 600));
     page.list("Restated figures", &entries(figures, show));
 }
 

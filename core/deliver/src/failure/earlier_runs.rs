@@ -23,8 +23,8 @@ pub(super) struct EarlierRun {
     pub same_window: bool,
 }
 
-/// Finds the job's last run with reports before a run began, and the last one on the run's window
-/// if it is a different run.
+/// Finds the job's last run with reports before a run began, and the last such run on the same
+/// window if it is a different run.
 pub(super) fn find(
     folder: &Path,
     [_, window, run]: &[String; 3],
@@ -35,7 +35,7 @@ pub(super) fn find(
         return (None, None);
     };
     let mut found: Vec<(Timestamp, EarlierRun)> = Vec::new();
-    // An unreadable folder counts as empty.
+    // An unreadable folder is treated as empty.
     for (other_window, path) in folders(job).unwrap_or_default() {
         for (other_run, path) in folders(&path).unwrap_or_default() {
             let is_own = other_window == *window && other_run == *run;

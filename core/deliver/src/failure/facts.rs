@@ -120,7 +120,7 @@ impl Failure {
             todo: next_step(failed.len(), done.len()),
             command: format!(
                 "retrocast rerun {} --current",
-                shell_quoted(&folder_names.join("/"))
+                shell_quote(&folder_names.join("/"))
             ),
             reports: reports
                 .iter()
@@ -155,7 +155,7 @@ fn folder_names(folder: &Path) -> [String; 3] {
 }
 
 /// Quotes a word for a shell's command line.
-fn shell_quoted(word: &str) -> String {
+fn shell_quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     if !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
         return word.to_string();

@@ -97,7 +97,7 @@ fn the_text_reports_failures_missing_reports_and_next_steps() {
     archive.write_summary("2026-W44/r1", "complete", "2026-11-02T08:00:00Z", "");
     archive.write_summary("2026-W45/r2", "partial", "2026-11-09T08:00:00Z", "");
     archive.write_summary("2026-W45/r9", "failed", "2026-11-10T08:00:00Z", "");
-    // Written later: this run did not exist when the other one failed.
+    // Written later: this run did not exist when the other run failed.
     archive.write_summary("2026-W47/r4", "complete", "2026-11-23T08:00:00Z", "");
     let files = failure_report(&archive.folder, None).unwrap();
     assert_eq!(

@@ -5,12 +5,12 @@ use crate::layout::Page;
 use retrocast_domain::number::{NBSP, THIN, list};
 
 /// Maximum width of lines, in columns.
-const WIDTH: usize = 76;
+const WIDTH_MAX: usize = 76;
 /// Maximum number of journal lines, from the end; the page has more.
 const EVENTS_MAX: usize = 8;
 
 pub(super) fn text(failure: &Failure) -> String {
-    let mut page = Page::new(WIDTH);
+    let mut page = Page::new(WIDTH_MAX);
     page.paragraph(&format!("{}: {}", failure.headline, failure.title));
     page.blank();
     let mut facts = vec![

@@ -52,8 +52,8 @@ fn bounds(value: f64, bounds: Option<[f64; 2]>, unit: &str) -> String {
 pub(super) fn finding_page(site: &Site, finding: &FindingHistory) -> Value {
     let reports = &site.history.reports;
     let meta = finding.meta;
-    let link = |at: usize| run_link(reports[at].run);
-    let name = |at: usize| shown_name(reports[at].run);
+    let link = |report: usize| run_link(reports[report].run);
+    let name = |report: usize| shown_name(reports[report].run);
     let newest = finding
         .points
         .iter()
@@ -147,24 +147,29 @@ pub(super) fn finding_page(site: &Site, finding: &FindingHistory) -> Value {
 pub(super) fn figure_page(site: &Site, figure: &FigureHistory) -> Value {
     let reports = &site.history.reports;
     let meta = figure.meta;
-    let name = |at: usize| shown_name(reports[at].run);
+    let name = |report: usize| shown_name(reports[report].run);
     let points: Vec<Point> = figure
         .points
         .iter()
-        .map(|(at, row)| Point {
-            name: name(*at),
+        .map(|(report, row)| Point {
+            name: name(*report),
             value: row.value,
             interval: row.interval,
         })
         .collect();
-    let rows = figure.points.iter().rev().take(ROWS_MAX).map(|(at, row)| {
-        json!({
-            "href": format!("{}index.html", reports[*at].run.href()),
-            "name": name(*at),
-            "text": row.text,
-            "interval": row.interval_text,
-        })
-    });
+    let rows = figure
+        .points
+        .iter()
+        .rev()
+        .take(ROWS_MAX)
+        .map(|(report, row)| {
+            json!({
+                "href": format!("{}index.html", reports[*report].run.href()),
+                "name": name(*report),
+                "text": row.text,
+                "interval": row.interval_text,
+            })
+        });
     let rows: Vec<Value> = rows.collect();
     let mut summary = format!(
         "{}, measured by {}",
@@ -204,9 +209,9 @@ pub(super) fn figure_page(site: &Site, figure: &FigureHistory) -> Value {
 /// Lowest, middle and highest value of each year, newest first.
 fn by_year(site: &Site, figure: &FigureHistory) -> Vec<Value> {
     let mut years: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for (at, row) in &figure.points {
+    for (report, row) in &figure.points {
         let values = years
-            .entry(site.history.reports[*at].run.year())
+            .entry(site.history.reports[*report].run.year())
             .or_default();
         values.extend(row.value);
     }
@@ -228,7 +233,7 @@ pub(super) fn improvement_page(site: &Site, improvement: &ImprovementHistory) ->
     let newest = improvement
         .metrics
         .iter()
-        .max_by_key(|metric| metric.points.last().map(|(at, _)| *at));
+        .max_by_key(|metric| metric.points.last().map(|(report, _)| *report));
     let Some(newest) = newest else {
         return Value::Null;
     };
@@ -254,24 +259,24 @@ pub(super) fn improvement_page(site: &Site, improvement: &ImprovementHistory) ->
 
 fn metric_view(site: &Site, metric: &MetricHistory) -> Value {
     let reports = &site.history.reports;
-    let name = |at: usize| shown_name(reports[at].run);
+    let name = |report: usize| shown_name(reports[report].run);
     let is_known = |relative: &[f64; 3]| relative.iter().any(|value| *value != 0.0);
     let points: Vec<Point> = metric
         .points
         .iter()
-        .map(|(at, row)| Point {
-            name: name(*at),
+        .map(|(report, row)| Point {
+            name: name(*report),
             value: is_known(&row.relative).then_some(100.0 * row.relative[0]),
             interval: is_known(&row.relative)
                 .then_some([100.0 * row.relative[1], 100.0 * row.relative[2]]),
         })
         .collect();
     let mut rows = Vec::new();
-    for (n, (at, row)) in metric.points.iter().enumerate() {
+    for (n, (report, row)) in metric.points.iter().enumerate() {
         let before = n.checked_sub(1).map(|n| metric.points[n].1.verdict);
         rows.push(json!({
-            "href": format!("{}index.html", reports[*at].run.href()),
-            "name": name(*at),
+            "href": format!("{}index.html", reports[*report].run.href()),
+            "name": name(*report),
             "verdict": row.verdict.word(),
             "changed": before.filter(|before| *before != row.verdict).map(|before| format!("was {}", before.word())),
             "effect": non_empty_or(row.text.clone(), "–"),

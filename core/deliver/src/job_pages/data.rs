@@ -128,31 +128,33 @@ fn bytes(bytes: u64) -> String {
 }
 
 /// Figures of a report; `base` is the link to the job's folder.
-pub(super) fn figure_rows(site: &Site, at: usize, base: &str) -> Vec<Value> {
-    let report = &site.history.reports[at];
+pub(super) fn figure_rows(site: &Site, position: usize, base: &str) -> Vec<Value> {
+    let report = &site.history.reports[position];
     let rows = report.row.figures.iter().map(|row| {
-        let meta = site.history.figure_of(at, row);
+        let meta = site.history.figure_of(position, row);
         json!({
             "href": format!("{base}figures/{}.html", meta.slug),
             "name": meta.name,
             "subject": non_empty_or(meta.subject.clone(), "all"),
             "text": row.text,
             "interval": row.interval_text,
-            "spark": sparkline(site, Some(at), &meta.slug),
+            "spark": sparkline(site, Some(position), &meta.slug),
         })
     });
     rows.collect()
 }
 
 /// Draws the last values of a figure up to a report.
-fn sparkline(site: &Site, at: Option<usize>, slug: &str) -> String {
-    let (Some(at), Some(figure)) = (at, site.history.figures.get(slug)) else {
+fn sparkline(site: &Site, position: Option<usize>, slug: &str) -> String {
+    let (Some(position), Some(figure)) = (position, site.history.figures.get(slug)) else {
         return String::new();
     };
-    let spec = &site.history.reports[at].spec;
-    let end = figure.points.partition_point(|(other, _)| *other <= at);
+    let spec = &site.history.reports[position].spec;
+    let end = figure
+        .points
+        .partition_point(|(other, _)| *other <= position);
     let points = &figure.points[..end];
-    let first = at.saturating_sub(COURSE);
+    let first = position.saturating_sub(COURSE);
     let shown = points
         .iter()
         .filter(|(other, _)| *other >= first && site.history.reports[*other].spec == *spec);
@@ -160,7 +162,7 @@ fn sparkline(site: &Site, at: Option<usize>, slug: &str) -> String {
 }
 
 /// Figures of any run, even of one that a later run replaced.
-pub(super) fn run_figures(site: &Site, at: Option<usize>, digest: &Digest) -> Vec<Value> {
+pub(super) fn run_figures(site: &Site, position: Option<usize>, digest: &Digest) -> Vec<Value> {
     let mut seen = BTreeSet::new();
     let figures = digest.figures.iter().filter_map(|figure| {
         let slug = figure_slug(figure);
@@ -175,7 +177,7 @@ pub(super) fn run_figures(site: &Site, at: Option<usize>, digest: &Digest) -> Ve
             "subject": group.map_or(figure.subject.as_str(), |(_, group)| group),
             "text": figure.text,
             "interval": figure.interval_text,
-            "spark": sparkline(site, at, &slug),
+            "spark": sparkline(site, position, &slug),
         }))
     });
     figures.collect()
@@ -185,20 +187,20 @@ pub(super) fn run_figures(site: &Site, at: Option<usize>, digest: &Digest) -> Ve
 /// its reports up to this one.
 pub(super) fn finding_state(
     site: &Site,
-    at: usize,
+    position: usize,
     row: &FindingRow,
     run: &RunEntry,
 ) -> (&'static str, String, u64) {
-    let meta = site.history.finding_of(at, row);
-    state_of(site, at, &meta.slug).unwrap_or(("found", shown_name(run), 1))
+    let meta = site.history.finding_of(position, row);
+    state_of(site, position, &meta.slug).unwrap_or(("found", shown_name(run), 1))
 }
 
-fn state_of(site: &Site, at: usize, slug: &str) -> Option<(&'static str, String, u64)> {
+fn state_of(site: &Site, position: usize, slug: &str) -> Option<(&'static str, String, u64)> {
     let finding = site.history.findings.get(slug)?;
-    let point = finding.at(at)?;
-    let from = finding.span_at(at)?.from;
+    let point = finding.at(position)?;
+    let from = finding.span_at(position)?.from;
     let is_counted = |point: &&crate::history::FindingPoint| {
-        (from..=at).contains(&point.at) && point.row.is_some()
+        (from..=position).contains(&point.at) && point.row.is_some()
     };
     let times = finding.points.iter().filter(is_counted).count() as u64;
     let since = shown_name(site.history.reports[from].run);
@@ -239,12 +241,12 @@ fn since_words(state: &str, since: &str, times: u64) -> String {
 }
 
 /// Findings of any run, the most severe first.
-pub(super) fn run_findings(site: &Site, at: Option<usize>, digest: &Digest) -> Vec<Value> {
+pub(super) fn run_findings(site: &Site, position: Option<usize>, digest: &Digest) -> Vec<Value> {
     let mut findings: Vec<_> = digest.findings.iter().collect();
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let items = findings.into_iter().map(|finding| {
         let slug = finding_slug(finding);
-        let state = at.and_then(|at| state_of(site, at, &slug));
+        let state = position.and_then(|position| state_of(site, position, &slug));
         let (state, since, times) = state.unwrap_or(("found", String::new(), 1));
         let href = if site.history.findings.contains_key(slug.as_str()) {
             format!("{}findings/{slug}.html", site.href)
@@ -258,13 +260,13 @@ pub(super) fn run_findings(site: &Site, at: Option<usize>, digest: &Digest) -> V
 }
 
 /// Findings of the newest report, for the job's page.
-pub(super) fn latest_findings(site: &Site, at: usize) -> Vec<Value> {
-    let report = &site.history.reports[at];
+pub(super) fn latest_findings(site: &Site, position: usize) -> Vec<Value> {
+    let report = &site.history.reports[position];
     let mut rows: Vec<_> = report.row.findings.iter().collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.severity));
     let items = rows.into_iter().map(|row| {
-        let meta = site.history.finding_of(at, row);
-        let (state, since, times) = finding_state(site, at, row, report.run);
+        let meta = site.history.finding_of(position, row);
+        let (state, since, times) = finding_state(site, position, row, report.run);
         let facts = since_words(state, &since, times);
         let href = format!("findings/{}.html", meta.slug);
         finding_item(href, &meta.sentence, row.severity, state, facts)
@@ -292,10 +294,10 @@ pub(super) fn resolved_findings<'a>(
         .values()
         .filter_map(|finding| Some((resolved_at(finding)?, finding)))
         .collect();
-    resolved.sort_by_key(|(at, finding)| {
+    resolved.sort_by_key(|(position, finding)| {
         let severity = newest_severity(finding);
         (
-            std::cmp::Reverse(*at),
+            std::cmp::Reverse(*position),
             std::cmp::Reverse(severity),
             finding.meta.slug.as_str(),
         )
@@ -322,7 +324,7 @@ pub(super) fn newest_severity(finding: &FindingHistory) -> Severity {
 pub(super) fn finding_items(findings: Vec<(&Site, &FindingHistory)>) -> Vec<Value> {
     let items = findings.into_iter().filter_map(|(site, finding)| {
         let span = finding.spans.last()?;
-        let name = |at: usize| shown_name(site.history.reports[at].run);
+        let name = |position: usize| shown_name(site.history.reports[position].run);
         let facts = format!(
             "found from {} to {}, resolved in {}",
             name(span.from),
@@ -350,7 +352,7 @@ pub(super) fn improvement_items(site: &Site, base: &str, until: Option<usize>) -
             let newest = metric.points.iter().rev();
             let Some((_, row)) = newest
                 .clone()
-                .find(|(at, _)| until.is_none_or(|end| *at <= end))
+                .find(|(position, _)| until.is_none_or(|end| *position <= end))
             else {
                 continue;
             };

@@ -1,6 +1,6 @@
 //! Messages of Slack in Block Kit, for incoming webhooks.
 //!
-//! Texts are in `rich_text` blocks, whose text elements Slack shows literally, without mrkdwn,
+//! Text is in `rich_text` blocks, whose text elements Slack shows literally, without mrkdwn,
 //! mentions or links. Only the header and the text of the preview are escaped.
 
 use super::{Line, Links, Part, footer, headline, more_findings, parts, status_sentence, verdict};
@@ -10,8 +10,8 @@ use crate::{
 };
 use serde_json::{Value, json};
 
-/// Maximum size of a message, in bytes. Slack limits a message to 50 blocks and a text to 3,000
-/// characters; this one has about ten blocks, and its texts are shorter.
+/// Maximum size of a message, in bytes. Slack limits a message to 50 blocks and a text element to
+/// 3,000 characters; this message has about ten blocks with shorter text.
 pub(super) const SIZE_MAX: usize = 16_000;
 /// Maximum length of a header.
 const HEADER_MAX: usize = 150;
@@ -93,7 +93,7 @@ fn section(elements: &[Value]) -> Value {
     json!({"type": "rich_text_section", "elements": elements})
 }
 
-/// A literal text. Slack rejects empty texts.
+/// A literal text element. Slack rejects empty text.
 fn text(text: &str, is_strong: bool) -> Value {
     let text = if text.is_empty() { " " } else { text };
     if is_strong {

@@ -1,6 +1,6 @@
 //! Messages of Microsoft Teams: an Adaptive Card for the webhook of a workflow.
 //!
-//! Texts are in `TextRun` elements, which have no Markdown.
+//! Text is in `TextRun` elements, which have no Markdown.
 
 use super::{Line, Links, Part, footer, headline, more_findings, parts, status_sentence, verdict};
 use crate::{

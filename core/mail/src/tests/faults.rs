@@ -258,10 +258,10 @@ fn deliver_despite_faults(
     );
     let received = server.received();
     let mut copies: BTreeMap<String, Vec<_>> = BTreeMap::new();
-    for one in &received {
-        let parsed = MessageParser::default().parse(&one.data).unwrap();
+    for message in &received {
+        let parsed = MessageParser::default().parse(&message.data).unwrap();
         let id = format!("<{}>", parsed.message_id().unwrap());
-        copies.entry(id).or_default().push(one);
+        copies.entry(id).or_default().push(message);
     }
     assert!(
         copies.keys().all(|id| states.contains_key(id)),

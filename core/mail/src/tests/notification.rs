@@ -1,4 +1,4 @@
-//! Composed notifications: envelope, limits of the services, and hostile texts.
+//! Composed notifications: envelope, limits of the services, and hostile text.
 
 use super::{
     fixture::{content_of, failure, finding, kpi, report},
@@ -22,7 +22,7 @@ fn payload(channel: Channel, content: &Content) -> (Vec<u8>, Value) {
     (message.bytes, value)
 }
 
-/// All texts with this key, at any depth.
+/// All values of a key, at any depth.
 fn texts<'a>(value: &'a Value, key: &str, out: &mut Vec<&'a Value>) {
     match value {
         Value::Object(map) => {
@@ -50,7 +50,7 @@ fn objects<'a>(value: &'a Value, kind: &str, out: &mut Vec<&'a Value>) {
     }
 }
 
-/// A report with the longest texts in the widest characters.
+/// A report with the longest text in the widest characters.
 fn longest(text: &str) -> Report {
     let long = format!("{text} {}", "\u{1f40c}".repeat(3000));
     let mut report = report();

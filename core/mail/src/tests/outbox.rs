@@ -218,7 +218,11 @@ fn others_are_sent_after_a_lost_connection() {
         interrupted(),
     ]);
     assert_eq!(send_due(&mut outbox, &mut transport, start()), 5);
-    let states: Vec<DeliveryState> = outbox.deliveries().iter().map(|one| one.state).collect();
+    let states: Vec<DeliveryState> = outbox
+        .deliveries()
+        .iter()
+        .map(|delivery| delivery.state)
+        .collect();
     let waiting = DeliveryState::Waiting;
     let in_doubt = DeliveryState::InDoubt;
     assert_eq!(

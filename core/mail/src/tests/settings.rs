@@ -1,4 +1,4 @@
-//! Settings: invalid ones are refused, and no secret is shown.
+//! Tests that invalid settings are refused and no secret is shown.
 
 use crate::{Settings, Smtp, settings::SecretLocation};
 

@@ -42,10 +42,10 @@ pub fn client(settings: &Settings) -> Smtp {
 }
 
 /// Takes this action at one step, the first time only.
-fn once(at: Step, action: Action) -> impl FnMut(Step, &str) -> Action + Send + 'static {
+fn once(target: Step, action: Action) -> impl FnMut(Step, &str) -> Action + Send + 'static {
     let mut action = Some(action);
     move |step, _| {
-        if step == at {
+        if step == target {
             action.take().unwrap_or(Action::Accept)
         } else {
             Action::Accept

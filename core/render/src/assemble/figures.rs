@@ -16,17 +16,17 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn figures(report: &Report) -> Vec<Figure> {
     let mut list = FigureList::default();
     let nodes = Nodes { report };
-    let one = |pointer: &str| vec![pointer.to_string()];
-    list.add(Place::Window, "window", one("/period"), Vec::new());
-    list.add(Place::Verdict, "verdict", one("/verdict"), nodes.all());
-    list.add(Place::Health, "health", one("/sources"), nodes.of_data());
+    let single = |pointer: &str| vec![pointer.to_string()];
+    list.add(Place::Window, "window", single("/period"), Vec::new());
+    list.add(Place::Verdict, "verdict", single("/verdict"), nodes.all());
+    list.add(Place::Health, "health", single("/sources"), nodes.of_data());
     for (i, notice) in report.notices.iter().enumerate() {
         let nodes = nodes.of_notice(notice);
         list.add_in_order(Place::Note, "notice", format!("/notices/{i}"), nodes);
     }
     kpis(report, &mut list);
     if report.earlier.is_some() {
-        list.add(Place::News, "news", one("/earlier"), nodes.all_stages());
+        list.add(Place::News, "news", single("/earlier"), nodes.all_stages());
     }
     findings(report, &mut list);
     for (i, ask) in report.asks.iter().enumerate() {
@@ -41,14 +41,14 @@ pub fn figures(report: &Report) -> Vec<Figure> {
     }
     for (i, source) in report.sources.iter().enumerate() {
         let node = vec![format!("source.{}", source.name)];
-        let at = vec![format!("/sources/{i}")];
-        list.add(Place::Source, &source.name, at, node);
+        let pointers = vec![format!("/sources/{i}")];
+        list.add(Place::Source, &source.name, pointers, node);
     }
     resolved(report, &mut list);
     list.add(
         Place::Provenance,
         "provenance",
-        one("/provenance"),
+        single("/provenance"),
         Vec::new(),
     );
     list.figures
@@ -69,7 +69,7 @@ struct FigureList {
 
 impl FigureList {
     /// Adds a figure. A repeated key gets a number.
-    fn add(&mut self, place: Place, key: &str, at: Vec<String>, nodes: Vec<String>) {
+    fn add(&mut self, place: Place, key: &str, pointers: Vec<String>, nodes: Vec<String>) {
         let count = self.counts.entry(place.letter()).or_default();
         *count += 1;
         let id = format!("{}{count}", place.letter());
@@ -82,15 +82,15 @@ impl FigureList {
         self.figures.push(Figure {
             id,
             place,
-            at,
+            at: pointers,
             nodes,
             key: unique,
         });
     }
 
-    /// Adds a text that is identified only by its order among the texts with this key.
-    fn add_in_order(&mut self, place: Place, key: &str, at: String, nodes: Vec<String>) {
-        self.add(place, key, vec![at], nodes);
+    /// Adds a sentence that is identified only by its order among the sentences with this key.
+    fn add_in_order(&mut self, place: Place, key: &str, pointer: String, nodes: Vec<String>) {
+        self.add(place, key, vec![pointer], nodes);
     }
 }
 
@@ -104,13 +104,13 @@ fn kpis(report: &Report, list: &mut FigureList) {
         let (cell, kpi) = (&report.cells[i], &report.cells[i].kpis[j]);
         let key = format!("{} {} {}", cell.stage, kpi.name, kpi.subject);
         let first_page = first_page.map(|n| format!("/kpis/{n}"));
-        let at = first_page
+        let pointers = first_page
             .into_iter()
             .chain([format!("/cells/{i}/kpis/{j}")]);
         list.add(
             Place::Kpi,
             &key,
-            at.collect(),
+            pointers.collect(),
             vec![stage_node(&cell.stage)],
         );
     };
@@ -135,11 +135,11 @@ fn findings(report: &Report, list: &mut FigureList) {
         let finding = &report.cells[i].findings[j];
         let key = format!("{} {}", finding.stage, finding.id);
         let headline = headline.map(|n| format!("/headlines/{n}"));
-        let at = headline
+        let pointers = headline
             .into_iter()
             .chain([format!("/cells/{i}/findings/{j}")]);
         let node = vec![stage_node(&report.cells[i].stage)];
-        list.add(Place::Finding, &key, at.collect(), node);
+        list.add(Place::Finding, &key, pointers.collect(), node);
     };
     for (n, headline) in report.headlines.iter().enumerate() {
         let same = |(i, j): &(usize, usize)| is_same(&report.cells[*i].findings[*j], headline);
@@ -165,31 +165,36 @@ fn cell_items(report: &Report, list: &mut FigureList) {
         let stage = &cell.stage;
         let node = || vec![stage_node(stage)];
         for (j, chart) in cell.charts.iter().enumerate() {
-            let at = vec![format!("/cells/{i}/charts/{j}")];
+            let pointers = vec![format!("/cells/{i}/charts/{j}")];
             let key = format!("{stage} {}", chart.id);
-            list.add(Place::Chart, &key, at, node());
+            list.add(Place::Chart, &key, pointers, node());
         }
         for (j, effect) in cell.effects.iter().enumerate() {
-            let at = vec![
+            let pointers = vec![
                 format!("/effects/{effects}"),
                 format!("/cells/{i}/effects/{j}"),
             ];
             effects += 1;
             let key = format!("{stage} {} {}", effect.improvement, effect.metric);
-            list.add(Place::Effect, &key, at, node());
+            list.add(Place::Effect, &key, pointers, node());
         }
-        for (j, one) in cell.recommendations.iter().enumerate() {
-            let at = vec![format!("/cells/{i}/recommendations/{j}")];
+        for (j, recommendation) in cell.recommendations.iter().enumerate() {
+            let pointers = vec![format!("/cells/{i}/recommendations/{j}")];
             list.add(
                 Place::Recommendation,
-                &format!("{stage} {}", one.id),
-                at,
+                &format!("{stage} {}", recommendation.id),
+                pointers,
                 node(),
             );
         }
         for j in 0..cell.tables.len() {
-            let at = vec![format!("/cells/{i}/tables/{j}")];
-            list.add(Place::Table, &format!("{stage} table {j}"), at, node());
+            let pointers = vec![format!("/cells/{i}/tables/{j}")];
+            list.add(
+                Place::Table,
+                &format!("{stage} table {j}"),
+                pointers,
+                node(),
+            );
         }
         list.add(Place::Stage, stage, vec![format!("/cells/{i}")], node());
     }
@@ -202,13 +207,18 @@ fn resolved(report: &Report, list: &mut FigureList) {
     };
     for known in earlier.no_longer_found(&report.cells) {
         let index = earlier.findings.iter().position(|other| other == known);
-        let at = vec![format!("/earlier/findings/{}", index.unwrap_or_default())];
+        let pointers = vec![format!("/earlier/findings/{}", index.unwrap_or_default())];
         let key = format!("{} {}", known.stage, known.id);
-        list.add(Place::Resolved, &key, at, vec![stage_node(&known.stage)]);
+        list.add(
+            Place::Resolved,
+            &key,
+            pointers,
+            vec![stage_node(&known.stage)],
+        );
     }
 }
 
-/// The nodes that texts of a report are computed from.
+/// The nodes that the sentences of a report are computed from.
 struct Nodes<'a> {
     report: &'a Report,
 }

@@ -40,10 +40,10 @@ pub(super) fn order_findings(
 
 /// Orders findings by importance: alarms before notices, the report's subject before hints on data
 /// quality, new findings before known ones, findings within the window before those that only touch
-/// it, and figures that people notice before lasting changes of level, and those before other signs
-/// of trouble. Among equals, the first of each stage and kind comes first, so that a noisy stage
-/// cannot fill the page. Rows of queries, which have no test, come last among informational
-/// findings.
+/// it, and figures that people notice before lasting changes of level, and lasting changes before
+/// other signs of trouble. Among equals, the first of each stage and kind comes first, so that a
+/// noisy stage cannot fill the page. Rows of queries, which have no test, come last among
+/// informational findings.
 pub fn sort_by_importance(
     findings: Vec<Finding>,
     earlier: Option<&EarlierReport>,
@@ -86,7 +86,7 @@ fn is_within(finding: &Finding, window: &Window) -> bool {
     })
 }
 
-/// Lowers the severity of findings that another one covers to a notice.
+/// Lowers the severity of findings that another finding covers to a notice.
 pub(super) fn demote_covered(cells: &mut [Cell]) {
     let uncovered: BTreeSet<(String, String)> = uncovered_findings(findings(cells))
         .into_iter()
@@ -100,9 +100,9 @@ pub(super) fn demote_covered(cells: &mut [Cell]) {
     }
 }
 
-/// Removes findings that another one covers: a forecast that a series will reach its limit covers
-/// the rise of this series. A trend and a step of one series describe the same movement, and each
-/// mentions the other, so only the more severe one is kept.
+/// Removes findings that another finding covers: a forecast that a series will reach its limit
+/// covers the rise of this series. A trend and a step of one series describe the same movement, and
+/// each mentions the other, so only the more severe one is kept.
 pub(crate) fn uncovered_findings(findings: Vec<&Finding>) -> Vec<&Finding> {
     let is_covered = |i: usize, finding: &Finding| {
         let Some((rank, series)) = movement(finding) else {
@@ -136,7 +136,7 @@ fn movement(finding: &Finding) -> Option<(u8, &str)> {
     }
 }
 
-/// Number of headlines that the first page prints: all alarms, as far as there is space.
+/// Number of headlines that the first page prints: all alarms that fit.
 pub fn printed_count(headlines: &[Finding]) -> usize {
     let alarms = headlines.iter().filter(|f| f.severity >= Severity::Warning);
     alarms
@@ -379,15 +379,15 @@ mod tests {
             finding("hour_effect", Notice, "all", "more at 16:00"),
             finding("change_point", Notice, "all", "more in 2026"),
         ];
-        let want = [
+        let expected = [
             "more in 2026 in all.",
             "more at 16:00 in all.",
             "values alike in all.",
         ];
-        assert_eq!(sentences(&all, None), want);
+        assert_eq!(sentences(&all, None), expected);
         // A new hint on data quality comes after the report's subject.
         let earlier = EarlierReport::new("2026-W45", &all[1..], None);
-        assert_eq!(sentences(&all, Some(&earlier)), want);
+        assert_eq!(sentences(&all, Some(&earlier)), expected);
     }
 
     #[test]

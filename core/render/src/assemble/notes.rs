@@ -28,8 +28,8 @@ pub(super) fn list_first(items: &[String], total: u64, noun: &str) -> String {
     )
 }
 
-/// Notices about the data behind all figures: those of the stages or, if there are none, one if the
-/// records end before the window does.
+/// Notices about the data behind all figures: those of the stages or, if no stage has any, a notice
+/// if the records end before the window does.
 pub(super) fn notices(cells: &[Cell], sources: &[SourceNote], window: &Window) -> Vec<String> {
     let mut notices: Vec<String> = Vec::new();
     for notice in cells.iter().flat_map(|cell| &cell.notices) {
@@ -121,7 +121,7 @@ fn collect_inputs<'a>(plan: &'a [PlanNode], name: &str, seen: &mut BTreeSet<&'a 
     }
 }
 
-/// Notes on sources without a record in the window, and on stages that found none for another
+/// Notes on sources without a record in the window, and on stages that found no record for another
 /// reason, such as a filter.
 fn missing_record_notes(
     cells: &[Cell],

@@ -11,18 +11,18 @@ fn figures(cells: &[Cell]) -> impl Iterator<Item = (&Cell, &Restatement)> {
     let restated = cells
         .iter()
         .filter_map(|cell| Some((cell, cell.restated.as_ref()?)));
-    restated.flat_map(|(cell, restated)| restated.figures.iter().map(move |one| (cell, one)))
+    restated.flat_map(|(cell, restated)| restated.figures.iter().map(move |figure| (cell, figure)))
 }
 
-/// One line on all restated figures, for the notes on data; `None` if there are none.
+/// One line on all restated figures, for the notes on data; `None` if no figure was restated.
 pub(super) fn note(cells: &[Cell]) -> Option<String> {
     let all: Vec<&Restatement> = figures(cells).map(|(_, figure)| figure).collect();
     let smaller = smaller(cells);
     if all.is_empty() {
         return smaller;
     }
-    let windows: BTreeSet<&str> = all.iter().map(|one| one.window.as_str()).collect();
-    let causes = all.iter().flat_map(|one| &one.causes);
+    let windows: BTreeSet<&str> = all.iter().map(|figure| figure.window.as_str()).collect();
+    let causes = all.iter().flat_map(|figure| &figure.causes);
     let causes: BTreeSet<_> = causes.map(|cause| cause.kind).collect();
     let causes: Vec<&str> = causes.into_iter().map(CauseKind::words).collect();
     let figures = plural(all.len() as u64, "figure");
@@ -52,13 +52,17 @@ fn smaller(cells: &[Cell]) -> Option<String> {
 /// The notice for the first page: restated figures that are among its key figures.
 pub(crate) fn notice(cells: &[Cell], kpis: &[Kpi]) -> Option<String> {
     let is_printed =
-        |(_, one): &(&Cell, &Restatement)| kpis.iter().any(|kpi| kpi.name == one.metric);
+        |(_, figure): &(&Cell, &Restatement)| kpis.iter().any(|kpi| kpi.name == figure.metric);
     let sentences = figures(cells).filter(is_printed);
     let sentences: Vec<String> = sentences
-        .map(|(_, one)| {
-            let [from, to] = &one.texts;
-            let kinds: Vec<&str> = one.causes.iter().map(|cause| cause.kind.words()).collect();
-            let (metric, window, why) = (&one.metric, &one.window, list(&kinds));
+        .map(|(_, figure)| {
+            let [from, to] = &figure.texts;
+            let kinds: Vec<&str> = figure
+                .causes
+                .iter()
+                .map(|cause| cause.kind.words())
+                .collect();
+            let (metric, window, why) = (&figure.metric, &figure.window, list(&kinds));
             format!("{metric} of {window} is {to} instead of {from} ({why})")
         })
         .collect();
@@ -76,13 +80,14 @@ mod tests {
 
     fn cell(metrics: &[&str], smaller: u64) -> Cell {
         let figure = |metric: &&str| {
-            let mut one = Restatement::new("2026-W45", metric, "min", [Some(10.0), Some(12.0)]);
-            one.causes.push(Cause {
+            let mut restatement =
+                Restatement::new("2026-W45", metric, "min", [Some(10.0), Some(12.0)]);
+            restatement.causes.push(Cause {
                 kind: CauseKind::LateRecords,
                 change: Some(2.0),
                 records: Some(3),
             });
-            one
+            restatement
         };
         Cell {
             restated: Some(Restatements {

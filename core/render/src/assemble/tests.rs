@@ -5,7 +5,7 @@ use super::{
 };
 use retrocast_domain::{Ask, CellStatus, Severity, Verdict, WindowSpec};
 
-fn chosen(cells: &[Cell]) -> Vec<Finding> {
+fn select(cells: &[Cell]) -> Vec<Finding> {
     headlines(&order_findings(cells, None, None))
 }
 
@@ -66,7 +66,7 @@ fn one_noisy_stage_cannot_fill_the_page() {
         Severity::Warning,
         "Mondays",
     )];
-    let chosen = chosen(&[
+    let chosen = select(&[
         cell("unusual", "anomaly", noisy),
         cell("rhythm", "temporal", quiet),
     ]);
@@ -87,7 +87,7 @@ fn severities(severities: &[Severity]) -> Vec<Severity> {
             cell(&stage, "kpi", vec![finding(&stage, "kpi", *severity, "x")])
         })
         .collect();
-    chosen(&cells).iter().map(|f| f.severity).collect()
+    select(&cells).iter().map(|f| f.severity).collect()
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn all_warnings_come_before_informational_findings() {
     row.confidence = 1.0;
     let tested = finding("rhythm", "weekday_effect", Severity::Info, "Mondays");
     let sentences = |cells: &[Cell]| -> Vec<String> {
-        let chosen = chosen(cells);
+        let chosen = select(cells);
         chosen.into_iter().map(|finding| finding.what).collect()
     };
     let cells = [
@@ -154,7 +154,7 @@ fn not_run(stage: &str, reason: &str) -> Cell {
     with_status(stage, CellStatus::NotRun { reason })
 }
 
-fn failed(stage: &str, message: &str) -> Cell {
+fn failure(stage: &str, message: &str) -> Cell {
     let message = message.to_string();
     with_status(stage, CellStatus::Failed { message })
 }
@@ -167,7 +167,7 @@ fn the_verdict_counts_findings_and_failures() {
     );
     let warn = finding("a", "anomaly", Severity::Warning, "x");
     assert_eq!(
-        verdict_with(&[cell("a", "anomaly", vec![warn]), failed("b", "no")], 1),
+        verdict_with(&[cell("a", "anomaly", vec![warn]), failure("b", "no")], 1),
         "This week needs attention: one warning; one stage failed, so the report is partial."
     );
     let empty = [SourceNote {
@@ -371,7 +371,7 @@ fn a_window_without_records_is_reported() {
 fn the_verdict_judges_only_what_stages_analysed() {
     let message = "not enough: have 2 days, need 21".to_string();
     let short = with_status("a", CellStatus::NotEnough { message });
-    let failed_cell = failed("b", "no");
+    let failed_cell = failure("b", "no");
     let skipped = not_run("c", "stage.b failed");
     let done = Cell::new("d", "trend");
     assert_eq!(
@@ -478,7 +478,7 @@ fn missing_last_days_are_reported_if_no_stage_checks_them() {
 
 #[test]
 fn the_verdict_summarises_improvements() {
-    let check = |verdicts: &[Verdict], want: &str| {
+    let check = |verdicts: &[Verdict], expected: &str| {
         let effect = crate::sample::sample().effects[0].clone();
         let controls = vec!["billing".to_string()];
         let effects: Vec<Effect> = verdicts
@@ -489,18 +489,18 @@ fn the_verdict_summarises_improvements() {
                 ..effect.clone()
             })
             .collect();
-        assert_eq!(effect_clause(&effects).unwrap_or_default(), want);
-        let alone = effects.into_iter().map(|effect| Effect {
+        assert_eq!(effect_clause(&effects).unwrap_or_default(), expected);
+        let uncontrolled = effects.into_iter().map(|effect| Effect {
             controls: Vec::new(),
             ..effect
         });
-        let alone = effect_clause(&alone.collect::<Vec<_>>()).unwrap_or_default();
-        assert_eq!(alone.replace(" (other causes not ruled out)", ""), want);
+        let text = effect_clause(&uncontrolled.collect::<Vec<_>>()).unwrap_or_default();
+        assert_eq!(text.replace(" (other causes not ruled out)", ""), expected);
         let works = verdicts.contains(&Verdict::Works);
         assert_eq!(
-            alone.contains("(other causes not ruled out)"),
+            text.contains("(other causes not ruled out)"),
             works,
-            "{alone}"
+            "{text}"
         );
     };
     check(&[], "");
@@ -530,12 +530,12 @@ fn source_notes_have_right_plurals() {
     tickets.duplicates = 1;
     tickets.unknown_fields = vec![("colour".to_string(), 1)];
     tickets.broken_files = vec![("s3://bucket/raw/a.gz".to_string(), "cut off".to_string())];
-    let mut one = tickets.clone();
-    one.quarantined.pop();
-    one.duplicates = 0;
-    assert!(notes::source_notes(&one)[0].ends_with("left out (a value has the wrong type)."));
-    (one.records, one.accepted) = (5, 3);
-    let handful = plain(&notes::source_notes(&one)[0]);
+    let mut single = tickets.clone();
+    single.quarantined.pop();
+    single.duplicates = 0;
+    assert!(notes::source_notes(&single)[0].ends_with("left out (a value has the wrong type)."));
+    (single.records, single.accepted) = (5, 3);
+    let handful = plain(&notes::source_notes(&single)[0]);
     assert!(
         handful.starts_with("tickets: 5 records in 14 files, 3 accepted;"),
         "{handful}"
@@ -603,7 +603,7 @@ fn cells_come_in_reading_order() {
 #[test]
 fn failures_are_reported_once_and_by_a_readable_name() {
     let cells = [
-        failed("no_name", "stage.no_name: the query is wrong."),
+        failure("no_name", "stage.no_name: the query is wrong."),
         not_run("after", "stage.no_name failed"),
     ];
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The syntax of the values in a PDF: dictionaries, arrays, names, texts, numbers and references.
+//! The syntax of the values in a PDF: dictionaries, arrays, names, strings, numbers and references.
 
 /// Maximum depth of nested values.
 const DEPTH_MAX: u8 = 16;
@@ -18,7 +18,7 @@ pub(super) enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The value of a key, if it is a dictionary that has it.
+    /// Returns the value of a key, if this is a dictionary with the key.
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
         let Self::Dictionary(entries) = self else {
             return None;
@@ -59,7 +59,7 @@ impl<'a> Value<'a> {
 /// Reads values, starting at a position.
 pub(super) struct Parser<'a> {
     bytes: &'a [u8],
-    at: usize,
+    position: usize,
 }
 
 fn is_space(byte: u8) -> bool {
@@ -71,53 +71,53 @@ fn is_delimiter(byte: u8) -> bool {
 }
 
 impl<'a> Parser<'a> {
-    pub(super) fn at(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at }
+    pub(super) fn at(bytes: &'a [u8], position: usize) -> Self {
+        Self { bytes, position }
     }
 
     pub(super) fn position(&self) -> usize {
-        self.at
+        self.position
     }
 
     fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+        self.bytes.get(self.position).copied()
     }
 
     fn skip_spaces(&mut self) {
         while self.peek().is_some_and(is_space) {
-            self.at += 1;
+            self.position += 1;
         }
     }
 
-    /// Skips these bytes and returns true if they are next, without spaces before them.
+    /// Skips the `expected` bytes and returns true if they are next, without spaces before them.
     fn skip(&mut self, expected: &[u8]) -> bool {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let rest = self.bytes.get(self.position..).unwrap_or_default();
         let is_next = rest.starts_with(expected);
         if is_next {
-            self.at += expected.len();
+            self.position += expected.len();
         }
         is_next
     }
 
     /// Skips a keyword and returns true if it is next.
     pub(super) fn keyword(&mut self, word: &[u8]) -> bool {
-        let start = self.at;
+        let start = self.position;
         self.skip_spaces();
         let is_next = self.word() == word;
         if !is_next {
-            self.at = start;
+            self.position = start;
         }
         is_next
     }
 
     /// The bytes up to a space or a delimiter.
     fn word(&mut self) -> &'a [u8] {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let rest = self.bytes.get(self.position..).unwrap_or_default();
         let length = rest
             .iter()
             .position(|byte| is_space(*byte) || is_delimiter(*byte));
         let word = &rest[..length.unwrap_or(rest.len())];
-        self.at += word.len();
+        self.position += word.len();
         word
     }
 
@@ -125,8 +125,10 @@ impl<'a> Parser<'a> {
     pub(super) fn take_line_then(&mut self, length: usize) -> Option<&'a [u8]> {
         while self.skip(b" ") || self.skip(b"\r") {}
         self.skip(b"\n");
-        let taken = self.bytes.get(self.at..self.at.checked_add(length)?)?;
-        self.at += length;
+        let taken = self
+            .bytes
+            .get(self.position..self.position.checked_add(length)?)?;
+        self.position += length;
         Some(taken)
     }
 
@@ -145,11 +147,11 @@ impl<'a> Parser<'a> {
         }
         match self.peek()? {
             b'[' => {
-                self.at += 1;
+                self.position += 1;
                 self.array(depth)
             }
             b'/' => {
-                self.at += 1;
+                self.position += 1;
                 Some(Value::Name(self.word()))
             }
             b'(' => self.literal(),
@@ -185,13 +187,13 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Reads a text in parentheses. Escapes other than those of single characters are kept
+    /// Reads a string in parentheses. Escapes other than those of single characters are kept
     /// unchanged: names of attached files have none.
     fn literal(&mut self) -> Option<Value<'a>> {
         let (mut text, mut open) = (Vec::new(), 0u32);
         loop {
             let byte = self.peek()?;
-            self.at += 1;
+            self.position += 1;
             match byte {
                 b'(' => {
                     open += 1;
@@ -207,7 +209,7 @@ impl<'a> Parser<'a> {
                 }
                 b'\\' => {
                     text.push(self.peek()?);
-                    self.at += 1;
+                    self.position += 1;
                     continue;
                 }
                 _ => {}
@@ -216,10 +218,10 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Skips a text of hexadecimal digits; none of the texts that are read here has this form.
+    /// Skips a hexadecimal string; no string that is read here has this form.
     fn hexadecimal(&mut self) -> Option<Value<'a>> {
-        let rest = self.bytes.get(self.at..)?;
-        self.at += rest.iter().position(|byte| *byte == b'>')? + 1;
+        let rest = self.bytes.get(self.position..)?;
+        self.position += rest.iter().position(|byte| *byte == b'>')? + 1;
         Some(Value::Other)
     }
 
@@ -228,12 +230,12 @@ impl<'a> Parser<'a> {
             return Value::Other;
         };
         // `12 0 R` is a reference.
-        let after = self.at;
+        let end = self.position;
         self.skip_spaces();
         if integer(self.word()).is_some() && self.keyword(b"R") {
             return Value::Reference(number);
         }
-        self.at = after;
+        self.position = end;
         Value::Integer(number)
     }
 }

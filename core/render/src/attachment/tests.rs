@@ -32,7 +32,7 @@ fn small_pdf(dictionary: &str, contents: &[u8]) -> Vec<u8> {
     out
 }
 
-fn compressed(bytes: &[u8]) -> Vec<u8> {
+fn compress(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
@@ -58,32 +58,35 @@ fn the_report_is_read_from_each_layout() {
 #[test]
 fn errors_describe_the_problem() {
     let filter = "/Filter/FlateDecode";
-    let whole = small_pdf(filter, &compressed(b"{}"));
+    let whole = small_pdf(filter, &compress(b"{}"));
     assert_eq!(attachment(&whole, "report.json").unwrap(), b"{}");
-    let replaced = |old: &str, new: &str| {
+    let replace_bytes = |old: &str, new: &str| {
         assert_eq!(old.len(), new.len());
-        let at = whole
+        let start = whole
             .windows(old.len())
             .position(|part| part == old.as_bytes());
-        let at = at.unwrap_or_else(|| panic!("no {old}"));
+        let start = start.unwrap_or_else(|| panic!("no {old}"));
         let mut bytes = whole.clone();
-        bytes.splice(at..at + old.len(), new.bytes());
+        bytes.splice(start..start + old.len(), new.bytes());
         bytes
     };
     check_error(b"", "not a PDF");
     check_error(&whole[1..], "not a PDF");
     check_error(&whole[..whole.len() - 30], "cross-reference table");
-    check_error(&replaced("xref\n0 4", "xref\n0 9"), "cross-reference table");
     check_error(
-        &replaced("(report.json)2", "(report.jsox)2"),
+        &replace_bytes("xref\n0 4", "xref\n0 9"),
+        "cross-reference table",
+    );
+    check_error(
+        &replace_bytes("(report.json)2", "(report.jsox)2"),
         "no attached file",
     );
     check_error(
-        &replaced("/EmbeddedFiles", "/Dests________"),
+        &replace_bytes("/EmbeddedFiles", "/Dests________"),
         "no attached files",
     );
-    check_error(&replaced("1 0 obj", "7 0 obj"), "an object of the PDF");
-    check_error(&replaced("/EF<", "/XX<"), "no contents");
+    check_error(&replace_bytes("1 0 obj", "7 0 obj"), "an object of the PDF");
+    check_error(&replace_bytes("/EF<", "/XX<"), "no contents");
     check_error(&small_pdf(&format!("0000{filter}"), b"{}"), "cut off");
     for other in ["", "/Filter/LZWDecode"] {
         check_error(&small_pdf(other, b"{}"), "not compressed with Deflate");
@@ -127,7 +130,7 @@ impl Random {
 
 #[test]
 fn damaged_files_neither_panic_nor_give_other_contents_silently() {
-    let whole = small_pdf("/Filter/FlateDecode", &compressed(b"{\"schema\": 1}"));
+    let whole = small_pdf("/Filter/FlateDecode", &compress(b"{\"schema\": 1}"));
     let tokens: [&[u8]; 8] = [
         b"<<",
         b">>",
@@ -142,14 +145,14 @@ fn damaged_files_neither_panic_nor_give_other_contents_silently() {
     for _ in 0..20_000 {
         let mut bytes = whole.clone();
         for _ in 0..=random.below(4) {
-            let at = random.below(bytes.len());
+            let index = random.below(bytes.len());
             match random.below(4) {
-                0 => bytes[at] = random.below(256) as u8,
-                1 => bytes.truncate(at.max(1)),
-                2 => drop(bytes.remove(at)),
+                0 => bytes[index] = random.below(256) as u8,
+                1 => bytes.truncate(index.max(1)),
+                2 => drop(bytes.remove(index)),
                 _ => {
                     let token = tokens[random.below(tokens.len())];
-                    bytes.splice(at..at, token.iter().copied());
+                    bytes.splice(index..index, token.iter().copied());
                 }
             }
             if bytes.len() < 2 {

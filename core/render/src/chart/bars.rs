@@ -154,12 +154,17 @@ fn draw_horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
             (least, most) = (least.min(a), most.max(b));
         }
         let text = shorten(&bar.text, texts_width + font * 0.2, font, bar.highlight);
-        let (at, anchor) = if value < parts.baseline {
+        let (label_x, anchor) = if value < parts.baseline {
             (x(least) - font * 0.5, Anchor::End)
         } else {
             (x(most) + font * 0.5, Anchor::Start)
         };
-        canvas.text(at, middle + font * 0.35, Style { anchor, ..style }, &text);
+        canvas.text(
+            label_x,
+            middle + font * 0.35,
+            Style { anchor, ..style },
+            &text,
+        );
     }
     canvas.line((origin, top), (origin, bottom), Ink::Axis, 0.8);
     let mut height = bottom + font * 0.4;
@@ -275,7 +280,7 @@ fn draw_vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
             areas.add(Rect::between((middle - cap, y(a)), (middle + cap, y(b))));
         }
     }
-    // Texts come last, so that they do not cover bars or intervals of neighbours.
+    // Labels are placed last, so that they do not cover bars or intervals of neighbours.
     for (i, bar) in parts.bars.iter().enumerate() {
         let Some(value) = drawable(Some(bar.value)) else {
             continue;
@@ -320,7 +325,7 @@ fn draw_vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     (canvas, bottom + font * 2.2)
 }
 
-/// The distance between labelled bars, in bars, so that names fit below them.
+/// Number of bars from one labelled bar to the next, so that names fit below them.
 fn label_stride(bars: &[Bar], slot: f64, font: f64) -> usize {
     let widest = bars
         .iter()

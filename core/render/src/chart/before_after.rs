@@ -36,7 +36,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     let upper_axis = Axis::around(values(parts), 4);
     let lower_axis = Axis::around(effect.values.iter().flatten().copied().chain([0.0]), 2);
     let total = effect.values.last().copied().flatten().unwrap_or(0.0);
-    let total_text = format!("cumulative effect {}", signed(total, format));
+    let total_text = format!("cumulative effect {}", format_signed(total, format));
     let names = [
         &parts.observed.name,
         &parts.counterfactual.name,
@@ -184,7 +184,7 @@ fn keys(parts: Parts, font: f64) -> Vec<Key> {
     ]
 }
 
-fn signed(value: f64, format: Format) -> String {
+fn format_signed(value: f64, format: Format) -> String {
     match format {
         Format::Percent => number::points(value),
         _ if value > 0.0 => format!("+{}", number::sensible(value)),

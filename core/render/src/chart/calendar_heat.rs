@@ -211,7 +211,7 @@ impl Classes {
             let range = classes.ranges.entry(class).or_insert([*value; 2]);
             range[1] = *value;
         }
-        // Values between two classes belong to the lower one.
+        // Values between two classes belong to the lower class.
         let are_counts = sorted.iter().all(|value| value.fract() == 0.0);
         let starts: Vec<f64> = classes.ranges.values().map(|[least, _]| *least).collect();
         for (range, next) in classes.ranges.values_mut().zip(&starts[1..]) {
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(labels(&rare), ["0", "1", "2 to 7"]);
         assert_eq!(labels(&[4.0; 9]), ["4"]);
         let even: Vec<f64> = (0..=10).map(f64::from).collect();
-        let want = ["0 to 2", "3 to 4", "5 to 6", "7 to 8", "9 to 10"];
-        assert_eq!(labels(&even), want);
+        let expected = ["0 to 2", "3 to 4", "5 to 6", "7 to 8", "9 to 10"];
+        assert_eq!(labels(&even), expected);
     }
 }

@@ -118,8 +118,8 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     (canvas, bottom)
 }
 
-/// Returns true if names at the ends of lines must be moved so far that it is unclear to which line
-/// each belongs.
+/// Returns true if names at the ends of lines must be moved so far that it is unclear which line
+/// each belongs to.
 fn ends_collide(parts: Parts, axis: Axis, font: f64, height: f64) -> bool {
     let (_, to) = time_extent(times(parts));
     let plot_height = (height - font * 7.0).max(font * 8.0);
@@ -344,8 +344,8 @@ fn draw_levels(canvas: &mut Canvas, plot: &Plot, levels: &[Level], areas: &mut L
     }
 }
 
-/// Writes a text at the first free position; if none is free, at the first one if it `is_required`.
-/// Returns its box.
+/// Writes a text at the first free position; if none is free, at the first position if the text
+/// `is_required`. Returns its box.
 fn write_first_free(
     canvas: &mut Canvas,
     plot: &Plot,
@@ -381,15 +381,15 @@ fn draw_points(canvas: &mut Canvas, plot: &Plot, markers: &[Marker], areas: &mut
         .iter()
         .filter_map(|m| Some((m, (plot.x(seconds(m.time)), plot.y(drawable(m.value)?)))))
         .collect();
-    for (_, at) in &points {
-        canvas.dot(*at, font * 0.34, Ink::Warning);
-        canvas.ring(*at, font * 0.6, Ink::Warning);
+    for (_, centre) in &points {
+        canvas.dot(*centre, font * 0.34, Ink::Warning);
+        canvas.ring(*centre, font * 0.6, Ink::Warning);
         let reach = font * 0.6;
         areas.add(Rect {
-            left: at.0 - reach,
-            right: at.0 + reach,
-            top: at.1 - reach,
-            bottom: at.1 + reach,
+            left: centre.0 - reach,
+            right: centre.0 + reach,
+            top: centre.1 - reach,
+            bottom: centre.1 + reach,
         });
     }
     for (marker, (x, y)) in points.iter().take(NAMED_POINTS_MAX) {
@@ -457,12 +457,12 @@ fn line_labels(
             .max_by(|a, b| a.0.total_cmp(&b.0));
         let Some((time, value)) = last else { continue };
         let stroke = Stroke::for_role(series.role, i, font);
-        let at = (plot.x(time), plot.y(value));
+        let end = (plot.x(time), plot.y(value));
         if i == 0 && !stroke.dash {
-            canvas.dot(at, font * 0.28, stroke.ink);
+            canvas.dot(end, font * 0.28, stroke.ink);
         }
         let bold = stroke.ink == Ink::Accent;
-        if at.0 < plot.right - font {
+        if end.0 < plot.right - font {
             // A line that ends early is named at its own end, if there is a free position near it.
             let style = Style {
                 bold,
@@ -473,8 +473,8 @@ fn line_labels(
                 .flat_map(|step| {
                     let away = font * (0.2 + 0.6 * f64::from(step));
                     [
-                        (style, at.0, at.1 - away),
-                        (style, at.0, at.1 + away + font * 0.6),
+                        (style, end.0, end.1 - away),
+                        (style, end.0, end.1 + away + font * 0.6),
                     ]
                 })
                 .collect();
@@ -482,15 +482,15 @@ fn line_labels(
                 continue;
             }
             canvas.dashed(
-                (at.0 + font * 0.5, at.1),
-                (plot.right + font * 0.35, at.1),
+                (end.0 + font * 0.5, end.1),
+                (plot.right + font * 0.35, end.1),
                 Ink::Axis,
                 0.5,
             );
         }
         labels.push(EndLabel {
             text: series.name.clone(),
-            y: at.1,
+            y: end.1,
             ink: stroke.label,
             bold,
         });

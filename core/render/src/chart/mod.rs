@@ -1,8 +1,8 @@
-//! Charts as SVG: one drawing for PDF, HTML and mail.
+//! Charts as SVG, the same for PDF, HTML and mail.
 //!
 //! A custom writer gives the same bytes for the same data, a title and a description for every
-//! chart, and drawings that a page can recolour. A chart's title is not drawn: it is text above the
-//! drawing, where it can be selected.
+//! chart, and colours that a page can replace. A chart's title is not drawn: it is text above the
+//! chart, where it can be selected.
 
 mod bars;
 mod before_after;
@@ -27,7 +27,7 @@ use retrocast_domain::{Chart, ChartKind};
 /// Size of a chart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// Width of the drawing, in points.
+    /// Width of the chart, in points.
     pub width_pt: f64,
     /// Font size in points; everything else is in proportion.
     pub font_pt: f64,
@@ -73,7 +73,7 @@ impl Options {
         self
     }
 
-    fn clamped(&self) -> Self {
+    fn clamp_sizes(&self) -> Self {
         let clamp = |value: f64, low: f64, high: f64| {
             if value.is_finite() {
                 value.clamp(low, high)
@@ -92,10 +92,10 @@ impl Options {
 
 /// Draws a chart as a self-contained SVG file.
 ///
-/// For any data (empty, gaps, NaN, huge, hostile texts), the result is well-formed and all texts
-/// are inside the drawing.
+/// For any data (empty, gaps, NaN, huge values, hostile text), the result is well-formed and all
+/// text is inside the chart.
 pub fn svg(chart: &Chart, options: &Options) -> String {
-    let options = options.clamped();
+    let options = options.clamp_sizes();
     let unit = chart.unit.as_str();
     let (canvas, height) = match &chart.kind {
         ChartKind::Line {

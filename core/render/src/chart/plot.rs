@@ -7,7 +7,7 @@ use super::{
 };
 use jiff::civil::DateTime;
 
-/// An area of a drawing with a time axis and a value axis.
+/// An area of a chart with a time axis and a value axis.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plot {
     pub left: f64,
@@ -130,7 +130,7 @@ pub(crate) struct EndLabel {
     pub bold: bool,
 }
 
-/// Width of end labels, at most `limit`; longer ones are wrapped. In points.
+/// Width of end labels in points, at most `limit`; longer labels are wrapped.
 pub(crate) fn end_label_width(labels: &[&str], font: f64, limit: f64) -> f64 {
     let widest = labels
         .iter()
@@ -264,7 +264,7 @@ fn flag_x(flag: &Flag, style: Style, font: f64) -> f64 {
     }
 }
 
-/// Height of these lanes above a plot, in points.
+/// Height above a plot of the lanes with `placed` flags, in points.
 pub(crate) fn lanes_height(placed: &[(Flag, usize, Rect)], font: f64) -> f64 {
     let lanes = placed
         .iter()

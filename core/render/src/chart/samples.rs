@@ -1,4 +1,4 @@
-//! Charts with invented numbers for tests: one of each kind, and extreme ones.
+//! Charts with invented numbers for tests: one chart of each kind, and charts with extreme data.
 
 use jiff::{
     ToSpan,
@@ -115,9 +115,9 @@ pub(crate) fn anomalies() -> Chart {
     values[20] = Some(93.0);
     values[36] = Some(2.0);
     values[37] = Some(78.0);
-    let point = |at: usize, label: &str| Marker {
-        time: times[at],
-        value: values[at],
+    let point = |index: usize, label: &str| Marker {
+        time: times[index],
+        value: values[index],
         label: label.into(),
     };
     let markers = vec![

@@ -87,7 +87,7 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// An axis around these values with about `count` ticks at multiples of 1, 2 or 5.
+    /// An axis around `values` with about `count` ticks at multiples of 1, 2 or 5.
     ///
     /// Includes zero if the values come near it, so that heights can be compared.
     pub(crate) fn around(values: impl Iterator<Item = f64>, count: usize) -> Self {
@@ -116,7 +116,7 @@ impl Axis {
             })
     }
 
-    /// An axis that includes this range and ends on ticks.
+    /// An axis that includes `low` and `high` and ends on ticks.
     pub(crate) fn nice(low: f64, high: f64, count: usize) -> Self {
         let rough = (high - low) / count.max(1) as f64;
         if !(rough.is_finite() && rough > 0.0) {
@@ -420,7 +420,7 @@ mod tests {
 
     #[test]
     fn ticks_have_the_decimals_of_their_step() {
-        for (format, value, step, want) in [
+        for (format, value, step, expected) in [
             (Format::Plain, 0.25, 0.05, "0.25"),
             (Format::Plain, 12_000.0, 2000.0, "12 000"),
             (Format::Plain, 1_500_000.0, 500_000.0, "1.5 M"),
@@ -430,21 +430,21 @@ mod tests {
             (Format::Plain, -3.0, 1.0, "−3"),
         ] {
             let text = format.tick(value, step).replace([NBSP, '\u{202f}'], " ");
-            assert_eq!(text, want);
+            assert_eq!(text, expected);
         }
         let of_unit = |unit| Format::of_unit(unit).tick(1.1, 0.1);
         assert_eq!(of_unit("relative to the mean"), "1.1×");
         assert_eq!(of_unit("tickets per day"), "1.1");
     }
 
-    fn check_time(low: &str, high: &str, labels_max: usize, smallest_gap: f64, want: &str) {
+    fn check_time(low: &str, high: &str, labels_max: usize, smallest_gap: f64, expected: &str) {
         let parse = |text: &str| seconds(text.parse::<DateTime>().unwrap());
         let ticks = time_ticks(parse(low), parse(high), labels_max, smallest_gap);
         let text: Vec<String> = ticks
             .iter()
             .map(|t| format!("{} {}", t.label, t.below).trim().replace(NBSP, " "))
             .collect();
-        assert_eq!(text.join(", "), want);
+        assert_eq!(text.join(", "), expected);
     }
 
     #[test]

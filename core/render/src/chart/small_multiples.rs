@@ -51,7 +51,7 @@ pub(crate) fn draw(unit: &str, panels: &[Panel], options: &Options) -> (Canvas, 
         draw_heading(&mut canvas, panel, shown, &plot, head + font * 1.2);
         draw_grid(&mut canvas, &plot, format, column == 0);
         let stroke = Stroke::for_role(
-            if panel.highlight || none_highlighted(shown) {
+            if panel.highlight || has_no_highlight(shown) {
                 Role::Observed
             } else {
                 Role::Context
@@ -59,7 +59,7 @@ pub(crate) fn draw(unit: &str, panels: &[Panel], options: &Options) -> (Canvas, 
             0,
             font,
         );
-        let ink = if panel.highlight || none_highlighted(shown) {
+        let ink = if panel.highlight || has_no_highlight(shown) {
             Ink::Accent
         } else {
             Ink::Expected
@@ -99,7 +99,7 @@ pub(crate) fn draw(unit: &str, panels: &[Panel], options: &Options) -> (Canvas, 
     (canvas, height)
 }
 
-fn none_highlighted(panels: &[Panel]) -> bool {
+fn has_no_highlight(panels: &[Panel]) -> bool {
     !panels.iter().any(|panel| panel.highlight)
 }
 

@@ -34,7 +34,7 @@ impl Stroke {
     }
 }
 
-/// Returns true if a drawing is too narrow for names at the ends of lines.
+/// Returns true if a chart is too narrow for names at the ends of lines.
 pub(crate) fn is_narrow(options: &Options) -> bool {
     options.width_pt < options.font_pt * 38.0
 }
@@ -76,7 +76,7 @@ pub(crate) fn key_rows(canvas: &mut Canvas, keys: &[Key], top: f64) -> f64 {
                 (x + sample, bottom),
                 (x, bottom),
             ];
-            // Bands overlap, so each is darker than the previous one.
+            // Bands overlap, so each is darker than the previous band.
             bands += 1;
             (0..bands).for_each(|_| canvas.area(&field, Ink::Band, 0.3));
             Ink::Muted

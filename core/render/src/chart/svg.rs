@@ -1,7 +1,7 @@
-//! A small SVG writer: deterministic and escaped; labels are always inside the drawing.
+//! A small SVG writer: deterministic and escaped; labels are always inside the picture.
 //!
 //! Colours are presentation attributes, so that Typst and mail use the light palette. Each element
-//! also has a class, so that the style sheet of a page can recolour the same drawing for dark mode.
+//! also has a class, so that the style sheet of a page can recolour the same picture for dark mode.
 
 use super::text::{escape, shorten, text_width};
 use std::fmt::Write as _;
@@ -74,7 +74,7 @@ impl Ink {
     }
 }
 
-/// Style sheet rules with the dark colours of all drawings on a page.
+/// Style sheet rules with the dark colours of all charts on a page.
 pub fn dark_css() -> String {
     let mut css = String::new();
     for (_, class, _, dark) in PALETTE {
@@ -154,7 +154,7 @@ impl Style {
         self
     }
 
-    /// The box of a text with this style, moved inside a drawing of this width.
+    /// The box of a text with this style, moved inside a canvas of this `width`.
     pub(crate) fn text_box(&self, x: f64, baseline: f64, text: &str, width: f64) -> Rect {
         let own_width = text_width(text, self.size, self.bold);
         let left = match self.anchor {
@@ -173,7 +173,7 @@ impl Style {
     }
 }
 
-/// A drawing under construction.
+/// A picture under construction.
 #[derive(Debug)]
 pub(crate) struct Canvas {
     pub width: f64,
@@ -284,33 +284,33 @@ impl Canvas {
     }
 
     /// Draws a dot with a ring in the background colour.
-    pub(crate) fn dot(&mut self, at: (f64, f64), radius: f64, ink: Ink) {
+    pub(crate) fn dot(&mut self, centre: (f64, f64), radius: f64, ink: Ink) {
         let (class, paper) = Ink::Paper.entry();
         let (fill_class, fill) = ink.entry();
         let _ = writeln!(
             self.body,
             "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" class=\"fill-{fill_class} stroke-{class}\" fill=\"{fill}\" stroke=\"{paper}\" stroke-width=\"{}\"/>",
-            num(at.0),
-            num(at.1),
+            num(centre.0),
+            num(centre.1),
             num(radius),
             num(radius * 0.4)
         );
     }
 
     /// Draws an open circle.
-    pub(crate) fn ring(&mut self, at: (f64, f64), radius: f64, ink: Ink) {
+    pub(crate) fn ring(&mut self, centre: (f64, f64), radius: f64, ink: Ink) {
         let _ = writeln!(
             self.body,
             "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" {} stroke-width=\"{}\"/>",
-            num(at.0),
-            num(at.1),
+            num(centre.0),
+            num(centre.1),
             num(radius),
             ink.stroke(),
             num(self.font * 0.16)
         );
     }
 
-    /// Writes a text inside the drawing; returns its box.
+    /// Writes a text inside the canvas; returns its box.
     pub(crate) fn text(&mut self, x: f64, baseline: f64, style: Style, text: &str) -> Rect {
         let text = shorten(text, self.width, style.size, style.bold);
         let rect = style.text_box(x, baseline, &text, self.width);
@@ -398,8 +398,9 @@ mod tests {
     use super::*;
 
     fn luminance(colour: &str) -> f64 {
-        let channel = |at: usize| {
-            let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+        let channel = |start: usize| {
+            let value =
+                f64::from(u8::from_str_radix(&colour[start..start + 2], 16).unwrap()) / 255.0;
             if value <= 0.04045 {
                 value / 12.92
             } else {
@@ -415,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_have_enough_contrast_in_both_palettes() {
+    fn text_has_enough_contrast_in_both_palettes() {
         let paper = PALETTE.iter().find(|(ink, ..)| *ink == Ink::Paper).unwrap();
         for (ink, name, light, dark) in PALETTE {
             if matches!(
@@ -430,7 +431,7 @@ mod tests {
 
     #[test]
     fn coordinates_are_short_and_finite() {
-        for (value, want) in [
+        for (value, expected) in [
             (1.0, "1"),
             (-0.001, "0"),
             (2.345_6, "2.35"),
@@ -438,7 +439,7 @@ mod tests {
             (f64::INFINITY, "0"),
             (1e300, "1000000"),
         ] {
-            assert_eq!(num(value), want);
+            assert_eq!(num(value), expected);
         }
     }
 }

@@ -72,7 +72,7 @@ fn unescape(text: &str) -> String {
         .replace("&amp;", "&")
 }
 
-/// Every text of a drawing with its box.
+/// Every text of an SVG file with its box.
 fn text_boxes(drawing: &str) -> Vec<(String, [f64; 4])> {
     let mut out = Vec::new();
     for part in drawing.split("<text ").skip(1) {
@@ -168,7 +168,7 @@ fn extreme_data_is_drawn() {
 }
 
 #[test]
-fn texts_do_not_overlap() {
+fn labels_do_not_overlap() {
     for chart in samples::one_of_each() {
         for options in [
             Options::default(),
@@ -217,7 +217,7 @@ fn straight_lines(drawing: &str, class: &str) -> Vec<[f64; 4]> {
 
 #[test]
 fn values_do_not_overlap_bars_or_intervals() {
-    // A highlighted bar beside one with a higher interval.
+    // A highlighted bar beside a bar with a higher interval.
     let values = [
         (1.0, 0.2),
         (1.9, 0.3),
@@ -317,8 +317,11 @@ fn bar_lengths_are_proportional() {
         .filter(|e| e.0 == "rect" && attribute(e, "rx").is_none())
         .filter_map(|e| attribute(e, "width"))
         .collect();
-    for (got, want) in bars.iter().zip([412.0, 301.0, 190.0, 94.0, 71.0]) {
-        assert!((got / bars[0] - want / 412.0).abs() < 1e-3, "{bars:?}");
+    for (length, expected) in bars.iter().zip([412.0, 301.0, 190.0, 94.0, 71.0]) {
+        assert!(
+            (length / bars[0] - expected / 412.0).abs() < 1e-3,
+            "{bars:?}"
+        );
     }
     assert_eq!(bars.len(), 5);
 }

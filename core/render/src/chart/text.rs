@@ -1,7 +1,7 @@
-//! Texts in drawings: escaped, measured, shortened and wrapped.
+//! Text in charts: escaped, measured, shortened and wrapped.
 //!
-//! Widths come from a table of Inter, the font of the reports, so that a drawing is the same on
-//! every machine, whatever its fonts.
+//! Widths come from a table of Inter, the font of the reports, so that a chart is the same on every
+//! machine, whatever its fonts.
 
 use crate::words::visible_name;
 
@@ -98,8 +98,8 @@ pub(crate) fn shorten(text: &str, width: f64, size: f64, bold: bool) -> String {
     }
 }
 
-/// Shortens a name at its end, or in its middle if only the end distinguishes it from others, as in
-/// "request 10001" and "request 10002".
+/// Shortens a name at its end, or in its middle if only the end distinguishes it from others, such
+/// as "request 10001" and "request 10002".
 pub(crate) fn shorten_distinct<'a>(
     text: &str,
     mut others: impl Iterator<Item = &'a str>,
@@ -134,7 +134,7 @@ fn count_fitting(widths: impl Iterator<Item = f64>, width_left: f64) -> usize {
         .count()
 }
 
-/// Wraps a text at spaces to at most `lines` lines of this width; the last is shortened.
+/// Wraps a text at spaces to at most `lines` lines of this width; the last line is shortened.
 pub(crate) fn wrap(text: &str, width: f64, size: f64, bold: bool, lines: usize) -> Vec<String> {
     let cut: String = text.chars().take(400).collect();
     let mut out: Vec<String> = Vec::new();

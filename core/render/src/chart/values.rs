@@ -1,4 +1,4 @@
-//! The values of a chart as a table, for readers who do not see the drawing or use a keyboard.
+//! The values of a chart as a table, for readers who cannot see the chart or who use a keyboard.
 
 use jiff::civil::DateTime;
 use retrocast_domain::{

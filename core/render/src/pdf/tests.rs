@@ -17,22 +17,22 @@ fn count(haystack: &[u8], needle: &[u8]) -> usize {
 #[test]
 fn both_layouts_render_deterministically() {
     for layout in Layout::ALL {
-        let one = build(&sample(), layout);
-        assert!(one.starts_with(b"%PDF-1.7"));
+        let bytes = build(&sample(), layout);
+        assert!(bytes.starts_with(b"%PDF-1.7"));
         assert_eq!(
-            count(&one, b"/AFRelationship"),
+            count(&bytes, b"/AFRelationship"),
             1,
             "the report is attached once"
         );
-        assert_eq!(count(&one, b"pdfuaid:part"), 2);
+        assert_eq!(count(&bytes, b"pdfuaid:part"), 2);
         assert!(
-            one == build(&sample(), layout),
+            bytes == build(&sample(), layout),
             "{layout:?} differs between builds"
         );
     }
 }
 
-/// Returns the texts of each page of the layout, one for each run of glyphs.
+/// Returns the strings of each page of the layout, one for each run of glyphs.
 fn texts(report: &Report, layout: Layout) -> Vec<Vec<String>> {
     fn collect(frame: &Frame, out: &mut Vec<String>) {
         for (_, item) in frame.items() {
@@ -106,12 +106,12 @@ fn the_executive_report_has_at_most_three_pages_and_a_note() {
     check("tall", &crowded("नमस्ते ไทย्र्‍"));
     check("empty", &empty());
     check("all failed", &all_failed());
-    let mut one = empty();
-    one.headlines = vec![Finding {
+    let mut single = empty();
+    single.headlines = vec![Finding {
         severity: Severity::Warning,
         ..sample().headlines[0].clone()
     }];
-    check("one finding", &one);
+    check("one finding", &single);
     for report in [empty(), all_failed()] {
         build(&report, Layout::Executive);
         build(&report, Layout::Technical);
@@ -245,11 +245,11 @@ fn every_page_of_a_partial_report_is_marked() {
 
 fn pages(bytes: &[u8]) -> usize {
     let text = String::from_utf8_lossy(bytes);
-    let at = text
+    let start = text
         .find("/Type/Pages")
         .or_else(|| text.find("/Type /Pages"));
-    let at = at.unwrap_or_else(|| panic!("no page tree"));
-    let near = &text[at.saturating_sub(200)..(at + 400).min(text.len())];
+    let start = start.unwrap_or_else(|| panic!("no page tree"));
+    let near = &text[start.saturating_sub(200)..(start + 400).min(text.len())];
     let digits = near.split("/Count ").nth(1).unwrap_or("");
     digits
         .chars()
@@ -259,7 +259,7 @@ fn pages(bytes: &[u8]) -> usize {
         .unwrap_or(0)
 }
 
-/// A report with the maximum number of everything, and long texts.
+/// A report with the maximum number of all items, and long text.
 fn crowded(words: &str) -> Report {
     let mut report = sample();
     let long = words.repeat(1000 / words.len());
@@ -410,12 +410,12 @@ fn combining_marks_on_letters_of_other_fonts_do_not_fail_a_report() {
 
 #[test]
 fn broken_templates_are_reported_with_file_and_line() {
-    let check = |file: &str, text: &str, want: &str| {
+    let check = |file: &str, text: &str, expected: &str| {
         let templates = Templates::built_in().with(file, text);
         let error = pdf(&sample(), Layout::Executive, &templates)
             .unwrap_err()
             .to_string();
-        assert!(error.contains(want), "{error}");
+        assert!(error.contains(expected), "{error}");
     };
     check(
         "theme.typ",

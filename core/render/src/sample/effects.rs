@@ -1,4 +1,4 @@
-//! Sample cells of improvements, of hostile texts, and of stages without results.
+//! Sample cells of improvements, of hostile text, and of stages without results.
 
 use super::analyses::{chart, days, series, wave};
 use super::{Claim, HOSTILE, claim, dataset, params};

@@ -1,22 +1,22 @@
-//! Finds the values of a column in texts, so that a slice can leave out items that name another
+//! Finds the values of a column in text, so that a slice can leave out items that name another
 //! value.
 
 use std::collections::{BTreeSet, HashMap};
 
-/// Number of characters at the start of a long value that identify it, because texts may shorten
+/// Number of characters at the start of a long value that identify it, because text may shorten
 /// names.
-const START: usize = 20;
+const PREFIX_LENGTH: usize = 20;
 
-/// The values of a column, for lookups in texts.
+/// The values of a column, for lookups in text.
 ///
 /// Values are matched as whole words, ignoring case, and the longest match wins: a text about
 /// "billing-eu" does not name "billing". The first 20 characters of a long value suffice. A value
 /// of digits only cannot be distinguished from a count, so it never matches.
 #[derive(Debug)]
 pub struct Names {
-    /// Values by normalised text; several values may differ in case only.
+    /// Values by normalised form; several values may differ in case only.
     by_text: HashMap<String, Vec<Name>>,
-    /// Lengths of the normalised texts in bytes, the longest first.
+    /// Lengths of the normalised values in bytes, the longest first.
     lengths: Vec<usize>,
 }
 
@@ -28,7 +28,7 @@ struct Name {
 }
 
 impl Names {
-    /// Prepares the lookup of these values.
+    /// Prepares the lookup of `values`.
     pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut by_text: HashMap<String, Vec<Name>> = HashMap::new();
         let values: BTreeSet<&str> = values.into_iter().collect();
@@ -43,7 +43,7 @@ impl Names {
                     is_start,
                 });
             };
-            if let Some((end, _)) = text.char_indices().nth(START) {
+            if let Some((end, _)) = text.char_indices().nth(PREFIX_LENGTH) {
                 add(text[..end].to_string(), true);
             }
             add(text, false);
@@ -79,8 +79,8 @@ impl Names {
         false
     }
 
-    /// Finds the longest text of values that starts at a position; returns its length and the
-    /// values.
+    /// Finds the longest normalised value that starts at the position `from` of a text; returns its
+    /// length and the values of this form.
     fn longest_at(&self, text: &str, from: usize) -> Option<(usize, &[Name])> {
         let before = text[..from].chars().next_back();
         let first = text[from..].chars().next();
@@ -132,8 +132,12 @@ mod tests {
             "a very long name of a component 2",
             "</b>",
         ]);
-        let check = |text: &str, own: &str, want: bool| {
-            assert_eq!(names.names_other(text, own), want, "{text:?} for {own:?}");
+        let check = |text: &str, own: &str, expected: bool| {
+            assert_eq!(
+                names.names_other(text, own),
+                expected,
+                "{text:?} for {own:?}"
+            );
         };
         check("Tickets in billing rose.", "billing", false);
         check("Tickets in Billing rose.", "mail", true);

@@ -354,7 +354,7 @@ fn slices_contain_nothing_about_other_values() {
     }
 }
 
-/// All texts of a value, and the names of its fields.
+/// All strings in a JSON value, and the names of its fields.
 fn texts(value: &serde_json::Value) -> Vec<String> {
     match value {
         serde_json::Value::String(text) => vec![text.clone()],
@@ -385,9 +385,9 @@ fn slices_are_printed_and_attach_their_own_data() {
         let report = slicer.report(value);
         assert!(report.verdict.starts_with(verdict), "{}", report.verdict);
         for layout in Layout::ALL {
-            let one = pdf(&report, layout, &Templates::built_in()).unwrap();
-            let two = pdf(&report, layout, &Templates::built_in()).unwrap();
-            assert_eq!(one, two);
+            let first = pdf(&report, layout, &Templates::built_in()).unwrap();
+            let second = pdf(&report, layout, &Templates::built_in()).unwrap();
+            assert_eq!(first, second);
         }
         assert!(!report_json(&report).unwrap().is_empty());
     }

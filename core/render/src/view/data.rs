@@ -137,7 +137,7 @@ pub(super) fn provenance(report: &Report, figure: String) -> ProvenanceView {
 }
 
 /// Maximum length of a line of the printed command, in characters.
-const COMMAND_LINE: usize = 76;
+const COMMAND_LINE_MAX: usize = 76;
 
 /// Wraps a command into lines that can be copied into a shell, with breaks only between arguments.
 fn wrap_command(command: &str) -> String {
@@ -148,7 +148,7 @@ fn wrap_command(command: &str) -> String {
             _ => format!("--{argument}"),
         };
         match lines.last_mut() {
-            Some(line) if line.chars().count() + argument.chars().count() < COMMAND_LINE => {
+            Some(line) if line.chars().count() + argument.chars().count() < COMMAND_LINE_MAX => {
                 line.push(' ');
                 line.push_str(&argument);
             }

@@ -1,4 +1,4 @@
-//! The drawings of a view.
+//! The SVG pictures of a view.
 
 use super::{Draw, FULL_WIDTH, HALF_WIDTH};
 use crate::{
@@ -19,7 +19,7 @@ pub(super) struct ChartView {
     wide: bool,
     /// Rank by importance, for a page without space for all charts.
     rank: usize,
-    /// The same drawing in full width, for the last chart of an odd number.
+    /// The same chart in full width, for the last chart of an odd number.
     wide_path: Option<String>,
     /// ID of the figure; empty for parts of other figures.
     figure: String,
@@ -35,7 +35,7 @@ pub(super) struct Drawings<'a> {
 }
 
 impl<'a> Drawings<'a> {
-    /// Starts without drawings; `improvements` are titles by id.
+    /// Creates an empty collection; `improvements` are titles by id.
     pub fn new(draw: &'a Draw<'a>, improvements: BTreeMap<&'a str, &'a str>) -> Self {
         Self {
             draw,
@@ -85,7 +85,7 @@ impl<'a> Drawings<'a> {
         }
     }
 
-    /// Adds a drawing.
+    /// Adds the stage map.
     pub fn add_svg(&mut self, map: stage_map::StageMap) -> ChartView {
         let path = self.add_file(map.svg);
         ChartView {

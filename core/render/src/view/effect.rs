@@ -118,16 +118,16 @@ mod tests {
 
     #[test]
     fn compared_levels_have_equal_decimals() {
-        let mut one = crate::sample::sample().effects[0].clone();
-        (one.before, one.after, one.counterfactual) = (18.31, 12.0, 18.0);
-        let view = effect(&one, 60, String::new());
+        let mut measured = crate::sample::sample().effects[0].clone();
+        (measured.before, measured.after, measured.counterfactual) = (18.31, 12.0, 18.0);
+        let view = effect(&measured, 60, String::new());
         let levels = [view.before, view.after, view.counterfactual];
         assert_eq!(levels, ["18.3", "12.0", "18.0"]);
     }
 
     #[test]
     fn a_unit_does_not_repeat_its_metric() {
-        let check = |metric, unit, want| assert_eq!(metric_with_unit(metric, unit), want);
+        let check = |metric, unit, expected| assert_eq!(metric_with_unit(metric, unit), expected);
         check(
             "failures in billing",
             "failures per day",

@@ -13,7 +13,7 @@ pub(super) struct FigureIds {
     provenance: String,
 }
 
-/// IDs of the figures that are plain texts.
+/// IDs of the figures that are plain text.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct TextFigures {
     window: String,
@@ -70,7 +70,7 @@ impl FigureIds {
         }
     }
 
-    /// The ID of the figure at a JSON pointer; empty if there is none.
+    /// The ID of the figure at a JSON pointer; empty if no figure has this pointer.
     pub fn at(&self, pointer: &str) -> String {
         self.by_pointer.get(pointer).cloned().unwrap_or_default()
     }
@@ -83,8 +83,8 @@ impl FigureIds {
         }
     }
 
-    /// The IDs of the plain texts. The first notes are about printing, so they have the ID of the
-    /// provenance.
+    /// The IDs of the figures that are plain text. The first notes are about printing, so they have
+    /// the ID of the provenance.
     pub fn texts(&self, report: &Report, notes_about_printing: usize) -> TextFigures {
         let all = |list: &str, n: usize| -> Vec<String> {
             (0..n).map(|i| self.at(&format!("/{list}/{i}"))).collect()
@@ -101,7 +101,7 @@ impl FigureIds {
         }
     }
 
-    /// The ID of the first item of the cells that matches.
+    /// The ID of the first matching item of the cells.
     fn find<T>(
         &self,
         report: &Report,
@@ -137,12 +137,12 @@ impl FigureIds {
     }
 
     /// The ID of a recommendation of the report.
-    pub fn recommendation(&self, report: &Report, one: &Recommendation) -> String {
+    pub fn recommendation(&self, report: &Report, recommendation: &Recommendation) -> String {
         self.find(
             report,
             "recommendations",
             |cell| &cell.recommendations,
-            |other| std::ptr::eq(other, one),
+            |other| std::ptr::eq(other, recommendation),
         )
     }
 

@@ -1,6 +1,6 @@
 //! Formats findings.
 
-use super::{LONG_SENTENCE, SHORT_SENTENCE};
+use super::{LONG_SENTENCE_MAX, SHORT_SENTENCE_MAX};
 use crate::words::{dates_in_words, shorten, shorten_to_sentence};
 use retrocast_domain::{
     Chapter, Finding, Severity,
@@ -72,7 +72,7 @@ pub(super) fn finding(
     let parts = parts.chain(decision(finding));
     let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
     FindingView {
-        sentence: shorten(&finding.sentence, LONG_SENTENCE),
+        sentence: shorten(&finding.sentence, LONG_SENTENCE_MAX),
         meta: parts.join(" · "),
         caveats: own_caveats.cloned().collect(),
         ..headline(finding, None, figure)
@@ -93,7 +93,7 @@ pub(super) fn headline(
     meta.extend(uncontrolled_note(finding));
     meta.extend(decision(finding));
     FindingView {
-        sentence: shorten_to_sentence(&finding.sentence, SHORT_SENTENCE),
+        sentence: shorten_to_sentence(&finding.sentence, SHORT_SENTENCE_MAX),
         severity,
         severity_word,
         meta: meta.join(" · "),
@@ -124,7 +124,7 @@ pub(super) fn resolved(known: &EarlierFinding, window: &str, figure: String) -> 
     let (severity, severity_word) = severity(known.severity);
     let times = known.times;
     FindingView {
-        sentence: shorten(&known.sentence, LONG_SENTENCE),
+        sentence: shorten(&known.sentence, LONG_SENTENCE_MAX),
         severity,
         severity_word,
         meta: if times < 2 {

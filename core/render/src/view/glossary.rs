@@ -103,7 +103,7 @@ fn contains_words(text: &str, words: &str) -> bool {
     })
 }
 
-/// Collects all texts of a value, without the names of its fields.
+/// Collects all strings in a value, without the names of its fields.
 fn texts(value: &Value, out: &mut Vec<String>) {
     match value {
         Value::String(text) => out.push(text.to_lowercase().replace('\u{a0}', " ")),

@@ -1,4 +1,4 @@
-//! The printed texts of each figure, for comparing them with those of a computation.
+//! The printed text of each figure, for comparison with a recomputation.
 
 use super::{figure::figures_of, view};
 use retrocast_domain::{Chart, Figure, Place, Report, canonical, number::NBSP};
@@ -6,15 +6,15 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// A figure with the texts that a report prints for it.
+/// A figure with the text that a report prints for it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PrintedFigure {
     /// The figure.
     #[serde(flatten)]
     pub figure: Figure,
-    /// Summary of its texts in a sentence.
+    /// Summary of its text in a sentence.
     pub sentence: String,
-    /// Every text at each place where it is printed, and the hash of each drawing.
+    /// The text at each place where it is printed, and the hash of each chart.
     pub texts: Vec<Value>,
 }
 
@@ -33,8 +33,9 @@ pub fn printed(report: &Report) -> Result<Vec<PrintedFigure>, serde_json::Error>
     // Findings and tables beyond those that a section shows are in the data only.
     let data = serde_json::to_value(report)?;
     let in_data = |figure: &Figure| -> Vec<Value> {
-        let at = figure.at.iter();
-        at.filter_map(|pointer| data.pointer(pointer).cloned())
+        let pointers = figure.at.iter();
+        pointers
+            .filter_map(|pointer| data.pointer(pointer).cloned())
             .collect()
     };
     let figures = figures_of(report).into_iter().map(|figure| {
@@ -72,7 +73,7 @@ fn id_of(map: &Map<String, Value>) -> Option<&str> {
     (!id.is_empty()).then_some(id)
 }
 
-/// The texts of an object; nested figures are left out, and drawings replaced by their hashes.
+/// The text of an object, without nested figures, and with charts replaced by their hashes.
 fn without_figures(value: &Value, drawings: &BTreeMap<String, String>) -> Value {
     let is_figure = |item: &Value| item.as_object().is_some_and(|map| id_of(map).is_some());
     match value {
@@ -95,7 +96,7 @@ fn without_figures(value: &Value, drawings: &BTreeMap<String, String>) -> Value 
     }
 }
 
-/// Adds the figures that are plain texts.
+/// Adds the figures that are plain text.
 fn plain_texts(view: &Value, texts: &mut BTreeMap<String, Vec<Value>>) {
     let figures = &view["figures"];
     let mut add = |id: &Value, item: Value| {
@@ -117,14 +118,14 @@ fn plain_texts(view: &Value, texts: &mut BTreeMap<String, Vec<Value>>) {
     }
 }
 
-/// The most informative texts: for a source, its counts instead of its row in the plan.
+/// The most informative text: for a source, its counts instead of its row in the plan.
 fn main_text(place: Place, texts: &[Value]) -> &Value {
     let has_counts = |text: &&Value| place == Place::Source && text["accepted"].is_string();
     let main = texts.iter().find(has_counts).or(texts.first());
     main.unwrap_or(&Value::Null)
 }
 
-/// Summarises the texts of a figure in a sentence.
+/// Summarises the text of a figure in a sentence.
 fn sentence(place: Place, texts: &Value) -> String {
     let text = |key: &str| texts[key].as_str().unwrap_or_default();
     let joined = |parts: &[String]| -> String {
@@ -235,10 +236,13 @@ mod tests {
     fn every_figure_of_the_sample_has_texts_and_one_id() {
         let report = sample();
         let all = printed(&report).expect("the view is JSON");
-        let mut ids: Vec<&str> = all.iter().map(|one| one.figure.id.as_str()).collect();
-        for one in &all {
-            assert!(!one.texts.is_empty(), "{:?}", one.figure);
-            assert!(!one.sentence.trim().is_empty(), "{:?}", one.figure);
+        let mut ids: Vec<&str> = all
+            .iter()
+            .map(|printed| printed.figure.id.as_str())
+            .collect();
+        for printed in &all {
+            assert!(!printed.texts.is_empty(), "{:?}", printed.figure);
+            assert!(!printed.sentence.trim().is_empty(), "{:?}", printed.figure);
         }
         ids.sort_unstable();
         let n = ids.len();
@@ -251,7 +255,10 @@ mod tests {
     fn a_headline_and_its_finding_have_the_same_id() {
         let report = sample();
         let all = printed(&report).expect("the view is JSON");
-        let first = all.iter().find(|one| one.figure.id == "f1").expect("f1");
+        let first = all
+            .iter()
+            .find(|printed| printed.figure.id == "f1")
+            .expect("f1");
         assert_eq!(first.figure.at[0], "/headlines/0");
         assert!(first.texts.len() >= 2, "{:?}", first.texts);
         assert!(first.sentence.starts_with(&report.headlines[0].sentence));

@@ -34,50 +34,52 @@ pub(super) fn view(report: &Report, ids: &FigureIds) -> RecommendationsView {
         shown: open
             .iter()
             .take(SHOWN_MAX)
-            .map(|one| recommendation(one, ids.recommendation(report, one)))
+            .map(|item| recommendation(item, ids.recommendation(report, item)))
             .collect(),
         more: open.len().saturating_sub(SHOWN_MAX) as u64,
     }
 }
 
-/// The open recommendations of all stages, the most promising first; without those whose findings a
-/// person set aside.
+/// The open recommendations of all stages, the most promising first, without recommendations whose
+/// findings a person set aside.
 pub(super) fn open(cells: &[Cell]) -> Vec<&Recommendation> {
     let findings = cells.iter().flat_map(|cell| &cell.findings);
     let set_aside = findings.filter(|finding| finding.is_set_aside());
     let set_aside: BTreeSet<&str> = set_aside.map(|finding| finding.id.as_str()).collect();
-    let is_void = |one: &Recommendation| {
-        let mut findings = one.findings.iter();
-        !one.findings.is_empty() && findings.all(|id| set_aside.contains(id.as_str()))
+    let is_void = |recommendation: &Recommendation| {
+        let mut findings = recommendation.findings.iter();
+        !recommendation.findings.is_empty() && findings.all(|id| set_aside.contains(id.as_str()))
     };
     let all = cells.iter().flat_map(|cell| &cell.recommendations);
     let mut open: Vec<&Recommendation> = all
-        .filter(|one| one.state == RecommendationState::Open && !is_void(one))
+        .filter(|recommendation| {
+            recommendation.state == RecommendationState::Open && !is_void(recommendation)
+        })
         .collect();
     open.sort_by(|a, b| b.priority().total_cmp(&a.priority()));
     open
 }
 
-fn recommendation(one: &Recommendation, figure: String) -> RecommendationView {
-    let days = match one.effort_days {
+fn recommendation(recommendation: &Recommendation, figure: String) -> RecommendationView {
+    let days = match recommendation.effort_days {
         1.0 => "1 day".to_string(),
         days => format!("{} days", number::sensible(days)),
     };
-    let past = match (one.past.judged, one.past.worked) {
+    let past = match (recommendation.past.judged, recommendation.past.worked) {
         (0, _) => String::new(),
         (judged, worked) => format!(
             "; {worked} of {judged} earlier changes of {} worked",
-            one.category
+            recommendation.category
         ),
     };
     RecommendationView {
-        title: shorten(&one.title, 160),
-        evidence: shorten_to_sentence(&one.evidence, 220),
+        title: shorten(&recommendation.title, 160),
+        evidence: shorten_to_sentence(&recommendation.evidence, 220),
         promise: shorten(
             &format!(
                 "Expected: {}, for {days} of work at {} risk{past}.",
-                one.expected_effect(),
-                one.risk.word(),
+                recommendation.expected_effect(),
+                recommendation.risk.word(),
             ),
             200,
         ),

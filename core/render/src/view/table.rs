@@ -1,6 +1,6 @@
-//! Formats tables: fits columns to the page, and splits tables that are too wide for one.
+//! Formats tables: fits columns to the page, and splits tables that are too wide for a page.
 
-use super::{FULL_WIDTH, POINTS_PER_MILLIMETRE, TABLE_ROWS_MAX, TABLE_ROWS_WHOLE};
+use super::{FULL_WIDTH, POINTS_PER_MILLIMETRE, TABLE_ROWS_MAX, WHOLE_TABLE_ROWS_MAX};
 use crate::chart::text::text_width;
 use crate::words::{capitalise, shorten, visible_name};
 use retrocast_domain::{Align, Table, cell::DatasetRef, number::plural};
@@ -56,7 +56,7 @@ fn full_table_location(table: &Table, output: Option<&DatasetRef>) -> String {
 /// Formats a table. With `raw`, headings are names of columns, and values are unchanged.
 fn table(table: &Table, raw: bool, location: &str) -> TableView {
     let rows = match table.rows.len() {
-        rows if rows <= TABLE_ROWS_WHOLE && table.more == 0 => rows,
+        rows if rows <= WHOLE_TABLE_ROWS_MAX && table.more == 0 => rows,
         _ => TABLE_ROWS_MAX,
     };
     let shown = table.clone().top(rows);
@@ -131,11 +131,12 @@ fn join_figures(text: &str) -> String {
     out
 }
 
-/// Font sizes of table text and headings, and the padding, in points, as in the templates.
+/// Font sizes of table text and headings, and the gap between columns, in points; the same as in
+/// the templates.
 const TABLE_TEXT: f64 = 7.6;
 const TABLE_HEAD: f64 = 7.0;
 const COLUMN_GAP: f64 = 10.0;
-/// Length from which the templates may break a word, in letters.
+/// Minimum length of a word that the templates may break, in letters.
 const BREAKABLE_LETTERS: usize = 16;
 /// Maximum number of rows of a table that stays in one piece.
 const WHOLE_ROWS_MAX: usize = 8;
@@ -194,7 +195,8 @@ fn widest_word(text: &str, size: f64, bold: bool) -> f64 {
     words.fold(0.0, f64::max)
 }
 
-/// Width of a text in one line, in points. Figures are tabular, so a 1 is as wide as the others.
+/// Width of a text in one line, in points. Figures are tabular, so a 1 is as wide as any other
+/// digit.
 fn line_width(text: &str, size: f64, bold: bool) -> f64 {
     const TABULAR: f64 = 1.05;
     text_width(text, size, bold) * TABULAR
@@ -230,11 +232,11 @@ fn share_width(width: f64, natural: &[f64], minimums: &[f64]) -> Option<Vec<f64>
 const LETTERS_MAX: usize = 112;
 /// Space between two columns, in letters.
 const LETTERS_BETWEEN: usize = 3;
-/// Number of letters from which a column's texts are set in several lines.
+/// Number of letters from which the text of a column is set in several lines.
 const LETTERS_OF_COLUMN: usize = 28;
-/// Number of columns that always fit side by side, with texts in several lines.
+/// Number of columns that always fit side by side, with text in several lines.
 const COLUMNS_MAX: usize = 10;
-/// Maximum number of parts of a table; further columns are counted.
+/// Maximum number of parts of a table; the other columns are only counted.
 const PARTS_MAX: usize = 4;
 
 /// Maximum number of rows of a wide table that is transposed.

@@ -363,8 +363,8 @@ fn colours(style: &str) -> [BTreeMap<String, String>; 2] {
 }
 
 fn luminance(colour: &str) -> f64 {
-    let channel = |at: usize| {
-        let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+    let channel = |start: usize| {
+        let value = f64::from(u8::from_str_radix(&colour[start..start + 2], 16).unwrap()) / 255.0;
         if value <= 0.04045 {
             value / 12.92
         } else {
@@ -375,7 +375,7 @@ fn luminance(colour: &str) -> f64 {
 }
 
 #[test]
-fn texts_have_enough_contrast_in_light_and_dark() {
+fn text_has_enough_contrast_in_light_and_dark() {
     for style in [
         include_str!("../../../../../templates/archive/style.css"),
         include_str!("../../../../../templates/html/style.css"),

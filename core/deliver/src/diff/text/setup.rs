@@ -112,7 +112,7 @@ fn value_text(setting: &Setting) -> String {
     arrow(&short(old), &short(new))
 }
 
-/// The lines of two texts between their common beginning and end.
+/// The lines of two strings between their common beginning and end.
 fn lines_text(old: &str, new: &str) -> String {
     let texts = Pair { old, new }.map(|text| text.lines().collect::<Vec<_>>());
     let [old, new] = strip_common_ends(&texts.old, &texts.new);
