@@ -4,6 +4,7 @@
 //! sorted topologically, in the order of the job file where edges allow, so the same file gives the
 //! same plan.
 
+mod claims;
 mod order;
 
 mod selection;
@@ -27,6 +28,7 @@ use crate::{
     kinds::Kinds,
     ledger::LedgerView,
 };
+use claims::Claims;
 use jiff::civil::Date;
 use order::sort_topologically;
 use report::{name_report_files, report};
@@ -237,8 +239,7 @@ struct Stages<'a> {
     indices: BTreeMap<&'a str, (usize, &'static str)>,
     /// Default params of each kind used so far.
     defaults: BTreeMap<String, BTreeMap<String, ParamLine>>,
-    /// Probability of a false claim of each stage that makes claims.
-    alpha: f64,
+    claims: Claims,
 }
 
 impl<'a> Stages<'a> {
@@ -252,7 +253,7 @@ impl<'a> Stages<'a> {
                 .map(|(index, (name, table))| (name.as_str(), (index, table)))
                 .collect(),
             defaults: BTreeMap::new(),
-            alpha: share_of_claims(job, kinds, entries),
+            claims: Claims::new(job, kinds, entries),
         }
     }
 
@@ -272,12 +273,12 @@ impl<'a> Stages<'a> {
             .entry(common.kind.clone())
             .or_insert_with_key(|kind| defaults(self.kinds.schema(kind).as_ref()));
         let mut param_lines = param_lines(&config, defaults);
-        for name in claim_params(self.kinds, &common.kind) {
-            if !config.contains_key(&name) {
-                let value = Value::from(self.alpha);
-                param_lines.retain(|line| line.name != name);
-                param_lines.push(param_line(&name, &value, false));
-                config.insert(name, value);
+        for name in self.claims.params(&common.kind) {
+            if !config.contains_key(name) {
+                let value = Value::from(self.claims.alpha);
+                param_lines.retain(|line| &line.name != name);
+                param_lines.push(param_line(name, &value, false));
+                config.insert(name.clone(), value);
             }
         }
         param_lines.sort_by(|a, b| a.name.cmp(&b.name));
@@ -298,34 +299,6 @@ impl<'a> Stages<'a> {
             contract_hash: String::new(),
         }
     }
-}
-
-/// Names of the params of a kind that are its probability of a false claim.
-fn claim_params(kinds: &dyn Kinds, kind: &str) -> Vec<String> {
-    let schema = kinds.schema(kind);
-    let properties = schema
-        .as_ref()
-        .and_then(|schema| schema["properties"].as_object());
-    let properties = properties.into_iter().flatten();
-    properties
-        .filter(|(_, property)| property["x-claims"] == true)
-        .map(|(name, _)| name.clone())
-        .collect()
-}
-
-/// The share of the job's false claims for each stage that makes claims, rounded down to two
-/// digits.
-fn share_of_claims(job: &Job, kinds: &dyn Kinds, entries: &[Entry]) -> f64 {
-    let makes_claims = |entry: &&Entry| {
-        let kind = entry.item.get("kind").and_then(Item::text);
-        kind.is_some_and(|kind| !claim_params(kinds, kind).is_empty())
-    };
-    let stages = entries.iter().filter(makes_claims).count().max(1);
-    let share = job.false_claims / stages as f64;
-    let digit = 10.0_f64.powf(share.log10().floor() - 1.0);
-    let rounded_down = (share / digit + 1e-9).floor() * digit;
-    // Removes the error of binary fractions, which reports would print.
-    format!("{rounded_down:.1e}").parse().unwrap_or(share)
 }
 
 fn object(item: &Item) -> Map<String, Value> {
