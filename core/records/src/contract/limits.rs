@@ -1,4 +1,4 @@
-//! Parses limits of numbers, times and texts, and checks that they fit the type of the field.
+//! Parses limits of numbers, times and strings, and checks that they fit the type of the field.
 
 use super::{
     Field, FieldKind,

@@ -1,4 +1,4 @@
-//! Parses limits of texts, defaults, and personal data.
+//! Parses limits of strings, defaults, and the treatment of personal data.
 
 use super::{
     Field, FieldKind, Pattern, Personal,
@@ -55,7 +55,7 @@ impl ContractReader<'_> {
         }
     }
 
-    /// Locates a byte of a text in the file, if the file contains the text unchanged.
+    /// Locates the byte at `index` of a text in the file, if the file contains the text unchanged.
     pub(super) fn locate(
         &self,
         span: &Range<usize>,
@@ -110,7 +110,7 @@ impl ContractReader<'_> {
         }
     }
 
-    /// Reports text limits on fields without texts.
+    /// Reports limits of strings on fields that are not strings.
     pub(super) fn check_text_limits(&mut self, field: &Field, table: &DeTable) {
         let kind = innermost(&field.kind);
         let textual = matches!(kind, FieldKind::String | FieldKind::Json);

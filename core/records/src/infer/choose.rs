@@ -7,7 +7,7 @@ use super::{
 };
 use std::collections::BTreeMap;
 
-/// Below this many records, distinct values are weak evidence of a key.
+/// Minimum number of records for distinct values to be strong evidence of a key.
 const RECORDS_MIN: u64 = 20;
 /// Minimum number of records for fields that are named like parts of a key.
 const NAMED_RECORDS_MIN: u64 = 4;
@@ -120,7 +120,7 @@ impl Fields<'_> {
         self.sample.hashes.contains_key(name) && reading.is_some_and(|reading| reading.missing == 0)
     }
 
-    /// Returns true if a field has one of these types.
+    /// Returns true if a field has one of the `kinds`.
     fn has_kind(&self, name: &str, wanted: &[Kind]) -> bool {
         let reading = self.readings.get(name);
         reading.is_some_and(|reading| wanted.contains(&reading.kind))
@@ -140,7 +140,7 @@ impl Fields<'_> {
         }
     }
 
-    /// Chooses the field with the time of a record; `None` without one.
+    /// Chooses the field with the time of a record; `None` if no field is suitable.
     pub fn time(&self) -> Option<Choice> {
         let sample = self.sample;
         let candidate = |name: &&String| {
@@ -176,7 +176,7 @@ impl Fields<'_> {
     }
 }
 
-/// All pairs of some names.
+/// All pairs of names.
 fn pairs<'n>(names: &[&'n str]) -> impl Iterator<Item = [&'n str; 2]> {
     names.iter().enumerate().flat_map(|(index, first)| {
         names[index + 1..]
@@ -185,7 +185,7 @@ fn pairs<'n>(names: &[&'n str]) -> impl Iterator<Item = [&'n str; 2]> {
     })
 }
 
-/// All triples of some names.
+/// All triples of names.
 fn triples<'n>(names: &[&'n str]) -> impl Iterator<Item = [&'n str; 3]> {
     names.iter().enumerate().flat_map(|(index, first)| {
         pairs(&names[index + 1..]).map(move |[second, third]| [*first, second, third])

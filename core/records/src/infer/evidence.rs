@@ -12,7 +12,7 @@ use std::{
     sync::LazyLock,
 };
 
-/// Maximum number of formats of one field; with more, its texts are not times.
+/// Maximum number of formats of one field; with more, its strings are not treated as times.
 const FORMATS: usize = 12;
 /// Maximum number of distinct words of one kind.
 const WORDS: usize = 32;
@@ -24,11 +24,11 @@ pub(super) const EXACT_DIGITS: usize = 15;
 pub(super) struct NumberMarks {
     /// Decimal mark, if it is declared.
     pub decimal: Option<char>,
-    /// Thousands mark, if it is declared.
+    /// Thousands separator, if it is declared.
     pub thousands: Option<char>,
 }
 
-/// Notations of numbers, with the simplest of equivalent ones first.
+/// Notations of numbers; among equivalent notations, the simplest is first.
 pub(super) const MARKS: [NumberMarks; 4] = [
     NumberMarks {
         decimal: Some(','),
@@ -66,22 +66,22 @@ pub(super) enum Order {
 
 const ORDERS: [Order; 2] = [Order::DayFirst, Order::MonthFirst];
 
-/// Evidence from the texts of one field.
+/// Evidence from the strings of one field.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
     /// Number of occurrences of each default null word.
     pub nulls: BTreeMap<String, u64>,
     /// Number of occurrences of each default word for true or false.
     pub boolean_words: BTreeMap<String, u64>,
-    /// Number of texts that are numbers in digits.
+    /// Number of strings that are numbers in digits.
     pub digits: u64,
     /// Smallest and largest of them.
     pub digit_range: Option<(f64, f64)>,
-    /// Number of texts that are numbers, for each of [`MARKS`].
+    /// Number of strings that are numbers, for each of [`MARKS`].
     numerals: [u64; 4],
     /// True if some value is not a number, for each of [`MARKS`].
     not_numeric: [bool; 4],
-    /// First text that is a number only with these marks, for each of [`MARKS`].
+    /// First string that is a number in this notation only, for each of [`MARKS`].
     pub marked_example: [Option<String>; 4],
     /// True if some number has decimals, for each of [`MARKS`].
     pub has_decimals: [bool; 4],
@@ -91,24 +91,24 @@ pub(super) struct Evidence {
     pub grouped: u64,
     /// Number of times without an offset.
     pub local: u64,
-    /// Number of texts in one of a few formats.
+    /// Number of strings in a format that can be guessed.
     pub formatted: u64,
     /// The first of them.
     pub example: Option<String>,
-    /// Formats of texts.
+    /// Time formats that fit the strings.
     formats: BTreeSet<String>,
-    /// Number of texts that may have the year first instead, and the formats for that.
+    /// Number of strings that may have the year first instead, and their formats in that case.
     year_first: (u64, BTreeSet<String>),
-    /// First text that is valid in one order only, for each of [`ORDERS`].
+    /// First string that is valid in one order only, for each of [`ORDERS`].
     order_proof: [Option<String>; 2],
     /// Earliest and latest time in microseconds since 1970 UTC, for each of [`ORDERS`].
     spans: [Option<(i64, i64)>; 2],
-    /// True if some text has no known format.
+    /// True if some string has no known format.
     has_unknown_format: bool,
 }
 
 impl Evidence {
-    /// Adds a text that is not a plain number; `trimmed` is without surrounding spaces.
+    /// Adds a string that is not a plain number; `trimmed` has no surrounding spaces.
     pub fn add_text(&mut self, trimmed: &str) {
         if DEFAULT.is_null(trimmed) {
             count(&mut self.nulls, trimmed);
@@ -143,8 +143,8 @@ impl Evidence {
     fn add_numeral(&mut self, trimmed: &str, is_text: bool) {
         let digits = trimmed.strip_prefix('-').unwrap_or(trimmed);
         if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            // Long numbers and numbers with leading zeros are identifiers; others mean the same
-            // with all marks.
+            // Long numbers and numbers with leading zeros are identifiers; others mean the same in
+            // all notations.
             let is_identifier =
                 digits.len() > EXACT_DIGITS || (digits.len() > 1 && digits.starts_with('0'));
             self.not_numeric = self
@@ -222,7 +222,7 @@ impl Evidence {
             .any(|word| DEFAULT.parse_boolean(word) == Some(value))
     }
 
-    /// Indices of the [`MARKS`] with which all `texts`, and all numbers, are numbers.
+    /// Indices of the [`MARKS`] that make all strings, `texts` in number, and all numbers valid.
     pub fn possible_marks(&self, texts: u64) -> Vec<usize> {
         let is_possible = |index: &usize| {
             self.numerals[*index] == texts
@@ -232,7 +232,7 @@ impl Evidence {
         (0..MARKS.len()).filter(is_possible).collect()
     }
 
-    /// The formats in which all texts are times.
+    /// The formats that fit all strings.
     pub fn formats(&self) -> Formats {
         if self.has_unknown_format || self.formatted == 0 {
             return Formats::None;
@@ -272,10 +272,10 @@ impl Evidence {
     }
 }
 
-/// Formats in which the texts of a field are times.
+/// Time formats that fit the strings of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Formats {
-    /// None, or contradictory ones: some with the day and others with the month first.
+    /// No format, or contradictory formats: some with the day and others with the month first.
     None,
     /// Several possible orders of day, month and year, each with its formats.
     Open(Vec<Vec<String>>),

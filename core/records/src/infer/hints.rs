@@ -1,4 +1,4 @@
-//! Derives units and personal data from names and texts.
+//! Derives units and personal data from names and strings.
 
 /// Units by the last word of a name.
 const UNITS: [(&[&str], &str); 17] = [

@@ -226,7 +226,8 @@ impl Sample {
         self.hashes.remove(name);
     }
 
-    /// Keeps the values of these fields unchanged from now on; false if all of them already were.
+    /// Keeps the values of the fields `names` unchanged from now on; returns false if all of them
+    /// already were.
     pub fn keep_unchanged(&mut self, names: &BTreeSet<String>) -> bool {
         let mut changed = false;
         for name in names {
@@ -237,7 +238,7 @@ impl Sample {
         changed
     }
 
-    /// Returns true if no two records have the same values of these fields.
+    /// Returns true if no two records have the same values of the fields `names`.
     pub fn is_unique(&self, names: &[&str]) -> bool {
         let columns: Option<Vec<_>> = names.iter().map(|name| self.hashes.get(*name)).collect();
         let Some(columns) = columns.filter(|columns| !columns.is_empty()) else {

@@ -11,7 +11,7 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 
-/// Drafts a contract for one file with these records.
+/// Drafts a contract for a file with the given records.
 fn draft_of(name: &str, file: &str, records: &str) -> Draft {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(file), records).unwrap();
@@ -195,7 +195,7 @@ fn check_field(file: &str, records: &str, lines: &[&str], comments: &[&str]) -> 
     draft
 }
 
-/// Drafts from a CSV file with a column `x…` and another one.
+/// Drafts from a CSV file with a column `x…` and another column.
 #[track_caller]
 fn check_cells(name: &str, cells: &[&str], lines: &[&str], comments: &[&str]) -> Draft {
     let rows: Vec<String> = cells.iter().map(|cell| format!("a b;{cell}\n")).collect();
@@ -770,7 +770,7 @@ fn every_draft_is_valid_and_accepts_its_records() {
     assert!(unchanged < 10, "{unchanged}");
 }
 
-/// Checks that drafts of real data accept all of it; the counts are those of independent programs.
+/// Checks that drafts of real data accept all of it; the counts come from independent programs.
 #[test]
 fn drafts_of_real_data_accept_all_of_it() {
     let Some(data) = std::env::var_os("RETROCAST_REAL_DATA") else {

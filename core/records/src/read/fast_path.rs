@@ -1,8 +1,8 @@
 //! A fast path for common JSON records: one flat object per line, without escapes, that conforms to
 //! its contract. They are parsed in one pass from the bytes of the line.
 //!
-//! All other records are left to the general parser in `json.rs`, which also reports errors. So the
-//! results are the same as without this module.
+//! All other records are left to the general parser in `json.rs`, which also reports errors. The
+//! results are therefore the same as without this module.
 
 use super::{column::Column, value};
 use crate::contract::{Field, FieldKind};
@@ -138,7 +138,7 @@ impl<'t> Line<'t> {
         value::push_integer(field, column, number).ok()
     }
 
-    /// End of the digits that start here.
+    /// End of the digits that start at `from`.
     fn digits_end(&self, from: usize) -> usize {
         let rest = &self.text.as_bytes()[from..];
         let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();

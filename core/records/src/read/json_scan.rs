@@ -2,7 +2,7 @@
 //!
 //! A scan follows brackets and strings, across buffers. Invalid JSON is detected as soon as it
 //! affects the ends of records: a string with a line break, mismatched brackets, an object where a
-//! name is expected. So a broken record does not affect those after it.
+//! name is expected. A broken record therefore does not affect later records.
 
 /// The layout of the values in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// Advances by these bytes.
+    /// Scans `bytes`, which continue the bytes scanned so far.
     pub fn step(&mut self, bytes: &[u8]) -> ScanStep {
         let mut at = 0;
         while at < bytes.len() {
@@ -143,7 +143,7 @@ impl Scan {
         ScanStep::More
     }
 
-    /// Opens a bracket; false if it is not allowed here.
+    /// Opens a bracket; returns false if it is not allowed here.
     fn open(&mut self, byte: u8) -> bool {
         let in_object = self.depth > 0 && self.objects & 1 == 1;
         if in_object && self.last_structural != b':' {
@@ -155,7 +155,7 @@ impl Scan {
         true
     }
 
-    /// Closes a bracket; false if it does not match the open one.
+    /// Closes a bracket; returns false if it does not match the open bracket.
     fn close(&mut self, byte: u8) -> bool {
         // A deeper record is refused anyway.
         let is_tracked = self.depth <= 128;
@@ -229,7 +229,7 @@ mod tests {
         check("{\"a\":1},\n{\"a\":2}", Layout::Values);
         check("{\n \"a\":1}\n", Layout::Values);
         check("{\"a\":[\n{}]}\n", Layout::Values);
-        // Lines, the first of which is broken.
+        // Lines; the first is broken.
         check("{\"a\":5,\n{\"a\":2}\n", Layout::Lines);
         check("{\"a\":\"b\n{\"a\":2}\n", Layout::Lines);
         check("nonsense\n{\"a\":2}\n", Layout::Lines);

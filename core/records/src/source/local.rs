@@ -441,7 +441,8 @@ impl WalkResult {
     }
 }
 
-/// The path of a file in the store; the error is the reason why it has none.
+/// Converts the path of a file to its path in the store; the error is the reason why the store
+/// cannot have this path.
 fn path_in_store(path: &str) -> Result<StorePath, String> {
     let digits = path.rsplit_once('#').map_or("", |(_, digits)| digits);
     if !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit()) {

@@ -123,7 +123,7 @@ impl BlockReader<'_, '_> {
                 continue;
             }
             let ends = marks.find_last_record(bytes);
-            // A partial record counts if the file ends there, but not if the file is broken there.
+            // A partial record is read if the file ends there, but not if the file is broken there.
             let whole = if more || ends.open || self.input.error().is_some() {
                 ends.last
             } else {

@@ -1,4 +1,4 @@
-//! Splits JSON records in arrays, or consecutive ones over any number of lines.
+//! Splits JSON records that are in arrays or follow each other, over any number of lines.
 //!
 //! Between records, brackets of arrays, commas and whitespace are skipped, and missing or extra
 //! commas are ignored. After a broken record, reading resumes at the next line that starts with a
@@ -88,7 +88,7 @@ impl BlockReader<'_, '_> {
         self.emit_buffered(length, Content::Values(spans))
     }
 
-    /// Advances to the start of the next value; false if it is not in the buffer.
+    /// Advances to the start of the next value; returns false if it is not in the buffer.
     fn advance_to_value(&self, cursor: &mut Cursor) -> bool {
         let bytes = &self.input.bytes;
         let mut at = cursor.at;
@@ -197,7 +197,7 @@ impl BlockReader<'_, '_> {
         }
     }
 
-    /// Passes on an invalid value, for the parser to report the error, and finds the next one.
+    /// Passes on an invalid value, for the parser to report the error, and finds the next value.
     fn emit_broken_value(
         &mut self,
         cursor: &mut Cursor,

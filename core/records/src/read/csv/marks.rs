@@ -17,7 +17,7 @@ pub(crate) struct Marks {
 /// End of the last whole record in a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LastRecord {
-    /// Index after its line break; 0 if there is none.
+    /// Index after its line break; 0 if no record is whole.
     pub last: usize,
     /// True if the bytes end inside a quoted cell.
     pub open: bool,
@@ -51,8 +51,8 @@ impl Marks {
         }
     }
 
-    /// Returns true if this byte is in a comment line. There are no quoted cells between `from` and
-    /// the byte.
+    /// Returns true if the byte at `position` is in a comment line. There must be no quoted cell
+    /// between `from` and `position`.
     fn in_comment(self, bytes: &[u8], from: usize, at: usize) -> bool {
         if self.comment.is_none() {
             return false;
@@ -63,7 +63,7 @@ impl Marks {
         }
     }
 
-    /// Index after the quote that closes the cell whose text begins at `at`.
+    /// Index after the quote that closes the cell whose text begins at `position`.
     fn find_closing(quote: u8, bytes: &[u8], mut at: usize) -> Option<usize> {
         loop {
             at += memchr(quote, &bytes[at..])? + 1;
@@ -110,7 +110,7 @@ impl Marks {
     }
 
     /// Splits a record into cells, without its line break; keeps at most `limit` cells, and returns
-    /// the number of all.
+    /// the number of all cells.
     pub fn cells<'t>(self, record: &'t str, limit: usize, cells: &mut Vec<Cow<'t, str>>) -> usize {
         let record = record.strip_suffix('\n').unwrap_or(record);
         let record = record.strip_suffix('\r').unwrap_or(record);
@@ -131,7 +131,7 @@ impl Marks {
         }
     }
 
-    /// Reads the cell that begins here; returns it with its end.
+    /// Reads the cell that begins at `position`; returns the cell and its end.
     fn split_cell(self, record: &str, at: usize, quote: Option<u8>) -> (Cow<'_, str>, usize) {
         let bytes = record.as_bytes();
         let next_delimiter = |from: usize| {
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn ends_of_records_match_the_reference() {
-        // All texts of up to 8 of the structural characters.
+        // All strings of up to 8 characters from the alphabet.
         let alphabet = [b'"', b',', b'\n', b'x'];
         for length in 0..=8_u32 {
             for number in 0..4_usize.pow(length) {

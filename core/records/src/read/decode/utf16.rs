@@ -1,4 +1,4 @@
-//! Converts UTF-16, in which spreadsheets save text, to UTF-8.
+//! Converts UTF-16, the encoding of text saved by some spreadsheets, to UTF-8.
 
 use std::io::{self, Read};
 
@@ -54,7 +54,7 @@ impl<R: Read> Transcoder<R> {
         }
     }
 
-    /// Reads and converts more; false at the end.
+    /// Reads and converts the next chunk; returns false at the end.
     fn read_chunk(&mut self) -> io::Result<bool> {
         let mut chunk = vec![0; 64 << 10];
         let read = self.inner.read(&mut chunk)?;

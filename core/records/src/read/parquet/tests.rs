@@ -109,7 +109,7 @@ fn ids(n: usize) -> ArrayRef {
 }
 
 /// Reads the values of one column next to an `id` as the contract's field; returns them as Arrow
-/// formats them, or the violation of the first refused one.
+/// formats them, or the violation of the first refused value.
 fn column(name: &str, values: ArrayRef) -> String {
     let rows = values.len();
     let mut columns = vec![("id", ids(rows)), (name, values)];

@@ -1,4 +1,4 @@
-//! Keeps, as JSON, the fields that a contract does not list.
+//! Keeps, as JSON, the fields that a contract does not declare.
 
 use crate::{
     contract::{Field, UnknownFields},
@@ -47,7 +47,7 @@ fn collect_unlisted(
     }
 }
 
-/// Keeps the unlisted values of a row.
+/// Keeps the undeclared values of a row.
 pub(super) fn keep_values(rest: &[(String, ArrayRef)], row: usize, extra_fields: &mut ExtraFields) {
     for (name, values) in rest {
         if let Some(value) = json_value(values, row).filter(|value| !value.is_null()) {

@@ -151,7 +151,7 @@ fn syntax_violation(error: &serde_json::Error) -> Violation {
 struct Context<'a> {
     violation: Option<Violation>,
     extra_fields: &'a mut ExtraFields,
-    /// Path of the current object, for names that the contract does not list.
+    /// Path of the current object, for names that the contract does not declare.
     outer: String,
     /// True for a default, which has the notation of contracts.
     from_contract: bool,
@@ -431,7 +431,7 @@ fn push_nested(
 }
 
 /// A skipped value. Unlike serde's `IgnoredAny`, it goes through the parser, so the depth limit
-/// applies to the whole record, whatever the contract lists.
+/// applies to the whole record, including undeclared fields.
 struct SkippedValue;
 
 impl<'de> serde::Deserialize<'de> for SkippedValue {
@@ -488,7 +488,7 @@ enum NameRole {
     Field(usize),
     /// An object that may contain a field, by its path.
     Parent(String),
-    /// A name that the contract does not list.
+    /// A name that the contract does not declare.
     Unlisted,
 }
 
