@@ -380,21 +380,23 @@ fn is_in_duplicate_table(text: &str, error: &toml::de::Error, all: &[toml::de::E
         Some(span.start.min(text.len()))
     };
     // The start of the table that contains a position.
-    let table = |at: usize| {
+    let table = |offset: usize| {
         let lines = text.split_inclusive('\n').scan(0, |start, line| {
             let line_start = *start;
             *start += line.len();
             Some((line_start, line))
         });
-        let headers = lines.filter(|(start, line)| *start <= at && line.trim().starts_with('['));
+        let headers =
+            lines.filter(|(start, line)| *start <= offset && line.trim().starts_with('['));
         headers.last()
     };
-    let Some((at, (header, line))) = duplicate_start(error).and_then(|at| Some((at, table(at)?)))
+    let Some((offset, (header, line))) =
+        duplicate_start(error).and_then(|offset| Some((offset, table(offset)?)))
     else {
         return false;
     };
-    let in_header = |at: usize| (header..header + line.len()).contains(&at);
-    !in_header(at) && all.iter().filter_map(duplicate_start).any(in_header)
+    let in_header = |offset: usize| (header..header + line.len()).contains(&offset);
+    !in_header(offset) && all.iter().filter_map(duplicate_start).any(in_header)
 }
 
 /// The diagnostic of a TOML syntax error.

@@ -60,7 +60,7 @@ use std::{
 /// Default number of records to sample.
 pub const RECORDS: u64 = 10_000;
 /// Maximum number of drafts, each without the types that did not fit in the previous draft.
-const ATTEMPTS: u32 = 4;
+const ATTEMPTS_MAX: u32 = 4;
 
 /// A draft of a contract.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,7 +112,7 @@ fn draft(name: &str, files: &InputFiles, limit: Option<u64>) -> Result<Draft, So
         let contract = parse(&body)?;
         let check = check_sample(files, &contract, &sample)?;
         // Fields with values that do not conform to their types are kept unchanged.
-        if attempt < ATTEMPTS && sample.keep_unchanged(&check.misread) {
+        if attempt < ATTEMPTS_MAX && sample.keep_unchanged(&check.misread) {
             continue;
         }
         // Any contract refuses unparsable records.

@@ -60,12 +60,12 @@ impl ContractReader<'_> {
         &self,
         span: &Range<usize>,
         text: &str,
-        at: usize,
+        index: usize,
     ) -> Option<Range<usize>> {
         let quoted = self.text.get(span.clone())?;
         let inside = quoted.get(1..quoted.len().checked_sub(1)?)?;
-        let start = span.start + 1 + at.min(text.len());
-        let width = text.get(at..).and_then(|rest| rest.chars().next());
+        let start = span.start + 1 + index.min(text.len());
+        let width = text.get(index..).and_then(|rest| rest.chars().next());
         (inside == text).then(|| start..start + width.map_or(1, char::len_utf8))
     }
 

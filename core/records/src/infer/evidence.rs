@@ -13,9 +13,9 @@ use std::{
 };
 
 /// Maximum number of formats of one field; with more, its strings are not treated as times.
-const FORMATS: usize = 12;
+const FORMATS_MAX: usize = 12;
 /// Maximum number of distinct words of one kind.
-const WORDS: usize = 32;
+const WORDS_MAX: usize = 32;
 /// Number of digits that a floating-point number keeps.
 pub(super) const EXACT_DIGITS: usize = 15;
 
@@ -179,14 +179,14 @@ impl Evidence {
         let formats = time::guess_formats(trimmed);
         let mut in_order = [false; 2];
         for format in &formats {
-            let Some(at) = parse_time(trimmed, format) else {
+            let Some(moment) = parse_time(trimmed, format) else {
                 continue;
             };
             let own_order = order_of(format);
             for (index, order) in ORDERS.into_iter().enumerate() {
                 in_order[index] |= own_order == Some(order);
                 if own_order.is_none_or(|own_order| own_order == order) {
-                    widen(&mut self.spans[index], at);
+                    widen(&mut self.spans[index], moment);
                 }
             }
             self.formats.insert(format.clone());
@@ -201,7 +201,7 @@ impl Evidence {
             self.order_proof[index].get_or_insert_with(|| trimmed.to_string());
         }
         self.example.get_or_insert_with(|| trimmed.to_string());
-        self.has_unknown_format = formats.is_empty() || self.formats.len() > FORMATS;
+        self.has_unknown_format = formats.is_empty() || self.formats.len() > FORMATS_MAX;
         self.formatted += u64::from(!formats.is_empty());
     }
 
@@ -357,7 +357,7 @@ fn widen<T: PartialOrd + Copy>(range: &mut Option<(T, T)>, value: T) {
 }
 
 fn count(words: &mut BTreeMap<String, u64>, word: &str) {
-    if words.len() < WORDS || words.contains_key(word) {
+    if words.len() < WORDS_MAX || words.contains_key(word) {
         *words.entry(word.to_string()).or_default() += 1;
     }
 }

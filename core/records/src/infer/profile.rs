@@ -13,9 +13,9 @@ pub(super) const DISTINCT: usize = 12;
 /// Maximum number of fields of an object; a larger object is treated as a map with data as keys.
 pub(super) const FIELDS: usize = 100;
 /// Maximum nesting of objects and lists; deeper values are kept as JSON.
-const DEPTH: usize = 6;
+const DEPTH_MAX: usize = 6;
 /// Maximum length of a string in a list of allowed values.
-const WORD_LENGTH: usize = 64;
+const WORD_LENGTH_MAX: usize = 64;
 
 /// Statistics of one field.
 #[derive(Debug, Default)]
@@ -117,15 +117,15 @@ impl Profile {
         let time = value::timestamp(trimmed);
         self.dates += u64::from(day.is_some());
         self.times += u64::from(time.is_some());
-        if let Some(at) = day.or(time) {
-            let (first, last) = self.span.unwrap_or((at, at));
-            self.span = Some((first.min(at), last.max(at)));
+        if let Some(moment) = day.or(time) {
+            let (first, last) = self.span.unwrap_or((moment, moment));
+            self.span = Some((first.min(moment), last.max(moment)));
         }
         self.spaced += u64::from(text.contains(char::is_whitespace));
         self.personal += u64::from(hints::looks_personal(text));
         self.evidence.add_text(trimmed.trim());
         if self.words.len() <= DISTINCT {
-            let word = if text.chars().count() <= WORD_LENGTH {
+            let word = if text.chars().count() <= WORD_LENGTH_MAX {
                 text
             } else {
                 ""
@@ -165,7 +165,7 @@ impl Profile {
     }
 
     fn add_list(&mut self, items: &[Value], depth: usize) {
-        if depth >= DEPTH {
+        if depth >= DEPTH_MAX {
             self.opaque = true;
             return;
         }
@@ -179,7 +179,7 @@ impl Profile {
         let new = fields
             .keys()
             .filter(|name| !self.fields.contains_key(*name));
-        if depth >= DEPTH || self.fields.len() + new.count() > FIELDS {
+        if depth >= DEPTH_MAX || self.fields.len() + new.count() > FIELDS {
             self.opaque = true;
         }
         if self.opaque {

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// Minimum mean number of occurrences per string for strings to be listed as allowed values.
-const MEAN_OCCURRENCES: u64 = 10;
+const MIN_MEAN_OCCURRENCES: u64 = 10;
 /// Minimum number of occurrences of each allowed value.
 const MIN_OCCURRENCES: u64 = 2;
 /// Smallest limit of length, in characters.
@@ -321,7 +321,7 @@ fn has_few_distinct_texts(profile: &Profile) -> bool {
         && profile.words.len() <= DISTINCT
         && profile.texts == profile.seen
         && !profile.words.contains_key("")
-        && profile.texts >= distinct * MEAN_OCCURRENCES
+        && profile.texts >= distinct * MIN_MEAN_OCCURRENCES
         && profile
             .words
             .values()

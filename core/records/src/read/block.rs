@@ -22,7 +22,7 @@ use std::{io, sync::Arc};
 const BLOCK_BYTES: usize = 2 << 20;
 /// Maximum number of records of a block, even if they are short: the description of a refused
 /// record takes 100 times the memory of `{}`.
-const BLOCK_RECORDS: usize = 1 << 16;
+const BLOCK_RECORDS_MAX: usize = 1 << 16;
 /// Bytes kept of a record that is refused without parsing.
 const HEAD_BYTES: usize = 64 << 10;
 /// Number of bytes used to detect the layout of a JSON file.
@@ -149,7 +149,7 @@ impl BlockReader<'_, '_> {
     fn emit_bytes(&mut self, bytes: Vec<u8>, content: Content) -> Result<(), Stop> {
         let lines = memchr::memchr_iter(b'\n', &bytes).count();
         let marks = match &content {
-            _ if lines <= BLOCK_RECORDS => return self.emit_lines(bytes, lines, content),
+            _ if lines <= BLOCK_RECORDS_MAX => return self.emit_lines(bytes, lines, content),
             Content::Lines => None,
             Content::Csv(header) => Some(header.marks),
             // The caller has limited the number of these records.
@@ -224,7 +224,7 @@ impl BlockReader<'_, '_> {
 /// Length in bytes of the first [`BLOCK_RECORDS_MAX`] lines, including the rest of the last record,
 /// and the number of lines.
 fn split_at_record_limit(bytes: &[u8], marks: Option<Marks>) -> (usize, usize) {
-    let mut limit = BLOCK_RECORDS;
+    let mut limit = BLOCK_RECORDS_MAX;
     loop {
         let ends = memchr::memchr_iter(b'\n', bytes);
         let Some(end) = ends.map(|end| end + 1).nth(limit - 1) else {

@@ -21,7 +21,7 @@ use std::borrow::Cow;
 const COLUMNS_MAX: usize = 10_000;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Maximum number of columns in a message.
-const COLUMNS_SHOWN: usize = 12;
+const COLUMNS_SHOWN_MAX: usize = 12;
 
 /// The header, which assigns cells to fields.
 #[derive(Debug, Clone)]
@@ -254,7 +254,7 @@ fn repeated_column_error(field: &Field, indices: &[usize], names: &[String]) -> 
             *name = format!("{name}_{number}");
         }
     }
-    let columns = if suggested_names.len() <= COLUMNS_SHOWN {
+    let columns = if suggested_names.len() <= COLUMNS_SHOWN_MAX {
         format!("`columns = {suggested_names:?}`")
     } else {
         format!(

@@ -72,15 +72,15 @@ pub(super) struct Scan {
 impl Scan {
     /// Scans `bytes`, which continue the bytes scanned so far.
     pub fn step(&mut self, bytes: &[u8]) -> ScanStep {
-        let mut at = 0;
-        while at < bytes.len() {
+        let mut position = 0;
+        while position < bytes.len() {
             if self.in_string {
-                match self.string(bytes, &mut at) {
+                match self.string(bytes, &mut position) {
                     ScanStep::More => continue,
                     step => return step,
                 }
             }
-            let byte = bytes[at];
+            let byte = bytes[position];
             let is_valid = match byte {
                 b'"' if !self.bare => {
                     self.in_string = true;
@@ -89,10 +89,10 @@ impl Scan {
                 b'{' | b'[' if !self.bare => self.open(byte),
                 b'}' | b']' if self.depth > 0 => {
                     if !self.close(byte) {
-                        return ScanStep::Broken(at);
+                        return ScanStep::Broken(position);
                     }
                     if self.depth == 0 {
-                        return ScanStep::End(at + 1);
+                        return ScanStep::End(position + 1);
                     }
                     true
                 }
@@ -102,41 +102,41 @@ impl Scan {
                 }
                 _ if self.depth > 0 => true,
                 // Outside brackets: a bare value ends where something else begins.
-                b',' | b']' | b'{' | b'[' | b'"' if self.bare => return ScanStep::End(at),
-                byte if is_blank(byte) => return ScanStep::End(at),
+                b',' | b']' | b'{' | b'[' | b'"' if self.bare => return ScanStep::End(position),
+                byte if is_blank(byte) => return ScanStep::End(position),
                 _ => {
                     self.bare = true;
                     true
                 }
             };
             if !is_valid {
-                return ScanStep::Broken(at);
+                return ScanStep::Broken(position);
             }
-            at += 1;
+            position += 1;
         }
         ScanStep::More
     }
 
     /// Advances within a string, past the bytes read.
-    fn string(&mut self, bytes: &[u8], at: &mut usize) -> ScanStep {
-        if self.escaped && bytes[*at] != b'\n' {
+    fn string(&mut self, bytes: &[u8], position: &mut usize) -> ScanStep {
+        if self.escaped && bytes[*position] != b'\n' {
             self.escaped = false;
-            *at += 1;
+            *position += 1;
             return ScanStep::More;
         }
-        let Some(found) = memchr::memchr3(b'"', b'\\', b'\n', &bytes[*at..]) else {
-            *at = bytes.len();
+        let Some(found) = memchr::memchr3(b'"', b'\\', b'\n', &bytes[*position..]) else {
+            *position = bytes.len();
             return ScanStep::More;
         };
-        *at += found + 1;
-        match bytes[*at - 1] {
+        *position += found + 1;
+        match bytes[*position - 1] {
             b'\\' => self.escaped = true,
-            b'\n' => return ScanStep::Broken(*at - 1),
+            b'\n' => return ScanStep::Broken(*position - 1),
             _ => {
                 self.in_string = false;
                 self.last_structural = b'"';
                 if self.depth == 0 {
-                    return ScanStep::End(*at);
+                    return ScanStep::End(*position);
                 }
             }
         }

@@ -297,8 +297,8 @@ struct Chunks {
 impl Chunks {
     fn bytes_from(&self, start: u64) -> Result<Bytes, ParquetError> {
         let rest = self.parts.iter().find_map(|(offset, bytes)| {
-            let at = usize::try_from(start.checked_sub(*offset)?).ok()?;
-            (at < bytes.len()).then(|| bytes.slice(at..))
+            let index = usize::try_from(start.checked_sub(*offset)?).ok()?;
+            (index < bytes.len()).then(|| bytes.slice(index..))
         });
         rest.ok_or_else(|| ParquetError::EOF("a page lies outside of its column".to_string()))
     }

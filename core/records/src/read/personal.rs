@@ -17,7 +17,7 @@ use serde_json::Value;
 /// Placeholder for a hidden value.
 const HIDDEN: &str = "(personal data)";
 /// Placeholder for the value of a field that the contract does not declare.
-const UNLISTED: &str = "(not in the contract)";
+const UNDECLARED: &str = "(not in the contract)";
 /// Minimum length of a key, in bytes; a shorter key causes a warning.
 const KEY_BYTES: usize = 16;
 
@@ -120,7 +120,7 @@ impl<'a> Redactor<'a> {
     pub fn redact_csv(&self, raw: &[u8], header: &Header) -> String {
         let redacted = std::str::from_utf8(raw).ok().and_then(|text| {
             header.rewrite(text, self.fields, &|field, cell| match field {
-                None => UNLISTED.to_string(),
+                None => UNDECLARED.to_string(),
                 Some(field) => redact_cell(cell, field),
             })
         });
@@ -182,7 +182,7 @@ fn redact_fields(record: &mut Value, fields: &[Field]) {
     for (name, value) in record.as_object_mut().into_iter().flatten() {
         match fields.iter().find(|field| field.key() == name) {
             Some(field) => redact(value, field),
-            None => *value = Value::from(UNLISTED),
+            None => *value = Value::from(UNDECLARED),
         }
     }
 }

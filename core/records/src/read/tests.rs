@@ -169,7 +169,7 @@ fn records_of_an_array_are_refused_with_their_position() {
 }
 
 #[test]
-fn a_broken_record_does_not_affect_those_after_it() {
+fn a_broken_record_does_not_affect_later_records() {
     // An unclosed string, a mismatched bracket, a missing bracket.
     let text = "[\n{\"id\":\"1},\n{\"id\":\"2\"},\n{\"id\":\"3\",\"tags\":[\"x\"}},\n{\"id\":\"4\"},\n{\"id\":\"5\",\"tags\":[],\n{\"id\":\"6\"}\n]";
     check(

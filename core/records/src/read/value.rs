@@ -19,7 +19,7 @@ pub(super) type ValueResult = Result<(), Violation>;
 /// The supported days, from the year -9999 to the year 9999, as days since 1970.
 const DAYS: std::ops::RangeInclusive<i32> = -4_371_587..=2_932_896;
 /// Maximum length of a value in a message, in characters.
-const EXCERPT_CHARACTERS: usize = 40;
+const EXCERPT_CHARACTERS_MAX: usize = 40;
 
 /// The violation of a value of another type, such as "expected a string, found number 17".
 pub(super) fn wrong_type(field: &Field, found: &str) -> Violation {
@@ -29,7 +29,7 @@ pub(super) fn wrong_type(field: &Field, found: &str) -> Violation {
 
 /// Formats text for a message.
 pub(super) fn quote(text: &str) -> String {
-    format!("{:?}", truncate(text, EXCERPT_CHARACTERS))
+    format!("{:?}", truncate(text, EXCERPT_CHARACTERS_MAX))
 }
 
 pub(super) fn push_null(field: &Field, column: &mut Column) -> ValueResult {

@@ -134,8 +134,8 @@ impl PathDate {
     /// Reads the date parts of a name; returns false if the name does not match the segment.
     fn read_name(&mut self, segment: &str, name: &str) -> bool {
         let (mut segment, mut name) = (segment, name);
-        while let Some((at, field)) = next_placeholder(segment) {
-            let Some(rest) = name.strip_prefix(&segment[..at]) else {
+        while let Some((start, field)) = next_placeholder(segment) {
+            let Some(rest) = name.strip_prefix(&segment[..start]) else {
                 return false;
             };
             let length = match field {
@@ -149,7 +149,7 @@ impl PathDate {
             if !self.set_part(field, digits) {
                 return false;
             }
-            (segment, name) = (&segment[at + field.len()..], rest);
+            (segment, name) = (&segment[start + field.len()..], rest);
         }
         segment == name
     }

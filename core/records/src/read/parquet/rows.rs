@@ -20,7 +20,7 @@ use std::{ops::Range, sync::Arc};
 
 /// Maximum size of rows passed on together, in bytes. A dictionary string shared by all rows is in
 /// the file once, but in the result once per row.
-const PART_BYTES: u64 = RECORD_BYTES_MAX as u64;
+const PART_BYTES_MAX: u64 = RECORD_BYTES_MAX as u64;
 
 /// Some rows of a file.
 #[derive(Debug, Clone)]
@@ -57,14 +57,14 @@ impl Rows {
                 .sum()
         };
         let rows = batch.num_rows();
-        if estimate_bytes(0..rows) <= PART_BYTES {
+        if estimate_bytes(0..rows) <= PART_BYTES_MAX {
             return vec![part(0..rows, false)];
         }
         let mut parts = Vec::new();
         let (mut start, mut bytes) = (0, 0);
         for row in 0..rows {
             let row_bytes = estimate_bytes(row..row + 1);
-            if row > start && bytes + row_bytes > PART_BYTES {
+            if row > start && bytes + row_bytes > PART_BYTES_MAX {
                 parts.push(part(start..row, false));
                 (start, bytes) = (row, 0);
             }

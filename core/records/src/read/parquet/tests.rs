@@ -567,14 +567,14 @@ fn changed_bytes_never_cause_a_panic() {
     ]);
     let whole = file_with(&[columns], properties());
     assert_eq!(read(&whole).lines.len(), 20);
-    for at in 0..whole.len() {
-        for byte in [0, 0xFF, whole[at] ^ 1, whole[at] ^ 0x80] {
+    for index in 0..whole.len() {
+        for byte in [0, 0xFF, whole[index] ^ 1, whole[index] ^ 0x80] {
             let mut bytes = whole.clone();
-            bytes[at] = byte;
+            bytes[index] = byte;
             let found = read(&bytes);
             assert!(found.lines.len() + found.refused.len() <= 20);
         }
-        read(&whole[at..]);
+        read(&whole[index..]);
     }
 }
 

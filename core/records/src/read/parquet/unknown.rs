@@ -22,13 +22,13 @@ pub(super) fn unlisted_columns<'c>(
     }
     let mut out = Vec::new();
     for (column, values) in columns {
-        collect_unlisted(column.name(), values, fields, &mut out);
+        collect_undeclared(column.name(), values, fields, &mut out);
     }
     out
 }
 
 /// The parts of a column that no field refers to by name or path.
-fn collect_unlisted(
+fn collect_undeclared(
     path: &str,
     values: &ArrayRef,
     fields: &[Field],
@@ -40,7 +40,7 @@ fn collect_unlisted(
     match values.as_struct_opt() {
         Some(inner) if fields.iter().any(|field| field.is_within(path)) => {
             for (column, values) in inner.fields().iter().zip(inner.columns()) {
-                collect_unlisted(&format!("{path}.{}", column.name()), values, fields, out);
+                collect_undeclared(&format!("{path}.{}", column.name()), values, fields, out);
             }
         }
         _ => out.push((path.to_string(), Arc::clone(values))),

@@ -343,12 +343,12 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
                     parents.push((name, map.next_value()?));
                     continue;
                 }
-                NameRole::Unlisted if cx.extra_fields.policy == UnknownFields::Keep => {
+                NameRole::Undeclared if cx.extra_fields.policy == UnknownFields::Keep => {
                     let value = map.next_value()?;
                     cx.extra_fields.set_last_value(value);
                     continue;
                 }
-                NameRole::Unlisted => {
+                NameRole::Undeclared => {
                     map.next_value::<SkippedValue>()?;
                     continue;
                 }
@@ -489,7 +489,7 @@ enum NameRole {
     /// An object that may contain a field, by its path.
     Parent(String),
     /// A name that the contract does not declare.
-    Unlisted,
+    Undeclared,
 }
 
 /// The name of a field.
@@ -539,7 +539,7 @@ impl Visitor<'_> for FieldNameSeed<'_, '_> {
             UnknownFields::Keep => extra_fields.keep(name, Value::Null),
             UnknownFields::Refuse => return Err(self.cx.stop(ExtraFields::refusal(name))),
         }
-        Ok(NameRole::Unlisted)
+        Ok(NameRole::Undeclared)
     }
 }
 
