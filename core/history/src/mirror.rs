@@ -254,8 +254,8 @@ impl Mirror<'_> {
         }
     }
 
-    /// Prepares a mirror for fetching: keeps an existing one if its branches can be read, else
-    /// creates an empty one, which is moved to its path when complete.
+    /// Prepares a mirror for fetching: keeps an existing mirror if its branches can be read, else
+    /// creates an empty mirror, which is moved to its path when complete.
     fn prepare(&self, format: &str) -> Result<(), HistoryError> {
         if self.folder.exists() {
             remove_leftovers(&self.folder).map_err(|error| self.io_error("reading", &error))?;

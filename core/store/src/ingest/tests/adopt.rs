@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Lines with these ids; minutes are the position in the list.
+/// Lines with the given ids; minutes are the position in the list.
 fn lines(ids: impl IntoIterator<Item = u32>) -> String {
     let line = |(index, id): (usize, u32)| {
         format!("{{\"id\":\"{id}\",\"at\":\"2026-01-01T00:00:00Z\",\"minutes\":{index}}}\n")
