@@ -121,7 +121,7 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// Reads the next field; false at the end of the output.
+    /// Reads the next field; returns false at the end of the output.
     fn advance(&mut self) -> Result<bool, HistoryError> {
         self.field.clear();
         self.output.read_until(0, &mut self.field)?;

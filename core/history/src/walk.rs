@@ -21,8 +21,8 @@ struct Graph<'a> {
     parents: Vec<usize>,
 }
 
-/// Orders the commits that `git rev-list --timestamp --parents` lists, and selects those made at or
-/// after `since`. `None` if a parent is not listed.
+/// Orders the commits that `git rev-list --timestamp --parents` lists, and selects the commits made
+/// at or after `since`. `None` if a parent is not listed.
 ///
 /// Parents come before their children; among commits whose parents are all listed, the earliest
 /// committer's time comes first, then the smaller id. Every commit is visited, even the ancestors

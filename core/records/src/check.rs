@@ -84,7 +84,7 @@ pub struct RefusalCount {
 pub struct Example {
     /// Name of the file, as the user would write it.
     pub file: String,
-    /// Line at which the record begins, from 1.
+    /// Line where the record begins, from 1.
     pub line: u64,
     /// Byte in the line, from 1, if known.
     pub column: Option<u64>,

@@ -79,7 +79,7 @@
 //!   misread.
 //! - *Times* are by default read in every unambiguous form: ISO 8601 and its common variants, also
 //!   followed by a space and `UTC`, `GMT` or an offset, and RFC 2822. A declared `format` replaces
-//!   these forms. Its directives are those of strptime; without `%z`, `%:z` or `%Q` times are local
+//!   these forms. It uses the directives of strptime; without `%z`, `%:z` or `%Q` times are local
 //!   to the `zone`. Hours that clocks skip or repeat have the offset before the change, a leap
 //!   second is read as the second before it, and digits beyond microseconds are truncated, toward
 //!   the past.
@@ -217,7 +217,7 @@ pub struct Field {
     pub max_length: Option<usize>,
     /// A pattern that the whole text must match.
     pub pattern: Option<Pattern>,
-    /// Value for records in which the field is missing or null; within the field's limits.
+    /// Value for records where the field is missing or null; within the field's limits.
     pub default: Option<serde_json::Value>,
     /// Treatment of its values as personal data.
     pub personal: Personal,

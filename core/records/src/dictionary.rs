@@ -72,8 +72,8 @@ fn collect_entries(fields: &[Field], outer: &str, depth: usize, out: &mut Vec<En
     }
 }
 
-/// Lists the rules on a field's values and their notation. The rules of a list include those on
-/// its items.
+/// Lists the rules on a field's values and their notation. The rules of a list include the
+/// rules on its items.
 fn field_rules(field: &Field) -> Vec<(&'static str, Vec<String>)> {
     let mut allowed = field.allowed.clone();
     allowed.extend(field.allowed_integers.iter().map(i64::to_string));

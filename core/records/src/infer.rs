@@ -202,8 +202,8 @@ impl SampleCheck {
     }
 }
 
-/// Maps fields of records to valid names: their own if possible, else derived ones. Fields without
-/// a possible name are omitted.
+/// Maps fields of records to valid names: their own if possible, else derived names. Fields
+/// without a possible name are omitted.
 fn field_names<'n>(names: impl Iterator<Item = &'n String> + Clone) -> BTreeMap<&'n str, String> {
     let all: BTreeSet<&str> = names.clone().map(String::as_str).collect();
     let mut valid_names = BTreeMap::new();

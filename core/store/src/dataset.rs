@@ -72,7 +72,7 @@ pub(crate) struct PendingRows(Transaction);
 /// The part of a dataset to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scan {
-    /// Columns in this order; if `None`, all except those for ingest only.
+    /// Columns in this order; if `None`, all except the columns for ingest only.
     pub columns: Option<Vec<String>>,
     /// Excludes rows before a time, and rows without a time.
     pub from: Option<TimeLimit>,
@@ -587,7 +587,7 @@ mod tests {
             assert_eq!(committed.rows, 3);
             versions.push(committed.version);
         }
-        // Only the newest version is reused, not an older one with the same inputs.
+        // Only the newest version is reused, not an older version with the same inputs.
         assert_eq!(versions, [1, 1, 2, 3, 4]);
         let anonymous = Properties::new();
         let committed = lake

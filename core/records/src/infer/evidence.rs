@@ -222,7 +222,8 @@ impl Evidence {
             .any(|word| DEFAULT.parse_boolean(word) == Some(value))
     }
 
-    /// Indices of the [`MARKS`] that make all strings, `texts` in number, and all numbers valid.
+    /// Indices of the [`MARKS`] that make all strings and numbers valid; `texts` is the number of
+    /// strings.
     pub fn possible_marks(&self, texts: u64) -> Vec<usize> {
         let is_possible = |index: &usize| {
             self.numerals[*index] == texts
@@ -373,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_day_and_month_follows_from_texts() {
+    fn the_order_of_day_and_month_follows_from_strings() {
         let check = |texts: &[&str], expected: &str| {
             let found = match evidence_of(texts).formats() {
                 Formats::None => "none".to_string(),
@@ -404,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_of_numbers_follow_from_texts() {
+    fn separators_of_numbers_follow_from_strings() {
         let check = |texts: &[&str], numbers: &[&str], expected: &[usize]| {
             let mut evidence = evidence_of(texts);
             numbers.iter().for_each(|text| evidence.add_number(text));

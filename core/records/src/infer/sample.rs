@@ -188,7 +188,7 @@ impl Sampler<'_> {
                 if sample.profiles.len() >= FIELDS_MAX {
                     continue;
                 }
-                // Only fields of the first record can be in every record, as a key must be.
+                // A key must be in every record, so only fields of the first record are candidates.
                 if sample.records == 0 && sample.hashes.len() < KEY_FIELDS_MAX {
                     sample.hashes.insert(name.clone(), Vec::new());
                 }

@@ -213,7 +213,7 @@ fn check_values(name: &str, values: &[&str], lines: &[&str], comments: &[&str]) 
 }
 
 #[test]
-fn numbers_that_count_from_1970_are_times() {
+fn numbers_since_1970_are_times() {
     let check = |name: &str, values: &[&str], format: Option<&str>| {
         let Some(format) = format else {
             let draft = draft_of("a", "a.jsonl", &json(name, values));
@@ -319,7 +319,7 @@ fn numeric_dates_are_times_only_if_their_order_is_certain() {
 }
 
 #[test]
-fn null_words_and_marks_are_declared() {
+fn null_words_and_separators_are_declared() {
     let words = r#"null_words = ["N/A", "NULL", "\\N"]"#;
     let cells = ["10", "NULL", "N/A", "\\N", "NULL", "", "20"];
     check_cells(
@@ -830,7 +830,7 @@ fn drafts_of_real_data_accept_all_of_it() {
 }
 
 #[test]
-fn texts_of_records_stay_texts_in_a_draft() {
+fn strings_of_records_stay_strings_in_a_draft() {
     let nasty = "a\u{202e}b\"\\\n]\u{7f}\u{1}é'";
     let text = format!("[field.{}]\ntype = \"string\"\n", toml_string(nasty));
     let text = format!("title = {}\n{text}", toml_string(nasty));

@@ -2,7 +2,7 @@
 //!
 //! Row groups are read one by one, [`BATCH_ROWS`] rows at a time, once their pages are validated.
 //! A row group whose columns have more than [`GROUP_BYTES_MAX`] compressed bytes is not read. Rows
-//! are numbered from 1, instead of lines. A broken row group is reported, and later ones are read.
+//! are numbered from 1, instead of lines. A broken row group is reported, and others are read.
 //!
 //! Strings are read as views, so that a long dictionary string shared by all rows is in memory
 //! once.

@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// The result of parsing a block.
 #[derive(Debug)]
 pub struct ParsedBlock {
-    /// Index of the file among those to read.
+    /// Index of the file among the files to read.
     pub file: usize,
     /// The rows; `None` if there are no rows.
     pub batch: Option<RecordBatch>,

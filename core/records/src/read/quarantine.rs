@@ -119,7 +119,7 @@ pub(super) fn join_path(outer: &str, path: &str) -> String {
 /// A refused record.
 #[derive(Debug)]
 pub struct RefusedRecord {
-    /// Line at which it begins, from 1.
+    /// Line where it begins, from 1.
     pub line: u64,
     /// The violation.
     pub violation: Violation,

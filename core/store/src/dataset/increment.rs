@@ -28,7 +28,7 @@ use std::{
     sync::Arc,
 };
 
-/// The column in which Lance returns the address of a row: its fragment in the upper 32 bits, its
+/// The column where Lance returns the address of a row: its fragment in the upper 32 bits, its
 /// offset in the lower 32 bits.
 pub(crate) const ROW_ADDRESS: &str = "_rowaddr";
 /// Number of versions to search for a property: compaction makes versions without properties.
@@ -97,7 +97,7 @@ impl Lake {
             .map_err(failed)
     }
 
-    /// Creates a dataset without rows, or opens the one that another process has just created.
+    /// Creates a dataset without rows, or opens a dataset that another process has just created.
     pub(crate) async fn create(
         &self,
         name: &str,

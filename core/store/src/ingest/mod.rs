@@ -397,7 +397,7 @@ impl Increment<'_> {
         Ok((lake.replace(name, prepared, &properties).await?, times))
     }
 
-    /// Commits rows appended to those of the previous version, without the deleted rows.
+    /// Commits rows appended to the rows of the previous version, without the deleted rows.
     async fn append(
         &self,
         staged: StagedRows,

@@ -103,7 +103,7 @@ impl Ledger {
     }
 
     /// Appends the rows of the keys that a table lacks, all by one commit. Returns the number of
-    /// those keys.
+    /// appended keys.
     pub(super) async fn append(
         &self,
         table: &LedgerTable,

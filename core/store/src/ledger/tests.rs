@@ -163,7 +163,7 @@ async fn queries_see_the_newest_run_of_each_window() {
     let seen = newest_by_window(ledger.runs().await.unwrap(), |run| run.window_end <= start);
     let names: Vec<&str> = seen.iter().map(|run| &*run.run).collect();
     assert_eq!(names, ["late", "b"]);
-    // A stage sees the runs that its plan names, even after newer ones were published.
+    // A stage sees the runs that its plan names, even after newer runs were published.
     let sql = Sql {
         pool: ResourcePool::without_disk(64 << 20),
         timezone: "UTC".to_string(),

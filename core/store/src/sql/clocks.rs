@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_parsed_with_strptime_formats() {
+    fn strings_are_parsed_with_strptime_formats() {
         let check = |format: &str, text: &str, expected: Option<TimeText>| {
             assert_eq!(
                 TimeText::parse_with(text, format),

@@ -10,7 +10,7 @@ use crate::read::{
     quarantine::{RECORD_BYTES_MAX, too_long},
 };
 
-/// Maximum indent of a line at which reading resumes.
+/// Maximum indent of a line where reading resumes.
 const INDENT_MAX: u64 = 4096;
 
 /// Position of the reader, as indices into the buffer.

@@ -14,7 +14,7 @@ pub struct Dialect {
     pub comment: Option<u8>,
     /// True if the first record has the column names.
     pub header: bool,
-    /// Column names, instead of those in the file; required without a header.
+    /// Column names that replace the names in the file; required without a header.
     pub columns: Option<Vec<String>>,
 }
 

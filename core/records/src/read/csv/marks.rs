@@ -155,7 +155,7 @@ impl Marks {
     }
 }
 
-/// Text of a quoted cell, with doubled quotes replaced by single ones.
+/// Text of a quoted cell, with doubled quotes replaced by single quotes.
 fn unquote(text: &str, quote: u8) -> Cow<'_, str> {
     if memchr(quote, text.as_bytes()).is_none() {
         return Cow::Borrowed(text);

@@ -6,7 +6,7 @@ use std::io::Read;
 
 /// Maximum nesting of a schema.
 const DEPTH_MAX: usize = 64;
-/// Maximum number of columns of a file, including those within structs and lists.
+/// Maximum number of columns of a file, including columns within structs and lists.
 const COLUMNS_MAX: u64 = 10_000;
 /// Maximum size of a page, in bytes; writers make pages of about a megabyte.
 const PAGE_BYTES_MAX: u64 = 256 << 20;

@@ -269,7 +269,7 @@ fn times_of_every_unit_and_zone_are_read() {
 }
 
 #[test]
-fn texts_lists_and_structs_are_read() {
+fn strings_lists_and_structs_are_read() {
     let check = |name: &str, values: ArrayRef, expected: &str| {
         assert_eq!(column(name, values), expected);
     };
