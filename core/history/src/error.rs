@@ -11,7 +11,7 @@ pub enum HistoryError {
     Uri {
         /// The URI without user and password.
         uri: String,
-        /// The mistake and advice.
+        /// The error and advice.
         reason: String,
     },
     /// Git is missing or too old.
@@ -131,7 +131,7 @@ impl HistoryError {
         }
     }
 
-    /// Makes the error of a missing branch, with the names of the existing ones.
+    /// Makes the error of a missing branch, with the names of the existing branches.
     pub(crate) fn no_branch(uri: String, branch: &str, names: &[String]) -> Self {
         Self::Branch {
             uri,

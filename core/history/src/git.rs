@@ -1,7 +1,7 @@
 //! Runs the program `git`: its version, environment and limits.
 //!
-//! Repositories are hostile input, and git runs programs that their configuration names. So no
-//! command reads the configuration of the machine, and objects are read through an
+//! Repositories are hostile input, and git runs programs that their configuration names. Therefore,
+//! no command reads the configuration of the machine, and objects are read through an
 //! [`ObjectReader`], which ignores the configuration of their repository. Only commands that talk
 //! to a server read the user's own configuration (see `mirror`).
 
@@ -21,8 +21,8 @@ use std::{
 /// Major and minor version.
 pub type Version = (u32, u32);
 
-/// The oldest supported version: it knows all options and variables required here, of which
-/// `GIT_CONFIG_GLOBAL` (2.32) is the newest, and is the version of the oldest systems in use.
+/// The oldest supported version. It knows all options and variables required here, the newest of
+/// them `GIT_CONFIG_GLOBAL` (2.32), and is the version of the oldest systems in use.
 const OLDEST: Version = (2, 34);
 
 /// The first version that compares a last line without a line feed when it looks for renames; older
@@ -251,7 +251,7 @@ impl ObjectReader {
         })
     }
 
-    /// A command that reads these objects, in an empty working directory.
+    /// A command that reads the objects, in an empty working directory.
     pub fn command(&self) -> Command {
         let mut command = command(self.git_dir.path());
         let worktree = self.git_dir.path().join("worktree");

@@ -7,14 +7,13 @@
 //!     -> records, JSON Lines
 //! ```
 //!
-//! History is read by the program `git` (2.34 or newer), so the figures are those of `git log
-//! --numstat -M`. If versions of git differ in them, the identities of the records differ, too.
-//! Settings of the machine are ignored, so that the records depend only on the head commit of the
-//! branch:
+//! History is read by the program `git` (2.34 or newer), so the figures match `git log --numstat
+//! -M`. If versions of git differ in them, the identities of the records differ, too. Settings of
+//! the machine are ignored, so that the records depend only on the head commit of the branch:
 //!
 //! - Neither the configuration of the machine nor that of the repository applies; diffs use git's
 //!   defaults, given explicitly (Myers, renames from 50 % on, a limit of 1,000 for renames).
-//! - `.gitattributes`, which declare binary files, are those of the head commit, regardless of
+//! - `.gitattributes`, which declare binary files, come from the head commit, regardless of
 //!   what is checked out; attributes outside the history are ignored.
 //! - Replaced objects (`git replace`) and grafts are ignored, shallow clones are rejected, and
 //!   objects missing in a partial clone are an error: nothing is fetched into it.

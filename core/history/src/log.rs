@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-/// The start of the fields of a commit, which distinguishes them from those of its files.
+/// The start of the fields of a commit, which distinguishes them from the fields of its files.
 const START: &[u8] = b"commit ";
 
 /// Options for every setting that affects a figure, with the defaults of `git log`.
@@ -121,7 +121,7 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// Reads the next field; false at the end of the output.
+    /// Reads the next field; returns false at the end of the output.
     fn advance(&mut self) -> Result<bool, HistoryError> {
         self.field.clear();
         self.output.read_until(0, &mut self.field)?;
@@ -145,7 +145,7 @@ impl Fields<'_> {
         Err(unexpected_end())
     }
 
-    fn unexpected(&self) -> HistoryError {
+    fn unexpected_output(&self) -> HistoryError {
         let field = to_text(&self.field);
         io::Error::other(format!("unexpected output of git: {field:?}")).into()
     }
@@ -173,7 +173,11 @@ impl Fields<'_> {
             }
             if counted != commit.files.len() {
                 // The output is truncated or unexpected.
-                return if more { Err(self.unexpected()) } else { Ok(()) };
+                return if more {
+                    Err(self.unexpected_output())
+                } else {
+                    Ok(())
+                };
             }
             // Git prints them in the order of the tree, which an unusual program may have written
             // unsorted.
@@ -186,7 +190,7 @@ impl Fields<'_> {
     /// Parses the fields of a commit, after the first.
     fn commit(&mut self) -> Result<Commit, HistoryError> {
         let Some(id) = self.field.strip_prefix(START) else {
-            return Err(self.unexpected());
+            return Err(self.unexpected_output());
         };
         let id = to_text(id);
         let parents = to_text(&self.next_field()?);
@@ -220,7 +224,7 @@ impl Fields<'_> {
             Some(b'D') => "deleted",
             Some(b'R') => "renamed",
             Some(b'T') => "type_changed",
-            _ => return Err(self.unexpected()),
+            _ => return Err(self.unexpected_output()),
         };
         Ok(FileChange {
             old_path: (change == "renamed")
@@ -246,7 +250,7 @@ impl Fields<'_> {
         }
         match file {
             Some(file) if file.path == path => file.lines = lines,
-            _ => return Err(self.unexpected()),
+            _ => return Err(self.unexpected_output()),
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! Mirrors repositories of servers: one folder per address, into which `git fetch` fetches branches
 //! as needed.
 //!
-//! A fetch may be interrupted at any time; the next one resumes. A mirror gets its name once it is
-//! a complete empty repository, packs once they are complete, and branches once their packs exist.
-//! A damaged mirror is recreated. A mirror contains neither user nor password.
+//! A fetch may be interrupted at any time; the next fetch resumes. A mirror gets its name once it
+//! is a complete empty repository, packs once they are complete, and branches once their packs
+//! exist. A damaged mirror is recreated. A mirror contains neither user nor password.
 //!
 //! For requests to a server, and only for these, git reads the configuration of the machine and the
 //! user: it contains the user's proxy, certificates and credential helpers, without which a private
@@ -254,8 +254,8 @@ impl Mirror<'_> {
         }
     }
 
-    /// Prepares a mirror for fetching: keeps an existing one if its branches can be read, else
-    /// creates an empty one, which is moved to its path when complete.
+    /// Prepares a mirror for fetching: keeps an existing mirror if its branches can be read, else
+    /// creates an empty mirror, which is moved to its path when complete.
     fn prepare(&self, format: &str) -> Result<(), HistoryError> {
         if self.folder.exists() {
             remove_leftovers(&self.folder).map_err(|error| self.io_error("reading", &error))?;

@@ -110,7 +110,7 @@ impl Repository {
     }
 
     /// Writes the records as JSON Lines, oldest first, and returns their number. Records of a
-    /// parent come before those of its children; otherwise the order is by committer's time, then
+    /// parent come before records of its children; otherwise the order is by committer's time, then
     /// id; files of a commit are ordered by path. Memory use: per processor, the records of one
     /// commit and a few MiB of others, and a few hundred bytes per commit of the history.
     pub fn write(&self, out: &mut dyn Write, cancel: &AtomicBool) -> Result<u64, HistoryError> {
@@ -284,7 +284,7 @@ fn reader(
     ObjectReader::new(Path::new(OsStr::from_bytes(objects)), &format)
 }
 
-/// Resolves the first of these references that exists to the id of its commit.
+/// Resolves the first of `refs` that exists to the id of its commit.
 fn resolve(
     uri: &RepositoryUri,
     git_dir: &Path,

@@ -1,4 +1,4 @@
-//! Suggests the name that a misspelt one was probably meant to be.
+//! Suggests corrections of misspelt names.
 
 /// Finds the candidate nearest to `name`, if `name` may be a misspelling of it.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

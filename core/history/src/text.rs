@@ -19,9 +19,9 @@ pub fn to_text(bytes: &[u8]) -> String {
 pub fn to_unique_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
-        text.push_str(&to_text(&rest[..at]));
-        rest = &rest[at + 1..];
+    while let Some(index) = rest.iter().position(|byte| *byte == b'\\') {
+        text.push_str(&to_text(&rest[..index]));
+        rest = &rest[index + 1..];
         if reads_as_escape(rest) {
             escape(&mut text, b'\\');
         } else {
@@ -32,7 +32,7 @@ pub fn to_unique_text(bytes: &[u8]) -> String {
     text
 }
 
-/// Returns true if these bytes after a backslash would read as an escape.
+/// Returns true if a backslash before the bytes would read as an escape.
 fn reads_as_escape(after: &[u8]) -> bool {
     let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
     after.len() >= 3 && after[0] == b'x' && after[1..3].iter().all(is_digit)

@@ -80,7 +80,7 @@ impl RepositoryUri {
         self.kind
     }
 
-    /// The branch; `None` for the current one.
+    /// The branch; `None` for the current branch.
     pub fn branch(&self) -> Option<&str> {
         self.branch.as_deref()
     }
@@ -312,7 +312,7 @@ fn parse_since(value: &str) -> Result<Timestamp, String> {
     })
 }
 
-/// Splits a text at the first separator; the second part is `None` without one.
+/// Splits text at the first separator; the second part is `None` without a separator.
 fn split_at_first(text: &str, separator: char) -> (&str, Option<&str>) {
     text.split_once(separator)
         .map_or((text, None), |(before, after)| (before, Some(after)))

@@ -21,13 +21,13 @@ struct Graph<'a> {
     parents: Vec<usize>,
 }
 
-/// Orders the commits that `git rev-list --timestamp --parents` lists, and selects those made at or
-/// after `since`. `None` if a parent is not listed.
+/// Orders the commits that `git rev-list --timestamp --parents` lists, and selects the commits made
+/// at or after `since`. `None` if a parent is not listed.
 ///
 /// Parents come before their children; among commits whose parents are all listed, the earliest
 /// committer's time comes first, then the smaller id. Every commit is visited, even the ancestors
-/// of one older than `since`: clocks may be wrong, so a newer commit may be an ancestor of an older
-/// one.
+/// of a commit older than `since`: clocks may be wrong, so a newer commit may be an ancestor of an
+/// older commit.
 pub fn order(list: &str, since: Option<Timestamp>) -> Option<Vec<&str>> {
     let graph = Graph::parse(list)?;
     let order = graph.order();

@@ -48,13 +48,13 @@ pub struct CheckReport {
     pub accepted: u64,
     /// The refused records, by reason, the most frequent first.
     pub refused: Vec<RefusalCount>,
-    /// Number of accepted records with the same key as a later one.
+    /// Number of accepted records with the same key as a later record.
     pub duplicates: u64,
     /// Fields that the contract does not declare, with the number of records that had them.
     pub unknown_fields: Vec<(String, u64)>,
     /// Fields of the contract that no accepted record had.
     pub missing_fields: Vec<String>,
-    /// Fields with values of another type, with the number of records refused as a result.
+    /// Fields with values of the wrong type, with the number of records refused because of them.
     pub retyped_fields: Vec<(String, u64)>,
     /// Number of nulls per field in accepted records.
     pub nulls: Vec<Nulls>,
@@ -84,7 +84,7 @@ pub struct RefusalCount {
 pub struct Example {
     /// Name of the file, as the user would write it.
     pub file: String,
-    /// Line at which the record begins, from 1.
+    /// Line where the record begins, from 1.
     pub line: u64,
     /// Byte in the line, from 1, if known.
     pub column: Option<u64>,
@@ -99,7 +99,7 @@ pub struct Example {
 pub struct Nulls {
     /// Name of the field.
     pub field: String,
-    /// Number of accepted records in which it is null.
+    /// Number of accepted records where the field is null.
     pub records: u64,
     /// Their share of all accepted records.
     pub share: f64,
@@ -319,7 +319,7 @@ impl Tally {
     }
 
     /// Checks the contract's expectations of the records as a whole. The first and the last day may
-    /// be incomplete, so they are not counted.
+    /// be incomplete, so they are ignored.
     fn check_expectations(&self, expect: &Expectation, age: Option<f64>) -> Vec<ExpectationResult> {
         let mut out = Vec::new();
         if let Some(hours) = expect.fresh_hours {

@@ -5,7 +5,7 @@
 //!
 //! ```toml
 //! title = "Ticket"
-//! key   = ["id"]             # among records with the same key, the last one counts
+//! key   = ["id"]             # among records with the same key, only the last is kept
 //! latest = "updated_at"      # determines the last record; default: the order of files and lines
 //! time  = "created_at"       # time of the record, which determines its windows
 //! unknown = "count"          # other fields: "count" them, "keep" them, or "refuse" the record
@@ -29,28 +29,30 @@
 //! personal = "hash"          # or "drop": never stored in clear, not even in the quarantine
 //! ```
 //!
-//! **Fields that the contract does not name** are counted. With `unknown = "keep"` they are kept,
-//! too, as canonical JSON in the column `_rest`: an object of their paths, such as `customer.plan`
-//! or `updates[0].by`, and values. With `unknown = "refuse"` a record that has one is refused.
+//! **Fields that the contract does not declare** are counted. With `unknown = "keep"` they are
+//! kept, too, as canonical JSON in the column `_rest`: an object of their paths, such as
+//! `customer.plan` or `updates[0].by`, and values. With `unknown = "refuse"` a record that has one
+//! is refused.
 //!
 //! **Personal data.** Values of a field with `personal = "hash"` are checked, and then replaced by
-//! a hash, so that equal values stay equal; those with `"drop"` are checked and discarded. Neither
-//! reaches a dataset, a message, or the stored text of a refused record. Only *listed* fields are
-//! protected: `unknown = "keep"` stores the others unchanged.
+//! a hash, so that equal values stay equal; values of a field with `personal = "drop"` are checked
+//! and discarded. Neither reaches a dataset, a message, or the stored text of a refused record.
+//! Only *declared* fields are protected: `unknown = "keep"` stores all other fields unchanged.
 //!
 //! **Silence.** After the last record of a source, either nothing happened or records are missing:
-//! the records alone do not show which. By default, days without records are excluded from
-//! analyses, and the quality stage warns. For records of rare events, such as incidents,
-//! `silence = "zero"` declares that nothing happened: until the end of the window (or, if it is not
-//! over, until the day of the run), or until `fresh_hours` after the last record, if that is given.
-//! `fresh_hours` of 1440 (60 days) or more imply it: no delivery is that late. SQL stages that pass
-//! on the records of such a source one by one, with their time, inherit it; others do not.
+//! the records do not show which. By default, days without records are excluded from analyses, and
+//! the quality stage warns. For records of rare events, such as incidents, `silence = "zero"`
+//! declares that nothing happened: until the end of the window (or, if the window has not ended,
+//! until the day of the run), or until `fresh_hours` after the last record, if that is given. A
+//! `fresh_hours` of 1440 (60 days) or more implies `silence = "zero"`: no delivery is that late.
+//! SQL stages that pass on the records of such a source one by one, with their time, inherit it;
+//! others do not.
 //!
 //! **Notation of values.** Numbers, times and booleans are read as most programs write them; other
 //! notations are declared, for the whole contract or for a field:
 //!
 //! ```toml
-//! null_words = ["NULL", "?"]  # texts that mean a missing value
+//! null_words = ["NULL", "?"]  # words that mean a missing value
 //! decimal    = ","            # decimal mark of numbers in text: "." or ","
 //! thousands  = "."            # mark between groups of three digits: ".", ",", " ", "'" or "_"
 //! zone       = "Europe/Berlin" # zone of times without an offset; default: UTC
@@ -66,17 +68,18 @@
 //! from = "http.status"        # its name in records: a key with exactly this name, else a path
 //! ```
 //!
-//! - *Null words* are missing values in cells of CSV, and in texts of JSON and Parquet if the field
-//!   is not a string; surrounding spaces are ignored. Defaults are `NULL`, `\N`, `NA`, `N/A`,
+//! - *Null words* are missing values in cells of CSV, and in strings of JSON and Parquet if the
+//!   field is not a string; surrounding spaces are ignored. Defaults are `NULL`, `\N`, `NA`, `N/A`,
 //!   `NaN`, `NaT`, `None`, `nil`, `-` and `#N/A`, ignoring case, but not in strings: a person may
 //!   be called Null. Declared words replace them, match exactly, and apply to strings of CSV, too.
 //!   An empty cell is always a missing value.
-//! - *Decimal and thousands marks* apply to cells of CSV, and make texts of JSON and Parquet
-//!   numbers, too; numbers of JSON are unaffected. With a decimal comma, points and spaces may
-//!   separate thousands. Groups have three digits, so that `1.29,99` is refused and not misread.
+//! - *Decimal marks and thousands separators* apply to cells of CSV, and allow strings of JSON and
+//!   Parquet as numbers; numbers of JSON are unaffected. With a decimal comma, points and spaces
+//!   may separate thousands. Groups have three digits, so that `1.29,99` is refused and not
+//!   misread.
 //! - *Times* are by default read in every unambiguous form: ISO 8601 and its common variants, also
 //!   followed by a space and `UTC`, `GMT` or an offset, and RFC 2822. A declared `format` replaces
-//!   these forms. Its directives are those of strptime; without `%z`, `%:z` or `%Q` times are local
+//!   these forms. It uses the directives of strptime; without `%z`, `%:z` or `%Q` times are local
 //!   to the `zone`. Hours that clocks skip or repeat have the offset before the change, a leap
 //!   second is read as the second before it, and digits beyond microseconds are truncated, toward
 //!   the past.
@@ -118,15 +121,16 @@ pub struct Contract {
     pub title: String,
     /// The meaning of a record.
     pub description: String,
-    /// Fields that together identify a record; among records with the same key, the last one
-    /// counts.
+    /// Fields that together identify a record; among records with the same key, only the last is
+    /// kept.
     pub key: Vec<String>,
-    /// Among records with the same key, the one with the greatest value of this field counts; among
-    /// equal values, or without such a field, the last in the order of files and lines.
+    /// Field that decides between records with the same key: the record with its greatest value is
+    /// kept. Among equal values, or without such a field, the last record in the order of files and
+    /// lines is kept.
     pub latest: Option<String>,
     /// Field with the record's time.
     pub time: Option<String>,
-    /// Treatment of fields that the contract does not list.
+    /// Treatment of fields that the contract does not declare.
     pub unknown: UnknownFields,
     /// Expectations of the records as a whole.
     pub expect: Expectation,
@@ -134,7 +138,7 @@ pub struct Contract {
     pub fields: Vec<Field>,
 }
 
-/// Treatment of fields that a contract does not list.
+/// Treatment of fields that a contract does not declare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownFields {
@@ -195,9 +199,9 @@ pub struct Field {
     pub description: String,
     /// Unit of a number.
     pub unit: Option<String>,
-    /// Allowed texts; empty for any.
+    /// Allowed strings; empty if all are allowed.
     pub allowed: Vec<String>,
-    /// Allowed integers; empty for any.
+    /// Allowed integers; empty if all are allowed.
     pub allowed_integers: Vec<i64>,
     /// Minimum number.
     pub min: Option<f64>,
@@ -213,7 +217,7 @@ pub struct Field {
     pub max_length: Option<usize>,
     /// A pattern that the whole text must match.
     pub pattern: Option<Pattern>,
-    /// Value for records in which the field is missing or null; within the field's limits.
+    /// Value for records where the field is missing or null; within the field's limits.
     pub default: Option<serde_json::Value>,
     /// Treatment of its values as personal data.
     pub personal: Personal,
@@ -258,7 +262,7 @@ impl Field {
         inner.is_some_and(|inner| inner.starts_with('.'))
     }
 
-    /// Removes texts without effect on records.
+    /// Removes descriptions, which have no effect on records.
     fn strip(&mut self) {
         self.description.clear();
         match &mut self.kind {
@@ -369,28 +373,30 @@ impl Contract {
 
 const DUPLICATE_KEY: &str = "duplicate key";
 
-/// Returns true if a key is a duplicate only because its whole table is.
+/// Returns true if a key is a duplicate only because its whole table is a duplicate.
 fn is_in_duplicate_table(text: &str, error: &toml::de::Error, all: &[toml::de::Error]) -> bool {
     let duplicate_start = |error: &toml::de::Error| {
         let span = error.span().filter(|_| error.message() == DUPLICATE_KEY)?;
         Some(span.start.min(text.len()))
     };
     // The start of the table that contains a position.
-    let table = |at: usize| {
+    let table = |offset: usize| {
         let lines = text.split_inclusive('\n').scan(0, |start, line| {
             let line_start = *start;
             *start += line.len();
             Some((line_start, line))
         });
-        let headers = lines.filter(|(start, line)| *start <= at && line.trim().starts_with('['));
+        let headers =
+            lines.filter(|(start, line)| *start <= offset && line.trim().starts_with('['));
         headers.last()
     };
-    let Some((at, (header, line))) = duplicate_start(error).and_then(|at| Some((at, table(at)?)))
+    let Some((offset, (header, line))) =
+        duplicate_start(error).and_then(|offset| Some((offset, table(offset)?)))
     else {
         return false;
     };
-    let in_header = |at: usize| (header..header + line.len()).contains(&at);
-    !in_header(at) && all.iter().filter_map(duplicate_start).any(in_header)
+    let in_header = |offset: usize| (header..header + line.len()).contains(&offset);
+    !in_header(offset) && all.iter().filter_map(duplicate_start).any(in_header)
 }
 
 /// The diagnostic of a TOML syntax error.

@@ -1,7 +1,7 @@
 //! The data dictionary: the fields of every record type and result, on one page.
 //!
 //! [`html`] and [`markdown`] write contracts and result tables, field by field, with types, units,
-//! allowed values, ranges and meanings. Texts of contracts are escaped.
+//! allowed values, ranges and meanings. Text from contracts is escaped.
 
 mod page;
 pub mod results;
@@ -72,8 +72,8 @@ fn collect_entries(fields: &[Field], outer: &str, depth: usize, out: &mut Vec<En
     }
 }
 
-/// Lists the rules on a field's values and their notation. The rules of a list include those on
-/// its items.
+/// Lists the rules on a field's values and their notation. The rules of a list include the
+/// rules on its items.
 fn field_rules(field: &Field) -> Vec<(&'static str, Vec<String>)> {
     let mut allowed = field.allowed.clone();
     allowed.extend(field.allowed_integers.iter().map(i64::to_string));
@@ -145,7 +145,7 @@ fn plural_kind(item: &FieldKind) -> String {
     word.to_string()
 }
 
-/// Range and length of a field's values as a phrase; empty for none.
+/// Range and length of a field's values as a phrase; empty if they are not limited.
 fn limits(field: &Field) -> String {
     let numbers = range(field.min.map(format_number), field.max.map(format_number));
     let times = range(
@@ -167,14 +167,15 @@ fn length(field: &Field) -> Option<String> {
     }
 }
 
-/// A value as written in a contract, texts without quotes.
+/// Formats a value as in a contract, but strings without quotes.
 fn value_text(value: &serde_json::Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_string)
 }
 
-/// Expectations of the records as a whole, and the treatment of unlisted fields, one sentence each.
+/// Expectations of the records as a whole, and the treatment of undeclared fields, one sentence
+/// each.
 fn expectations(contract: &Contract) -> Vec<String> {
     let expect = &contract.expect;
     let mut out = Vec::new();
@@ -223,7 +224,7 @@ fn format_number(value: f64) -> String {
     }
 }
 
-/// Formats a time limit: only the day if it is the start or the end of one.
+/// Formats a time limit: only the day if the limit is the start or the end of a day.
 fn format_time_limit(micros: i64) -> String {
     const DAY: i64 = 86_400_000_000;
     let text =
@@ -251,7 +252,7 @@ fn rules(contract: &Contract) -> Vec<(&'static str, Vec<String>)> {
     out
 }
 
-/// Removes control characters and bidirectional overrides from a text.
+/// Removes control characters and bidirectional overrides from text.
 fn plain(text: &str) -> String {
     let is_control = |c: char| {
         (c.is_control() && c != '\n')

@@ -266,7 +266,7 @@ impl SourceError {
     }
 }
 
-/// The first few files with their errors.
+/// Lists the first few files with their errors.
 fn list_files(files: &[SkippedFile]) -> String {
     const SHOWN: usize = 5;
     let mut shown: Vec<String> = files

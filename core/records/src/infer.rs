@@ -1,7 +1,7 @@
 //! Infers a draft of a contract from records.
 //!
 //! Records are sampled evenly from all files of a source, with the reader that ingest uses, under a
-//! contract that lists no field and keeps everything, so all readable records are described. The
+//! contract that declares no field and keeps everything, so all readable records are described. The
 //! rules:
 //!
 //! - **Types**: the narrowest type of all values. Values of mixed types are `json`, or `string` in
@@ -17,20 +17,20 @@
 //!   and a comment gives the lines for either. Times without an offset get a comment.
 //! - **`from`** if the name in records is not a valid field name, such as `http.status`.
 //! - **`required`** if the field was always present, with the number of records.
-//! - **`allowed`** if 2 to 12 different texts occurred, each at least twice, and ten times on
+//! - **`allowed`** if 2 to 12 different strings occurred, each at least twice, and ten times on
 //!   average.
-//! - **Limits of length** of four times the longest text, rounded up to a power of two; **`min =
+//! - **Limits of length** of four times the longest string, rounded up to a power of two; **`min =
 //!   0`** for quantities that start at zero by unit or name. Other numbers only get a comment with
 //!   their range.
 //! - **The key**: unique in the sample, and named like a key; otherwise, from 20 records on, the
-//!   first unique text without spaces, a time, or two or three of these together, possibly with
-//!   counting numbers such as `build_number`.
-//! - **The time**: of the times that every record has, the one with the most certain name.
-//! - **Personal data**: by name, or if at least half of the texts look like mail addresses, network
-//!   addresses or telephone numbers.
+//!   first unique string without spaces, or a time, or two or three such fields together, possibly
+//!   with counting numbers such as `build_number`.
+//! - **The time**: among the times that every record has, the field with the most certain name.
+//! - **Personal data**: by name, or if at least half of the strings look like mail addresses,
+//!   network addresses or telephone numbers.
 //!
 //! The draft is tested against its own records before it is returned. Fields with values that do
-//! not conform become texts; remaining violations are listed in the draft.
+//! not conform become strings; remaining violations are listed in the draft.
 
 mod choose;
 mod evidence;
@@ -59,8 +59,8 @@ use std::{
 
 /// Default number of records to sample.
 pub const RECORDS: u64 = 10_000;
-/// Maximum number of drafts, each without the types that did not fit in the previous one.
-const ATTEMPTS: u32 = 4;
+/// Maximum number of drafts, each without the types that did not fit in the previous draft.
+const ATTEMPTS_MAX: u32 = 4;
 
 /// A draft of a contract.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,7 +112,7 @@ fn draft(name: &str, files: &InputFiles, limit: Option<u64>) -> Result<Draft, So
         let contract = parse(&body)?;
         let check = check_sample(files, &contract, &sample)?;
         // Fields with values that do not conform to their types are kept unchanged.
-        if attempt < ATTEMPTS && sample.keep_unchanged(&check.misread) {
+        if attempt < ATTEMPTS_MAX && sample.keep_unchanged(&check.misread) {
             continue;
         }
         // Any contract refuses unparsable records.
@@ -148,7 +148,7 @@ fn draft(name: &str, files: &InputFiles, limit: Option<u64>) -> Result<Draft, So
 #[derive(Default)]
 struct SampleCheck {
     /// Number of refused records: zero, except for records whose errors show only once their fields
-    /// are listed, such as a duplicate field.
+    /// are declared, such as a duplicate field.
     refused: u64,
     /// Location and reason of the first of them.
     first: Option<String>,
@@ -202,8 +202,8 @@ impl SampleCheck {
     }
 }
 
-/// Maps fields of records to valid names: their own if possible, else derived ones. Fields without
-/// a possible name are omitted.
+/// Maps fields of records to valid names: their own if possible, else derived names. Fields
+/// without a possible name are omitted.
 fn field_names<'n>(names: impl Iterator<Item = &'n String> + Clone) -> BTreeMap<&'n str, String> {
     let all: BTreeSet<&str> = names.clone().map(String::as_str).collect();
     let mut valid_names = BTreeMap::new();
@@ -240,21 +240,22 @@ fn records(n: u64) -> String {
     plural(n, "record").replace('\u{a0}', " ")
 }
 
-/// Shortens a text from records to one line for a comment.
+/// Shortens text from records to one line for a comment.
 fn excerpt(text: &str) -> String {
     let start: String = text.chars().take(100).collect();
     let more = if start.len() < text.len() { "…" } else { "" };
     format!("{start:?}{more}")
 }
 
-/// Formats a text as a TOML string.
+/// Formats text as a TOML string.
 fn toml_string(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
-            // Invisible characters and those that change text direction are written as escapes.
+            // Invisible characters and characters that change text direction are written as
+            // escapes.
             c if c != '\'' && c.escape_debug().len() > 1 => {
                 out.push_str(&format!("\\U{:08X}", u32::from(c)));
             }

@@ -1,9 +1,9 @@
 //! Reads files of records into batches of rows: decompresses, splits, parses and checks them, in
 //! order.
 //!
-//! One thread reads files in order and splits them into blocks of whole records; several threads
-//! parse blocks; the caller's thread receives the results in the order of the blocks. So the events
-//! are the same for any number of threads, and only a few blocks are in memory.
+//! One thread reads files in order and splits them into blocks of whole records, several threads
+//! parse blocks, and the caller's thread receives the results in the order of the blocks. The
+//! events are therefore the same for any number of threads, and only a few blocks are in memory.
 
 mod block;
 mod column;

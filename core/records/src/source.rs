@@ -3,9 +3,10 @@
 //! The URI determines the storage: a path or `file://` is on this machine, `s3://` and the like are
 //! object storage (see [`retrocast_storage`]), `git+file://` and `git+https://` are the history of
 //! a repository. In a pattern `*` and `?` match within one folder, `**` matches any number of
-//! folders, `[a-z]` and `[!a-z]` are sets of characters. Names that begin with a full stop are only
-//! matched by patterns that begin with one. `{year}`, `{month}`, `{day}` and `{date}` in a pattern
-//! match dates: only the dated files and folders of the requested days are listed (see [`Days`]).
+//! folders, `[a-z]` and `[!a-z]` are sets of characters. A name that begins with a full stop is
+//! only matched by a pattern that also begins with a full stop. `{year}`, `{month}`, `{day}` and
+//! `{date}` in a pattern match dates: only the dated files and folders of the requested days are
+//! listed (see [`Days`]).
 
 mod bucket;
 mod git;
@@ -48,7 +49,7 @@ pub struct SourceFile {
     pub size: u64,
     /// Time of the last write.
     pub modified: Timestamp,
-    /// `ETag` of the content, if the storage has one.
+    /// `ETag` of the content, if the storage provides it.
     pub etag: Option<String>,
 }
 
@@ -57,7 +58,7 @@ pub struct SourceFile {
 pub struct ListingSummary {
     /// Changes when a file is added or removed, or changes in size or modification time.
     pub hash: String,
-    /// Modification time of the newest file; `None` if there are none.
+    /// Modification time of the newest file; `None` if there are no files.
     pub newest: Option<Timestamp>,
     /// The folder with all files, if it is local.
     pub folder: Option<PathBuf>,
@@ -87,7 +88,7 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Lists the files of `uri`; a relative one is resolved against `base`. Unless `required`, a
+    /// Lists the files of `uri`; a relative URI is resolved against `base`. Unless `required`, a
     /// missing folder or file gives an empty listing. Only the dated folders and files of `days`
     /// are listed; all if `None`.
     pub async fn find(
@@ -160,7 +161,7 @@ impl Listing {
         })
     }
 
-    /// Format of the records, if the source alone determines it.
+    /// Format of the records, if the kind of source determines it.
     pub fn format(&self) -> Option<Format> {
         matches!(self.store, SourceStore::History(_)).then_some(Format::Jsonl)
     }

@@ -75,7 +75,7 @@ enum Writer<W: Write + Send> {
 }
 
 impl<W: Write + Send> TableWriter<W> {
-    /// Begins a file of rows with these columns.
+    /// Begins a file for rows of `schema`.
     pub fn new(format: TableFormat, schema: &SchemaRef, mut out: W) -> Result<Self, ArrowError> {
         Ok(Self(match format {
             TableFormat::Csv => {
@@ -192,7 +192,7 @@ fn write_csv(out: &mut impl Write, batch: &RecordBatch) -> Result<(), ArrowError
             match value.first() {
                 // Null, which also replaces numbers that JSON does not have.
                 Some(b'n') => {}
-                // Texts, dates and times.
+                // Strings, dates and times.
                 Some(b'"') => {
                     let text: String = serde_json::from_slice(&value)
                         .map_err(|error| ArrowError::from_external_error(error.into()))?;
@@ -209,13 +209,13 @@ fn write_csv(out: &mut impl Write, batch: &RecordBatch) -> Result<(), ArrowError
     Ok(())
 }
 
-/// A line of CSV with these texts.
+/// Formats cells as a line of CSV.
 pub fn csv_line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
     let cells: Vec<Cow<'_, str>> = cells.map(csv_cell).collect();
     format!("{}\n", cells.join(","))
 }
 
-/// A text as a cell of CSV. Text that a spreadsheet would read as a formula is preceded by an
+/// Formats text as a cell of CSV. Text that a spreadsheet would read as a formula is preceded by an
 /// apostrophe, unless it is a negative number.
 fn csv_cell(text: &str) -> Cow<'_, str> {
     let begins_formula = text.starts_with([

@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_counts_as_free() {
+    fn a_damaged_lease_file_is_treated_as_free() {
         let folder = Folder::new();
         let lease_path = Lease::of_schedule(&files(&folder), "review");
         fs::create_dir_all(lease_path.path().parent().unwrap()).unwrap();

@@ -1,7 +1,7 @@
 //! Storage that machines share: object storage by its address, and the leases and archive in it.
 //!
 //! Addresses are `s3://bucket/…` and, in builds that support them, `gs://…` and `az://…`. Settings
-//! that are not in the address come from the environment, as for other tools: for S3
+//! that are not in the address come from the environment variables that other tools use: for S3
 //! `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION` and
 //! `AWS_ENDPOINT_URL` (any compatible server; buckets are part of the path unless
 //! `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` is true), or the role of the machine.
@@ -43,7 +43,7 @@ pub const SCHEMES: &[&str] = &[
     "az",
 ];
 
-/// Time for which a request is retried.
+/// Time after which a failing request is no longer retried.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Timeout for a connection without data.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
@@ -152,7 +152,7 @@ fn endpoint() -> Option<(&'static str, String)> {
     set.next()
 }
 
-/// Checks the endpoint: the client accepts any text and fails at the first request.
+/// Checks the endpoint: the client accepts any text and would fail only at the first request.
 fn check_endpoint() -> Result<(), String> {
     match endpoint() {
         Some((name, value)) if !is_endpoint(&value) => Err(format!(
@@ -178,7 +178,7 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
         retry_timeout: RETRY_TIMEOUT,
         ..object_store::RetryConfig::default()
     };
-    // Requests run on their own threads, not on those of the caller.
+    // Requests run on their own threads, not on the caller's.
     let connector = SpawnedReqwestConnector::new(runtime().clone());
     let client = object_store::ClientOptions::new()
         .with_connect_timeout(Duration::from_secs(10))

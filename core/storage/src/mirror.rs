@@ -1,10 +1,10 @@
 //! Synchronises the archive of several machines: a local folder and a shared store.
 //!
-//! Runs are written and read in the folder, as without a shared store. Before the archive is read,
-//! files of other machines are fetched; during a run and at its end, its files are uploaded. A
-//! run's folder has a single writer, the holder of the lease on its window, so conflicts are rare.
-//! In a conflict the shared store wins, except for a journal: it is append-only, so the longer one
-//! is newer.
+//! Runs are written and read in the folder, just as without a shared store. Before the archive is
+//! read, files of other machines are fetched; during a run and at its end, its files are uploaded.
+//! A run's folder has a single writer, the holder of the lease on its window, so conflicts are
+//! rare. In a conflict the shared store wins, except for a journal: it is append-only, so the
+//! longer version of it is newer.
 //!
 //! Pages about many runs are derived. They are uploaded but not fetched: each machine rebuilds them
 //! before it uploads.
@@ -116,7 +116,7 @@ impl Mirror {
 
     /// Fetches files that other machines added, and removes local files that they removed. Active
     /// runs of others (`<job>/<window>/<run>` in `active_runs`) are skipped: an incomplete run
-    /// would look like one whose process died.
+    /// would look like a run whose process died.
     pub fn fetch(&self, active_runs: &BTreeSet<String>) -> io::Result<TransferCount> {
         let _lock = self.lock()?;
         let mut synced = self.read_state();
@@ -126,7 +126,7 @@ impl Mirror {
                 active_runs.contains(run) || Journal::is_being_written(&self.folder.join(run))
             })
         };
-        let wanted: Vec<&Entry> = entries
+        let to_fetch: Vec<&Entry> = entries
             .iter()
             .filter(|entry| is_fetched(&entry.key) && !is_active(&entry.key))
             .filter(|entry| {
@@ -136,7 +136,7 @@ impl Mirror {
                 file.is_none_or(|file| file.etag != entry.etag)
             })
             .collect();
-        let fetched = self.map_concurrently(&wanted, |entry| self.fetch_one(entry))?;
+        let fetched = self.map_concurrently(&to_fetch, |entry| self.fetch_one(entry))?;
         let mut count = TransferCount::default();
         for (key, file) in fetched.into_iter().flatten() {
             count.files += 1;
@@ -303,28 +303,29 @@ impl SyncedFile {
         Ok(Self {
             etag,
             size: data.len(),
-            modified: modified(&data),
+            modified: modification_time(&data),
         })
     }
 }
 
-fn modified(data: &fs::Metadata) -> i128 {
+fn modification_time(data: &fs::Metadata) -> i128 {
     i128::from(data.mtime()) * 1_000_000_000 + i128::from(data.mtime_nsec())
 }
 
 /// Returns true if a file is unchanged since the synchronisation.
 fn is_unchanged(path: &Path, file: &SyncedFile) -> bool {
-    fs::metadata(path).is_ok_and(|data| data.len() == file.size && modified(&data) == file.modified)
+    fs::metadata(path)
+        .is_ok_and(|data| data.len() == file.size && modification_time(&data) == file.modified)
 }
 
-/// The run to which a file belongs: `<job>/<window>/<run>`.
+/// The run that a file belongs to: `<job>/<window>/<run>`.
 fn run_of(key: &str) -> Option<&str> {
-    let mut slashes = key.match_indices('/').map(|(at, _)| at);
-    slashes.nth(2).map(|at| &key[..at])
+    let mut slashes = key.match_indices('/').map(|(index, _)| index);
+    slashes.nth(2).map(|index| &key[..index])
 }
 
-/// Returns true if a file of the shared store is to be fetched: not a page, and not outside the
-/// folder.
+/// Returns true if a file of the shared store should be fetched: it is not a page, and not outside
+/// the folder.
 fn is_fetched(key: &str) -> bool {
     let is_inside = key
         .split('/')
@@ -342,7 +343,7 @@ fn rank(key: &str) -> u8 {
     }
 }
 
-/// Names of all files below a folder, except hidden and temporary ones.
+/// Names of all files below a folder, except hidden and temporary files.
 fn files_below(folder: &Path) -> io::Result<BTreeSet<String>> {
     let mut files = BTreeSet::new();
     let mut folders = vec![String::new()];

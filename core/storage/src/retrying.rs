@@ -2,10 +2,10 @@
 //!
 //! The client retries a conditional put if the server reports that it did not process it, but not
 //! if the connection breaks: the first attempt may have succeeded, and then the second would fail
-//! because of it. So the object is read back. If it has the bytes of this put, the put succeeded:
-//! every writer writes unique contents (holder and time).
+//! because of it. The object is therefore read back. If it has the bytes of this put, the put
+//! succeeded: every writer writes unique contents (holder and time).
 //!
-//! The client does not retry an interrupted page of a listing either. So a listing is read
+//! The client does not retry an interrupted page of a listing either. A listing is therefore read
 //! completely before any of it is returned, and retried if it is interrupted.
 
 use async_trait::async_trait;
@@ -22,8 +22,8 @@ use object_store::{
 use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
 /// Maximum number of attempts of an interrupted request.
-const ATTEMPTS: u32 = 6;
-/// Pause before the second attempt; it doubles for each further one.
+const ATTEMPTS_MAX: u32 = 6;
+/// Pause before the second attempt; it doubles for each further attempt.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// A store with reliable conditional puts and listings.
@@ -77,7 +77,7 @@ impl RetryingStore {
                 Err(_) => false,
             };
             attempt += 1;
-            if is_final || attempt == ATTEMPTS {
+            if is_final || attempt == ATTEMPTS_MAX {
                 return Err(error);
             }
             back_off(attempt).await;
@@ -91,7 +91,7 @@ async fn back_off(attempt: u32) {
 
 /// Retries an idempotent request.
 pub(super) async fn retry<T, F: Future<Output = Result<T>>>(request: impl Fn() -> F) -> Result<T> {
-    for attempt in 1..ATTEMPTS {
+    for attempt in 1..ATTEMPTS_MAX {
         match request().await {
             Err(error) if !is_permanent(&error) => back_off(attempt).await,
             response => return response,

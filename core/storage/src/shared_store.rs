@@ -33,7 +33,7 @@ pub trait SharedStore: fmt::Debug + Send + Sync {
     /// Reads an object; `None` if it does not exist.
     fn get(&self, key: &str) -> io::Result<Option<(Vec<u8>, ETag)>>;
 
-    /// Writes an object, replacing an existing one.
+    /// Writes an object, replacing an existing object.
     fn put(&self, key: &str, bytes: Vec<u8>) -> io::Result<ETag>;
 
     /// Conditional put: writes an object if its content is the expected one, or if it does not
@@ -48,7 +48,7 @@ pub trait SharedStore: fmt::Debug + Send + Sync {
     /// Lists all objects below a folder, sorted by name.
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>>;
 
-    /// Deletes an object; a missing one is not an error.
+    /// Deletes an object; a missing object is not an error.
     fn delete(&self, key: &str) -> io::Result<()>;
 }
 

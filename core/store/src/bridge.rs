@@ -4,7 +4,7 @@
 //! are not copied on import. This is the only module of the crate with unsafe code.
 //!
 //! Conversion reduces the types: text is `Utf8`, lists are `List`, times are microseconds UTC,
-//! decimals are `Float64`. So datasets from frames and from queries can be compared.
+//! decimals are `Float64`. This way, datasets from frames and from queries can be compared.
 #![allow(unsafe_code)]
 
 use crate::error::StoreError;
@@ -25,7 +25,7 @@ const _: () = {
     assert!(align_of::<FFI_ArrowSchema>() == align_of::<polars_arrow::ffi::ArrowSchema>());
 };
 
-/// The type in which datasets and frames store values of a type; `None` for unsupported types.
+/// The type that datasets and frames use to store values of a type; `None` for unsupported types.
 pub fn storable_type(data_type: &DataType) -> Option<DataType> {
     let child = |field: &Field| {
         storable_type(field.data_type())
@@ -76,7 +76,7 @@ pub fn storable_type(data_type: &DataType) -> Option<DataType> {
     })
 }
 
-/// The schema in which datasets and frames store rows of a schema.
+/// The schema that datasets and frames use to store rows of a schema.
 pub fn storable_schema(schema: &Schema) -> Result<SchemaRef, StoreError> {
     let fields = schema.fields().iter().map(|field| {
         let found = storable_type(field.data_type()).ok_or_else(|| StoreError::ColumnType {
@@ -217,7 +217,7 @@ mod tests {
         let stored = storable_schema(&batch.schema()).unwrap();
         let expected = to_storable(&batch, &stored).unwrap();
         let rows = batch.num_rows();
-        // As one chunk, as several, and as none.
+        // One chunk, several chunks, and none.
         for cuts in [vec![0, rows], vec![0, rows / 3, rows / 3, rows], vec![]] {
             let parts: Vec<RecordBatch> = cuts
                 .windows(2)

@@ -52,7 +52,7 @@ pub(crate) const BASE_VERSION: &str = "behind";
 
 /// Maximum number of commit attempts if others write the same dataset, and the pause between them,
 /// which grows with each attempt.
-const COMMIT_ATTEMPTS: u32 = 20;
+const COMMIT_ATTEMPTS_MAX: u32 = 20;
 const COMMIT_PAUSE: Duration = Duration::from_millis(10);
 /// Number of rows to sample for estimating the size of a frame.
 const SAMPLE_ROWS: u64 = 2048;
@@ -72,13 +72,13 @@ pub(crate) struct PendingRows(Transaction);
 /// The part of a dataset to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scan {
-    /// Columns in this order; if `None`, all except those for ingest only.
+    /// Columns in this order; if `None`, all except the columns for ingest only.
     pub columns: Option<Vec<String>>,
     /// Excludes rows before a time, and rows without a time.
     pub from: Option<TimeLimit>,
     /// Excludes rows at or after a time.
     pub before: Option<TimeLimit>,
-    /// Keeps rows with one of these texts in a column.
+    /// Keeps only the rows whose text in a column is among the given strings.
     pub matching: Option<(String, Vec<String>)>,
     /// Maximum number of rows; all if `None`.
     pub limit: Option<u64>,
@@ -96,14 +96,14 @@ pub struct TimeLimit {
 }
 
 impl TimeLimit {
-    /// The condition as an expression on a column of this type.
+    /// The condition as an expression on a column of type `data_type`.
     pub(crate) fn expression(&self, data_type: &DataType) -> Option<Expr> {
         let limit = self.limit(data_type)?;
         let column = ident(&self.column);
         Some(column.clone().lt(lit(limit)).or(column.is_null()))
     }
 
-    /// The time as a value of this type; `None` for types without a time.
+    /// The time as a value of type `data_type`; `None` for types without a time.
     fn limit(&self, data_type: &DataType) -> Option<ScalarValue> {
         let micros = self.end.as_microsecond();
         match data_type {
@@ -115,8 +115,8 @@ impl TimeLimit {
         }
     }
 
-    /// The first excluded day, in days since 1970. A day counts as past once it has started in the
-    /// job's time zone.
+    /// The first excluded day, in days since 1970. A day is past once it has started in the job's
+    /// time zone.
     fn first_excluded_day(&self) -> Option<i32> {
         let end = self.end.in_tz(&self.timezone).ok()?;
         let begins = end.start_of_day().ok()?;
@@ -171,7 +171,8 @@ impl Lake {
     }
 
     /// Writes a stream as a new version, by one commit. Others may write the same dataset
-    /// concurrently: each makes its own version, and the returned one has these rows.
+    /// concurrently: each writer makes its own version, and the returned version has the rows of
+    /// the stream.
     pub async fn write(
         &self,
         name: &str,
@@ -221,7 +222,7 @@ impl Lake {
     }
 
     /// Commits written rows as the newest version. A version replaces the previous one completely,
-    /// so after a lost race, the commit is repeated on top of the other one.
+    /// so after a lost race, the commit is repeated on top of the other commit.
     async fn commit(
         &self,
         name: &str,
@@ -235,7 +236,7 @@ impl Lake {
                 .execute(transaction.clone())
                 .await;
             match committed {
-                Err(error) if attempt < COMMIT_ATTEMPTS && is_commit_conflict(&error) => {
+                Err(error) if attempt < COMMIT_ATTEMPTS_MAX && is_commit_conflict(&error) => {
                     if let Some(ours) = self.own_commit(name, &transaction).await? {
                         return Ok(ours);
                     }
@@ -451,7 +452,7 @@ impl Lake {
         bridge::to_frame(&schema, &batches)
     }
 
-    /// Reads rows as consecutive frames; one empty frame if there are none.
+    /// Reads rows as consecutive frames; one empty frame if there are no rows.
     pub async fn frames(
         &self,
         dataset: &DatasetRef,
@@ -471,7 +472,7 @@ impl Lake {
         Ok(futures::stream::once(async { Ok(empty) }).chain(frames))
     }
 
-    /// Estimates the memory of a frame of these rows, in bytes, from the first rows.
+    /// Estimates the memory of a frame with the rows of a scan, in bytes, from the first rows.
     pub async fn estimate(&self, dataset: &DatasetRef, scan: &Scan) -> Result<u64, StoreError> {
         let limit = Some(SAMPLE_ROWS);
         let scan = Scan {
@@ -489,7 +490,7 @@ impl Lake {
     }
 }
 
-/// Returns true if a commit failed only because of a concurrent one.
+/// Returns true if a commit failed only because of a concurrent commit.
 fn is_commit_conflict(error: &lance::Error) -> bool {
     matches!(
         error,
@@ -586,7 +587,7 @@ mod tests {
             assert_eq!(committed.rows, 3);
             versions.push(committed.version);
         }
-        // Only the newest version is reused, not an older one with the same inputs.
+        // Only the newest version is reused, not an older version with the same inputs.
         assert_eq!(versions, [1, 1, 2, 3, 4]);
         let anonymous = Properties::new();
         let committed = lake

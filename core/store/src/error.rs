@@ -28,7 +28,7 @@ pub enum StoreError {
         name: String,
         /// Requested version.
         version: u64,
-        /// Folder in which it was expected.
+        /// Folder where it was expected.
         folder: String,
         /// The error of the storage.
         reason: String,

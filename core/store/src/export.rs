@@ -21,7 +21,7 @@ use std::{
 /// A table that was written to files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportedTable {
-    /// Name and type of each column; the types are those of Table Schema.
+    /// Name of each column, and its type in Table Schema.
     pub columns: Vec<(String, &'static str)>,
     /// Number of rows.
     pub rows: u64,
@@ -49,7 +49,7 @@ impl Lake {
 }
 
 impl LedgerTable {
-    /// Writes rows of this table to files, with its own columns only. Existing files are replaced.
+    /// Writes rows of this table to files, with only its own columns. Existing files are replaced.
     pub fn export(
         &self,
         rows: &[Map<String, Value>],

@@ -6,7 +6,7 @@
 //! finished runs                         -> ledger  -> sql
 //! ```
 //!
-//! Modules are listed in the order in which data flows. The interface is asynchronous and uses
+//! Modules are listed in the order of the data flow. The interface is asynchronous and uses
 //! threads internally; everything is committed atomically.
 
 pub use retrocast_records::{contract, source};

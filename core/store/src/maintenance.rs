@@ -1,4 +1,4 @@
-//! Maintenance of a lake: its contents, the cited versions, and the removal of others.
+//! Maintains a lake: lists its contents, tags the cited versions, and removes the others.
 //!
 //! A report cites the versions it was made from. Each gets a tag `cited-<version>`, which protects
 //! it from any cleanup by Lance. Cleanup follows the archive: versions that no archived report
@@ -24,10 +24,10 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// Minimum number of fragments for a compaction.
-const MANY_FRAGMENTS: usize = 32;
+const COMPACTED_FRAGMENTS_MIN: usize = 32;
 /// Prefix of the tags of cited versions.
 const TAG: &str = "cited-";
-/// Number of existing versions listed in the error for an unknown one.
+/// Number of existing versions listed in the error for an unknown version.
 const VERSIONS_SHOWN: usize = 8;
 
 /// A dataset in a listing.
@@ -93,7 +93,7 @@ impl Lake {
     }
 
     /// Finds a dataset at a version, or its current version; fails if it does not exist. The
-    /// current quarantine or manifest is the one named by the rows of its source.
+    /// current version of a quarantine or manifest is the version named by the rows of its source.
     pub async fn find(&self, name: &str, version: Option<u64>) -> Result<DatasetRef, StoreError> {
         let missing = |version| StoreError::NoDataset {
             name: name.to_string(),
@@ -251,7 +251,7 @@ impl Lake {
     pub(crate) async fn compact(&self, latest: &DatasetRef) -> Result<bool, StoreError> {
         let failed = |error: lance::Error| dataset_error(&latest.name, "compacted", &error);
         let opened = self.open(latest).await?;
-        if opened.get_fragments().len() < MANY_FRAGMENTS {
+        if opened.get_fragments().len() < COMPACTED_FRAGMENTS_MIN {
             return Ok(false);
         }
         let mut dataset = (*opened).clone();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// Number of the object in the source's manifest.
 pub const OBJECT: &str = "_object";
-/// Line in the object at which the record begins, from 1.
+/// Line in the object where the record begins, from 1.
 pub const LINE: &str = "_line";
 
 /// Returns true if a column is hidden from queries and stages.

@@ -94,7 +94,7 @@ pub struct Reservation {
 }
 
 impl ResourcePool {
-    /// Creates a pool with these limits. Writes nothing before the first query.
+    /// Creates a pool with the given limits. Writes nothing before the first query.
     pub fn new(limits: Limits) -> Self {
         Self {
             free: Arc::new(Semaphore::new(mib(limits.memory) as usize)),

@@ -23,7 +23,8 @@ use std::{
 };
 use url::Url;
 
-/// Maximum size of Lance's metadata cache, in bytes; its own default of several GiB is for servers.
+/// Sizes of Lance's metadata and index caches, in bytes; its own defaults of several GiB are for
+/// servers.
 const METADATA_CACHE_BYTES: usize = 128 << 20;
 const INDEX_CACHE_BYTES: usize = 16 << 20;
 /// Folder of a dataset's manifests.
@@ -195,7 +196,7 @@ impl LakeRoot {
     }
 }
 
-/// Uploads a file as an object; a large one in parts.
+/// Uploads a file as an object; a large file is uploaded in parts.
 async fn upload_file(
     local: &LocalFileSystem,
     file: &Key,

@@ -10,8 +10,8 @@
 //! literal, a text that is cast or parsed by `to_timestamp`, a day that is compared with a time.
 //! Queries therefore have no times without a zone: the timestamps of tables are in the job's zone,
 //! including those inside lists and structs, and `local_times` converts all others. A skipped local
-//! time is moved forward, and an ambiguous one means the first. Results are stored as UTC.
-//!
+//! time is moved forward, and a repeated local time means its first occurrence. Results are stored
+//! as UTC.
 //! **Numbers.** Integers never wrap around: `numbers` and `sums` give the exact result or an error.
 //! NaN is a missing value: aggregates ignore it, and results have null instead.
 
@@ -81,8 +81,8 @@ pub struct Sql {
 /// Memory for checking a query, in bytes.
 const CHECK_BYTES: u64 = 64 << 20;
 
-/// Plans a query over tables with these schemas in a time zone, exactly as a run does, and
-/// evaluates constant expressions. Returns the schema of the result. Reads and writes
+/// Plans a query over tables with the given schemas in a time zone, in exactly the same way as a
+/// run, and evaluates constant expressions. Returns the schema of the result. Reads and writes
 /// nothing.
 pub fn check(
     sql: &str,

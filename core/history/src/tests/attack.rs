@@ -116,10 +116,10 @@ fn branches_stored_as_reftable_are_read() {
 fn replaced_objects_are_not_followed() {
     let mut repo = Fixture::new();
     repo.write("a", "1\n");
-    let one = repo.commit("one");
+    let first = repo.commit("one");
     repo.write("a", "2\n");
-    let two = repo.commit("two");
-    repo.git(&["replace", &two, &one]);
+    let second = repo.commit("two");
+    repo.git(&["replace", &second, &first]);
     let subjects: Vec<String> = repo
         .records("")
         .iter()

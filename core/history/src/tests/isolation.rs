@@ -165,8 +165,8 @@ fn a_partial_clone_fetches_nothing() {
     assert_eq!(markers(folder.path()), ["remote.origin.uploadpack"]);
 }
 
-/// Not a test by itself: reads a URI in a separate process, for which the tests below choose the
-/// environment.
+/// Not a test by itself: reads a URI in a separate process, whose environment is set by the tests
+/// below.
 #[test]
 fn child_process() {
     let Ok(uri) = std::env::var("RETROCAST_TEST_URI") else {
@@ -319,7 +319,7 @@ fn the_password_of_a_uri_is_sent_to_its_host_only() {
         !error.contains("wr0ng") && !error.contains("ann"),
         "{error}"
     );
-    // A server that redirects git to another one, here `localhost`.
+    // A server that redirects git to another server, here `localhost`.
     let elsewhere = url.replace("/repo/", "/elsewhere/repo/");
     let error = fetch(&elsewhere, "s3cret").unwrap_err().to_string();
     assert!(error.contains("could not read Username"), "{error}");

@@ -44,7 +44,7 @@ pub fn compare_with_git(repository: &Path) -> CheckedCounts {
         let commit = record["commit"].as_str().unwrap().to_string();
         files.entry(commit).or_default().push(file(&record));
     }
-    let expected = expected(repository);
+    let expected = commits_of_git(repository);
     assert_eq!(commits.len(), expected.len(), "number of commits");
     let mut by_id: HashMap<&str, &ComparedCommit> = expected
         .iter()
@@ -128,7 +128,7 @@ fn file(record: &Value) -> ComparedFile {
 }
 
 /// Runs git with the attributes of the commit at the head and default settings otherwise.
-fn expected(repository: &Path) -> Vec<ComparedCommit> {
+fn commits_of_git(repository: &Path) -> Vec<ComparedCommit> {
     let run = |more: &[&str], format: &str| {
         let mut log = git(repository);
         log.args([
@@ -222,7 +222,7 @@ fn lines(numbers: &[u8], raw: &[u8]) -> Vec<ComparedFile> {
     lines
 }
 
-/// The text between NUL characters; git puts a line feed before the first one.
+/// The text between NUL characters; git puts a line feed before the first field.
 fn fields(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let text = text.strip_prefix(b"\0").unwrap_or(text);
     let text = text.strip_prefix(b"\n").unwrap_or(text);

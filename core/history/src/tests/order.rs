@@ -101,7 +101,7 @@ fn since_includes_commits_on_both_sides_of_a_slow_clock() {
 }
 
 #[test]
-fn branches_are_found_and_missing_ones_are_reported() {
+fn branches_are_found_and_missing_branches_are_reported() {
     let repo = repository_with_branches();
     let side = repo.records("?branch=side");
     assert_eq!(subjects(&side), ["1 root", "3 side", "5 side"]);

@@ -1,5 +1,5 @@
-//! Compares the records of this project's own history with git, and those of the folders in
-//! `RETROCAST_HISTORIES`, which are separated by colons.
+//! Compares with git the records of this project's own history and of the repositories in
+//! `RETROCAST_HISTORIES`, a list of folders separated by colons.
 
 use super::{fixture::git, oracle::compare_with_git};
 use std::path::Path;

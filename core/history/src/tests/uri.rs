@@ -31,7 +31,7 @@ fn uris_are_parsed() {
 }
 
 #[test]
-fn mistakes_are_reported_with_advice() {
+fn errors_are_reported_with_advice() {
     let cases = [
         ("git+ssh://host/repo", "git+ssh://, which is not supported"),
         ("git+htps://host/repo", "did you mean `git+https`?"),

@@ -1,4 +1,4 @@
-//! Parses limits of numbers, times and texts, and checks that they fit the type of the field.
+//! Parses limits of numbers, times and strings, and checks that they fit the type of the field.
 
 use super::{
     Field, FieldKind,
@@ -26,7 +26,7 @@ impl ContractReader<'_> {
                 false
             }),
         };
-        let (allowed, allowed_integers) = self.allowed(table);
+        let (allowed, allowed_integers) = self.allowed_values(table);
         let (mut min, mut max, mut earliest, mut latest) = (None, None, None, None);
         if matches!(kind, "timestamp" | "date") {
             // Days have no zone.
@@ -127,7 +127,7 @@ impl ContractReader<'_> {
         number
     }
 
-    fn allowed(&mut self, table: &DeTable) -> (Vec<String>, Vec<i64>) {
+    fn allowed_values(&mut self, table: &DeTable) -> (Vec<String>, Vec<i64>) {
         let (mut texts, mut integers) = (Vec::new(), Vec::new());
         let Some(value) = table.get("allowed") else {
             return (texts, integers);

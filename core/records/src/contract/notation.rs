@@ -8,13 +8,13 @@ use std::sync::OnceLock;
 /// Notation of a field's values in records.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Notation {
-    /// Texts that mean a missing value; `None` for the defaults.
+    /// Words that mean a missing value; `None` for the defaults.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub null_words: Option<Vec<String>>,
     /// Decimal mark of numbers in text, `.` or `,`; `None` for the default, `.`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decimal: Option<char>,
-    /// Mark between groups of three digits. If `None`, there are no groups or, with a decimal
+    /// Separator of groups of three digits. If `None`, there are no groups or, with a decimal
     /// comma, points or spaces separate them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thousands: Option<char>,
@@ -24,10 +24,10 @@ pub struct Notation {
     /// Formats of times, tried in order; empty for every unambiguous form.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub format: Vec<TimeFormat>,
-    /// Texts that mean true; `None` for the defaults.
+    /// Words that mean true; `None` for the defaults.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub true_words: Option<Vec<String>>,
-    /// Texts that mean false; `None` for the defaults.
+    /// Words that mean false; `None` for the defaults.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub false_words: Option<Vec<String>>,
 }
@@ -41,7 +41,7 @@ pub enum TimeFormat {
     Epoch(EpochUnit),
 }
 
-/// Unit of a number that counts from 1970 UTC.
+/// Unit of a time that is given as a number since 1970 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EpochUnit {
     /// Seconds.
@@ -78,7 +78,7 @@ impl EpochUnit {
         }
     }
 
-    /// The unit in microseconds, as a power of ten.
+    /// The length of the unit in microseconds, as a power of ten.
     pub(crate) fn micros_exponent(self) -> i32 {
         match self {
             Self::Seconds => 6,
@@ -132,7 +132,7 @@ impl Serialize for Zone {
     }
 }
 
-/// The bundled time zones; those of the machine may differ and change results.
+/// The bundled time zone database; the machine's own database may differ and change results.
 pub(crate) fn zone_database() -> &'static TimeZoneDatabase {
     static DATABASE: OnceLock<TimeZoneDatabase> = OnceLock::new();
     DATABASE.get_or_init(TimeZoneDatabase::bundled)
@@ -144,13 +144,13 @@ impl Notation {
         *self == Self::default()
     }
 
-    /// Returns true if decimal or thousands marks are declared; then texts of JSON and Parquet are
-    /// read as numbers, too.
+    /// Returns true if a decimal mark or a thousands separator is declared; strings of JSON and
+    /// Parquet are then read as numbers, too.
     pub fn declares_marks(&self) -> bool {
         self.decimal.is_some() || self.thousands.is_some()
     }
 
-    /// Returns true if a text means a missing value, in a field that is not a string.
+    /// Returns true if `text` means a missing value in a field that is not a string.
     pub fn is_null(&self, text: &str) -> bool {
         let text = text.trim();
         text.is_empty()
@@ -162,7 +162,7 @@ impl Notation {
             }
     }
 
-    /// Returns true if a text is declared to mean a missing value.
+    /// Returns true if `text` is declared to mean a missing value.
     pub fn is_declared_null(&self, text: &str) -> bool {
         let words = self.null_words.iter().flatten();
         words.map(String::as_str).any(|word| word == text.trim())
@@ -181,7 +181,7 @@ impl Notation {
         }
     }
 
-    /// The texts that mean `truth`.
+    /// The words that mean `truth`.
     pub fn words_for(&self, truth: bool) -> Vec<&str> {
         let (declared, defaults) = if truth {
             (&self.true_words, &TRUE_WORDS)
@@ -194,12 +194,12 @@ impl Notation {
         }
     }
 
-    /// The mark before decimals.
+    /// The character before decimals.
     pub fn decimal_mark(&self) -> char {
         self.decimal.unwrap_or('.')
     }
 
-    /// Returns true if this mark may separate groups of three digits.
+    /// Returns true if `mark` may separate groups of three digits.
     pub fn is_thousands_mark(&self, mark: char) -> bool {
         match self.thousands {
             Some(thousands) => mark == thousands,
@@ -228,16 +228,17 @@ impl Notation {
     }
 }
 
-/// Default texts for a missing value, ignoring case.
+/// Default words for a missing value, ignoring case.
 const NULL_WORDS: [&str; 10] = [
     "null", "\\N", "na", "n/a", "nan", "nat", "none", "nil", "-", "#n/a",
 ];
-/// Default texts for true, ignoring case. Programs without nullable booleans write 1.0.
+/// Default words for true, ignoring case. Programs without nullable booleans write 1.0.
 const TRUE_WORDS: [&str; 7] = ["true", "t", "yes", "y", "on", "1", "1.0"];
-/// Default texts for false, ignoring case.
+/// Default words for false, ignoring case.
 const FALSE_WORDS: [&str; 7] = ["false", "f", "no", "n", "off", "0", "0.0"];
 
-/// Normalises a mark of numbers: its variants in width and form become one character.
+/// Normalises a decimal mark or thousands separator: variants in width and form become one
+/// character.
 pub(crate) fn normalize_mark(c: char) -> char {
     match c {
         '\u{a0}' | '\u{2009}' | '\u{202f}' => ' ',

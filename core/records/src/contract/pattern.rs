@@ -1,7 +1,7 @@
-//! Regular expressions of contracts, matched against whole texts.
+//! Regular expressions of contracts, matched against whole strings.
 //!
-//! Matching takes time linear in the text, whatever the pattern: there is no backtracking, and a
-//! pattern that would need a large automaton is refused.
+//! Matching takes time linear in the length of the text for every pattern: there is no
+//! backtracking, and a pattern that would need a large automaton is refused.
 
 use regex::{Error, Regex, RegexBuilder};
 use serde::{Serialize, Serializer};
@@ -140,7 +140,7 @@ mod tests {
         assert!(Pattern::new("a\n(").is_err());
     }
 
-    /// Checks a pattern for which a backtracking matcher needs exponential time.
+    /// Checks a pattern that takes a backtracking matcher exponential time.
     #[test]
     fn time_is_linear_in_the_text() {
         let pattern = Pattern::new("(a+)+").unwrap();

@@ -1,4 +1,4 @@
-//! Converts the TOML tree of a contract's file to a contract, and reports every mistake with its
+//! Converts the TOML tree of a contract's file to a contract, and reports every error with its
 //! location.
 
 mod notation;
@@ -62,7 +62,7 @@ const TYPES: [&str; 9] = [
     "struct",
     "list<string>",
 ];
-/// Names of types in other systems, with ours.
+/// Names of types in other systems, each with the contract's name for the type.
 const FOREIGN_TYPES: [(&str, &str); 14] = [
     ("int", "integer"),
     ("int64", "integer"),

@@ -1,4 +1,4 @@
-//! Parses the keys of a contract about whole records: key, time, latest, treatment of unlisted
+//! Parses the keys of a contract about whole records: key, time, latest, treatment of undeclared
 //! fields, and expectations of the records as a whole.
 
 use super::{
@@ -129,7 +129,7 @@ impl ContractReader<'_> {
         Some(name)
     }
 
-    /// Parses the treatment of fields that the contract does not list.
+    /// Parses the treatment of fields that the contract does not declare.
     pub(super) fn unknown(&mut self, root: &DeTable, fields: &[Field]) -> UnknownFields {
         const CHOICES: [(&str, UnknownFields); 3] = [
             ("count", UnknownFields::Count),

@@ -326,7 +326,7 @@ fn patterns_and_lengths_are_checked() {
 }
 
 #[test]
-fn only_texts_are_hashed_and_keys_are_never_dropped() {
+fn only_strings_are_hashed_and_keys_are_never_dropped() {
     let field = |lines: &str| file("", &format!("[field.x]\n{lines}"));
     let text = field("type = \"string\"\npersonal = \"hash\"\n");
     let contract = parse("x", "x.toml", &text).unwrap();

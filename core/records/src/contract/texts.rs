@@ -1,4 +1,4 @@
-//! Parses limits of texts, defaults, and personal data.
+//! Parses limits of strings, defaults, and the treatment of personal data.
 
 use super::{
     Field, FieldKind, Pattern, Personal,
@@ -55,17 +55,17 @@ impl ContractReader<'_> {
         }
     }
 
-    /// Locates a byte of a text in the file, if the file contains the text unchanged.
+    /// Locates the byte at `index` of a text in the file, if the file contains the text unchanged.
     pub(super) fn locate(
         &self,
         span: &Range<usize>,
         text: &str,
-        at: usize,
+        index: usize,
     ) -> Option<Range<usize>> {
         let quoted = self.text.get(span.clone())?;
         let inside = quoted.get(1..quoted.len().checked_sub(1)?)?;
-        let start = span.start + 1 + at.min(text.len());
-        let width = text.get(at..).and_then(|rest| rest.chars().next());
+        let start = span.start + 1 + index.min(text.len());
+        let width = text.get(index..).and_then(|rest| rest.chars().next());
         (inside == text).then(|| start..start + width.map_or(1, char::len_utf8))
     }
 
@@ -110,7 +110,7 @@ impl ContractReader<'_> {
         }
     }
 
-    /// Reports text limits on fields without texts.
+    /// Reports limits of strings on fields that are not strings.
     pub(super) fn check_text_limits(&mut self, field: &Field, table: &DeTable) {
         let kind = innermost(&field.kind);
         let textual = matches!(kind, FieldKind::String | FieldKind::Json);

@@ -89,7 +89,7 @@ fn every_field_is_listed_with_its_limits() {
 }
 
 #[test]
-fn texts_of_contracts_are_escaped() {
+fn text_from_contracts_is_escaped() {
     let page = html(&[contract()], &results());
     assert!(
         page.contains("Parcel &lt;b&gt;&quot;fast&quot;&lt;/b&gt;"),

@@ -76,7 +76,7 @@ fn table_row(out: &mut String, entry: &Entry) {
     );
 }
 
-/// Escapes a text for Markdown, in one line.
+/// Escapes text for Markdown and puts it on one line.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in plain(text).chars() {
@@ -92,7 +92,7 @@ fn escape(text: &str) -> String {
     out
 }
 
-/// Formats a text as code, even if it contains backticks.
+/// Formats text as code, even if it contains backticks.
 fn code(text: &str) -> String {
     let text = plain(text).replace('\n', " ").replace('|', "\\|");
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);

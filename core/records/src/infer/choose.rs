@@ -7,16 +7,16 @@ use super::{
 };
 use std::collections::BTreeMap;
 
-/// Below this many records, distinct values are weak evidence of a key.
+/// Minimum number of records for distinct values to be strong evidence of a key.
 const RECORDS_MIN: u64 = 20;
 /// Minimum number of records for fields that are named like parts of a key.
 const NAMED_RECORDS_MIN: u64 = 4;
 /// Maximum length of a text that can be an identifier, in characters.
-const IDENTIFIER_LENGTH: usize = 128;
+const IDENTIFIER_LENGTH_MAX: usize = 128;
 /// Maximum number of fields that are tried in pairs.
-const PAIRS: usize = 20;
+const PAIRED_FIELDS_MAX: usize = 20;
 /// Maximum number of fields that are tried in triples.
-const TRIPLES: usize = 10;
+const TRIPLED_FIELDS_MAX: usize = 10;
 /// Plausible times of records, in microseconds since 1970 UTC.
 const PLAUSIBLE: std::ops::Range<i64> = 0..4_102_444_800_000_000;
 
@@ -82,7 +82,12 @@ impl Fields<'_> {
             return choice(&[time], format!("decide: unique in {seen}"));
         }
         let mut parts: Vec<&str> = Vec::new();
-        for part in named.into_iter().chain(texts).chain(ordinals).take(PAIRS) {
+        for part in named
+            .into_iter()
+            .chain(texts)
+            .chain(ordinals)
+            .take(PAIRED_FIELDS_MAX)
+        {
             if !parts.contains(&part) {
                 parts.push(part);
             }
@@ -104,7 +109,7 @@ impl Fields<'_> {
                 .map(|time| [parts, &[*time]].concat())
                 .collect()
         };
-        let first_parts = &parts[..parts.len().min(TRIPLES)];
+        let first_parts = &parts[..parts.len().min(TRIPLED_FIELDS_MAX)];
         let with_two = parts.iter().flat_map(|part| with_time(&[*part]));
         let with_two = with_two.chain(pairs(parts).map(Vec::from));
         let with_three = pairs(first_parts).flat_map(|pair| with_time(&pair));
@@ -120,10 +125,10 @@ impl Fields<'_> {
         self.sample.hashes.contains_key(name) && reading.is_some_and(|reading| reading.missing == 0)
     }
 
-    /// Returns true if a field has one of these types.
-    fn has_kind(&self, name: &str, wanted: &[Kind]) -> bool {
+    /// Returns true if a field has one of the `kinds`.
+    fn has_kind(&self, name: &str, kinds: &[Kind]) -> bool {
         let reading = self.readings.get(name);
-        reading.is_some_and(|reading| wanted.contains(&reading.kind))
+        reading.is_some_and(|reading| kinds.contains(&reading.kind))
     }
 
     /// Returns true if a field's values can be identifiers, rather than measures or prose.
@@ -133,14 +138,14 @@ impl Fields<'_> {
             return false;
         };
         match reading.kind {
-            Kind::Text => profile.longest <= IDENTIFIER_LENGTH && profile.spaced == 0,
+            Kind::Text => profile.longest <= IDENTIFIER_LENGTH_MAX && profile.spaced == 0,
             Kind::Integer => hints::key_rank(name).is_some(),
             Kind::Json => profile.integers + profile.numbers == profile.seen,
             _ => false,
         }
     }
 
-    /// Chooses the field with the time of a record; `None` without one.
+    /// Chooses the field with the time of a record; `None` if no field is suitable.
     pub fn time(&self) -> Option<Choice> {
         let sample = self.sample;
         let candidate = |name: &&String| {
@@ -176,7 +181,7 @@ impl Fields<'_> {
     }
 }
 
-/// All pairs of some names.
+/// All pairs of names.
 fn pairs<'n>(names: &[&'n str]) -> impl Iterator<Item = [&'n str; 2]> {
     names.iter().enumerate().flat_map(|(index, first)| {
         names[index + 1..]
@@ -185,7 +190,7 @@ fn pairs<'n>(names: &[&'n str]) -> impl Iterator<Item = [&'n str; 2]> {
     })
 }
 
-/// All triples of some names.
+/// All triples of names.
 fn triples<'n>(names: &[&'n str]) -> impl Iterator<Item = [&'n str; 3]> {
     names.iter().enumerate().flat_map(|(index, first)| {
         pairs(&names[index + 1..]).map(move |[second, third]| [*first, second, third])

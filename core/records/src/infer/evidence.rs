@@ -12,10 +12,10 @@ use std::{
     sync::LazyLock,
 };
 
-/// Maximum number of formats of one field; with more, its texts are not times.
-const FORMATS: usize = 12;
+/// Maximum number of formats of one field; with more, its strings are not treated as times.
+const FORMATS_MAX: usize = 12;
 /// Maximum number of distinct words of one kind.
-const WORDS: usize = 32;
+const WORDS_MAX: usize = 32;
 /// Number of digits that a floating-point number keeps.
 pub(super) const EXACT_DIGITS: usize = 15;
 
@@ -24,11 +24,11 @@ pub(super) const EXACT_DIGITS: usize = 15;
 pub(super) struct NumberMarks {
     /// Decimal mark, if it is declared.
     pub decimal: Option<char>,
-    /// Thousands mark, if it is declared.
+    /// Thousands separator, if it is declared.
     pub thousands: Option<char>,
 }
 
-/// Notations of numbers, with the simplest of equivalent ones first.
+/// Notations of numbers; among equivalent notations, the simplest is first.
 pub(super) const MARKS: [NumberMarks; 4] = [
     NumberMarks {
         decimal: Some(','),
@@ -66,22 +66,22 @@ pub(super) enum Order {
 
 const ORDERS: [Order; 2] = [Order::DayFirst, Order::MonthFirst];
 
-/// Evidence from the texts of one field.
+/// Evidence from the strings of one field.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
     /// Number of occurrences of each default null word.
     pub nulls: BTreeMap<String, u64>,
     /// Number of occurrences of each default word for true or false.
     pub boolean_words: BTreeMap<String, u64>,
-    /// Number of texts that are numbers in digits.
+    /// Number of strings that are numbers in digits.
     pub digits: u64,
     /// Smallest and largest of them.
     pub digit_range: Option<(f64, f64)>,
-    /// Number of texts that are numbers, for each of [`MARKS`].
+    /// Number of strings that are numbers, for each of [`MARKS`].
     numerals: [u64; 4],
     /// True if some value is not a number, for each of [`MARKS`].
     not_numeric: [bool; 4],
-    /// First text that is a number only with these marks, for each of [`MARKS`].
+    /// First string that is a number in this notation only, for each of [`MARKS`].
     pub marked_example: [Option<String>; 4],
     /// True if some number has decimals, for each of [`MARKS`].
     pub has_decimals: [bool; 4],
@@ -91,24 +91,24 @@ pub(super) struct Evidence {
     pub grouped: u64,
     /// Number of times without an offset.
     pub local: u64,
-    /// Number of texts in one of a few formats.
+    /// Number of strings in a format that can be guessed.
     pub formatted: u64,
     /// The first of them.
     pub example: Option<String>,
-    /// Formats of texts.
+    /// Time formats that fit the strings.
     formats: BTreeSet<String>,
-    /// Number of texts that may have the year first instead, and the formats for that.
+    /// Number of strings that may have the year first instead, and their formats in that case.
     year_first: (u64, BTreeSet<String>),
-    /// First text that is valid in one order only, for each of [`ORDERS`].
+    /// First string that is valid in one order only, for each of [`ORDERS`].
     order_proof: [Option<String>; 2],
     /// Earliest and latest time in microseconds since 1970 UTC, for each of [`ORDERS`].
     spans: [Option<(i64, i64)>; 2],
-    /// True if some text has no known format.
+    /// True if some string has no known format.
     has_unknown_format: bool,
 }
 
 impl Evidence {
-    /// Adds a text that is not a plain number; `trimmed` is without surrounding spaces.
+    /// Adds a string that is not a plain number; `trimmed` has no surrounding spaces.
     pub fn add_text(&mut self, trimmed: &str) {
         if DEFAULT.is_null(trimmed) {
             count(&mut self.nulls, trimmed);
@@ -143,8 +143,8 @@ impl Evidence {
     fn add_numeral(&mut self, trimmed: &str, is_text: bool) {
         let digits = trimmed.strip_prefix('-').unwrap_or(trimmed);
         if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            // Long numbers and numbers with leading zeros are identifiers; others mean the same
-            // with all marks.
+            // Long numbers and numbers with leading zeros are identifiers; others mean the same in
+            // all notations.
             let is_identifier =
                 digits.len() > EXACT_DIGITS || (digits.len() > 1 && digits.starts_with('0'));
             self.not_numeric = self
@@ -179,14 +179,14 @@ impl Evidence {
         let formats = time::guess_formats(trimmed);
         let mut in_order = [false; 2];
         for format in &formats {
-            let Some(at) = parse_time(trimmed, format) else {
+            let Some(moment) = parse_time(trimmed, format) else {
                 continue;
             };
             let own_order = order_of(format);
             for (index, order) in ORDERS.into_iter().enumerate() {
                 in_order[index] |= own_order == Some(order);
                 if own_order.is_none_or(|own_order| own_order == order) {
-                    widen(&mut self.spans[index], at);
+                    widen(&mut self.spans[index], moment);
                 }
             }
             self.formats.insert(format.clone());
@@ -201,7 +201,7 @@ impl Evidence {
             self.order_proof[index].get_or_insert_with(|| trimmed.to_string());
         }
         self.example.get_or_insert_with(|| trimmed.to_string());
-        self.has_unknown_format = formats.is_empty() || self.formats.len() > FORMATS;
+        self.has_unknown_format = formats.is_empty() || self.formats.len() > FORMATS_MAX;
         self.formatted += u64::from(!formats.is_empty());
     }
 
@@ -222,7 +222,8 @@ impl Evidence {
             .any(|word| DEFAULT.parse_boolean(word) == Some(value))
     }
 
-    /// Indices of the [`MARKS`] with which all `texts`, and all numbers, are numbers.
+    /// Indices of the [`MARKS`] that make all strings and numbers valid; `texts` is the number of
+    /// strings.
     pub fn possible_marks(&self, texts: u64) -> Vec<usize> {
         let is_possible = |index: &usize| {
             self.numerals[*index] == texts
@@ -232,7 +233,7 @@ impl Evidence {
         (0..MARKS.len()).filter(is_possible).collect()
     }
 
-    /// The formats in which all texts are times.
+    /// The formats that fit all strings.
     pub fn formats(&self) -> Formats {
         if self.has_unknown_format || self.formatted == 0 {
             return Formats::None;
@@ -272,10 +273,10 @@ impl Evidence {
     }
 }
 
-/// Formats in which the texts of a field are times.
+/// Time formats that fit the strings of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Formats {
-    /// None, or contradictory ones: some with the day and others with the month first.
+    /// No format, or contradictory formats: some with the day and others with the month first.
     None,
     /// Several possible orders of day, month and year, each with its formats.
     Open(Vec<Vec<String>>),
@@ -357,7 +358,7 @@ fn widen<T: PartialOrd + Copy>(range: &mut Option<(T, T)>, value: T) {
 }
 
 fn count(words: &mut BTreeMap<String, u64>, word: &str) {
-    if words.len() < WORDS || words.contains_key(word) {
+    if words.len() < WORDS_MAX || words.contains_key(word) {
         *words.entry(word.to_string()).or_default() += 1;
     }
 }
@@ -373,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_day_and_month_follows_from_texts() {
+    fn the_order_of_day_and_month_follows_from_strings() {
         let check = |texts: &[&str], expected: &str| {
             let found = match evidence_of(texts).formats() {
                 Formats::None => "none".to_string(),
@@ -404,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_of_numbers_follow_from_texts() {
+    fn separators_of_numbers_follow_from_strings() {
         let check = |texts: &[&str], numbers: &[&str], expected: &[usize]| {
             let mut evidence = evidence_of(texts);
             numbers.iter().for_each(|text| evidence.add_number(text));

@@ -1,4 +1,4 @@
-//! Derives units and personal data from names and texts.
+//! Derives units and personal data from names and strings.
 
 /// Units by the last word of a name.
 const UNITS: [(&[&str], &str); 17] = [
@@ -250,8 +250,8 @@ pub(super) fn is_time_name(name: &str) -> bool {
         "updated",
         "us",
     ];
-    let is_one = |word: &String| WORDS.contains(&word.as_str());
-    time_rank(name).is_some() || words(name).iter().any(is_one)
+    let is_time_word = |word: &String| WORDS.contains(&word.as_str());
+    time_rank(name).is_some() || words(name).iter().any(is_time_word)
 }
 
 /// Returns true for names of booleans, such as `is_open`.

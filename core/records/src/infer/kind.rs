@@ -69,7 +69,7 @@ pub(super) struct Reading {
     pub missing: u64,
     /// Earliest and latest time, in microseconds since 1970 UTC.
     pub span: Option<(i64, i64)>,
-    /// True if numbers need marks that the profile's range ignores.
+    /// True if the numbers have separators; the profile's range ignores such numbers.
     pub marked: bool,
 }
 
@@ -115,7 +115,7 @@ impl Reading {
         }
     }
 
-    /// The reading of lists of such values.
+    /// Converts the reading of items to that of lists of them.
     pub fn into_list(self) -> Self {
         Self {
             kind: Kind::List(Box::new(self.kind)),
@@ -272,8 +272,8 @@ fn epoch_note(unit: EpochUnit) -> String {
     format!("decide: if these are {plural} since 1970: type = \"timestamp\", format = {format}")
 }
 
-/// The unit in which all numbers count from 1970, and the earliest and latest time, in microseconds
-/// since 1970 UTC.
+/// The unit that makes all numbers plausible times since 1970, with the earliest and latest time,
+/// in microseconds since 1970 UTC.
 fn epoch(profile: &Profile) -> Option<(EpochUnit, (i64, i64))> {
     let ranges = [profile.range, profile.evidence.digit_range]
         .into_iter()
@@ -366,7 +366,7 @@ fn marked_number(profile: &Profile, values: u64) -> Option<Reading> {
     Some(reading.with_line(line, format!("{} was seen", excerpt(seen))))
 }
 
-/// Comments on texts with several possible readings.
+/// Comments on strings with several possible readings.
 fn alternatives(name: &str, profile: &Profile, values: u64) -> Vec<String> {
     let evidence = &profile.evidence;
     let texts = profile.texts.saturating_sub(evidence.null_count());

@@ -7,14 +7,15 @@ use super::{
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Maximum number of distinct texts that are counted; one more shows that there are others.
+/// Maximum number of distinct strings that can be allowed values; one more is counted, to show that
+/// there are others.
 pub(super) const DISTINCT: usize = 12;
-/// Maximum number of fields of an object; a larger one is treated as a map with data as keys.
+/// Maximum number of fields of an object; a larger object is treated as a map with data as keys.
 pub(super) const FIELDS: usize = 100;
-/// Maximum nesting of objects and lists; deeper ones are kept as JSON.
-const DEPTH: usize = 6;
-/// Maximum length of a text in a list of allowed values.
-const WORD_LENGTH: usize = 64;
+/// Maximum nesting of objects and lists; deeper values are kept as JSON.
+const DEPTH_MAX: usize = 6;
+/// Maximum length of a string in a list of allowed values.
+const WORD_LENGTH_MAX: usize = 64;
 
 /// Statistics of one field.
 #[derive(Debug, Default)]
@@ -35,21 +36,21 @@ pub(super) struct Profile {
     pub texts: u64,
     pub objects: u64,
     pub arrays: u64,
-    /// Number of texts that are times.
+    /// Number of strings that are times.
     pub times: u64,
-    /// Number of texts that are days.
+    /// Number of strings that are days.
     pub dates: u64,
-    /// Number of texts with white space.
+    /// Number of strings with white space.
     pub spaced: u64,
-    /// Number of texts that look like personal data.
+    /// Number of strings that look like personal data.
     pub personal: u64,
     /// Smallest and largest number.
     pub range: Option<(f64, f64)>,
     /// Earliest and latest time, in microseconds since 1970 UTC.
     pub span: Option<(i64, i64)>,
-    /// Length of the longest text, in characters.
+    /// Length of the longest string, in characters.
     pub longest: usize,
-    /// Number of occurrences of each text; incomplete with more than [`DISTINCT`] texts.
+    /// Number of occurrences of each string; incomplete with more than [`DISTINCT`] strings.
     pub words: BTreeMap<String, u64>,
     /// Fields of objects, by name.
     pub fields: BTreeMap<String, Profile>,
@@ -108,7 +109,7 @@ impl Profile {
         }
     }
 
-    /// Adds a text; `trimmed` is the part that is read as a time.
+    /// Adds a string; `trimmed` is the part that is read as a time.
     fn add_text(&mut self, text: &str, trimmed: &str) {
         self.texts += 1;
         self.longest = self.longest.max(text.chars().count());
@@ -116,15 +117,15 @@ impl Profile {
         let time = value::timestamp(trimmed);
         self.dates += u64::from(day.is_some());
         self.times += u64::from(time.is_some());
-        if let Some(at) = day.or(time) {
-            let (first, last) = self.span.unwrap_or((at, at));
-            self.span = Some((first.min(at), last.max(at)));
+        if let Some(moment) = day.or(time) {
+            let (first, last) = self.span.unwrap_or((moment, moment));
+            self.span = Some((first.min(moment), last.max(moment)));
         }
         self.spaced += u64::from(text.contains(char::is_whitespace));
         self.personal += u64::from(hints::looks_personal(text));
         self.evidence.add_text(trimmed.trim());
         if self.words.len() <= DISTINCT {
-            let word = if text.chars().count() <= WORD_LENGTH {
+            let word = if text.chars().count() <= WORD_LENGTH_MAX {
                 text
             } else {
                 ""
@@ -164,7 +165,7 @@ impl Profile {
     }
 
     fn add_list(&mut self, items: &[Value], depth: usize) {
-        if depth >= DEPTH {
+        if depth >= DEPTH_MAX {
             self.opaque = true;
             return;
         }
@@ -178,7 +179,7 @@ impl Profile {
         let new = fields
             .keys()
             .filter(|name| !self.fields.contains_key(*name));
-        if depth >= DEPTH || self.fields.len() + new.count() > FIELDS {
+        if depth >= DEPTH_MAX || self.fields.len() + new.count() > FIELDS {
             self.opaque = true;
         }
         if self.opaque {

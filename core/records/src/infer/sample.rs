@@ -18,11 +18,11 @@ use std::{
 };
 
 /// Maximum number of files to sample, evenly spaced if there are more.
-const FILES: usize = 200;
+const FILES_MAX: usize = 200;
 /// Maximum number of fields.
-const FIELDS: usize = 500;
+const FIELDS_MAX: usize = 500;
 /// Maximum number of fields to consider for a key.
-const KEY_FIELDS: usize = 64;
+const KEY_FIELDS_MAX: usize = 64;
 
 /// Statistics of the sampled records.
 #[derive(Default)]
@@ -67,10 +67,12 @@ fn permissive_contract() -> Contract {
 pub(super) fn read_sample(input: &InputFiles, limit: Option<u64>) -> Result<Sample, SourceError> {
     let mut sample = Sample::default();
     let all = input.files.len();
-    let files: Vec<usize> = if limit.is_none() || all <= FILES {
+    let files: Vec<usize> = if limit.is_none() || all <= FILES_MAX {
         (0..all).collect()
     } else {
-        (0..FILES).map(|index| index * all / FILES).collect()
+        (0..FILES_MAX)
+            .map(|index| index * all / FILES_MAX)
+            .collect()
     };
     for (files_done, index) in files.iter().enumerate() {
         let file = &input.files[*index];
@@ -125,7 +127,7 @@ impl Sampler<'_> {
             let shared = hints::shared_name(name).filter(|_| self.cells);
             if let Some(shared) = shared.filter(|shared| names.iter().any(|name| name == shared)) {
                 self.sample.repeat(shared);
-            } else if names.len() < FIELDS && !names.contains(name) {
+            } else if names.len() < FIELDS_MAX && !names.contains(name) {
                 names.push(name.clone());
             }
         }
@@ -183,11 +185,11 @@ impl Sampler<'_> {
                 continue;
             }
             if !sample.profiles.contains_key(name) {
-                if sample.profiles.len() >= FIELDS {
+                if sample.profiles.len() >= FIELDS_MAX {
                     continue;
                 }
-                // Only fields of the first record can be in every record, as a key must be.
-                if sample.records == 0 && sample.hashes.len() < KEY_FIELDS {
+                // A key must be in every record, so only fields of the first record are candidates.
+                if sample.records == 0 && sample.hashes.len() < KEY_FIELDS_MAX {
                     sample.hashes.insert(name.clone(), Vec::new());
                 }
             }
@@ -226,7 +228,8 @@ impl Sample {
         self.hashes.remove(name);
     }
 
-    /// Keeps the values of these fields unchanged from now on; false if all of them already were.
+    /// Keeps the values of the fields `names` unchanged from now on; returns false if all of them
+    /// already were.
     pub fn keep_unchanged(&mut self, names: &BTreeSet<String>) -> bool {
         let mut changed = false;
         for name in names {
@@ -237,7 +240,7 @@ impl Sample {
         changed
     }
 
-    /// Returns true if no two records have the same values of these fields.
+    /// Returns true if no two records have the same values of the fields `names`.
     pub fn is_unique(&self, names: &[&str]) -> bool {
         let columns: Option<Vec<_>> = names.iter().map(|name| self.hashes.get(*name)).collect();
         let Some(columns) = columns.filter(|columns| !columns.is_empty()) else {

@@ -11,7 +11,7 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 
-/// Drafts a contract for one file with these records.
+/// Drafts a contract for a file with the given records.
 fn draft_of(name: &str, file: &str, records: &str) -> Draft {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(file), records).unwrap();
@@ -195,7 +195,7 @@ fn check_field(file: &str, records: &str, lines: &[&str], comments: &[&str]) -> 
     draft
 }
 
-/// Drafts from a CSV file with a column `x…` and another one.
+/// Drafts from a CSV file with a column `x…` and another column.
 #[track_caller]
 fn check_cells(name: &str, cells: &[&str], lines: &[&str], comments: &[&str]) -> Draft {
     let rows: Vec<String> = cells.iter().map(|cell| format!("a b;{cell}\n")).collect();
@@ -213,7 +213,7 @@ fn check_values(name: &str, values: &[&str], lines: &[&str], comments: &[&str]) 
 }
 
 #[test]
-fn numbers_that_count_from_1970_are_times() {
+fn numbers_since_1970_are_times() {
     let check = |name: &str, values: &[&str], format: Option<&str>| {
         let Some(format) = format else {
             let draft = draft_of("a", "a.jsonl", &json(name, values));
@@ -319,7 +319,7 @@ fn numeric_dates_are_times_only_if_their_order_is_certain() {
 }
 
 #[test]
-fn null_words_and_marks_are_declared() {
+fn null_words_and_separators_are_declared() {
     let words = r#"null_words = ["N/A", "NULL", "\\N"]"#;
     let cells = ["10", "NULL", "N/A", "\\N", "NULL", "", "20"];
     check_cells(
@@ -770,7 +770,7 @@ fn every_draft_is_valid_and_accepts_its_records() {
     assert!(unchanged < 10, "{unchanged}");
 }
 
-/// Checks that drafts of real data accept all of it; the counts are those of independent programs.
+/// Checks that drafts of real data accept all of it; the counts come from independent programs.
 #[test]
 fn drafts_of_real_data_accept_all_of_it() {
     let Some(data) = std::env::var_os("RETROCAST_REAL_DATA") else {
@@ -830,7 +830,7 @@ fn drafts_of_real_data_accept_all_of_it() {
 }
 
 #[test]
-fn texts_of_records_stay_texts_in_a_draft() {
+fn strings_of_records_stay_strings_in_a_draft() {
     let nasty = "a\u{202e}b\"\\\n]\u{7f}\u{1}é'";
     let text = format!("[field.{}]\ntype = \"string\"\n", toml_string(nasty));
     let text = format!("title = {}\n{text}", toml_string(nasty));

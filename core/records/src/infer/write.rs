@@ -12,8 +12,8 @@ use super::{
 use jiff::Timestamp;
 use std::{collections::BTreeMap, fmt::Write as _};
 
-/// Minimum number of occurrences per text, on average, for texts to be listed as allowed values.
-const MEAN_OCCURRENCES: u64 = 10;
+/// Minimum mean number of occurrences per string for strings to be listed as allowed values.
+const MIN_MEAN_OCCURRENCES: u64 = 10;
 /// Minimum number of occurrences of each allowed value.
 const MIN_OCCURRENCES: u64 = 2;
 /// Smallest limit of length, in characters.
@@ -23,7 +23,7 @@ const LENGTH_FACTOR: usize = 4;
 /// Column of comments.
 const COMMENT_COLUMN: usize = 30;
 
-/// Writes a contract to which all sampled records conform; `None` if no field can be named.
+/// Writes a contract that all sampled records conform to; `None` if no field can be named.
 pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
     let mut out = DraftWriter {
         text: String::new(),
@@ -321,7 +321,7 @@ fn has_few_distinct_texts(profile: &Profile) -> bool {
         && profile.words.len() <= DISTINCT
         && profile.texts == profile.seen
         && !profile.words.contains_key("")
-        && profile.texts >= distinct * MEAN_OCCURRENCES
+        && profile.texts >= distinct * MIN_MEAN_OCCURRENCES
         && profile
             .words
             .values()

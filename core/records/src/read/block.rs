@@ -22,10 +22,10 @@ use std::{io, sync::Arc};
 const BLOCK_BYTES: usize = 2 << 20;
 /// Maximum number of records of a block, even if they are short: the description of a refused
 /// record takes 100 times the memory of `{}`.
-const BLOCK_RECORDS: usize = 1 << 16;
+const BLOCK_RECORDS_MAX: usize = 1 << 16;
 /// Bytes kept of a record that is refused without parsing.
 const HEAD_BYTES: usize = 64 << 10;
-/// Number of bytes from which the layout of a JSON file is detected.
+/// Number of bytes used to detect the layout of a JSON file.
 const PROBE_BYTES: usize = 64 << 10;
 
 /// Whole records of one file.
@@ -41,7 +41,7 @@ pub(super) struct Block {
 pub(super) enum Content {
     /// One JSON record per line.
     Lines,
-    /// JSON records at these spans.
+    /// JSON records at the given spans.
     Values(Vec<Span>),
     Csv(Arc<Header>),
     /// Rows of columns, without bytes.
@@ -57,9 +57,9 @@ pub(super) struct Span {
     pub start: usize,
     /// Byte after the last.
     pub end: usize,
-    /// Line of the file on which it begins, from 1.
+    /// Line of the file where it begins, from 1.
     pub line: u64,
-    /// Byte of that line at which it begins, from 1.
+    /// Byte of that line where it begins, from 1.
     pub column: u64,
 }
 
@@ -109,8 +109,8 @@ struct BlockReader<'a, 'r> {
 }
 
 impl BlockReader<'_, '_> {
-    /// Fills the buffer with at least `min_length` bytes, or all remaining ones; returns false if
-    /// no others follow.
+    /// Fills the buffer with at least `min_length` bytes, or with all remaining bytes; returns
+    /// false if no more bytes follow.
     ///
     /// A read error is reported after the data that precedes it.
     fn fill(&mut self, min_length: usize) -> bool {
@@ -149,7 +149,7 @@ impl BlockReader<'_, '_> {
     fn emit_bytes(&mut self, bytes: Vec<u8>, content: Content) -> Result<(), Stop> {
         let lines = memchr::memchr_iter(b'\n', &bytes).count();
         let marks = match &content {
-            _ if lines <= BLOCK_RECORDS => return self.emit_lines(bytes, lines, content),
+            _ if lines <= BLOCK_RECORDS_MAX => return self.emit_lines(bytes, lines, content),
             Content::Lines => None,
             Content::Csv(header) => Some(header.marks),
             // The caller has limited the number of these records.
@@ -168,7 +168,7 @@ impl BlockReader<'_, '_> {
         Ok(())
     }
 
-    /// Passes on whole records that span this number of lines.
+    /// Passes on whole records that span `lines` lines.
     fn emit_lines(&mut self, bytes: Vec<u8>, lines: usize, content: Content) -> Result<(), Stop> {
         let first_line = self.line;
         self.line += lines as u64;
@@ -221,10 +221,10 @@ impl BlockReader<'_, '_> {
     }
 }
 
-/// Length in bytes of the first [`BLOCK_RECORDS`] lines, including the rest of the last record, and
-/// the number of these lines.
+/// Length in bytes of the first [`BLOCK_RECORDS_MAX`] lines, including the rest of the last record,
+/// and the number of lines.
 fn split_at_record_limit(bytes: &[u8], marks: Option<Marks>) -> (usize, usize) {
-    let mut limit = BLOCK_RECORDS;
+    let mut limit = BLOCK_RECORDS_MAX;
     loop {
         let ends = memchr::memchr_iter(b'\n', bytes);
         let Some(end) = ends.map(|end| end + 1).nth(limit - 1) else {

@@ -40,7 +40,7 @@ pub(super) enum ColumnValues {
     Number(Vec<f64>),
     Timestamp(Vec<i64>),
     Date(Vec<i32>),
-    /// Start offsets of the texts and the end of the last; their bytes.
+    /// Start offsets of the strings and the end of the last string, and the bytes of all strings.
     Text(Vec<i32>, Vec<u8>),
     List(Vec<i32>, Box<Column>),
     Struct(Vec<Column>),
@@ -274,7 +274,7 @@ fn type_mismatch(kind: &FieldKind) -> ArrowError {
     ArrowError::SchemaError(format!("column is not {}", kind.expected()))
 }
 
-/// Makes empty columns for these fields.
+/// Makes empty columns for `fields`.
 pub(super) fn columns(fields: &[Field], pseudonyms: &Arc<Pseudonyms>) -> Vec<Column> {
     fields
         .iter()
@@ -282,7 +282,7 @@ pub(super) fn columns(fields: &[Field], pseudonyms: &Arc<Pseudonyms>) -> Vec<Col
         .collect()
 }
 
-/// The rows of the columns as one batch; `None` if there are none.
+/// The rows of the columns as one batch; `None` if there are no rows.
 pub(super) fn batch(
     columns: Vec<Column>,
     fields: &[Field],

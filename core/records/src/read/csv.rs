@@ -1,4 +1,4 @@
-//! CSV records: assigns cells to fields and parses their texts.
+//! CSV records: assigns cells to fields and parses their text.
 
 mod dialect;
 mod marks;
@@ -21,13 +21,13 @@ use std::borrow::Cow;
 const COLUMNS_MAX: usize = 10_000;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Maximum number of columns in a message.
-const COLUMNS_SHOWN: usize = 12;
+const COLUMNS_SHOWN_MAX: usize = 12;
 
 /// The header, which assigns cells to fields.
 #[derive(Debug, Clone)]
 pub(super) struct Header {
     pub marks: Marks,
-    /// Index of the field of each cell; `None` for names that the contract does not list.
+    /// Index of the field of each cell; `None` for names that the contract does not declare.
     fields: Vec<Option<usize>>,
     /// Name of each cell.
     names: Vec<String>,
@@ -60,14 +60,14 @@ impl Header {
     }
 
     /// Returns true if a later line repeats the header, as in concatenated files. With a single
-    /// column it may be a record.
+    /// column, such a line may be a record.
     pub fn repeats_header(&self, line: &[u8]) -> bool {
         let line = line.trim_ascii_end();
         let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
         self.names.len() > 1 && line == self.line
     }
 
-    /// Makes a header with columns of these names.
+    /// Makes a header with the given column names.
     pub fn from_names<'n>(
         names: impl Iterator<Item = &'n str>,
         marks: Marks,
@@ -107,7 +107,7 @@ impl Header {
         })
     }
 
-    /// Counts the columns that the contract does not list, for `records` records.
+    /// Counts the columns that the contract does not declare, for `records` records.
     pub fn count_unknown(&self, extra_fields: &mut ExtraFields, records: u64) {
         for (name, field) in self.names.iter().zip(&self.fields) {
             if field.is_none() && records > 0 {
@@ -226,7 +226,7 @@ impl Header {
     }
 }
 
-/// Makes the names of unlisted columns distinct.
+/// Makes the names of undeclared columns distinct.
 fn distinguish_names(mut names: Vec<String>, fields: &[Field]) -> Vec<String> {
     for index in 1..names.len() {
         let name = &names[index];
@@ -254,7 +254,7 @@ fn repeated_column_error(field: &Field, indices: &[usize], names: &[String]) -> 
             *name = format!("{name}_{number}");
         }
     }
-    let columns = if suggested_names.len() <= COLUMNS_SHOWN {
+    let columns = if suggested_names.len() <= COLUMNS_SHOWN_MAX {
         format!("`columns = {suggested_names:?}`")
     } else {
         format!(

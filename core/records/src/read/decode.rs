@@ -17,7 +17,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 const GZIP: &[u8] = b"\x1f\x8b";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 /// Maximum length of a magic number.
-const MAGIC_BYTES: u64 = 6;
+const MAGIC_BYTES_MAX: u64 = 6;
 /// Magic numbers of unsupported compression formats, and their names.
 const UNSUPPORTED: [(&[u8], &str); 4] = [
     (b"BZh", "bzip2"),
@@ -62,7 +62,9 @@ fn decompress<'a>(
     let (mut counted, packed_bytes) = CountingReader::new(reader);
     // A reader may return fewer bytes at once than detection needs.
     let mut head = Vec::new();
-    (&mut counted).take(MAGIC_BYTES).read_to_end(&mut head)?;
+    (&mut counted)
+        .take(MAGIC_BYTES_MAX)
+        .read_to_end(&mut head)?;
     let all = io::Cursor::new(head.clone()).chain(counted);
     let raw = BufReader::with_capacity(BUFFER_BYTES, all);
     let name = name.to_ascii_lowercase();

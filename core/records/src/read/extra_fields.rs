@@ -97,7 +97,7 @@ impl ExtraFields {
         }
     }
 
-    /// Takes the kept fields of the record as one JSON object; `None` if there are none.
+    /// Takes the kept fields of the record as one JSON object; `None` if no field was kept.
     pub fn take(&mut self) -> Result<Option<Value>, Violation> {
         if self.rest.is_empty() {
             return Ok(None);

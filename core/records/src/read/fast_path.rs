@@ -1,8 +1,8 @@
 //! A fast path for common JSON records: one flat object per line, without escapes, that conforms to
 //! its contract. They are parsed in one pass from the bytes of the line.
 //!
-//! All other records are left to the general parser in `json.rs`, which also reports errors. So the
-//! results are the same as without this module.
+//! All other records are left to the general parser in `json.rs`, which also reports errors. The
+//! results are therefore the same as without this module.
 
 use super::{column::Column, value};
 use crate::contract::{Field, FieldKind};
@@ -26,9 +26,12 @@ impl FastPath {
         }
         self.attempts += 1;
         let rows = columns.first().map_or(0, Column::len);
-        let read = Line { text: line, at: 0 }
-            .read_record(fields, columns, rows)
-            .is_some();
+        let read = Line {
+            text: line,
+            position: 0,
+        }
+        .read_record(fields, columns, rows)
+        .is_some();
         if !read {
             columns.iter_mut().for_each(|column| column.truncate(rows));
         }
@@ -41,7 +44,7 @@ impl FastPath {
 /// parser.
 struct Line<'t> {
     text: &'t str,
-    at: usize,
+    position: usize,
 }
 
 impl<'t> Line<'t> {
@@ -69,7 +72,7 @@ impl<'t> Line<'t> {
             }
         }
         self.skip_blanks();
-        if self.at < self.text.len() {
+        if self.position < self.text.len() {
             return None;
         }
         for (field, column) in fields.iter().zip(columns.iter_mut()) {
@@ -103,7 +106,7 @@ impl<'t> Line<'t> {
 
     /// Parses the rest of a number whose first byte was read.
     fn read_number(&mut self, field: &Field, column: &mut Column) -> Option<()> {
-        let start = self.at - 1;
+        let start = self.position - 1;
         let bytes = self.text.as_bytes();
         let negative = bytes[start] == b'-';
         let whole = self.digits_end(start + usize::from(negative));
@@ -119,7 +122,7 @@ impl<'t> Line<'t> {
                 return None;
             }
         }
-        self.at = end;
+        self.position = end;
         if matches!(bytes.get(end), Some(b'e' | b'E')) {
             return None;
         }
@@ -138,7 +141,7 @@ impl<'t> Line<'t> {
         value::push_integer(field, column, number).ok()
     }
 
-    /// End of the digits that start here.
+    /// End of the digits that start at `from`.
     fn digits_end(&self, from: usize) -> usize {
         let rest = &self.text.as_bytes()[from..];
         let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -147,22 +150,22 @@ impl<'t> Line<'t> {
 
     /// Reads the string after its opening quote, if it has no escapes.
     fn read_string(&mut self) -> Option<&'t str> {
-        let start = self.at;
+        let start = self.position;
         let bytes = self.text.as_bytes();
-        let mut at = start;
+        let mut position = start;
         // Eight bytes at a time; the lowest set bit gives the position of the first match.
-        while let Some(eight) = bytes.get(at..at + 8) {
+        while let Some(eight) = bytes.get(position..position + 8) {
             let word = u64::from_le_bytes(eight.try_into().ok()?);
             let matches = special_bytes(word);
             if matches != 0 {
-                at += matches.trailing_zeros() as usize / 8;
-                return self.close(start, at);
+                position += matches.trailing_zeros() as usize / 8;
+                return self.close(start, position);
             }
-            at += 8;
+            position += 8;
         }
-        let rest = bytes.get(at..)?;
+        let rest = bytes.get(position..)?;
         let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-        let end = at + rest.iter().position(special)?;
+        let end = position + rest.iter().position(special)?;
         self.close(start, end)
     }
 
@@ -171,14 +174,14 @@ impl<'t> Line<'t> {
         if self.text.as_bytes()[end] != b'"' {
             return None;
         }
-        self.at = end + 1;
+        self.position = end + 1;
         self.text.get(start..end)
     }
 
     fn literal(&mut self, rest: &str) -> Option<()> {
-        let end = self.at + rest.len();
-        let is_present = self.text.as_bytes().get(self.at..end)? == rest.as_bytes();
-        self.at = end;
+        let end = self.position + rest.len();
+        let is_present = self.text.as_bytes().get(self.position..end)? == rest.as_bytes();
+        self.position = end;
         is_present.then_some(())
     }
 
@@ -189,15 +192,15 @@ impl<'t> Line<'t> {
     /// Reads the next byte that is not whitespace.
     fn next_byte(&mut self) -> Option<u8> {
         self.skip_blanks();
-        let byte = self.text.as_bytes().get(self.at)?;
-        self.at += 1;
+        let byte = self.text.as_bytes().get(self.position)?;
+        self.position += 1;
         Some(*byte)
     }
 
     fn skip_blanks(&mut self) {
         let bytes = self.text.as_bytes();
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = bytes.get(self.at) {
-            self.at += 1;
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = bytes.get(self.position) {
+            self.position += 1;
         }
     }
 }

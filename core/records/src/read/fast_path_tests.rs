@@ -188,7 +188,7 @@ fn the_first_special_byte_is_found() {
         numbers = numbers
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        // Mostly ordinary bytes, so that the first special one may be at any position.
+        // Mostly ordinary bytes, so that the first special byte may be at any position.
         let bytes: [u8; 8] = numbers.rotate_left(17).to_le_bytes();
         let bytes = bytes.map(|byte| if byte % 3 == 0 { byte } else { byte | 0x61 });
         let expected = bytes

@@ -2,7 +2,7 @@
 //!
 //! A scan follows brackets and strings, across buffers. Invalid JSON is detected as soon as it
 //! affects the ends of records: a string with a line break, mismatched brackets, an object where a
-//! name is expected. So a broken record does not affect those after it.
+//! name is expected. A broken record therefore does not affect later records.
 
 /// The layout of the values in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,17 +70,17 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// Advances by these bytes.
+    /// Scans `bytes`, which continue the bytes scanned so far.
     pub fn step(&mut self, bytes: &[u8]) -> ScanStep {
-        let mut at = 0;
-        while at < bytes.len() {
+        let mut position = 0;
+        while position < bytes.len() {
             if self.in_string {
-                match self.string(bytes, &mut at) {
+                match self.string(bytes, &mut position) {
                     ScanStep::More => continue,
                     step => return step,
                 }
             }
-            let byte = bytes[at];
+            let byte = bytes[position];
             let is_valid = match byte {
                 b'"' if !self.bare => {
                     self.in_string = true;
@@ -89,10 +89,10 @@ impl Scan {
                 b'{' | b'[' if !self.bare => self.open(byte),
                 b'}' | b']' if self.depth > 0 => {
                     if !self.close(byte) {
-                        return ScanStep::Broken(at);
+                        return ScanStep::Broken(position);
                     }
                     if self.depth == 0 {
-                        return ScanStep::End(at + 1);
+                        return ScanStep::End(position + 1);
                     }
                     true
                 }
@@ -102,48 +102,48 @@ impl Scan {
                 }
                 _ if self.depth > 0 => true,
                 // Outside brackets: a bare value ends where something else begins.
-                b',' | b']' | b'{' | b'[' | b'"' if self.bare => return ScanStep::End(at),
-                byte if is_blank(byte) => return ScanStep::End(at),
+                b',' | b']' | b'{' | b'[' | b'"' if self.bare => return ScanStep::End(position),
+                byte if is_blank(byte) => return ScanStep::End(position),
                 _ => {
                     self.bare = true;
                     true
                 }
             };
             if !is_valid {
-                return ScanStep::Broken(at);
+                return ScanStep::Broken(position);
             }
-            at += 1;
+            position += 1;
         }
         ScanStep::More
     }
 
     /// Advances within a string, past the bytes read.
-    fn string(&mut self, bytes: &[u8], at: &mut usize) -> ScanStep {
-        if self.escaped && bytes[*at] != b'\n' {
+    fn string(&mut self, bytes: &[u8], position: &mut usize) -> ScanStep {
+        if self.escaped && bytes[*position] != b'\n' {
             self.escaped = false;
-            *at += 1;
+            *position += 1;
             return ScanStep::More;
         }
-        let Some(found) = memchr::memchr3(b'"', b'\\', b'\n', &bytes[*at..]) else {
-            *at = bytes.len();
+        let Some(found) = memchr::memchr3(b'"', b'\\', b'\n', &bytes[*position..]) else {
+            *position = bytes.len();
             return ScanStep::More;
         };
-        *at += found + 1;
-        match bytes[*at - 1] {
+        *position += found + 1;
+        match bytes[*position - 1] {
             b'\\' => self.escaped = true,
-            b'\n' => return ScanStep::Broken(*at - 1),
+            b'\n' => return ScanStep::Broken(*position - 1),
             _ => {
                 self.in_string = false;
                 self.last_structural = b'"';
                 if self.depth == 0 {
-                    return ScanStep::End(*at);
+                    return ScanStep::End(*position);
                 }
             }
         }
         ScanStep::More
     }
 
-    /// Opens a bracket; false if it is not allowed here.
+    /// Opens a bracket; returns false if it is not allowed here.
     fn open(&mut self, byte: u8) -> bool {
         let in_object = self.depth > 0 && self.objects & 1 == 1;
         if in_object && self.last_structural != b':' {
@@ -155,7 +155,7 @@ impl Scan {
         true
     }
 
-    /// Closes a bracket; false if it does not match the open one.
+    /// Closes a bracket; returns false if it does not match the open bracket.
     fn close(&mut self, byte: u8) -> bool {
         // A deeper record is refused anyway.
         let is_tracked = self.depth <= 128;
@@ -229,7 +229,7 @@ mod tests {
         check("{\"a\":1},\n{\"a\":2}", Layout::Values);
         check("{\n \"a\":1}\n", Layout::Values);
         check("{\"a\":[\n{}]}\n", Layout::Values);
-        // Lines, the first of which is broken.
+        // Lines; the first is broken.
         check("{\"a\":5,\n{\"a\":2}\n", Layout::Lines);
         check("{\"a\":\"b\n{\"a\":2}\n", Layout::Lines);
         check("nonsense\n{\"a\":2}\n", Layout::Lines);

@@ -25,8 +25,9 @@ pub(super) enum KeyPart<'a> {
 }
 
 /// Hashes the parts of a key unambiguously. Records may be hostile: an attacker who could construct
-/// a collision could make a record disappear. So this is `SipHash` with a random key per process,
-/// twice with different prefixes for 128 bits. Hashes of different processes are not comparable.
+/// a collision could make a record disappear. The hash is therefore `SipHash` with a random key per
+/// process, computed twice with different prefixes for 128 bits. Hashes of different processes are
+/// not comparable.
 #[derive(Clone)]
 pub(super) struct KeyHasher([DefaultHasher; 2]);
 
@@ -145,11 +146,11 @@ pub fn hashes(columns: &[ArrayRef]) -> Result<Vec<u128>, ArrowError> {
         .collect())
 }
 
-/// Number of bytes of a text that determine its position.
+/// Number of bytes of a string that determine its position.
 const POSITION_BYTES: usize = 16;
 
 /// The position of each row's key in the order of keys, from the first column of the key:
-/// monotonic, but not unique, because only the start of a text counts.
+/// monotonic, but not unique, because only the start of a string determines its position.
 pub fn positions(column: &ArrayRef) -> Result<Vec<u128>, ArrowError> {
     let values = KeyColumn::new(column)?;
     let signed = |value: i64| (value as u64 ^ 1 << 63).into();
@@ -168,7 +169,7 @@ pub fn positions(column: &ArrayRef) -> Result<Vec<u128>, ArrowError> {
     Ok((0..column.len()).map(position).collect())
 }
 
-/// The sort key of each row among those with the same key; null comes first.
+/// The sort key of each row among rows with the same key; null comes first.
 pub fn orders(column: &ArrayRef) -> Result<Vec<i64>, ArrowError> {
     let values = KeyColumn::new(column)?;
     Ok((0..column.len())

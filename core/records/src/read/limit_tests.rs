@@ -35,7 +35,7 @@ fn read_blocks(reader: impl Read + Send, format: Format) -> (usize, Vec<String>,
     (longest, refused, broken)
 }
 
-/// A text of `head`, this many bytes, and `tail`.
+/// A text of `head`, `bytes` repetitions of `byte`, and `tail`.
 fn long_text<'a>(head: &'a str, byte: u8, bytes: u64, tail: &'a str) -> impl Read + Send + 'a {
     Cursor::new(head)
         .chain(io::repeat(byte).take(bytes))

@@ -2,9 +2,10 @@
 //!
 //! Row groups are read one by one, [`BATCH_ROWS`] rows at a time, once their pages are validated.
 //! A row group whose columns have more than [`GROUP_BYTES_MAX`] compressed bytes is not read. Rows
-//! are numbered from 1, instead of lines. A broken row group is reported, and later ones are read.
+//! are numbered from 1, instead of lines. A broken row group is reported, and others are read.
 //!
-//! Texts are read as views, so that a long dictionary text shared by all rows is in memory once.
+//! Strings are read as views, so that a long dictionary string shared by all rows is in memory
+//! once.
 
 mod cells;
 mod guard;
@@ -39,9 +40,9 @@ const BATCH_ROWS: usize = 8192;
 const GROUP_BYTES_MAX: u64 = 1 << 30;
 /// Maximum size of the metadata at the end of a file, in bytes.
 const FOOTER_BYTES_MAX: u64 = 32 << 20;
-/// Maximum ratio of decompression, as for compressed text.
+/// Maximum ratio of decompressed to compressed size, the same as for compressed text.
 const RATIO_MAX: u64 = 200;
-/// Size to which any file may expand, in bytes.
+/// Decompressed size that is allowed for any file, in bytes.
 const ALLOWED_BYTES: u64 = 1 << 30;
 
 const MAGIC: &[u8] = b"PAR1";
@@ -218,7 +219,7 @@ impl ParquetReader<'_> {
         }
     }
 
-    /// Passes on rows in batches with a limited size of texts.
+    /// Passes on rows in parts of limited size.
     fn emit_rows(&mut self, batch: &RecordBatch) -> Result<(), Stop> {
         for rows in Rows::split(batch, &self.plan) {
             let block = Block {
@@ -296,8 +297,8 @@ struct Chunks {
 impl Chunks {
     fn bytes_from(&self, start: u64) -> Result<Bytes, ParquetError> {
         let rest = self.parts.iter().find_map(|(offset, bytes)| {
-            let at = usize::try_from(start.checked_sub(*offset)?).ok()?;
-            (at < bytes.len()).then(|| bytes.slice(at..))
+            let index = usize::try_from(start.checked_sub(*offset)?).ok()?;
+            (index < bytes.len()).then(|| bytes.slice(index..))
         });
         rest.ok_or_else(|| ParquetError::EOF("a page lies outside of its column".to_string()))
     }

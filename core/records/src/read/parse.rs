@@ -23,9 +23,9 @@ use std::sync::Arc;
 /// The result of parsing a block.
 #[derive(Debug)]
 pub struct ParsedBlock {
-    /// Index of the file among those to read.
+    /// Index of the file among the files to read.
     pub file: usize,
-    /// The rows; `None` if there are none.
+    /// The rows; `None` if there are no rows.
     pub batch: Option<RecordBatch>,
     /// The line of each row.
     pub lines: Vec<u64>,
@@ -35,9 +35,9 @@ pub struct ParsedBlock {
     pub order: Vec<i64>,
     /// Refused records.
     pub refused: Vec<quarantine::RefusedRecord>,
-    /// Number of records with each field that the contract does not list.
+    /// Number of records with each field that the contract does not declare.
     pub unknown: UnknownCounts,
-    /// Names of these fields, in the order of their first occurrence.
+    /// Names of the undeclared fields, in the order of their first occurrence.
     pub unknown_names: Vec<String>,
     /// Number of records.
     pub records: u64,
@@ -52,7 +52,7 @@ struct Parser<'a> {
     columns: Vec<Column>,
     fast_path: FastPath,
     extra_fields: ExtraFields,
-    /// Unlisted fields of each row, if they are kept.
+    /// Undeclared fields of each row, if they are kept.
     rest: Vec<Option<String>>,
     redactor: Option<Redactor<'a>>,
     out: ParsedBlock,
@@ -124,8 +124,8 @@ impl Parser<'_> {
                 bytes[span.start..span.end].trim_ascii_end(),
                 None,
             );
-            // Byte positions count from the start of the line, of which the record may be only a
-            // part.
+            // Byte positions are relative to the start of the line; the record may be only a part
+            // of it.
             for refused in &mut self.out.refused[before..] {
                 if let Some(column) = &mut refused.violation.column {
                     *column += span.column - 1;

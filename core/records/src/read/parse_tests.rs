@@ -169,7 +169,7 @@ fn records_with_unknown_fields_can_be_refused() {
 }
 
 #[test]
-fn patterns_and_lengths_of_texts_are_checked() {
+fn patterns_and_lengths_of_strings_are_checked() {
     let contract = r#"
 [field.code]
 type = "string"

@@ -1,9 +1,9 @@
 //! Protects personal data: it is replaced with hashes or nulls in datasets, and with placeholders
 //! in messages and in the text of refused records.
 //!
-//! Messages about refused records contain as little as possible: names of fields are kept, but
-//! values of protected fields are removed, and so are values of unlisted fields, one of which may
-//! be a protected field with a misspelt name. An unparsable record is omitted.
+//! Messages about refused records contain as little as possible. Names of fields are kept, but
+//! values of protected fields are removed. Values of undeclared fields are removed, too, because
+//! such a field may be a protected field with a misspelt name. An unparsable record is omitted.
 
 use super::{
     csv::Header,
@@ -16,9 +16,9 @@ use serde_json::Value;
 
 /// Placeholder for a hidden value.
 const HIDDEN: &str = "(personal data)";
-/// Placeholder for the value of a field that the contract does not list.
-const UNLISTED: &str = "(not in the contract)";
-/// Minimum length of a key, in bytes; a shorter one causes a warning.
+/// Placeholder for the value of a field that the contract does not declare.
+const UNDECLARED: &str = "(not in the contract)";
+/// Minimum length of a key, in bytes; a shorter key causes a warning.
 const KEY_BYTES: usize = 16;
 
 /// Returns true if a field of the contract, at any depth, is kept as a hash.
@@ -53,7 +53,7 @@ pub fn warning(contract: &Contract, source: &str, key: Option<&[u8]>) -> Option<
     }
 }
 
-/// Collects the paths of the fields with this treatment.
+/// Collects the paths of the fields with the given treatment.
 fn collect_paths(fields: &[Field], outer: &str, treatment: Personal, out: &mut Vec<String>) {
     for field in fields {
         let dot = if outer.is_empty() { "" } else { "." };
@@ -75,7 +75,7 @@ fn children(kind: &FieldKind) -> &[Field] {
     }
 }
 
-/// Returns true if a field, or one within it, is protected.
+/// Returns true if a field, or a field within it, is protected.
 fn is_protected(field: &Field) -> bool {
     field.personal != Personal::Keep || children(&field.kind).iter().any(is_protected)
 }
@@ -120,7 +120,7 @@ impl<'a> Redactor<'a> {
     pub fn redact_csv(&self, raw: &[u8], header: &Header) -> String {
         let redacted = std::str::from_utf8(raw).ok().and_then(|text| {
             header.rewrite(text, self.fields, &|field, cell| match field {
-                None => UNLISTED.to_string(),
+                None => UNDECLARED.to_string(),
                 Some(field) => redact_cell(cell, field),
             })
         });
@@ -151,9 +151,9 @@ impl<'a> Redactor<'a> {
     }
 }
 
-/// Returns true if a path leads to or through a protected field, or to one that contains such
-/// fields. Names may look like parts of a path, so every interpretation counts. A path that matches
-/// no field counts, too.
+/// Returns true if a path leads to or through a protected field, or to a field that contains one.
+/// Names may look like parts of a path, so every interpretation is considered. A path that matches
+/// no field is treated as personal, too.
 fn may_be_personal(fields: &[Field], path: &str) -> bool {
     if path.is_empty() {
         return false;
@@ -182,7 +182,7 @@ fn redact_fields(record: &mut Value, fields: &[Field]) {
     for (name, value) in record.as_object_mut().into_iter().flatten() {
         match fields.iter().find(|field| field.key() == name) {
             Some(field) => redact(value, field),
-            None => *value = Value::from(UNLISTED),
+            None => *value = Value::from(UNDECLARED),
         }
     }
 }

@@ -28,13 +28,13 @@ pub enum Reason {
     MissingRequired,
     /// A number outside the limits.
     OutOfRange,
-    /// A value that is not one of those allowed, or does not match the pattern.
+    /// A value that is not among the allowed values, or does not match the pattern.
     NotAllowed,
-    /// A text, or the record itself, above the maximum length.
+    /// A string, or the record itself, above the maximum length.
     TooLong,
-    /// A text below the minimum length.
+    /// A string below the minimum length.
     TooShort,
-    /// An unlisted field, which the contract refuses.
+    /// An undeclared field, which the contract refuses.
     UnknownField,
 }
 
@@ -119,7 +119,7 @@ pub(super) fn join_path(outer: &str, path: &str) -> String {
 /// A refused record.
 #[derive(Debug)]
 pub struct RefusedRecord {
-    /// Line at which it begins, from 1.
+    /// Line where it begins, from 1.
     pub line: u64,
     /// The violation.
     pub violation: Violation,
@@ -173,7 +173,7 @@ pub fn batch(source: &str, file: &str, rows: &[RefusedRecord]) -> Result<RecordB
     )
 }
 
-/// The start of a text, with an ellipsis if it was truncated.
+/// Truncates text to a number of characters, and marks that with an ellipsis.
 pub(super) fn truncate(text: &str, characters: usize) -> String {
     match text.char_indices().nth(characters) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -54,7 +54,7 @@ pub(super) fn collect_events(events: Vec<ReadEvent>) -> ReadOutput {
     read
 }
 
-/// A reader that returns at most this many bytes per call.
+/// A reader that returns at most a given number of bytes per call.
 struct ChunkedReader<'a>(&'a [u8], usize);
 
 impl Read for ChunkedReader<'_> {
@@ -169,7 +169,7 @@ fn records_of_an_array_are_refused_with_their_position() {
 }
 
 #[test]
-fn a_broken_record_does_not_affect_those_after_it() {
+fn a_broken_record_does_not_affect_later_records() {
     // An unclosed string, a mismatched bracket, a missing bracket.
     let text = "[\n{\"id\":\"1},\n{\"id\":\"2\"},\n{\"id\":\"3\",\"tags\":[\"x\"}},\n{\"id\":\"4\"},\n{\"id\":\"5\",\"tags\":[],\n{\"id\":\"6\"}\n]";
     check(
@@ -239,7 +239,7 @@ fn common_variants_of_csv_are_read() {
     // Line ends of old Macintoshes and of Windows.
     check("id;n\r1;2\r3;4\r", Format::Csv, &[2, 3], &[], None);
     check("id;n\r\n1;2\r\n3;4", Format::Csv, &[2, 3], &[], None);
-    // A line of tabs alone is a record of empty cells.
+    // A line with only tabs is a record of empty cells.
     check(
         "id\tn\n1\t\n\t\n",
         Format::Csv,
@@ -316,7 +316,7 @@ fn columns_with_the_same_name_form_a_list() {
     );
 }
 
-/// Checks a CSV file from which nothing can be read.
+/// Checks that nothing can be read from a CSV file.
 fn check_csv(text: &str, broken: &str) {
     check(text, Format::Csv, &[], &[], Some(broken));
 }

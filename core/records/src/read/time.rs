@@ -59,7 +59,7 @@ pub fn timestamp(text: &str) -> Option<i64> {
 }
 
 /// Parses a time in an unambiguous form: ISO 8601 and its common variants, with several notations
-/// of UTC, and RFC 2822. A day alone is not a time.
+/// of UTC, and RFC 2822. A day without a time of day is refused.
 pub fn parse_unambiguous(text: &str) -> Option<Time> {
     if let Some(time) = parse_common_form(text.as_bytes()) {
         return Some(time);
@@ -179,7 +179,8 @@ pub(crate) fn check_format(format: &str, with_time: bool) -> Result<(), &'static
 /// Converts a number of units since 1970 to microseconds exactly, truncated toward the past;
 /// saturates if out of range.
 pub(super) fn epoch(text: &str, unit: EpochUnit) -> Option<i64> {
-    /// Number of decimals that are read; further ones only affect the truncation toward the past.
+    /// Number of decimals that are read; further decimals only affect the truncation toward the
+    /// past.
     const DECIMALS: usize = 18;
     let (negative, text) = match text.strip_prefix('-') {
         Some(text) => (true, text),
@@ -329,7 +330,7 @@ fn parse_iso(text: &str) -> Option<Time> {
 struct Scan<'t>(&'t [u8]);
 
 impl Scan<'_> {
-    /// Consumes this word, ignoring case, if the text continues with it.
+    /// Consumes `word`, ignoring case, if the text continues with it.
     fn eat(&mut self, word: &[u8]) -> bool {
         let prefix = self.0.get(..word.len());
         let matches = prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(word));
@@ -344,7 +345,7 @@ impl Scan<'_> {
         self.0.first().is_some_and(u8::is_ascii_digit)
     }
 
-    /// Reads a number with exactly this many digits.
+    /// Reads a number with exactly `count` digits.
     fn digits(&mut self, count: usize) -> Option<i64> {
         let (digits, rest) = self.0.split_at_checked(count)?;
         if !digits.iter().all(u8::is_ascii_digit) {
@@ -416,8 +417,8 @@ impl Scan<'_> {
     }
 }
 
-/// Parses RFC 2822, as in mail; the offset is a number or a name of UTC, and a comment may repeat
-/// the zone.
+/// Parses a time in the format of mail, RFC 2822; the offset is a number or a name of UTC, and a
+/// comment may repeat the zone.
 fn parse_mail_date(text: &str) -> Option<Time> {
     let text = match text.strip_suffix(')') {
         Some(text) => text.rsplit_once('(')?.0.trim_end(),

@@ -132,7 +132,7 @@ fn unambiguous_forms_are_read() {
 }
 
 #[test]
-fn ambiguous_texts_are_refused() {
+fn ambiguous_strings_are_refused() {
     for text in [
         "2026-03-04 05:06:07 EST",
         "2026-03-04 05:06:07 CET",
@@ -216,7 +216,7 @@ fn declared_formats_are_read() {
             "2026-03-04T05:06:07Z",
         ),
         ("1772600767", "%s", "2026-03-04T05:06:07Z"),
-        // Texts that do not match the format, although other formats would read them.
+        // Strings that do not match the format, although other formats would read them.
         ("2026-03-04T05:06:07Z", "%d/%m/%Y %H:%M", "-"),
         ("31/02/2026 05:06", "%d/%m/%Y %H:%M", "-"),
         ("04/03/26", "%d/%m/%Y", "-"),

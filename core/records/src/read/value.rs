@@ -16,10 +16,10 @@ pub use super::time::{DAY_MICROS, date, time_text, timestamp};
 
 pub(super) type ValueResult = Result<(), Violation>;
 
-/// The supported days, those of the years -9999 to 9999, as days since 1970.
+/// The supported days, from the year -9999 to the year 9999, as days since 1970.
 const DAYS: std::ops::RangeInclusive<i32> = -4_371_587..=2_932_896;
 /// Maximum length of a value in a message, in characters.
-const EXCERPT_CHARACTERS: usize = 40;
+const EXCERPT_CHARACTERS_MAX: usize = 40;
 
 /// The violation of a value of another type, such as "expected a string, found number 17".
 pub(super) fn wrong_type(field: &Field, found: &str) -> Violation {
@@ -27,9 +27,9 @@ pub(super) fn wrong_type(field: &Field, found: &str) -> Violation {
     Violation::new(Reason::WrongType, message)
 }
 
-/// Formats a text for a message.
+/// Formats text for a message.
 pub(super) fn quote(text: &str) -> String {
-    format!("{:?}", truncate(text, EXCERPT_CHARACTERS))
+    format!("{:?}", truncate(text, EXCERPT_CHARACTERS_MAX))
 }
 
 pub(super) fn push_null(field: &Field, column: &mut Column) -> ValueResult {
@@ -119,7 +119,7 @@ pub(super) fn exact_integer(value: f64) -> Option<i64> {
     exact.then_some(value as i64)
 }
 
-/// Formats a number for a message; very large and very small ones with an exponent.
+/// Formats a number for a message; very large and very small numbers have an exponent.
 fn format_number(value: f64) -> String {
     if value == 0.0 || (1e-6..1e16).contains(&value.abs()) {
         value.to_string()
@@ -138,7 +138,7 @@ fn compare(value: i64, limit: f64) -> Ordering {
     }
 }
 
-/// Appends a text to a field of type string.
+/// Appends a string to a field of type string.
 pub(super) fn push_string(field: &Field, column: &mut Column, value: &str) -> ValueResult {
     if !field.allowed.is_empty() && !field.allowed.iter().any(|allowed| allowed == value) {
         return Err(not_allowed(&quote(value), &field.allowed));
@@ -149,7 +149,7 @@ pub(super) fn push_string(field: &Field, column: &mut Column, value: &str) -> Va
     Ok(())
 }
 
-/// Appends a text of JSON or Parquet.
+/// Appends a string of JSON or Parquet.
 pub(super) fn push_text(field: &Field, column: &mut Column, value: &str) -> ValueResult {
     text::push(value, field, column, text::Origin::String)
 }
@@ -233,7 +233,7 @@ pub(super) fn push_json(
 }
 
 fn check_length(field: &Field, value: &str) -> ValueResult {
-    // A text has at least as many bytes as characters, so most texts need no counting.
+    // A string has at least as many bytes as characters, so most strings need no counting.
     let may_be_long = field.max_length.is_some_and(|max| value.len() > max);
     if !may_be_long && field.min_length.is_none() {
         return Ok(());

@@ -13,7 +13,7 @@ use retrocast_storage::{self as storage, Address, cause};
 use std::sync::Arc;
 
 /// Maximum number of existing names in an error.
-const NAMES_SHOWN: usize = 3;
+const NAMES_SHOWN_MAX: usize = 3;
 
 /// Lists the objects of an address.
 pub(super) async fn list(
@@ -101,7 +101,7 @@ impl BucketPattern<'_> {
         }
     }
 
-    /// Makes the error for a missing object; its key may be that of a folder.
+    /// Makes the error for a missing object; `key` may be the path of a folder.
     async fn missing_error(&self, key: &str) -> SourceError {
         let prefix = StorePath::from(key);
         let mut below = self.store.list(Some(&prefix));
@@ -134,7 +134,7 @@ impl BucketPattern<'_> {
                     && self.partition.as_ref().is_none_or(admitted)
                 {
                     files.push(self.file(&meta));
-                } else if others.len() <= NAMES_SHOWN {
+                } else if others.len() <= NAMES_SHOWN_MAX {
                     others.push(below.join("/"));
                 }
             }
@@ -173,7 +173,7 @@ impl BucketPattern<'_> {
                     let name = below.last().copied().unwrap_or_default();
                     if matches_name(segment, name) && partition.admits(&below) {
                         next.push(folder);
-                    } else if others.len() <= NAMES_SHOWN {
+                    } else if others.len() <= NAMES_SHOWN_MAX {
                         others.push(below.join("/"));
                     }
                 }
@@ -185,8 +185,8 @@ impl BucketPattern<'_> {
 
     fn no_match_error(&self, mut others: Vec<String>) -> SourceError {
         others.sort();
-        let more = others.len() > NAMES_SHOWN;
-        others.truncate(NAMES_SHOWN);
+        let more = others.len() > NAMES_SHOWN_MAX;
+        others.truncate(NAMES_SHOWN_MAX);
         let contents = match (others.is_empty(), more) {
             (true, _) => " (it is empty)".to_string(),
             (false, false) => format!(" (it holds {})", others.join(", ")),
@@ -200,7 +200,7 @@ impl BucketPattern<'_> {
         }
     }
 
-    /// Converts the metadata of an object. The path is relative to the fixed part, as for folders,
+    /// Converts the metadata of an object. As with folders, the path is relative to the fixed part,
     /// so that moving the records does not change it.
     fn file(&self, meta: &ObjectMeta) -> SourceFile {
         let key = meta.location.as_ref();

@@ -223,7 +223,7 @@ impl FilePattern {
                 location: path.clone(),
                 path,
                 size: meta.len(),
-                modified: modified(&meta),
+                modified: modification_time(&meta),
                 etag: None,
             }],
             skipped: Vec::new(),
@@ -237,11 +237,13 @@ impl FilePattern {
         let mut pending = vec![PendingFolder {
             on_disk: self.folder.clone(),
             path: String::new(),
-            at: 0,
+            pattern_index: 0,
             ancestors: Vec::new(),
         }];
         while let Some(step) = pending.pop() {
-            if step.at >= self.pattern.len() || !visited.insert((step.path.clone(), step.at)) {
+            if step.pattern_index >= self.pattern.len()
+                || !visited.insert((step.path.clone(), step.pattern_index))
+            {
                 continue;
             }
             let entries = std::fs::read_dir(&step.on_disk).and_then(Iterator::collect);
@@ -255,9 +257,11 @@ impl FilePattern {
                     continue;
                 }
             };
-            if self.pattern[step.at] == "**" && step.at + 1 < self.pattern.len() {
+            if self.pattern[step.pattern_index] == "**"
+                && step.pattern_index + 1 < self.pattern.len()
+            {
                 pending.push(PendingFolder {
-                    at: step.at + 1,
+                    pattern_index: step.pattern_index + 1,
                     ..step.clone()
                 });
             }
@@ -275,8 +279,11 @@ impl FilePattern {
         on_disk: &Path,
         walk: &mut WalkResult,
     ) -> Option<PendingFolder> {
-        let segment = self.pattern.get(step.at)?;
-        let (last, deep) = (step.at + 1 == self.pattern.len(), segment == "**");
+        let segment = self.pattern.get(step.pattern_index)?;
+        let (last, deep) = (
+            step.pattern_index + 1 == self.pattern.len(),
+            segment == "**",
+        );
         let os_name = on_disk.file_name().unwrap_or_default();
         let name = os_name.to_string_lossy();
         let is_match = if deep {
@@ -315,15 +322,16 @@ impl FilePattern {
             return None;
         }
         if meta.is_dir() {
-            let at = step.at + usize::from(!deep);
-            return walk.descend(step, on_disk, path, at);
+            let pattern_index = step.pattern_index + usize::from(!deep);
+            return walk.descend(step, on_disk, path, pattern_index);
         }
         if !meta.is_file() {
             walk.skip(&path, format!("it is {}, not a file", kind(&meta)));
         } else if let Err(reason) = path_in_store(&path) {
             walk.skip(&path, format!("{reason}; rename it"));
         } else {
-            walk.files.insert(path, (meta.len(), modified(&meta)));
+            walk.files
+                .insert(path, (meta.len(), modification_time(&meta)));
         }
         None
     }
@@ -363,7 +371,7 @@ struct PendingFolder {
     /// Path relative to the first folder.
     path: String,
     /// Index of the pattern segment that its entries must match.
-    at: usize,
+    pattern_index: usize,
     /// The containing folders, with links resolved.
     ancestors: Vec<PathBuf>,
 }
@@ -386,7 +394,7 @@ impl WalkResult {
         step: &PendingFolder,
         on_disk: &Path,
         path: String,
-        at: usize,
+        pattern_index: usize,
     ) -> Option<PendingFolder> {
         let mut ancestors = step.ancestors.clone();
         if ancestors.is_empty() {
@@ -409,7 +417,7 @@ impl WalkResult {
         Some(PendingFolder {
             on_disk: on_disk.to_path_buf(),
             path,
-            at,
+            pattern_index,
             ancestors,
         })
     }
@@ -441,7 +449,8 @@ impl WalkResult {
     }
 }
 
-/// The path of a file in the store; the error is the reason why it has none.
+/// Converts the path of a file to its path in the store; the error is the reason why the store
+/// cannot have this path.
 fn path_in_store(path: &str) -> Result<StorePath, String> {
     let digits = path.rsplit_once('#').map_or("", |(_, digits)| digits);
     if !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -451,7 +460,7 @@ fn path_in_store(path: &str) -> Result<StorePath, String> {
 }
 
 /// Modification time of a file; 1970 if unknown.
-fn modified(meta: &Metadata) -> Timestamp {
+fn modification_time(meta: &Metadata) -> Timestamp {
     let time = meta.modified().ok();
     time.and_then(|time| Timestamp::try_from(time).ok())
         .unwrap_or(Timestamp::UNIX_EPOCH)

@@ -1,4 +1,4 @@
-//! Paths with dates: those outside the requested days are neither listed nor read.
+//! Paths with dates: files outside the requested days are neither listed nor read.
 //!
 //! `{year}`, `{month}`, `{day}` and `{date}` (`2026-11-09`) match digits in a pattern, in any of
 //! its segments. A folder is entered if the days it may hold overlap the requested days.
@@ -26,7 +26,7 @@ pub struct Days {
 /// The dated segments of a pattern, and the requested days.
 #[derive(Debug, Clone)]
 pub(super) struct Partition {
-    /// The segments of the pattern, from the first to the last dated one.
+    /// The segments of the pattern, from the first to the last dated segment.
     segments: Vec<String>,
     days: Option<Days>,
 }
@@ -104,7 +104,7 @@ impl Partition {
         self.segments.len()
     }
 
-    /// Returns true if a path, or the start of one, may contain a requested day.
+    /// Returns true if a path, or the start of a path, may contain a requested day.
     pub fn admits(&self, path: &[&str]) -> bool {
         let mut date = PathDate::default();
         for (segment, name) in self.segments.iter().zip(path) {
@@ -134,8 +134,8 @@ impl PathDate {
     /// Reads the date parts of a name; returns false if the name does not match the segment.
     fn read_name(&mut self, segment: &str, name: &str) -> bool {
         let (mut segment, mut name) = (segment, name);
-        while let Some((at, field)) = next_placeholder(segment) {
-            let Some(rest) = name.strip_prefix(&segment[..at]) else {
+        while let Some((start, field)) = next_placeholder(segment) {
+            let Some(rest) = name.strip_prefix(&segment[..start]) else {
                 return false;
             };
             let length = match field {
@@ -149,7 +149,7 @@ impl PathDate {
             if !self.set_part(field, digits) {
                 return false;
             }
-            (segment, name) = (&segment[at + field.len()..], rest);
+            (segment, name) = (&segment[start + field.len()..], rest);
         }
         segment == name
     }

@@ -47,7 +47,7 @@ fn write_table(format: TableFormat, batches: &[RecordBatch]) -> Vec<u8> {
 }
 
 #[test]
-fn csv_has_safe_texts_and_plain_numbers() {
+fn csv_has_safe_text_and_plain_numbers() {
     let text = String::from_utf8(write_table(TableFormat::Csv, &[batch()])).unwrap();
     let expected = "text,whole,number,flag,day,at,list\n\
         \"'=1+1, \"\"a\"\"\",-3,-0.5,true,2024-10-04,1970-01-01T00:00:01.500Z,\"[1,null]\"\n\
@@ -56,7 +56,7 @@ fn csv_has_safe_texts_and_plain_numbers() {
 }
 
 #[test]
-fn json_has_unchanged_texts_and_nulls() {
+fn json_has_unchanged_strings_and_nulls() {
     let json: serde_json::Value =
         serde_json::from_slice(&write_table(TableFormat::Json, &[batch(), batch()])).unwrap();
     let first = serde_json::json!({

@@ -306,7 +306,7 @@ pub fn active_runs(store: &dyn SharedStore) -> io::Result<BTreeSet<String>> {
         let Some((job, window)) = parse_window(&entry.key) else {
             continue;
         };
-        // A lease that was not written for this long has expired, whatever its content.
+        // A lease that was not written for this long has expired, regardless of its content.
         if now.duration_since(entry.modified) > recent {
             continue;
         }
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_held_lease_is_refused_and_the_next_one_has_the_next_token() {
+    fn a_held_lease_is_refused_and_the_next_lease_has_the_next_token() {
         let store: Arc<dyn SharedStore> = Arc::new(Bucket::default());
         let first = acquire(&store);
         first.set_run("1a2b").unwrap();

@@ -28,7 +28,7 @@ use std::{
     sync::Arc,
 };
 
-/// The column in which Lance returns the address of a row: its fragment in the upper 32 bits, its
+/// The column where Lance returns the address of a row: its fragment in the upper 32 bits, its
 /// offset in the lower 32 bits.
 pub(crate) const ROW_ADDRESS: &str = "_rowaddr";
 /// Number of versions to search for a property: compaction makes versions without properties.
@@ -97,7 +97,7 @@ impl Lake {
             .map_err(failed)
     }
 
-    /// Creates a dataset without rows, or opens the one that another process has just created.
+    /// Creates a dataset without rows, or opens a dataset that another process has just created.
     pub(crate) async fn create(
         &self,
         name: &str,
@@ -137,7 +137,7 @@ impl Lake {
     }
 
     /// Marks superseded prepared rows as deleted, by their numbers. The marks refer to the fragment
-    /// numbers that the files get after those of `base`, as in [`extend`](Self::extend).
+    /// numbers that the files get in [`extend`](Self::extend), after the fragments of `base`.
     pub(crate) async fn mark_superseded(
         &self,
         base: &DatasetRef,
@@ -166,8 +166,8 @@ impl Lake {
         Ok(PendingRows::from_fragments(remaining))
     }
 
-    /// Commits prepared rows appended to those of `base`, without the deleted rows: as the direct
-    /// successor of `base`, or not at all if another writer committed that version.
+    /// Commits prepared rows appended to the rows of `base`, without the deleted rows: as the
+    /// direct successor of `base`, or not at all if another writer committed that version.
     pub(crate) async fn extend(
         &self,
         base: &DatasetRef,
@@ -226,8 +226,8 @@ impl Lake {
         reference(&base.name, &written).await
     }
 
-    /// Makes an older version the newest again, as the direct successor of `latest`; false if
-    /// another writer commits at the same time.
+    /// Makes an older version the newest again, as the direct successor of `latest`; returns false
+    /// if another writer commits at the same time.
     pub(crate) async fn restore(
         &self,
         dataset: &DatasetRef,
@@ -259,7 +259,7 @@ impl Lake {
         Ok(transaction_properties(&opened, dataset.version).await)
     }
 
-    /// The properties of the newest version up to this one that has the given property.
+    /// The properties of the newest version, no newer than this one, that has the given property.
     pub(crate) async fn properties_with(
         &self,
         dataset: &DatasetRef,
@@ -269,7 +269,7 @@ impl Lake {
         Ok(found.map(|(_, properties)| properties))
     }
 
-    /// The number of the newest version up to this one that has the given property.
+    /// The number of the newest version, no newer than this one, that has the given property.
     pub(crate) async fn version_with(
         &self,
         dataset: &DatasetRef,
@@ -295,7 +295,7 @@ impl Lake {
         Ok(None)
     }
 
-    /// Reads columns, which may be hidden ones, with the address of each row, in order.
+    /// Reads columns, including hidden columns, with the address of each row, in order.
     pub(crate) async fn scan_addresses(
         &self,
         dataset: &DatasetRef,
@@ -328,7 +328,7 @@ impl Lake {
         Box::pin(scanner.try_into_stream()).await.map_err(failed)
     }
 
-    /// Reads rows with all columns, including those of their origin.
+    /// Reads rows with all columns, including the columns of their origin.
     pub(crate) async fn scan_all(
         &self,
         dataset: &DatasetRef,
@@ -345,7 +345,7 @@ impl Lake {
     }
 }
 
-/// Finds the fragments that may have rows of these objects. Rows are ordered by object number, even
+/// Finds the fragments that may have rows of `objects`. Rows are ordered by object number, even
 /// after increments and compaction, so the first and the last row of a fragment suffice.
 async fn fragments_with(
     dataset: &Dataset,

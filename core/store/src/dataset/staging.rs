@@ -23,7 +23,7 @@ const PARENT: &str = ".staging";
 const OWNER: &str = "owner";
 /// Maximum number of attempts to create a folder, which other processes may remove before it is
 /// locked.
-const ATTEMPTS: u32 = 100;
+const ATTEMPTS_MAX: u32 = 100;
 
 /// A lake that is removed when dropped.
 pub(crate) struct Staging {
@@ -50,7 +50,7 @@ impl Staging {
             file: parent.display().to_string(),
             reason: error.to_string(),
         };
-        for _ in 0..ATTEMPTS {
+        for _ in 0..ATTEMPTS_MAX {
             match claim(&parent, name) {
                 Ok(Some((folder, owner))) => {
                     return Ok(Self {
@@ -87,7 +87,7 @@ fn claim(parent: &Path, name: &str) -> io::Result<Option<(PathBuf, File)>> {
     std::fs::create_dir_all(parent)?;
     let retry_if_removed = |error: io::Error| match error.kind() {
         // The parent or the folder was removed by a process that found it empty; or another process
-        // with the same id, as in containers, created the folder.
+        // with the same id (in another container) created the folder.
         ErrorKind::NotFound | ErrorKind::AlreadyExists => Ok(None),
         _ => Err(error),
     };
@@ -108,7 +108,7 @@ fn claim(parent: &Path, name: &str) -> io::Result<Option<(PathBuf, File)>> {
     }
 }
 
-/// Returns true if the open file is the one at the path.
+/// Returns true if the open file is the file at the path.
 fn is_same_file(file: &File, path: &Path) -> bool {
     let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
     match (file.metadata(), std::fs::metadata(path)) {
@@ -145,13 +145,13 @@ mod tests {
     #[test]
     fn stagings_of_one_source_do_not_touch_each_other() {
         let lake = tempfile::tempdir().unwrap();
-        let one = Staging::new(lake.path(), "tickets").unwrap();
-        std::fs::write(one.folder.join("rows"), "1").unwrap();
-        let two = Staging::new(lake.path(), "tickets").unwrap();
-        assert_ne!(one.folder, two.folder);
-        drop(two);
-        assert_eq!(std::fs::read(one.folder.join("rows")).unwrap(), b"1");
-        drop(one);
+        let first = Staging::new(lake.path(), "tickets").unwrap();
+        std::fs::write(first.folder.join("rows"), "1").unwrap();
+        let second = Staging::new(lake.path(), "tickets").unwrap();
+        assert_ne!(first.folder, second.folder);
+        drop(second);
+        assert_eq!(std::fs::read(first.folder.join("rows")).unwrap(), b"1");
+        drop(first);
         assert!(!lake.path().join(PARENT).exists());
     }
 

@@ -1,8 +1,8 @@
 //! Commits as the direct successor of a given version, or not at all.
 //!
-//! By default, Lance rebases a commit on concurrent ones that touch other rows. For an increment
-//! that is wrong: a concurrent commit may have added the same records. So a writer that loses the
-//! race gets an error and commits nothing.
+//! By default, Lance rebases a commit on concurrent commits that touch other rows. For an increment
+//! that is wrong: a concurrent commit may have added the same records. A writer that loses the race
+//! therefore gets an error and commits nothing.
 
 use lance::{Error, io::ObjectStore};
 use lance_table::{
@@ -23,7 +23,7 @@ pub(super) struct SuccessorCommit {
 }
 
 impl SuccessorCommit {
-    /// Commits the direct successor of this version.
+    /// Commits the direct successor of `version`.
     pub fn after(version: u64) -> Self {
         Self {
             version: version + 1,

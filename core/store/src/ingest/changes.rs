@@ -1,7 +1,7 @@
 //! Compares a listing with the manifest: objects to read, and deleted objects.
 //!
 //! Objects are compared by content, not by name: known contents are not read again, a copy of
-//! another object counts once, and a changed object is replaced completely.
+//! another object is ignored, and a changed object is replaced completely.
 
 use super::manifest::Object;
 use crate::source::Listing;
@@ -42,7 +42,7 @@ fn file_format(name: &str) -> FileFormat {
 }
 
 impl Changes {
-    /// Compares a listing, whose files have these hashes, with the objects read so far.
+    /// Compares a listing and the hashes of its files with the objects read so far.
     ///
     /// With `keyed`, rows of one object can have superseded rows of another. If such a row is
     /// deleted, the superseded row must reappear, so objects with superseded rows are read again.

@@ -1,19 +1,20 @@
 //! Finds the objects whose key range overlaps the new rows.
 //!
 //! The range of key positions of each object is known. Records that arrive in the order of their
-//! keys, such as numbered tickets, overlap few earlier objects, and only those have to be searched;
-//! with random keys, all objects overlap.
+//! keys, such as numbered tickets, overlap few earlier objects, and only these objects have to be
+//! searched; with random keys, all objects overlap.
 
 use std::collections::BTreeSet;
 
-/// The key ranges of objects, and the parts of them in which new keys were seen.
+/// The key ranges of objects, and the parts of them that contain new keys.
 #[derive(Debug, Default)]
 pub(super) struct KeyRanges {
-    /// The positions at which the set of overlapping objects changes, in order.
+    /// The positions where the set of overlapping objects changes, in order.
     bounds: Vec<u128>,
-    /// For each bound, true if a key was seen between it and the next.
+    /// For each bound, true if a key was seen between it and the next bound.
     seen: Vec<bool>,
-    /// Objects with their smallest and largest position; an object without them always overlaps.
+    /// Objects with their smallest and largest position; an object without positions always
+    /// overlaps.
     objects: Vec<(u32, Option<(u128, u128)>)>,
 }
 
@@ -35,7 +36,7 @@ impl KeyRanges {
         }
     }
 
-    /// Records a key at this position.
+    /// Records a key at `position`.
     pub fn add(&mut self, position: u128) {
         let next = self.bounds.partition_point(|bound| *bound <= position);
         if next > 0 {

@@ -24,7 +24,7 @@ const ENTRY_BYTES: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct KeyRow {
     pub row: u64,
-    /// Value of the `latest` field; 0 without one.
+    /// Value of the `latest` field; 0 without such a field.
     pub order: i64,
 }
 
@@ -116,7 +116,7 @@ impl KeyTable {
         }
     }
 
-    /// Adds the keys of the rows from `first` on; `order` is empty if only the position counts.
+    /// Adds the keys of the rows from `first` on; `order` is empty if only the position matters.
     pub fn add(&mut self, first: u64, keys: &[u128], order: &[i64]) -> Result<(), StoreError> {
         for (offset, key) in keys.iter().enumerate() {
             let key = [(key >> 64) as u64, *key as u64];
@@ -156,7 +156,7 @@ impl KeyTable {
         self.folder.join(format!("keys-{partition}"))
     }
 
-    /// Passes each superseded row to `superseded`: among the rows with the same key, the one with
+    /// Passes each superseded row to `superseded`: among the rows with the same key, the row with
     /// the largest `order` is kept and, among equal values, the last. With `return_kept`, returns
     /// the kept rows.
     pub fn resolve(
@@ -197,8 +197,8 @@ impl KeyTable {
     }
 }
 
-/// Adds a row, or passes it or the one that it replaces to `superseded`. Rows must be added in
-/// order.
+/// Adds a row; if its key already has a row, passes the superseded one of the two rows to
+/// `superseded`. Rows must be added in order.
 fn add_row(keys: &mut Keys, entry: &Entry, superseded: &mut dyn FnMut(u64)) {
     use std::collections::hash_map::Entry::{Occupied, Vacant};
     match keys.entry(entry.key()) {

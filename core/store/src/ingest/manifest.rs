@@ -1,10 +1,9 @@
 //! The manifest: the objects that were read from a source, with size, modification time, hash and
 //! counts.
-//!
 //! The manifest is a dataset beside the rows, `<source>__manifest`. The version of the rows names
-//! the version of the manifest, in the only commit of an increment. So rows, manifest and
-//! quarantine change together or not at all, and nothing references a manifest left behind by a
-//! dead process.
+//! the version of the manifest, in the only commit of an increment. Rows, manifest and quarantine
+//! therefore change together or not at all, and nothing references a manifest left behind by a dead
+//! process.
 
 use super::{
     INGEST, SourceSpec, manifest_name, quarantine_name,
@@ -49,7 +48,7 @@ pub struct Counts {
     pub superseded: u64,
     /// Number of refused records, by reason.
     pub quarantined: FieldCounts,
-    /// Number of records with a field that the contract does not list, by field.
+    /// Number of records with a field that the contract does not declare, by field.
     pub unknown: FieldCounts,
     /// Number of records refused for a value of the wrong type, by field.
     pub retyped: FieldCounts,
@@ -105,8 +104,8 @@ pub struct SourceVersion {
     meaning: String,
 }
 
-/// Identity of contract, formats and hash key: rows with different ones must not be in the same
-/// dataset.
+/// Identity of contract, formats and hash key: rows with different identities must not be in the
+/// same dataset.
 pub fn meaning(spec: &SourceSpec, hash_key: Option<&[u8]>) -> String {
     let key = pseudonyms::key_id(hash_key).unwrap_or_default();
     let contract = spec.contract.meaning();
@@ -117,7 +116,7 @@ pub fn meaning(spec: &SourceSpec, hash_key: Option<&[u8]>) -> String {
 }
 
 impl SourceVersion {
-    /// Reads the newest version; `None` if there is none, or if it is not from a source.
+    /// Reads the newest version; `None` if no version exists, or if it is not from a source.
     pub async fn read(lake: &Lake, source: &str) -> Result<Option<Self>, StoreError> {
         let Some(rows) = lake.latest(source).await? else {
             return Ok(None);
@@ -160,7 +159,7 @@ impl SourceVersion {
         self.meaning == meaning
     }
 
-    /// Adds the hashes of its files to the known ones.
+    /// Adds the hashes of its files to the known hashes.
     pub fn add_hashes_to(&self, known: &Hashes) {
         for object in &self.objects {
             let written = Timestamp::from_nanosecond(i128::from(object.modified));
@@ -218,8 +217,8 @@ impl VersionDatasets {
 }
 
 /// The version of a quarantine or manifest that belongs to the newest rows of its source; a newer
-/// one may be from a process that died before its rows were committed. `None` if the dataset is
-/// neither, or if the rows name none.
+/// version may be from a process that died before its rows were committed. `None` if the dataset is
+/// neither, or if the rows name no version of it.
 pub(crate) async fn current_version(lake: &Lake, dataset: &str) -> Result<Option<u64>, StoreError> {
     let sources = [manifest_name, quarantine_name].map(|name_of| {
         let source = dataset.strip_suffix(&name_of(""))?;

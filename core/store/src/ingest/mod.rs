@@ -52,7 +52,7 @@ use tokio_util::sync::CancellationToken;
 /// read again.
 const INGEST: &str = "ingest 4";
 /// Maximum number of attempts for a source if others write its datasets at the same time.
-const ATTEMPTS: u32 = 3;
+const ATTEMPTS_MAX: u32 = 3;
 
 /// A checked source of a job.
 #[derive(Debug, Clone)]
@@ -123,8 +123,7 @@ pub fn manifest_name(source: &str) -> String {
 }
 
 /// Ingests the new records of a source into the lake. Relative URIs are resolved against `base`.
-/// Only one process at a time should do this for a source: a process that loses a race starts
-/// again.
+/// Only one process at a time should ingest a source: a process that loses a race starts again.
 pub async fn ingest(
     spec: &SourceSpec,
     base: &Path,
@@ -135,7 +134,7 @@ pub async fn ingest(
     let mut attempt = 1;
     loop {
         match try_ingest(spec, base, lake, properties, control).await {
-            Err(StoreError::WriteConflict { .. }) if attempt < ATTEMPTS => attempt += 1,
+            Err(StoreError::WriteConflict { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
             result => return result,
         }
     }
@@ -398,7 +397,7 @@ impl Increment<'_> {
         Ok((lake.replace(name, prepared, &properties).await?, times))
     }
 
-    /// Commits rows appended to those of the previous version, without the deleted rows.
+    /// Commits rows appended to the rows of the previous version, without the deleted rows.
     async fn append(
         &self,
         staged: StagedRows,

@@ -37,9 +37,9 @@ pub(super) fn with_object(batch: &RecordBatch, object: u32) -> Result<RecordBatc
     RecordBatch::try_new(schema(), columns)
 }
 
-/// Appends newly refused records to earlier ones, without those of deleted objects. Writes nothing
-/// if nothing changed, and returns `None` if there never were any. If all are deleted, it writes an
-/// empty version for readers of the newest one.
+/// Appends newly refused records to earlier records, without the records of deleted objects. Writes
+/// nothing if nothing changed, and returns `None` if no record was ever refused. If all records are
+/// deleted, it writes an empty version for readers of the newest version.
 pub(super) async fn write(
     lake: &Lake,
     name: &str,

@@ -143,7 +143,7 @@ impl ReadTask {
         outputs: &mut Outputs,
     ) -> Result<(), StoreError> {
         let (file, number) = (parsed.file, self.numbers[parsed.file]);
-        // Objects without rows begin where the next one does.
+        // Objects without rows begin where the next object begins.
         result
             .starts
             .resize(result.starts.len().max(file + 1), result.rows);
@@ -189,7 +189,7 @@ impl ReadTask {
     }
 }
 
-/// Sends batches to a writer, combining small ones.
+/// Sends batches to a writer, combining small batches.
 pub(super) struct BatchSender {
     /// Name of the source, for messages.
     name: String,

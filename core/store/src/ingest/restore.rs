@@ -14,9 +14,9 @@ impl Lake {
     /// Makes this version of a source's rows the newest again, as if its records had been read
     /// again.
     ///
-    /// Only versions that a report cites are restored, because these are not removed concurrently,
-    /// and only together with the manifest and the quarantine that they name. Otherwise nothing
-    /// changes: this only affects what the lake shows.
+    /// Only versions that a report cites are restored, because cited versions are not removed
+    /// concurrently, and only together with the manifest and the quarantine that they name.
+    /// Otherwise nothing changes: this only affects what the lake shows.
     pub async fn make_newest(&self, dataset: &DatasetRef) -> Result<(), StoreError> {
         let Some(latest) = self.latest(&dataset.name).await? else {
             return Ok(());
@@ -46,8 +46,8 @@ impl Lake {
         Ok(())
     }
 
-    /// Returns true if the newest rows are those of this version: it is the newest, or a compaction
-    /// or a restoration of it.
+    /// Returns true if the newest version has the rows of this version: it is this version, or a
+    /// compaction or a restoration of it.
     async fn is_newest(
         &self,
         dataset: &DatasetRef,

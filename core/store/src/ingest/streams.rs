@@ -40,7 +40,7 @@ pub(super) fn receive_rows(
     Box::pin(RecordBatchStreamAdapter::new(schema, stream))
 }
 
-/// Reads staged rows without the superseded ones.
+/// Reads staged rows without the superseded rows.
 pub(super) async fn rows_without(
     staging: &Lake,
     staged: &DatasetRef,

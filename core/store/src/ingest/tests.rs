@@ -155,16 +155,16 @@ fn rows_are_in_order_of_files_and_lines_with_counts() {
 
 #[test]
 fn the_last_record_of_a_key_wins() {
-    let mut one = String::new();
+    let mut first = String::new();
     for (id, minutes) in [(1, 1), (2, 2), (1, 3), (3, 4)] {
         writeln!(
-            one,
+            first,
             r#"{{"id":"{id}","at":"2026-01-01T00:00:00Z","minutes":{minutes}}}"#
         )
         .unwrap();
     }
-    let two = br#"{"id":"2","at":"2026-01-01T00:00:00Z","minutes":9}"#;
-    let bench = Bench::new(&[("raw/1.jsonl", one.as_bytes()), ("raw/2.jsonl", two)]);
+    let second = br#"{"id":"2","at":"2026-01-01T00:00:00Z","minutes":9}"#;
+    let bench = Bench::new(&[("raw/1.jsonl", first.as_bytes()), ("raw/2.jsonl", second)]);
     let found = bench.ingest("raw/*.jsonl").unwrap();
     assert_eq!(found.note.duplicates, 2);
     assert_eq!((found.note.records, found.note.accepted), (5, 3));
@@ -452,9 +452,9 @@ fn rows_do_not_depend_on_the_number_of_threads() {
             .unwrap();
         (bench.rows(&found.dataset), found.note)
     };
-    let one = run(1);
-    assert_eq!(one.1.duplicates, 180_000 - one.1.accepted);
-    assert!(one == run(4));
+    let expected = run(1);
+    assert_eq!(expected.1.duplicates, 180_000 - expected.1.accepted);
+    assert!(expected == run(4));
 }
 
 /// The folder of real records; if it is missing, prints that the test did not run.

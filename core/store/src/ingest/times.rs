@@ -1,8 +1,8 @@
 //! The first and the last time of a dataset's rows, without reading all of them for every
 //! increment.
 //!
-//! Each version stores them. Those of the next version are derived from them and the times of the
-//! increment, unless a row at either bound was deleted.
+//! Each version stores its times. The times of the next version are derived from them and the times
+//! of the increment, unless a row at either bound was deleted.
 
 use crate::{
     contract::Contract,
@@ -40,7 +40,7 @@ pub(super) fn store(times: Times, properties: &mut Properties) {
     properties.insert(TIMES.to_string(), text);
 }
 
-/// The stored times; `None` if there are none.
+/// The stored times; `None` if no times are stored.
 pub(super) fn load(properties: &Properties) -> Option<Times> {
     let text = properties.get(TIMES)?;
     if text.is_empty() {
@@ -66,7 +66,7 @@ impl TimeBounds {
         }
     }
 
-    /// Records the deletion of a row with this time.
+    /// Records the deletion of a row at `time`.
     pub fn delete(&mut self, time: i64) {
         if let Some((first, last)) = self.times {
             self.deleted.0 |= time <= first;
@@ -74,7 +74,7 @@ impl TimeBounds {
         }
     }
 
-    /// Combines the times with new ones; `None` if a bound is unknown.
+    /// Combines the times with new times; `None` if a bound is unknown.
     pub fn union(self, new: Times) -> Option<Times> {
         let all = union(self.times, new);
         let covered = |reaches: fn((i64, i64), (i64, i64)) -> bool| {
@@ -87,7 +87,7 @@ impl TimeBounds {
 }
 
 impl Lake {
-    /// The times of staged rows without the superseded ones, given by number.
+    /// The times of staged rows without the superseded rows, which are given by number.
     pub(super) async fn staged_times(
         &self,
         staged: &DatasetRef,
@@ -102,7 +102,7 @@ impl Lake {
         .await
     }
 
-    /// The times of rows prepared to follow those of a dataset.
+    /// The times of rows that were prepared to follow the rows of a dataset.
     pub(super) async fn pending_times(
         &self,
         base: &DatasetRef,
@@ -113,7 +113,7 @@ impl Lake {
             .await
     }
 
-    /// The times of a dataset's rows without the deleted ones.
+    /// The times of a dataset's rows without the deleted rows.
     pub(super) async fn remaining_times(
         &self,
         rows: &DatasetRef,

@@ -23,7 +23,7 @@ use std::{
 
 /// Maximum number of attempts of an append if others write the same table, and the pause between
 /// them, which grows with each attempt.
-const ATTEMPTS: u32 = 20;
+const ATTEMPTS_MAX: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Rows by table, each with the table's own columns.
@@ -103,7 +103,7 @@ impl Ledger {
     }
 
     /// Appends the rows of the keys that a table lacks, all by one commit. Returns the number of
-    /// those keys.
+    /// appended keys.
     pub(super) async fn append(
         &self,
         table: &LedgerTable,
@@ -126,7 +126,7 @@ impl Ledger {
             let all: Vec<&Map<String, Value>> = missing.flat_map(|(_, rows)| rows).collect();
             let batch = batch(&table.schema(), &all)?;
             match self.commit(&base, batch, &keys.join(" ")).await {
-                Err(StoreError::WriteConflict { .. }) if attempt < ATTEMPTS => {
+                Err(StoreError::WriteConflict { .. }) if attempt < ATTEMPTS_MAX => {
                     attempt += 1;
                     tokio::time::sleep(PAUSE * attempt).await;
                 }
@@ -189,7 +189,7 @@ impl Ledger {
         self.values(table, table.key()).await
     }
 
-    /// The distinct texts in a column of a table, over all runs or events.
+    /// The distinct values in a text column of a table, over all runs or events.
     pub async fn values(
         &self,
         table: &LedgerTable,

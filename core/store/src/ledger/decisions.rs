@@ -26,7 +26,7 @@ pub struct Decision {
     pub decision: String,
     /// The reason.
     pub why: String,
-    /// First day on which a snoozed finding is back on the first page.
+    /// The day when a snoozed finding returns to the first page.
     #[serde(default)]
     pub until: Option<Date>,
     /// The run that the person read: "2026-W45/1a2b3c4d".
@@ -96,7 +96,7 @@ impl Decision {
 }
 
 impl Ledger {
-    /// Records a decision; an identical one is recorded once.
+    /// Records a decision; an identical decision is recorded once.
     pub async fn decide(&self, decision: &Decision) -> Result<(), StoreError> {
         let rows = vec![(decision.event(), vec![decision.columns()])];
         self.append(&DECISIONS, rows).await.map(drop)
@@ -110,8 +110,8 @@ impl Ledger {
     }
 }
 
-/// The decisions in force: the last one for each table and key. `decisions` are in order, oldest
-/// first.
+/// The decisions in force: the last decision for each table and key. `decisions` are in order,
+/// oldest first.
 pub fn decisions_in_force(decisions: &[Decision]) -> BTreeMap<(&str, &str), &Decision> {
     let mut state = BTreeMap::new();
     for decision in decisions {
@@ -121,8 +121,8 @@ pub fn decisions_in_force(decisions: &[Decision]) -> BTreeMap<(&str, &str), &Dec
 }
 
 /// The decisions on findings that are in force on a day, ordered by finding. `decisions` are in
-/// order, oldest first: the last decision on a finding counts. A reopened finding has none, and a
-/// snoozed one has none from the day on which it is back.
+/// order, oldest first: the last decision on a finding is in force. A reopened finding has none,
+/// and a snoozed finding has none from the day when it returns.
 pub fn finding_decisions<'a>(
     decisions: impl IntoIterator<Item = &'a Decision>,
     day: Date,
@@ -178,8 +178,9 @@ mod tests {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let check = |count: usize, day: Date, expected: &[&str]| {
             let found = finding_decisions(&events[..count], day, &zone);
-            let found = found.iter().map(|one| {
-                let (finding, state, date) = (&one.finding, one.state.word(), one.date);
+            let found = found.iter().map(|decision| {
+                let (finding, state, date) =
+                    (&decision.finding, decision.state.word(), decision.date);
                 format!("{finding} {state} {date}")
             });
             assert_eq!(found.collect::<Vec<_>>(), expected);
@@ -194,12 +195,12 @@ mod tests {
 
     #[test]
     fn events_without_new_columns_keep_their_ids() {
-        let mut one = decision("a", "wrong", "2026-11-01T23:30:00Z", None);
-        let id = one.event();
-        one.until = Some(date(2026, 11, 10));
-        assert_ne!(one.event(), id);
-        one.until = None;
-        one.run = Some("2026-W45/ab".to_string());
-        assert_ne!(one.event(), id);
+        let mut decision = decision("a", "wrong", "2026-11-01T23:30:00Z", None);
+        let id = decision.event();
+        decision.until = Some(date(2026, 11, 10));
+        assert_ne!(decision.event(), id);
+        decision.until = None;
+        decision.run = Some("2026-W45/ab".to_string());
+        assert_ne!(decision.event(), id);
     }
 }

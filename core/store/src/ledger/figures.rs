@@ -95,17 +95,17 @@ pub struct PublishedRestatement {
 }
 
 impl Ledger {
-    /// The key figures that these runs published.
+    /// The key figures that `runs` published.
     pub async fn figures(&self, runs: &[String]) -> Result<Vec<PublishedFigure>, StoreError> {
         self.rows_of(&KPIS, runs).await
     }
 
-    /// Program and datasets of these runs.
+    /// Program and datasets of `runs`.
     pub async fn inputs(&self, runs: &[String]) -> Result<Vec<PublishedInputs>, StoreError> {
         self.rows_of(&RUNS, runs).await
     }
 
-    /// The restatements by these runs.
+    /// The restatements by `runs`.
     pub async fn restatements_by(
         &self,
         runs: &[String],
@@ -113,7 +113,7 @@ impl Ledger {
         self.rows_of(&RESTATEMENTS, runs).await
     }
 
-    /// The runs on these windows.
+    /// The runs on `windows`.
     pub async fn runs_on(&self, windows: &[String]) -> Result<Vec<PublishedRun>, StoreError> {
         self.rows_with(&RUNS, "window", windows).await
     }
@@ -137,17 +137,20 @@ impl Ledger {
             return Ok(all);
         }
         // Only the windows of these runs matter.
-        let windows: BTreeSet<String> = all.iter().map(|one| one.window.clone()).collect();
+        let windows: BTreeSet<String> = all
+            .iter()
+            .map(|restatement| restatement.window.clone())
+            .collect();
         let windows: Vec<String> = windows.into_iter().collect();
         let runs = self.runs_on(&windows).await?;
         let newest = newest_by_window(runs, |_| true).into_iter();
         let newest: BTreeSet<String> = newest.map(|run| run.publication).collect();
-        all.retain(|one| newest.contains(&one.publication));
-        all.sort_by_key(|one| one.window_start);
+        all.retain(|restatement| newest.contains(&restatement.publication));
+        all.sort_by_key(|restatement| restatement.window_start);
         Ok(all)
     }
 
-    /// The rows of these runs.
+    /// The rows of `runs`.
     async fn rows_of<T: DeserializeOwned>(
         &self,
         table: &LedgerTable,
@@ -156,7 +159,7 @@ impl Ledger {
         self.rows_with(table, PUBLICATION, runs).await
     }
 
-    /// The rows with one of these texts in a column, in the order of appending.
+    /// The rows whose text in `column` is among `texts`, in the order of appending.
     async fn rows_with<T: DeserializeOwned>(
         &self,
         table: &LedgerTable,

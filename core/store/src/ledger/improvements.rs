@@ -35,8 +35,8 @@ impl ImprovementState {
         }
     }
 
-    /// Returns true if an improvement may change from `before` to this state. An implemented one
-    /// may be recorded as implemented again, to correct its date.
+    /// Returns true if an improvement may change from `before` to this state. An implemented
+    /// improvement may be recorded as implemented again, to correct its date.
     pub fn may_follow(self, before: Option<Self>) -> bool {
         matches!(
             (self, before),
@@ -135,7 +135,7 @@ impl Improvement {
 }
 
 impl Ledger {
-    /// Records a change of state; an identical one is recorded once.
+    /// Records a change of state; an identical change is recorded once.
     pub async fn record(&self, improvement: &Improvement) -> Result<(), StoreError> {
         let rows = vec![(improvement.event(), vec![improvement.columns()])];
         self.append(&IMPROVEMENTS, rows).await.map(drop)

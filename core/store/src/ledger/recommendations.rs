@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// A recommendation as a run published it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PublishedRecommendation {
-    /// Identity: equal in each run that makes it.
+    /// Identity, the same in every run that makes the recommendation.
     pub id: String,
     /// Its state at that time, such as open.
     pub state: String,
@@ -37,7 +37,7 @@ pub struct PublishedRecommendation {
     pub risk: String,
     /// First window of the uninterrupted series of runs that make it.
     pub since: String,
-    /// Last day on which it is recommended.
+    /// Last day of the recommendation.
     pub expires: String,
     /// The most severe finding that it answers.
     #[serde(default)]

@@ -1,5 +1,5 @@
-//! The tables of the ledger with their columns. To add one, define a constant here
-//! and list it in [`TABLES`].
+//! The tables of the ledger with their columns. To add a table, define a constant here and list it
+//! in [`TABLES`].
 
 mod answers;
 
@@ -54,13 +54,13 @@ pub const COMMON: &[ResultColumn] = &[
         POSITION,
         COUNT,
         "",
-        "Index of the row among those of its run, from 0.",
+        "Index of the row among the rows of its run, from 0.",
     ),
 ];
 
 /// The column that identifies the publication of a row, independent of the run's folder.
 pub(super) const PUBLICATION: &str = "publication";
-/// The column with the index of a row among those of its run.
+/// The column with the index of a row among the rows of its run.
 pub(super) const POSITION: &str = "position";
 /// The column that identifies an event.
 pub(super) const EVENT: &str = "event";
@@ -86,7 +86,7 @@ pub const RUNS: LedgerTable = LedgerTable {
     identity: None,
 };
 
-/// Findings, including resolved ones.
+/// Findings, including resolved findings.
 pub const FINDINGS: LedgerTable = LedgerTable {
     name: "findings",
     query_name: "ledger.findings",

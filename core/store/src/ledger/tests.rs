@@ -10,7 +10,7 @@ fn lake() -> (tempfile::TempDir, Lake) {
     (folder, lake)
 }
 
-/// A run for the week with this number, finished at this hour of its Monday.
+/// A run for the week with number `week`, finished at `hour` on its Monday.
 fn run(week: u32, name: &str, hour: u32) -> PublishedRun {
     let monday = |week: u32| -> Timestamp {
         let start: Timestamp = "2026-01-05T00:00:00Z".parse().unwrap();
@@ -32,7 +32,7 @@ fn row(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
-/// A publication of a run with these findings.
+/// A publication of a run with the given findings.
 fn publication(run: PublishedRun, finding_ids: &[&str]) -> Publication {
     let findings = finding_ids
         .iter()
@@ -79,11 +79,14 @@ async fn a_run_is_published_once() {
     // The same run, finished again after an interruption.
     let resumed = publication(run(2, "a", 11), &["leak", "outage"]);
     assert_eq!(ledger.publish(&[resumed]).await.unwrap(), 0);
-    // A run without findings is still a run, and names alone do not identify one.
+    // A run without findings is still a run, and its name is not enough to identify it.
     let rerun = publication(run(2, "a", 12), &[]);
     let both = [first, rerun];
     assert_eq!(ledger.publish(&both).await.unwrap(), 1);
-    assert_eq!(ledger.runs().await.unwrap(), both.map(|one| one.run));
+    assert_eq!(
+        ledger.runs().await.unwrap(),
+        both.map(|published| published.run)
+    );
     assert_eq!(
         ask(&lake, QUERY).await,
         [""; 0],
@@ -123,8 +126,8 @@ async fn concurrent_publishers_publish_each_run_once() {
         let lake = Lake::new(folder.path(), "weekly").unwrap();
         tasks.spawn(async move {
             let ledger = Ledger::new(&lake);
-            for one in rotated {
-                ledger.publish(&[one]).await.unwrap();
+            for publication in rotated {
+                ledger.publish(&[publication]).await.unwrap();
             }
         });
     }
@@ -145,9 +148,9 @@ async fn queries_see_the_newest_run_of_each_window() {
         publication(run(2, "a", 9), &["two"]),
         publication(run(4, "c", 9), &["four"]),
     ];
-    for one in &published {
-        let one = std::slice::from_ref(one);
-        assert_eq!(ledger.publish(one).await.unwrap(), 1);
+    for publication in &published {
+        let publication = std::slice::from_ref(publication);
+        assert_eq!(ledger.publish(publication).await.unwrap(), 1);
     }
     // Ordered by window, not by publication.
     let expected = [
@@ -160,7 +163,7 @@ async fn queries_see_the_newest_run_of_each_window() {
     let seen = newest_by_window(ledger.runs().await.unwrap(), |run| run.window_end <= start);
     let names: Vec<&str> = seen.iter().map(|run| &*run.run).collect();
     assert_eq!(names, ["late", "b"]);
-    // A stage sees the runs that its plan names, even after newer ones were published.
+    // A stage sees the runs that its plan names, even after newer runs were published.
     let sql = Sql {
         pool: ResourcePool::without_disk(64 << 20),
         timezone: "UTC".to_string(),
@@ -192,8 +195,8 @@ async fn the_last_decision_on_a_key_is_in_force() {
         decision(1, "leak", "dismissed"),
         decision(3, "outage", "accepted"),
     ];
-    for one in recorded.iter().chain(&recorded[..1]) {
-        ledger.decide(one).await.unwrap();
+    for decision in recorded.iter().chain(&recorded[..1]) {
+        ledger.decide(decision).await.unwrap();
     }
     let all = ledger.decisions().await.unwrap();
     assert_eq!(
@@ -220,8 +223,8 @@ async fn cleanup_keeps_all_rows() {
     let (_folder, lake) = lake();
     let ledger = Ledger::new(&lake);
     for week in 2..40 {
-        let one = publication(run(week, "a", 9), &["leak"]);
-        ledger.publish(&[one]).await.unwrap();
+        let published = publication(run(week, "a", 9), &["leak"]);
+        ledger.publish(&[published]).await.unwrap();
     }
     let before = ask(&lake, QUERY).await;
     assert_eq!(before.len(), 38);
@@ -235,8 +238,8 @@ async fn cleanup_keeps_all_rows() {
         assert!(swept.kept.len() <= 1, "{swept:?}");
     }
     assert_eq!(ask(&lake, QUERY).await, before);
-    let one = publication(run(40, "a", 9), &["leak"]);
-    assert_eq!(ledger.publish(&[one]).await.unwrap(), 1);
+    let published = publication(run(40, "a", 9), &["leak"]);
+    assert_eq!(ledger.publish(&[published]).await.unwrap(), 1);
     assert_eq!(ask(&lake, QUERY).await.len(), 39);
 }
 

@@ -1,4 +1,4 @@
-//! Runs in the ledger, and the selection of those that a run on a later window sees.
+//! Runs in the ledger, and the selection of the runs that a run on a later window sees.
 
 use super::{
     Improvement, Ledger, LedgerTable, register,
@@ -59,7 +59,7 @@ impl Ledger {
 }
 
 impl Ledger {
-    /// The keys of the current rows: those of the newest run of each window, the last change of
+    /// The keys of the current rows: the rows of the newest run of each window, the last change of
     /// each improvement, and all other events.
     pub async fn current_keys(&self, table: &LedgerTable) -> Result<Vec<String>, StoreError> {
         if table.published_by_runs {
@@ -77,7 +77,7 @@ impl Ledger {
     }
 }
 
-/// Selects, among the runs that `is_visible` accepts, the one of each window that finished last,
+/// Selects the run of each window that finished last, among the runs that `is_visible` accepts,
 /// ordered by the end of the window.
 pub fn newest_by_window(
     runs: Vec<PublishedRun>,

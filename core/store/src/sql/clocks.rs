@@ -2,8 +2,8 @@
 //!
 //! A *moment* is a number of microseconds since 1970 UTC. A *wall time* is the same number for
 //! local time, as if it were UTC. Clock changes skip some wall times and repeat others: a skipped
-//! one is moved forward by the length of the gap, and a repeated one means the first. Jiff calls
-//! this "compatible"; windows of jobs begin and end by the same rule.
+//! wall time is moved forward by the length of the gap, and a repeated wall time means its first
+//! occurrence. Jiff calls this "compatible"; windows of jobs begin and end by the same rule.
 
 use datafusion::{
     arrow::{
@@ -58,8 +58,8 @@ impl Clocks {
         Ok(moment.map_err(out_of_range)?.as_microsecond())
     }
 
-    /// The moment of a wall time with this offset from UTC, if the zone had that offset then: it
-    /// selects one of the two moments of a repeated wall time.
+    /// The moment of a wall time with the given offset from UTC, if the zone had that offset then:
+    /// it selects one of the two moments of a repeated wall time.
     pub fn moment_with_offset(&self, wall: i64, offset: i64) -> Result<i64> {
         let moment = wall - offset;
         if self.offset(moment)? == offset {
@@ -149,7 +149,7 @@ impl TimeText {
     }
 }
 
-/// The start of a text, for a message.
+/// Shortens text for a message.
 pub(super) fn shorten(text: &str) -> String {
     const CHARACTERS_MAX: usize = 60;
     if text.chars().count() <= CHARACTERS_MAX {
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_parsed_with_strptime_formats() {
+    fn strings_are_parsed_with_strptime_formats() {
         let check = |format: &str, text: &str, expected: Option<TimeText>| {
             assert_eq!(
                 TimeText::parse_with(text, format),

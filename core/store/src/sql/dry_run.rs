@@ -16,7 +16,7 @@ use datafusion::{
 use std::sync::Arc;
 
 /// Evaluates the constant expressions that remain after optimisation: the optimiser leaves failing
-/// ones to execution.
+/// expressions to execution.
 pub(super) fn check_constants(plan: &LogicalPlan) -> Result<()> {
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
@@ -71,7 +71,7 @@ fn evaluate(expr: &Expr) -> Result<()> {
 }
 
 /// Evaluates the columns of projections over no rows, and compares their types with the planned
-/// ones.
+/// types.
 pub(super) fn check_types(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
     plan.apply(|node| {
         if let Some(projection) = node.downcast_ref::<ProjectionExec>() {

@@ -301,7 +301,7 @@ impl LocalTimes {
         })
     }
 
-    /// Converts texts and days in the arguments of a function, and gives its result a zone.
+    /// Converts text and days in the arguments of a function, and gives its result a zone.
     fn function(
         &self,
         mut function: ScalarFunction,
@@ -374,7 +374,7 @@ impl LocalTimes {
     }
 
     /// Converts days to moments if any of the operands is a moment; with `include_texts`, converts
-    /// texts too. Returns true if an operand changed.
+    /// text, too. Returns true if an operand changed.
     fn convert_to_moments(
         &self,
         operands: Vec<&mut Expr>,

@@ -2,8 +2,8 @@
 //!
 //! The query engine computes with 64 bits and drops overflowing bits in sums and products, and the
 //! minimum of 1 and NaN depends on the order of rows. Here, an overflow is an error that names the
-//! expression, a sum is exact whatever its intermediate values, and aggregates ignore NaN like
-//! null.
+//! expression, a sum is exact regardless of its intermediate values, and aggregates ignore NaN just
+//! as they ignore null.
 
 use super::clocks::shorten;
 use datafusion::{

@@ -26,7 +26,7 @@ use std::{collections::BTreeSet, ops::ControlFlow};
 
 /// Maximum length of a query, in bytes; far more than people write by hand.
 const QUERY_BYTES_MAX: usize = 256 << 10;
-/// Maximum nesting of expressions. A chain such as `a or b or c` counts once per operator.
+/// Maximum nesting of expressions. A chain such as `a or b or c` nests once per operator.
 const DEPTH_MAX: usize = 256;
 /// Maximum number of `select`s and tables of one query, which its plan may nest.
 const PARTS_MAX: usize = 100;

@@ -73,7 +73,7 @@ impl Selection {
         self.select.selection.is_none()
     }
 
-    /// Name of this unchanged column in the result; `None` if it is missing, or if the query
+    /// Name in the result of the unchanged column `name`; `None` if it is missing, or if the query
     /// filters rows by it.
     pub fn column(&self, name: &str) -> Option<String> {
         let is_filtered_by = self.select.selection.as_ref().is_some_and(|filter| {

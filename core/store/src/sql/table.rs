@@ -46,7 +46,7 @@ pub enum SqlRows {
 }
 
 impl SqlTable {
-    /// A table with the rows of a dataset, under this name.
+    /// A table with the rows of a dataset, called `name`.
     pub fn dataset(
         name: impl Into<String>,
         dataset: DatasetRef,
@@ -87,7 +87,7 @@ fn provider(dataset: Arc<Dataset>) -> Arc<dyn TableProvider> {
     Arc::new(LanceTableProvider::new(dataset, false, false).with_batch_size(BATCH_ROWS))
 }
 
-/// The rows of a ledger table with these keys.
+/// The rows of a ledger table with the given keys.
 async fn ledger_rows(
     context: &SessionContext,
     lake: &Lake,

@@ -37,7 +37,7 @@ impl Bench {
         Self::with_batch(batch(rows), threads)
     }
 
-    /// A bench with a table `tickets` of these columns.
+    /// A bench with a table `tickets` of the given columns.
     fn with_columns(columns: Vec<(&str, ArrayRef)>) -> Self {
         Self::with_batch(RecordBatch::try_from_iter(columns).unwrap(), 1)
     }
@@ -97,7 +97,7 @@ impl Bench {
     }
 }
 
-/// A pool in which a query may use this much memory.
+/// A pool that lets a query use `memory_bytes` of memory.
 fn pool(memory_bytes: usize, folder: std::path::PathBuf) -> crate::ResourcePool {
     let limits = crate::Limits {
         memory: 2 * memory_bytes as u64,

@@ -46,7 +46,7 @@ pub(super) enum Operation {
     FromUnits {
         /// Length of the unit.
         nanoseconds: i64,
-        /// Precision to which texts and times are truncated.
+        /// Precision to which strings and times are truncated.
         microseconds: i64,
     },
     /// `from_unixtime`: seconds since 1970 UTC, and the zone of the result.
@@ -74,7 +74,7 @@ pub(super) struct TimeFunction {
     name: &'static str,
     aliases: Vec<String>,
     operation: Operation,
-    /// Zone of times without one.
+    /// Zone of times without a zone.
     zone: Arc<str>,
     signature: Signature,
 }
@@ -110,7 +110,7 @@ pub(super) fn moment_type(zone: &Arc<str>) -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(zone)))
 }
 
-/// Returns true if values of a type are texts.
+/// Returns true if values of a type are strings.
 pub(super) fn is_text(data_type: &DataType) -> bool {
     matches!(
         data_type,
@@ -182,7 +182,7 @@ impl TimeFunction {
         }
     }
 
-    /// The zone of the result: that of the time, or the job's.
+    /// The zone of the result: the zone of the time, or else the job's zone.
     fn zone_of<'a>(&'a self, time: &'a DataType) -> &'a Arc<str> {
         match time {
             DataType::Timestamp(_, Some(zone)) => zone,
@@ -389,7 +389,7 @@ fn constant_text(value: &ColumnarValue) -> Option<String> {
     }
 }
 
-/// Converts values to moments: texts are parsed, and days and wall times are local to the zone.
+/// Converts values to moments: strings are parsed, and days and wall times are local to the zone.
 fn read_moments(
     column: &ArrayRef,
     formats: &[ArrayRef],
@@ -456,7 +456,7 @@ fn read_days(
     Ok(column.as_primitive::<Date32Type>().clone())
 }
 
-/// Parses each text, with the first matching format if there are any.
+/// Parses each string, with the first matching format if formats are given.
 fn read_texts<T>(
     column: &ArrayRef,
     formats: &[ArrayRef],
@@ -532,7 +532,7 @@ fn convert_units(column: &ArrayRef, nanoseconds: i64) -> Result<TimestampMicrose
     read.collect()
 }
 
-/// Casts a column of intervals, texts or nulls to intervals.
+/// Casts a column of intervals, strings or nulls to intervals.
 fn cast_intervals(column: Option<&ArrayRef>) -> Result<ArrayRef> {
     let Some(column) = column else {
         return internal_err!("there is no interval");

@@ -53,7 +53,7 @@ impl ContractReader<'_> {
 
         let declared = self.declared_notation(table);
         let shared = self.shared.for_type(kind);
-        // A field with its own decimal mark does not inherit the thousands mark.
+        // A field with its own decimal mark does not inherit the thousands separator.
         let thousands = shared.thousands.filter(|_| declared.decimal.is_none());
         let notation = Notation {
             null_words: declared.null_words.or(shared.null_words),
@@ -84,7 +84,7 @@ impl ContractReader<'_> {
         }
     }
 
-    /// Parses one of a few marks, in any of its variants.
+    /// Parses a decimal mark or thousands separator, in any of its variants.
     fn mark(&mut self, table: &DeTable, key: &str, marks: &[char]) -> Option<char> {
         let (span, text) = self.text(table, key)?;
         let mut characters = text.chars();
@@ -98,7 +98,7 @@ impl ContractReader<'_> {
         parsed
     }
 
-    /// Reports a mark with two meanings.
+    /// Reports a character that is both the decimal mark and the thousands separator.
     fn report_ambiguous_mark(&mut self, notation: &Notation, table: &DeTable) {
         let mark = notation.decimal_mark();
         let declaration = table.get("thousands").or(table.get("decimal"));

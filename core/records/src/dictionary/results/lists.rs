@@ -315,7 +315,7 @@ pub(super) const LISTS: &[ResultTable] = &[
                 "unknown_fields",
                 "list of pairs",
                 "records",
-                "Fields that the contract does not list, with their number of records.",
+                "Fields that the contract does not declare, with their number of records.",
             ),
             column(
                 "missing_fields",

@@ -11,7 +11,7 @@ fn table(name: &str) -> ResultTable {
     *named[0]
 }
 
-/// The names of a table's columns, without nested ones.
+/// The names of a table's columns, without nested columns.
 fn top_level_columns(name: &str) -> BTreeSet<String> {
     let columns = table(name).columns.iter().map(|column| column.name);
     columns

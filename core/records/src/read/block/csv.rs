@@ -79,14 +79,15 @@ impl BlockReader<'_, '_> {
     /// would move the rest of the buffer each time.
     fn skip_blank_lines(&mut self, comment: Option<u8>) {
         let bytes = &self.input.bytes;
-        let mut at = 0;
-        while let Some(end) = memchr::memchr(b'\n', &bytes[at..]).map(|end| at + end + 1)
-            && is_blank_or_comment(&bytes[at..end], comment)
+        let mut position = 0;
+        while let Some(end) =
+            memchr::memchr(b'\n', &bytes[position..]).map(|end| position + end + 1)
+            && is_blank_or_comment(&bytes[position..end], comment)
         {
-            at = end;
+            position = end;
         }
-        if at > 0 {
-            self.skip(at);
+        if position > 0 {
+            self.skip(position);
         }
     }
 
@@ -123,7 +124,7 @@ impl BlockReader<'_, '_> {
                 continue;
             }
             let ends = marks.find_last_record(bytes);
-            // A partial record counts if the file ends there, but not if the file is broken there.
+            // A partial record is read if the file ends there, but not if the file is broken there.
             let whole = if more || ends.open || self.input.error().is_some() {
                 ends.last
             } else {
@@ -157,28 +158,28 @@ impl BlockReader<'_, '_> {
     /// line or, with `all`, every such line of the buffer.
     fn refuse_unclosed(&mut self, header: &Arc<Header>, all: bool) -> Result<(), Stop> {
         let bytes = std::mem::take(&mut self.input.bytes);
-        let mut at = 0;
+        let mut position = 0;
         let mut complete = 0;
         loop {
-            let rest = &bytes[at + complete..];
+            let rest = &bytes[position + complete..];
             let line = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
             let is_complete = rest[..line].ends_with(b"\n");
-            if line == 0 || (at > 0 && !(all && is_complete)) {
+            if line == 0 || (position > 0 && !(all && is_complete)) {
                 break;
             }
             if !header.marks.find_last_record(&rest[..line]).open {
                 complete += line;
                 continue;
             }
-            self.emit_copy(&bytes[at..at + complete], header)?;
-            at += complete;
+            self.emit_copy(&bytes[position..position + complete], header)?;
+            position += complete;
             complete = 0;
-            self.refuse_line(&bytes[at..at + line], is_complete)?;
-            at += line;
+            self.refuse_line(&bytes[position..position + line], is_complete)?;
+            position += line;
         }
-        self.emit_copy(&bytes[at..at + complete], header)?;
-        self.input.bytes = bytes[at + complete..].to_vec();
-        if at == bytes.len() && !bytes.ends_with(b"\n") {
+        self.emit_copy(&bytes[position..position + complete], header)?;
+        self.input.bytes = bytes[position + complete..].to_vec();
+        if position == bytes.len() && !bytes.ends_with(b"\n") {
             // Only the start of a line that is too long was in the buffer.
             self.skip_line();
         }

@@ -9,7 +9,7 @@ pub(super) struct InputBuffer<'r> {
     /// Data that was read but not consumed.
     pub bytes: Vec<u8>,
     end: Option<Result<(), io::Error>>,
-    /// True if lines end with a carriage return alone.
+    /// True if lines end with a lone carriage return.
     converts_returns: bool,
 }
 
@@ -45,7 +45,7 @@ impl<'r> InputBuffer<'r> {
         }
     }
 
-    /// Converts line ends that are a carriage return alone, as on old Macintoshes.
+    /// Converts lone carriage returns, the line ends of old Macintoshes.
     pub fn convert_carriage_returns(&mut self) {
         self.converts_returns = true;
         replace_carriage_returns(&mut self.bytes);

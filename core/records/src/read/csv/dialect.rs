@@ -5,8 +5,8 @@ use super::marks::Marks;
 /// The declared dialect of CSV files; undeclared parts are detected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dialect {
-    /// Delimiter. If undeclared, it is that of a line `sep=;` above the header, else the most
-    /// frequent of comma, semicolon, tab and bar in the first record.
+    /// Delimiter. If undeclared, it is the delimiter of a line `sep=;` above the header, or else
+    /// the most frequent of comma, semicolon, tab and bar in the first record.
     pub delimiter: Option<u8>,
     /// Quote character of cells that contain a delimiter or a line break; `None` for none.
     pub quote: Option<u8>,
@@ -14,7 +14,7 @@ pub struct Dialect {
     pub comment: Option<u8>,
     /// True if the first record has the column names.
     pub header: bool,
-    /// Column names, instead of those in the file; required without a header.
+    /// Column names that replace the names in the file; required without a header.
     pub columns: Option<Vec<String>>,
 }
 
@@ -64,7 +64,7 @@ impl Dialect {
         is_named.then_some(*mark)
     }
 
-    /// The dialect of a file in which a line declares the delimiter; an error if that contradicts
+    /// The dialect of a file that declares its delimiter in a line; an error if that contradicts
     /// the delimiter of the source.
     pub(crate) fn with_delimiter(&self, mark: u8, line: u64) -> Result<Self, String> {
         let name = char::from(mark);
@@ -86,7 +86,7 @@ impl Dialect {
         Ok(dialect)
     }
 
-    /// Detects the marks of a file from its first line.
+    /// Detects the structural characters of a file from its first line.
     pub(crate) fn marks(&self, line: &str) -> Marks {
         let marks_with = |delimiter| Marks {
             delimiter,
@@ -96,7 +96,7 @@ impl Dialect {
         if let Some(delimiter) = self.delimiter {
             return marks_with(delimiter);
         }
-        // Ties go to the first, so a header with one column counts as comma-separated.
+        // Ties go to the first, so a header with one column is treated as comma-separated.
         let best = [b';', b'\t', b'|'].into_iter().fold(
             (b',', marks_with(b',').count_cells(line)),
             |best, candidate| match marks_with(candidate).count_cells(line) {

@@ -17,7 +17,7 @@ pub(crate) struct Marks {
 /// End of the last whole record in a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LastRecord {
-    /// Index after its line break; 0 if there is none.
+    /// Index after its line break; 0 if no record is whole.
     pub last: usize,
     /// True if the bytes end inside a quoted cell.
     pub open: bool,
@@ -33,10 +33,10 @@ impl Marks {
     /// quotes.
     fn find_opening(self, bytes: &[u8], from: usize) -> Option<usize> {
         let quote = self.quote?;
-        let mut at = from;
+        let mut position = from;
         loop {
-            let index = at + memchr(quote, &bytes[at..])?;
-            at = index + 1;
+            let index = position + memchr(quote, &bytes[position..])?;
+            position = index + 1;
             let opens = match index.checked_sub(1).map(|before| bytes[before]) {
                 None | Some(b'\n') => true,
                 Some(before) => before == self.delimiter,
@@ -47,45 +47,45 @@ impl Marks {
             if !self.in_comment(bytes, from, index) {
                 return Some(index);
             }
-            at += memchr(b'\n', &bytes[at..])?;
+            position += memchr(b'\n', &bytes[position..])?;
         }
     }
 
-    /// Returns true if this byte is in a comment line. There are no quoted cells between `from` and
-    /// the byte.
-    fn in_comment(self, bytes: &[u8], from: usize, at: usize) -> bool {
+    /// Returns true if the byte at `position` is in a comment line. There must be no quoted cell
+    /// between `from` and `position`.
+    fn in_comment(self, bytes: &[u8], from: usize, position: usize) -> bool {
         if self.comment.is_none() {
             return false;
         }
-        match memrchr(b'\n', &bytes[from..at]) {
+        match memrchr(b'\n', &bytes[from..position]) {
             Some(end) => self.is_comment(&bytes[from + end + 1..]),
             None => from == 0 && self.is_comment(bytes),
         }
     }
 
-    /// Index after the quote that closes the cell whose text begins at `at`.
-    fn find_closing(quote: u8, bytes: &[u8], mut at: usize) -> Option<usize> {
+    /// Index after the quote that closes the cell whose text begins at `position`.
+    fn find_closing(quote: u8, bytes: &[u8], mut position: usize) -> Option<usize> {
         loop {
-            at += memchr(quote, &bytes[at..])? + 1;
-            if bytes.get(at) != Some(&quote) {
-                return Some(at);
+            position += memchr(quote, &bytes[position..])? + 1;
+            if bytes.get(position) != Some(&quote) {
+                return Some(position);
             }
-            at += 1;
+            position += 1;
         }
     }
 
     /// Finds the end of the last whole record in bytes that start with a record.
     pub fn find_last_record(self, bytes: &[u8]) -> LastRecord {
-        let (mut last, mut at) = (0, 0);
+        let (mut last, mut position) = (0, 0);
         loop {
-            let opening = self.find_opening(bytes, at);
-            let plain = &bytes[at..opening.unwrap_or(bytes.len())];
-            last = memrchr(b'\n', plain).map_or(last, |end| at + end + 1);
+            let opening = self.find_opening(bytes, position);
+            let plain = &bytes[position..opening.unwrap_or(bytes.len())];
+            last = memrchr(b'\n', plain).map_or(last, |end| position + end + 1);
             let Some((opening, quote)) = opening.zip(self.quote) else {
                 return LastRecord { last, open: false };
             };
             match Self::find_closing(quote, bytes, opening + 1) {
-                Some(after) => at = after,
+                Some(after) => position = after,
                 None => return LastRecord { last, open: true },
             }
         }
@@ -93,14 +93,14 @@ impl Marks {
 
     /// End of the first record, after its line break.
     pub fn first_record_end(self, bytes: &[u8]) -> Option<usize> {
-        let mut at = 0;
+        let mut position = 0;
         loop {
-            let line = at + memchr(b'\n', &bytes[at..])? + 1;
-            let opening = self.find_opening(&bytes[..line], at);
+            let line = position + memchr(b'\n', &bytes[position..])? + 1;
+            let opening = self.find_opening(&bytes[..line], position);
             let Some((opening, quote)) = opening.zip(self.quote) else {
                 return Some(line);
             };
-            at = Self::find_closing(quote, bytes, opening + 1)?;
+            position = Self::find_closing(quote, bytes, opening + 1)?;
         }
     }
 
@@ -110,16 +110,16 @@ impl Marks {
     }
 
     /// Splits a record into cells, without its line break; keeps at most `limit` cells, and returns
-    /// the number of all.
+    /// the number of all cells.
     pub fn cells<'t>(self, record: &'t str, limit: usize, cells: &mut Vec<Cow<'t, str>>) -> usize {
         let record = record.strip_suffix('\n').unwrap_or(record);
         let record = record.strip_suffix('\r').unwrap_or(record);
         let quote = self
             .quote
             .filter(|quote| memchr(*quote, record.as_bytes()).is_some());
-        let (mut at, mut count) = (0, 0);
+        let (mut position, mut count) = (0, 0);
         loop {
-            let (cell, end) = self.split_cell(record, at, quote);
+            let (cell, end) = self.split_cell(record, position, quote);
             count += 1;
             if count <= limit {
                 cells.push(cell);
@@ -127,24 +127,24 @@ impl Marks {
             if end == record.len() {
                 return count;
             }
-            at = end + 1;
+            position = end + 1;
         }
     }
 
-    /// Reads the cell that begins here; returns it with its end.
-    fn split_cell(self, record: &str, at: usize, quote: Option<u8>) -> (Cow<'_, str>, usize) {
+    /// Reads the cell that begins at `position`; returns the cell and its end.
+    fn split_cell(self, record: &str, position: usize, quote: Option<u8>) -> (Cow<'_, str>, usize) {
         let bytes = record.as_bytes();
         let next_delimiter = |from: usize| {
             memchr(self.delimiter, &bytes[from..]).map_or(bytes.len(), |found| from + found)
         };
-        let Some(quote) = quote.filter(|quote| bytes.get(at) == Some(quote)) else {
-            let end = next_delimiter(at);
-            return (Cow::Borrowed(&record[at..end]), end);
+        let Some(quote) = quote.filter(|quote| bytes.get(position) == Some(quote)) else {
+            let end = next_delimiter(position);
+            return (Cow::Borrowed(&record[position..end]), end);
         };
-        let Some(after) = Self::find_closing(quote, bytes, at + 1) else {
-            return (unquote(&record[at + 1..], quote), bytes.len());
+        let Some(after) = Self::find_closing(quote, bytes, position + 1) else {
+            return (unquote(&record[position + 1..], quote), bytes.len());
         };
-        let inner = unquote(&record[at + 1..after - 1], quote);
+        let inner = unquote(&record[position + 1..after - 1], quote);
         let end = next_delimiter(after);
         if end == after {
             return (inner, end);
@@ -155,7 +155,7 @@ impl Marks {
     }
 }
 
-/// Text of a quoted cell, with doubled quotes replaced by single ones.
+/// Text of a quoted cell, with doubled quotes replaced by single quotes.
 fn unquote(text: &str, quote: u8) -> Cow<'_, str> {
     if memchr(quote, text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn ends_of_records_match_the_reference() {
-        // All texts of up to 8 of the structural characters.
+        // All strings of up to 8 characters from the alphabet.
         let alphabet = [b'"', b',', b'\n', b'x'];
         for length in 0..=8_u32 {
             for number in 0..4_usize.pow(length) {

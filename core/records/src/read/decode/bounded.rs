@@ -11,7 +11,7 @@ use std::{
 /// Maximum ratio of decompressed to compressed size. Logs and tables expand 5 to 50 times; gzip
 /// expands at most 1032 times.
 pub(super) const RATIO_MAX: u64 = 200;
-/// Size up to which the ratio is not limited, in bytes after decompression.
+/// Decompressed size below which the ratio is not limited, in bytes.
 pub(super) const ALLOWED_BYTES: u64 = 1 << 30;
 
 /// A reader that counts the bytes read from it.

@@ -15,7 +15,7 @@ const WINDOW_LOG_MAX: u32 = 27;
 /// Decompresses one member.
 pub(super) trait Member: Read + Sized {
     /// Reader of the compressed bytes.
-    type Packed: BufRead;
+    type Compressed: BufRead;
     /// Name of a member in messages.
     const NOUN: &'static str;
 
@@ -23,31 +23,31 @@ pub(super) trait Member: Read + Sized {
     fn is_start(byte: u8) -> bool;
 
     /// Starts to decompress the next member.
-    fn unpack(packed: Self::Packed) -> io::Result<Self>;
+    fn start(compressed: Self::Compressed) -> io::Result<Self>;
 
     /// Returns the reader after the member.
-    fn into_packed(self) -> Self::Packed;
+    fn into_compressed(self) -> Self::Compressed;
 }
 
 impl<R: BufRead> Member for GzDecoder<R> {
-    type Packed = R;
+    type Compressed = R;
     const NOUN: &'static str = "gzip member";
 
     fn is_start(byte: u8) -> bool {
         byte == 0x1f
     }
 
-    fn unpack(packed: R) -> io::Result<Self> {
-        Ok(Self::new(packed))
+    fn start(compressed: R) -> io::Result<Self> {
+        Ok(Self::new(compressed))
     }
 
-    fn into_packed(self) -> R {
+    fn into_compressed(self) -> R {
         self.into_inner()
     }
 }
 
 impl<R: BufRead> Member for ZstdDecoder<'static, R> {
-    type Packed = R;
+    type Compressed = R;
     const NOUN: &'static str = "zstd frame";
 
     /// Frames start with 0x28, skippable frames with 0x50 to 0x5F.
@@ -55,13 +55,13 @@ impl<R: BufRead> Member for ZstdDecoder<'static, R> {
         matches!(byte, 0x28 | 0x50..=0x5f)
     }
 
-    fn unpack(packed: R) -> io::Result<Self> {
-        let mut decoder = Self::with_buffer(packed)?.single_frame();
+    fn start(compressed: R) -> io::Result<Self> {
+        let mut decoder = Self::with_buffer(compressed)?.single_frame();
         decoder.window_log_max(WINDOW_LOG_MAX)?;
         Ok(decoder)
     }
 
-    fn into_packed(self) -> R {
+    fn into_compressed(self) -> R {
         self.finish()
     }
 }
@@ -73,18 +73,18 @@ pub(super) struct Members<M> {
 }
 
 impl<M: Member> Members<M> {
-    pub fn new(packed: M::Packed) -> io::Result<Self> {
-        let member = Some(M::unpack(packed)?);
+    pub fn new(compressed: M::Compressed) -> io::Result<Self> {
+        let member = Some(M::start(compressed)?);
         Ok(Self { member })
     }
 
     /// Skips zeros up to the next member, if there is one.
     fn advance(&mut self) -> io::Result<()> {
-        let Some(mut packed) = self.member.take().map(M::into_packed) else {
+        let Some(mut compressed) = self.member.take().map(M::into_compressed) else {
             return Ok(());
         };
         loop {
-            let bytes = packed.fill_buf()?;
+            let bytes = compressed.fill_buf()?;
             let Some(first) = bytes.first().copied() else {
                 return Ok(());
             };
@@ -96,10 +96,10 @@ impl<M: Member> Members<M> {
                 )));
             }
             if zeros == 0 {
-                self.member = Some(M::unpack(packed)?);
+                self.member = Some(M::start(compressed)?);
                 return Ok(());
             }
-            packed.consume(zeros);
+            compressed.consume(zeros);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Converts UTF-16, in which spreadsheets save text, to UTF-8.
+//! Converts UTF-16, the encoding of text saved by some spreadsheets, to UTF-8.
 
 use std::io::{self, Read};
 
@@ -54,7 +54,7 @@ impl<R: Read> Transcoder<R> {
         }
     }
 
-    /// Reads and converts more; false at the end.
+    /// Reads and converts the next chunk; returns false at the end.
     fn read_chunk(&mut self) -> io::Result<bool> {
         let mut chunk = vec![0; 64 << 10];
         let read = self.inner.read(&mut chunk)?;
@@ -63,33 +63,33 @@ impl<R: Read> Transcoder<R> {
         bytes.extend_from_slice(&chunk[..read]);
         self.text.clear();
         self.delivered = 0;
-        let mut at = 0;
-        while let Some(&[first, second]) = bytes.get(at..at + 2) {
+        let mut position = 0;
+        while let Some(&[first, second]) = bytes.get(position..position + 2) {
             let unit = self.order.unit([first, second]);
-            let low = bytes.get(at + 2..at + 4);
+            let low = bytes.get(position + 2..position + 4);
             let low = low.map(|pair| self.order.unit([pair[0], pair[1]]));
             match (unit, low) {
                 (0xD800..=0xDBFF, None) if !at_end => break,
                 (0xD800..=0xDBFF, Some(low @ 0xDC00..=0xDFFF)) => {
                     let high = u32::from(unit - 0xD800) << 10;
                     self.push(0x1_0000 + high + u32::from(low - 0xDC00));
-                    at += 4;
+                    position += 4;
                 }
                 _ => {
                     // Skips the byte-order mark.
                     if self.started || unit != 0xFEFF {
                         self.push(u32::from(unit));
                     }
-                    at += 2;
+                    position += 2;
                 }
             }
             self.started = true;
         }
-        if at_end && at < bytes.len() {
+        if at_end && position < bytes.len() {
             self.text.push(INVALID_BYTE);
             return Ok(true);
         }
-        self.incomplete = bytes.split_off(at);
+        self.incomplete = bytes.split_off(position);
         Ok(!at_end || !self.text.is_empty())
     }
 

@@ -48,7 +48,7 @@ enum Kind {
     Bytes(BinaryViewArray),
     /// Range of the items of each row.
     List(Vec<Range<usize>>, Box<Cells>),
-    /// Values of each field of the contract, if there are any, and the unlisted columns.
+    /// Values of each field of the contract, if the file has any, and the undeclared columns.
     Struct(Vec<Option<Cells>>, Vec<(String, ArrayRef)>),
     /// Any value, for a field of type json.
     Json(ArrayRef),
@@ -348,7 +348,7 @@ fn push_time(
     }
 }
 
-/// Appends a text, which may be the JSON of a structured value, as in a cell of CSV.
+/// Appends a string, which may be the JSON of a structured value, just as a cell of CSV may be.
 fn push_text(
     field: &Field,
     column: &mut Column,

@@ -6,7 +6,7 @@ use std::io::Read;
 
 /// Maximum nesting of a schema.
 const DEPTH_MAX: usize = 64;
-/// Maximum number of columns of a file, including those within structs and lists.
+/// Maximum number of columns of a file, including columns within structs and lists.
 const COLUMNS_MAX: u64 = 10_000;
 /// Maximum size of a page, in bytes; writers make pages of about a megabyte.
 const PAGE_BYTES_MAX: u64 = 256 << 20;
@@ -43,7 +43,7 @@ fn schema_element(reader: &mut ThriftReader<'_>, kind: u8) -> Result<u64, Thrift
     Ok(children)
 }
 
-/// Checks that elements with these numbers of children form one tree of limited depth.
+/// Checks that elements with the given numbers of children form one tree of limited depth.
 fn check_tree(children: &[u64]) -> Result<(), ThriftError> {
     if children.len() as u64 > COLUMNS_MAX {
         return Err("it has more than 10,000 columns");
@@ -139,7 +139,8 @@ impl Chunk {
     }
 
     /// Checks that a page does not decompress to more than it declares. The library decompresses
-    /// these codecs to the end, however long; for all others it allocates only the declared size.
+    /// pages with one of the codecs checked here to the end, however long; for all others it
+    /// allocates only the declared size.
     fn check_decompressed_size(
         &self,
         compressed: &[u8],

@@ -20,14 +20,14 @@ pub(super) struct Plan {
     /// The columns, by index among all leaf columns.
     pub leaves: Vec<usize>,
     pub mask: ProjectionMask,
-    /// Paths of the columns that the contract does not list.
+    /// Paths of the columns that the contract does not declare.
     pub unknown: Vec<String>,
-    /// True if the columns that the contract does not list are read, too.
+    /// True if the columns that the contract does not declare are read, too.
     keep: bool,
 }
 
 impl Plan {
-    /// Selects the columns that the contract lists; the error is a reason why the file cannot be
+    /// Selects the columns that the contract declares; the error is a reason why the file cannot be
     /// read.
     pub fn new(
         metadata: &ArrowReaderMetadata,
@@ -151,8 +151,8 @@ fn count_leaves(kind: &DataType) -> usize {
     }
 }
 
-/// Changes types in the metadata: texts become views, and times of 96 bits, which exceed the range
-/// of nanoseconds, become microseconds.
+/// Changes types in the metadata: strings become views, and times of 96 bits, which exceed the
+/// range of nanoseconds, become microseconds.
 pub(super) fn with_views(
     metadata: Arc<ParquetMetaData>,
 ) -> Result<ArrowReaderMetadata, ParquetError> {

@@ -18,9 +18,9 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow_schema::DataType;
 use std::{ops::Range, sync::Arc};
 
-/// Maximum size of rows passed on together, in bytes. A dictionary text shared by all rows is in
+/// Maximum size of rows passed on together, in bytes. A dictionary string shared by all rows is in
 /// the file once, but in the result once per row.
-const PART_BYTES: u64 = RECORD_BYTES_MAX as u64;
+const PART_BYTES_MAX: u64 = RECORD_BYTES_MAX as u64;
 
 /// Some rows of a file.
 #[derive(Debug, Clone)]
@@ -35,9 +35,9 @@ pub(in crate::read) struct Rows {
 pub(in crate::read) struct Table<'a> {
     /// Values of each field of the contract; `None` if the file has no such column.
     cells: Vec<Option<Cells>>,
-    /// The unlisted columns, if they are kept.
+    /// The undeclared columns, if they are kept.
     rest: Vec<(String, ArrayRef)>,
-    /// An unlisted column, because of which every row is refused.
+    /// An undeclared column, if it causes every row to be refused.
     refused_column: Option<&'a str>,
     rows: &'a Rows,
 }
@@ -57,14 +57,14 @@ impl Rows {
                 .sum()
         };
         let rows = batch.num_rows();
-        if estimate_bytes(0..rows) <= PART_BYTES {
+        if estimate_bytes(0..rows) <= PART_BYTES_MAX {
             return vec![part(0..rows, false)];
         }
         let mut parts = Vec::new();
         let (mut start, mut bytes) = (0, 0);
         for row in 0..rows {
             let row_bytes = estimate_bytes(row..row + 1);
-            if row > start && bytes + row_bytes > PART_BYTES {
+            if row > start && bytes + row_bytes > PART_BYTES_MAX {
                 parts.push(part(start..row, false));
                 (start, bytes) = (row, 0);
             }
@@ -92,7 +92,7 @@ impl Rows {
             .sum()
     }
 
-    /// Prepares access to the rows for these fields.
+    /// Prepares access to the values of `fields` in the rows.
     pub fn table(&self, fields: &[Field], unknown: UnknownFields) -> Table<'_> {
         let cells = fields.iter().map(|field| {
             let (names, columns) = (self.batch.schema_ref().fields(), self.batch.columns());
@@ -109,7 +109,7 @@ impl Rows {
         }
     }
 
-    /// Counts the columns that the contract does not list.
+    /// Counts the columns that the contract does not declare.
     pub fn count_unknown(&self, extra_fields: &mut ExtraFields) {
         for path in &self.plan.unknown {
             extra_fields.count("", path, self.len() as u64);
@@ -205,7 +205,7 @@ fn approximate_bytes(array: &dyn Array, rows: Range<usize>) -> u64 {
     }
 }
 
-/// The lengths of texts: the lowest 32 bits of their views.
+/// The lengths of strings: the lowest 32 bits of their views.
 fn text_bytes(views: &[u128], rows: Range<usize>) -> u64 {
     views[rows].iter().map(|view| u64::from(*view as u32)).sum()
 }

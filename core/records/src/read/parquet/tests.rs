@@ -109,7 +109,7 @@ fn ids(n: usize) -> ArrayRef {
 }
 
 /// Reads the values of one column next to an `id` as the contract's field; returns them as Arrow
-/// formats them, or the violation of the first refused one.
+/// formats them, or the violation of the first refused value.
 fn column(name: &str, values: ArrayRef) -> String {
     let rows = values.len();
     let mut columns = vec![("id", ids(rows)), (name, values)];
@@ -269,7 +269,7 @@ fn times_of_every_unit_and_zone_are_read() {
 }
 
 #[test]
-fn texts_lists_and_structs_are_read() {
+fn strings_lists_and_structs_are_read() {
     let check = |name: &str, values: ArrayRef, expected: &str| {
         assert_eq!(column(name, values), expected);
     };
@@ -567,14 +567,14 @@ fn changed_bytes_never_cause_a_panic() {
     ]);
     let whole = file_with(&[columns], properties());
     assert_eq!(read(&whole).lines.len(), 20);
-    for at in 0..whole.len() {
-        for byte in [0, 0xFF, whole[at] ^ 1, whole[at] ^ 0x80] {
+    for index in 0..whole.len() {
+        for byte in [0, 0xFF, whole[index] ^ 1, whole[index] ^ 0x80] {
             let mut bytes = whole.clone();
-            bytes[at] = byte;
+            bytes[index] = byte;
             let found = read(&bytes);
             assert!(found.lines.len() + found.refused.len() <= 20);
         }
-        read(&whole[at..]);
+        read(&whole[index..]);
     }
 }
 

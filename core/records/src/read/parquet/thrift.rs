@@ -1,15 +1,15 @@
 //! Validates Thrift's compact protocol before the library parses it.
 //!
 //! The library allocates as many elements as a list declares, and recurses as deeply as a schema
-//! nests; a crafted file could abort the program with either. So the structure is validated first:
-//! afterwards, every list has as many elements as it declares.
+//! nests; a crafted file could abort the program with either. The structure is therefore validated
+//! first: afterwards, every list has as many elements as it declares.
 //! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>
 
 /// The reason why bytes are invalid.
 pub(super) type ThriftError = &'static str;
 
 const TRUNCATED: ThriftError = "it is truncated";
-/// Maximum nesting of structs; those of Parquet are 6 deep.
+/// Maximum nesting of structs; structs of Parquet are 6 deep.
 const DEPTH_MAX: u32 = 32;
 /// Maximum number of elements of one list; each takes some hundred bytes of memory.
 const ELEMENTS_MAX: u64 = 1 << 20;
@@ -77,7 +77,7 @@ impl<'a> ThriftReader<'a> {
         Ok(())
     }
 
-    /// Skips a value of this type.
+    /// Skips a value of type `kind`.
     pub fn skip(&mut self, kind: u8) -> Result<(), ThriftError> {
         match kind {
             TRUE | FALSE => Ok(()),
@@ -106,7 +106,8 @@ impl<'a> ThriftReader<'a> {
         }
     }
 
-    /// Skips an element of a list, in which, unlike in a field, a boolean is a byte.
+    /// Skips an element of a list. Unlike the value of a boolean field, a boolean element takes a
+    /// byte.
     fn element(&mut self, kind: u8) -> Result<(), ThriftError> {
         match kind {
             TRUE | FALSE => self.advance(1),

@@ -1,4 +1,4 @@
-//! Keeps, as JSON, the fields that a contract does not list.
+//! Keeps, as JSON, the fields that a contract does not declare.
 
 use crate::{
     contract::{Field, UnknownFields},
@@ -22,13 +22,13 @@ pub(super) fn unlisted_columns<'c>(
     }
     let mut out = Vec::new();
     for (column, values) in columns {
-        collect_unlisted(column.name(), values, fields, &mut out);
+        collect_undeclared(column.name(), values, fields, &mut out);
     }
     out
 }
 
 /// The parts of a column that no field refers to by name or path.
-fn collect_unlisted(
+fn collect_undeclared(
     path: &str,
     values: &ArrayRef,
     fields: &[Field],
@@ -40,14 +40,14 @@ fn collect_unlisted(
     match values.as_struct_opt() {
         Some(inner) if fields.iter().any(|field| field.is_within(path)) => {
             for (column, values) in inner.fields().iter().zip(inner.columns()) {
-                collect_unlisted(&format!("{path}.{}", column.name()), values, fields, out);
+                collect_undeclared(&format!("{path}.{}", column.name()), values, fields, out);
             }
         }
         _ => out.push((path.to_string(), Arc::clone(values))),
     }
 }
 
-/// Keeps the unlisted values of a row.
+/// Keeps the undeclared values of a row.
 pub(super) fn keep_values(rest: &[(String, ArrayRef)], row: usize, extra_fields: &mut ExtraFields) {
     for (name, values) in rest {
         if let Some(value) = json_value(values, row).filter(|value| !value.is_null()) {

@@ -6,7 +6,7 @@ use crate::contract::TimeFormat;
 /// Maximum length of a text whose format is guessed, in characters.
 const LENGTH_MAX: usize = 64;
 
-/// Formats in which a text is a time, for a contract to declare: several if the order of day and
+/// Formats that parse a text as a time, for a contract to declare: several if the order of day and
 /// month is ambiguous, none if the text is not a known form of time.
 pub(crate) fn guess_formats(text: &str) -> Vec<String> {
     let text = text.trim();
@@ -163,7 +163,7 @@ fn date_formats<'p, 't>(parts: &'p [Token<'t>]) -> Option<(Vec<String>, &'p [Tok
     })
 }
 
-/// Format of the time of day with the marks before it; and whether it has a 12-hour clock.
+/// Format of the time of day with the separators before it; and true if it has a 12-hour clock.
 fn clock_format(parts: &[Token<'_>]) -> Option<(String, bool)> {
     use Token::{Digits, Mark, Word};
     let mut format = String::new();

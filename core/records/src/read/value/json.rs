@@ -151,7 +151,7 @@ fn syntax_violation(error: &serde_json::Error) -> Violation {
 struct Context<'a> {
     violation: Option<Violation>,
     extra_fields: &'a mut ExtraFields,
-    /// Path of the current object, for names that the contract does not list.
+    /// Path of the current object, for names that the contract does not declare.
     outer: String,
     /// True for a default, which has the notation of contracts.
     from_contract: bool,
@@ -343,12 +343,12 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
                     parents.push((name, map.next_value()?));
                     continue;
                 }
-                NameRole::Unlisted if cx.extra_fields.policy == UnknownFields::Keep => {
+                NameRole::Undeclared if cx.extra_fields.policy == UnknownFields::Keep => {
                     let value = map.next_value()?;
                     cx.extra_fields.set_last_value(value);
                     continue;
                 }
-                NameRole::Unlisted => {
+                NameRole::Undeclared => {
                     map.next_value::<SkippedValue>()?;
                     continue;
                 }
@@ -431,7 +431,7 @@ fn push_nested(
 }
 
 /// A skipped value. Unlike serde's `IgnoredAny`, it goes through the parser, so the depth limit
-/// applies to the whole record, whatever the contract lists.
+/// applies to the whole record, including undeclared fields.
 struct SkippedValue;
 
 impl<'de> serde::Deserialize<'de> for SkippedValue {
@@ -488,8 +488,8 @@ enum NameRole {
     Field(usize),
     /// An object that may contain a field, by its path.
     Parent(String),
-    /// A name that the contract does not list.
-    Unlisted,
+    /// A name that the contract does not declare.
+    Undeclared,
 }
 
 /// The name of a field.
@@ -539,7 +539,7 @@ impl Visitor<'_> for FieldNameSeed<'_, '_> {
             UnknownFields::Keep => extra_fields.keep(name, Value::Null),
             UnknownFields::Refuse => return Err(self.cx.stop(ExtraFields::refusal(name))),
         }
-        Ok(NameRole::Unlisted)
+        Ok(NameRole::Undeclared)
     }
 }
 

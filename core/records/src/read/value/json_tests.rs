@@ -184,7 +184,7 @@ fn unknown_fields_are_counted_by_path() {
 }
 
 /// Reads lines under a contract whose fields have paths; returns the rows, followed by the counts
-/// of unlisted fields, and the refusals.
+/// of undeclared fields, and the refusals.
 fn read_paths(unknown: &str, lines: &str) -> (Vec<String>, Vec<String>) {
     let text = format!(
         "title = \"T\"\nunknown = \"{unknown}\"\n[field.id]\ntype = \"string\"\n[field.status]\n\

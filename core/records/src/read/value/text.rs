@@ -1,6 +1,7 @@
-//! Parses values from texts: cells of CSV, strings of JSON and Parquet, and values in contracts.
+//! Parses values from text: cells of CSV, strings of JSON and Parquet, and values in contracts.
 //!
-//! An error names the accepted forms, and the line to add to the contract if one would suffice.
+//! An error names the accepted forms and, if a declaration would suffice, the line to add to the
+//! contract.
 
 use crate::{
     contract::{Field, FieldKind, Notation, normalize_mark},
@@ -18,7 +19,7 @@ use std::borrow::Cow;
 pub(in crate::read) enum Origin {
     /// A cell of CSV, where all values are text.
     Cell,
-    /// A string of JSON or Parquet, where texts and numbers are distinct.
+    /// A string of JSON or Parquet; these formats distinguish strings from numbers.
     String,
     /// The contract itself, which has its own notation.
     Contract,
@@ -131,7 +132,7 @@ pub(in crate::read) fn push_digits(text: &str, field: &Field, column: &mut Colum
     Err(violation)
 }
 
-/// Returns true if texts can be numbers: in formats with native numbers, only if the contract
+/// Returns true if text can be a number: in formats with native numbers, only if the contract
 /// declares the notation.
 fn allows_numbers(notation: &Notation, origin: Origin) -> bool {
     match origin {

@@ -12,12 +12,12 @@ use crate::{
 };
 use retrocast_domain::{cell::DatasetRef, report::SourceNote};
 
-/// Counts the records of a version of a source again, as in its note: rows and times from the rows,
-/// the other counts from the manifest of that version. The number of files is taken from the note,
-/// because a lake keeps no listings.
+/// Counts the records of a version of a source again, for its note: rows and times come from the
+/// rows, the other counts from the manifest of that version. The number of files comes from the
+/// note, because a lake keeps no listings.
 ///
 /// # Errors
-/// If the rows or the manifest of the version no longer exist.
+/// Fails if the rows or the manifest of the version no longer exist.
 pub async fn recount(
     lake: &Lake,
     note: &SourceNote,

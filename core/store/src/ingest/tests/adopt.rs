@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Lines with these ids; minutes are the position in the list.
+/// Lines with the given ids; minutes are the position in the list.
 fn lines(ids: impl IntoIterator<Item = u32>) -> String {
     let line = |(index, id): (usize, u32)| {
         format!("{{\"id\":\"{id}\",\"at\":\"2026-01-01T00:00:00Z\",\"minutes\":{index}}}\n")
@@ -54,7 +54,7 @@ fn few_superseded_rows_are_marked_as_deleted() {
         .join("lake/job/tickets.lance/_deletions");
     assert_eq!(std::fs::read_dir(deletions).unwrap().count(), 1);
 
-    // The same records make no new version; new records supersede older ones.
+    // The same records make no new version; new records supersede older records.
     let repeated = bench.ingest("raw/*.jsonl").unwrap();
     assert_eq!(repeated.dataset, found.dataset);
     let more = lines([7, 50]);

@@ -13,7 +13,7 @@ fn line(id: u32, rev: u32, day: u32) -> String {
 }
 
 /// A record that the contracts of these tests refuse.
-fn broken(id: u32) -> String {
+fn broken_record(id: u32) -> String {
     format!("{{\"id\":\"{id}\",\"rev\":\"x\"}}\n")
 }
 
@@ -40,7 +40,7 @@ impl Bench {
     }
 
     /// Sorted rows of the quarantine: file, line and text.
-    fn refused(&self, found: &Ingestion) -> Vec<String> {
+    fn refused_rows(&self, found: &Ingestion) -> Vec<String> {
         let quarantine = found.quarantine.as_ref().unwrap();
         let columns = ["file", "line", "raw"].map(String::from).to_vec();
         let scan = Scan {
@@ -57,14 +57,14 @@ impl Bench {
 
 #[test]
 fn an_increment_writes_its_own_rows_once() {
-    let first = line(1, 1, 5) + &line(2, 1, 6) + &broken(3);
+    let first = line(1, 1, 5) + &line(2, 1, 6) + &broken_record(3);
     let bench = Bench::new(&[("raw/1.jsonl", first.as_bytes())]);
     bench.ingest_raw(LATEST);
     let before = ["tickets", "tickets__quarantine"].map(|name| bench.data(name));
     assert_eq!([before[0].len(), before[1].len()], [1, 1]);
 
-    // One row is superseded by the next one, another by an older row.
-    let second = line(7, 1, 20) + &line(7, 2, 10) + &line(1, 0, 30) + &broken(8);
+    // One row is superseded by the next row, another by an older row.
+    let second = line(7, 1, 20) + &line(7, 2, 10) + &line(1, 0, 30) + &broken_record(8);
     bench.put("raw/2.jsonl", &second);
     let found = bench.ingest_raw(LATEST);
     let after = ["tickets", "tickets__quarantine"].map(|name| bench.data(name));
@@ -108,14 +108,14 @@ fn an_increment_writes_its_own_rows_once() {
         ]
     );
     assert_eq!(
-        bench.refused(&found),
-        [format!("raw/2.jsonl|4|{}", broken(8).trim_end())]
+        bench.refused_rows(&found),
+        [format!("raw/2.jsonl|4|{}", broken_record(8).trim_end())]
     );
 }
 
 #[test]
 fn an_unreferenced_quarantine_is_not_extended() {
-    let first = line(1, 1, 5) + &broken(3);
+    let first = line(1, 1, 5) + &broken_record(3);
     let bench = Bench::new(&[("raw/1.jsonl", first.as_bytes())]);
     let found = bench.ingest_raw(PLAIN);
     // A process that died left a version with more records.
@@ -132,34 +132,40 @@ fn an_unreferenced_quarantine_is_not_extended() {
     };
     assert_eq!(bench.runtime.block_on(leftover).unwrap().rows, 2);
 
-    bench.put("raw/2.jsonl", &(line(2, 1, 6) + &broken(4) + &broken(5)));
+    bench.put(
+        "raw/2.jsonl",
+        &(line(2, 1, 6) + &broken_record(4) + &broken_record(5)),
+    );
     let found = bench.ingest_raw(PLAIN);
     let expected = [
-        format!("raw/1.jsonl|2|{}", broken(3).trim_end()),
-        format!("raw/2.jsonl|2|{}", broken(4).trim_end()),
-        format!("raw/2.jsonl|3|{}", broken(5).trim_end()),
+        format!("raw/1.jsonl|2|{}", broken_record(3).trim_end()),
+        format!("raw/2.jsonl|2|{}", broken_record(4).trim_end()),
+        format!("raw/2.jsonl|3|{}", broken_record(5).trim_end()),
     ];
-    assert_eq!(bench.refused(&found), expected);
+    assert_eq!(bench.refused_rows(&found), expected);
 
     // Records of removed objects are removed, and without records there is no quarantine.
     bench.put("raw/2.jsonl", &line(2, 1, 6));
-    assert_eq!(bench.refused(&bench.ingest_raw(PLAIN)), expected[..1]);
+    assert_eq!(bench.refused_rows(&bench.ingest_raw(PLAIN)), expected[..1]);
     std::fs::remove_file(bench.folder.path().join("raw/1.jsonl")).unwrap();
     let found = bench.ingest_raw(PLAIN);
     assert_eq!((found.quarantine, found.dataset.rows), (None, 1));
     // Readers of the newest version see that it is empty.
     let newest = lake.latest("tickets__quarantine");
     assert_eq!(bench.runtime.block_on(newest).unwrap().unwrap().rows, 0);
-    bench.put("raw/3.jsonl", &broken(6));
-    assert_eq!(bench.refused(&bench.ingest_raw(PLAIN)).len(), 1);
+    bench.put("raw/3.jsonl", &broken_record(6));
+    assert_eq!(bench.refused_rows(&bench.ingest_raw(PLAIN)).len(), 1);
 }
 
 #[test]
 fn records_refused_by_an_older_contract_are_removed() {
-    let bench = Bench::new(&[("raw/1.jsonl", (line(1, 1, 5) + &broken(3)).as_bytes())]);
+    let bench = Bench::new(&[(
+        "raw/1.jsonl",
+        (line(1, 1, 5) + &broken_record(3)).as_bytes(),
+    )]);
     assert_eq!(bench.ingest_raw(PLAIN).quarantine.unwrap().rows, 1);
     let corrected = PLAIN.replace("integer", "string");
-    std::fs::write(bench.folder.path().join("raw/1.jsonl"), broken(3)).unwrap();
+    std::fs::write(bench.folder.path().join("raw/1.jsonl"), broken_record(3)).unwrap();
     let found = bench.ingest_raw(&corrected);
     assert_eq!((found.quarantine, found.dataset.rows), (None, 1));
     let lake = bench.lake();
@@ -171,7 +177,10 @@ fn records_refused_by_an_older_contract_are_removed() {
 
 #[test]
 fn records_refused_by_a_dead_process_are_ignored() {
-    let bench = Bench::new(&[("raw/a.jsonl", (line(1, 1, 5) + &broken(3)).as_bytes())]);
+    let bench = Bench::new(&[(
+        "raw/a.jsonl",
+        (line(1, 1, 5) + &broken_record(3)).as_bytes(),
+    )]);
     let lake = bench.lake();
     let spec = Bench::spec("raw/*.jsonl", PLAIN);
     // As in the engine: the same records have the same fingerprint.
@@ -210,7 +219,7 @@ fn records_refused_by_a_dead_process_are_ignored() {
     };
     let remove = |name: &str| std::fs::remove_file(bench.folder.path().join(name)).unwrap();
     ingest_records("a", false);
-    let b = line(2, 1, 5) + &broken(4);
+    let b = line(2, 1, 5) + &broken_record(4);
     bench.put("raw/b.jsonl", &b);
     ingest_records("a b", true);
     assert_eq!(quarantined(), 1, "b is not in the lake");
@@ -234,21 +243,24 @@ fn records_refused_by_a_dead_process_are_ignored() {
     let found = ingest_records("a d", false).unwrap();
     assert_eq!(found.dataset.rows, 2);
     assert_eq!(
-        bench.refused(&found),
-        [format!("raw/a.jsonl|2|{}", broken(3).trim_end())]
+        bench.refused_rows(&found),
+        [format!("raw/a.jsonl|2|{}", broken_record(3).trim_end())]
     );
 }
 
 #[test]
 fn an_older_version_becomes_the_newest_and_is_extended() {
-    let bench = Bench::new(&[("raw/1.jsonl", (line(1, 1, 5) + &broken(3)).as_bytes())]);
+    let bench = Bench::new(&[(
+        "raw/1.jsonl",
+        (line(1, 1, 5) + &broken_record(3)).as_bytes(),
+    )]);
     let lake = bench.lake();
-    let one = bench.ingest_raw(LATEST).dataset;
+    let first = bench.ingest_raw(LATEST).dataset;
     bench.put(
         "raw/2.jsonl",
-        &(line(1, 2, 6) + &line(2, 1, 7) + &broken(4)),
+        &(line(1, 2, 6) + &line(2, 1, 7) + &broken_record(4)),
     );
-    let two = bench.ingest_raw(LATEST).dataset;
+    let second = bench.ingest_raw(LATEST).dataset;
     let newest = || {
         bench
             .runtime
@@ -256,13 +268,17 @@ fn an_older_version_becomes_the_newest_and_is_extended() {
             .unwrap()
             .unwrap()
     };
-    bench.runtime.block_on(lake.make_newest(&two)).unwrap();
-    assert_eq!(newest(), two, "nothing to do");
-    bench.runtime.block_on(lake.make_newest(&one)).unwrap();
-    assert_eq!(newest(), two, "uncited versions may be removed at any time");
-    let cited = [one.clone()];
+    bench.runtime.block_on(lake.make_newest(&second)).unwrap();
+    assert_eq!(newest(), second, "nothing to do");
+    bench.runtime.block_on(lake.make_newest(&first)).unwrap();
+    assert_eq!(
+        newest(),
+        second,
+        "uncited versions may be removed at any time"
+    );
+    let cited = [first.clone()];
     bench.runtime.block_on(lake.cite(&cited)).unwrap();
-    bench.runtime.block_on(lake.make_newest(&one)).unwrap();
+    bench.runtime.block_on(lake.make_newest(&first)).unwrap();
     let restored = newest();
     assert_eq!((restored.version, restored.rows), (3, 1));
     assert_eq!(bench.rows(&restored), ["1|1|2026-01-05T00:00:00Z"]);
@@ -270,28 +286,28 @@ fn an_older_version_becomes_the_newest_and_is_extended() {
         .runtime
         .block_on(lake.find("tickets__quarantine", None));
     assert_eq!(refused.unwrap().rows, 1);
-    bench.runtime.block_on(lake.make_newest(&one)).unwrap();
+    bench.runtime.block_on(lake.make_newest(&first)).unwrap();
     assert_eq!(newest(), restored, "it is the newest already");
-    // The files of both exist: the second one is read again.
+    // The files of both versions exist: the second file is read again.
     let found = bench.ingest_raw(LATEST);
     assert_eq!(found.dataset.rows, 2);
     assert_eq!(
         bench.rows(&found.dataset),
         ["1|2|2026-01-06T00:00:00Z", "2|1|2026-01-07T00:00:00Z"]
     );
-    assert_eq!(bench.refused(&found).len(), 2);
+    assert_eq!(bench.refused_rows(&found).len(), 2);
 }
 
 #[test]
 fn restoring_rows_without_a_quarantine_clears_it() {
     let bench = Bench::new(&[("raw/1.jsonl", line(1, 1, 5).as_bytes())]);
     let lake = bench.lake();
-    let one = bench.ingest_raw(PLAIN).dataset;
-    bench.put("raw/2.jsonl", &(line(2, 1, 6) + &broken(4)));
-    let two = bench.ingest_raw(PLAIN).dataset;
+    let first = bench.ingest_raw(PLAIN).dataset;
+    bench.put("raw/2.jsonl", &(line(2, 1, 6) + &broken_record(4)));
+    let second = bench.ingest_raw(PLAIN).dataset;
     bench
         .runtime
-        .block_on(lake.cite(&[one.clone(), two.clone()]))
+        .block_on(lake.cite(&[first.clone(), second.clone()]))
         .unwrap();
     let quarantined = || {
         let quarantine = bench
@@ -300,12 +316,12 @@ fn restoring_rows_without_a_quarantine_clears_it() {
         quarantine.unwrap().rows
     };
     assert_eq!(quarantined(), 1);
-    bench.runtime.block_on(lake.make_newest(&one)).unwrap();
+    bench.runtime.block_on(lake.make_newest(&first)).unwrap();
     assert_eq!(quarantined(), 0);
-    bench.runtime.block_on(lake.make_newest(&two)).unwrap();
+    bench.runtime.block_on(lake.make_newest(&second)).unwrap();
     assert_eq!(quarantined(), 1);
     // Without the manifest that a version names, nothing is restored and nothing fails.
-    bench.runtime.block_on(lake.make_newest(&one)).unwrap();
+    bench.runtime.block_on(lake.make_newest(&first)).unwrap();
     std::fs::remove_file(bench.folder.path().join("raw/2.jsonl")).unwrap();
     let manifests = bench
         .folder
@@ -326,7 +342,7 @@ fn restoring_rows_without_a_quarantine_clears_it() {
     let before = newest();
     bench
         .runtime
-        .block_on(bench.lake().make_newest(&two))
+        .block_on(bench.lake().make_newest(&second))
         .unwrap();
     assert_eq!(newest(), before);
     let found = bench.ingest_raw(PLAIN);
@@ -384,13 +400,13 @@ fn a_writer_that_loses_the_race_commits_nothing() {
 
 #[test]
 fn concurrent_increments_duplicate_no_rows() {
-    let first: String = (0..20).map(|id| line(id, 1, 5)).collect::<String>() + &broken(90);
+    let first: String = (0..20).map(|id| line(id, 1, 5)).collect::<String>() + &broken_record(90);
     let bench = Bench::new(&[("raw/1.jsonl", first.as_bytes())]);
     bench.ingest_raw(PLAIN);
     let spec = Bench::spec("raw/*.jsonl", PLAIN);
     for round in 2..8_u32 {
         let more: String = (0..20).map(|id| line(id, round, 5)).collect();
-        bench.put(&format!("raw/{round}.jsonl"), &(more + &broken(90)));
+        bench.put(&format!("raw/{round}.jsonl"), &(more + &broken_record(90)));
         std::thread::scope(|scope| {
             for _ in 0..6 {
                 scope.spawn(|| bench.ingest_raw(PLAIN));
@@ -399,6 +415,6 @@ fn concurrent_increments_duplicate_no_rows() {
         let found = bench.ingest_with(&spec, &Control::default()).unwrap();
         assert_eq!(found.dataset.rows, u64::from(round) * 20);
         assert_eq!(bench.rows(&found.dataset).len(), 20 * round as usize);
-        assert_eq!(bench.refused(&found).len(), round as usize);
+        assert_eq!(bench.refused_rows(&found).len(), round as usize);
     }
 }

@@ -395,7 +395,7 @@ fn times_of_derived_tables_are_local_too() {
 }
 
 #[test]
-fn distant_times_are_compared_with_texts() {
+fn distant_times_are_compared_with_strings() {
     let last = "9999-12-30T22:00:00Z".parse::<jiff::Timestamp>().unwrap();
     let at = TimestampMicrosecondArray::from(vec![last.as_microsecond()]).with_timezone("UTC");
     let bench = Bench::with_columns(vec![("at", Arc::new(at))]);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Weeks around clock changes, and ordinary ones: zone, first and last day.
+/// Weeks around clock changes, and ordinary weeks: zone, first and last day.
 const WEEKS: [(&str, &str, &str); 8] = [
     ("UTC", "2026-06-29", "2026-07-06"),
     ("Europe/Berlin", "2026-06-29", "2026-07-06"),
