@@ -14,7 +14,7 @@
 //! that is estimated from both sides by generalised least squares.
 //!
 //! The same estimator runs on earlier dates without a change (placebo in time). The spread of these
-//! estimates, in units of their standard errors, calibrates the standard error of the real one. This needs
+//! estimates, in units of their standard errors, calibrates that of the real estimate. This needs
 //! 42 days before the change plus four times the number of days used after it: 162 for 30 days. With
 //! fewer days the models alone are used, and the report says so.
 //!
@@ -219,9 +219,9 @@ fn method(aggregate: Aggregate, period: Period) -> String {
     )
 }
 
-/// Maximum number of periods to analyse: the latest.
+/// Maximum number of periods to analyse; the latest are kept.
 const PERIODS_MAX: usize = 1500;
-/// Maximum number of components to analyse: the largest.
+/// Maximum number of components to analyse; the largest are kept.
 const GROUPS_MAX: usize = 200;
 
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {

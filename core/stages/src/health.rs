@@ -71,7 +71,7 @@ const OVERALL: &str = "overall";
 /// Maximum number of risks in the table.
 const RISKS_MAX: usize = 15;
 /// Maximum number of earlier windows in the chart.
-const PANEL_WINDOWS: usize = 26;
+const PANEL_WINDOWS_MAX: usize = 26;
 
 fn default_escalate() -> u64 {
     3
@@ -391,7 +391,7 @@ fn chart(context: &Context, history: &History, all: &[Health]) -> Option<Chart> 
         .take(12)
         .map(|health| {
             let earlier = history.before(&context.window, &health.component);
-            let earlier = &earlier[earlier.len().saturating_sub(PANEL_WINDOWS)..];
+            let earlier = &earlier[earlier.len().saturating_sub(PANEL_WINDOWS_MAX)..];
             let mut times: Vec<DateTime> = earlier.iter().map(|score| score.window_start).collect();
             let mut values: Vec<Option<f64>> =
                 earlier.iter().map(|score| Some(score.score)).collect();

@@ -341,8 +341,8 @@ fn run(
 /// Label of the figures of all records.
 const ALL: &str = "all";
 
-/// The values of a figure in the earlier windows that records cover, newest first: those that a run
-/// on each of them would give.
+/// The values of a figure in the earlier windows that records cover, newest first: the values that a
+/// run on each of these windows would give.
 fn earlier_values(
     metric: &Metric,
     samples: &[Sample],

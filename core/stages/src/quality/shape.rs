@@ -40,7 +40,7 @@ pub(super) fn describe_empty(source: &SourceNote) -> String {
     format!("; in no record: {}", list_some(&source.missing_fields))
 }
 
-/// Describes the differences; empty for none.
+/// Describes the differences, if there are any.
 pub(super) fn differences(params: &Params, source: &SourceNote) -> Vec<String> {
     let with_count = |(field, n): &(String, u64)| format!("{field} ({})", params.format_count(*n));
     let left_out =
@@ -52,7 +52,7 @@ pub(super) fn differences(params: &Params, source: &SourceNote) -> Vec<String> {
             sentences.push(format!("{} {clause}", list_some(&fields)));
         }
     };
-    // A contract that refuses unlisted fields quarantines their records, and none is counted here.
+    // A contract that refuses undeclared fields quarantines their records, so none is counted here.
     add(
         source.unknown_fields.iter().map(with_count).collect(),
         [
@@ -95,7 +95,7 @@ pub(super) fn finding(context: &Context, params: &Params, input: &Input) -> Opti
     finding.n = source.records;
     finding.baseline = Some(format!("the contract {}", source.contract));
     finding.period = finding::period_of_records(context, input);
-    // An unlisted field does not reduce the score.
+    // An undeclared field does not reduce the score.
     let lowers_score = missing > 0 || !source.retyped_fields.is_empty();
     finding.severity = if lowers_score {
         Severity::Notice

@@ -1,4 +1,4 @@
-//! Compares each year with the previous one; an incomplete year with the same part of it.
+//! Compares each year with the previous year, and an incomplete year with the same part of it.
 
 use super::{Candidate, Data, Group, ResultRow, Results, days_between, severity, words};
 use crate::series::words::{capitalised, chart_id, uncorrected};
@@ -188,8 +188,8 @@ impl Pair {
         words::estimate(data, &self.comparison(), proven)
     }
 
-    /// Names what is compared: "in 2025 than in 2024", "from 1 January to 20 August 2025 than in the same
-    /// part of 2024".
+    /// Names the compared periods: "in 2025 than in 2024", "from 1 January to 20 August 2025 than in the
+    /// same part of 2024".
     fn describe(&self) -> String {
         let (now, year) = (self.now.words(), self.before.start.year());
         if self.is_part {
