@@ -111,9 +111,9 @@ const SMOOTH_MAX: f64 = 1e100;
 /// The change of a season that [`smooth_with`] allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Smoothing {
-    /// None; outliers get little weight.
+    /// No change; outliers get little weight.
     Periodic,
-    /// Slow change: each phase is smoothed over this many seasons.
+    /// Slow change: each phase is smoothed over the given number of seasons.
     Evolving(usize),
 }
 
@@ -151,7 +151,7 @@ pub fn smooth_with(values: &[f64], period: usize, smoothing: Smoothing) -> Optio
     })
 }
 
-/// Returns true if there is a season with this period: the autocorrelation at the period, after
+/// Returns true if the values have a season of length `period`: the autocorrelation at the period, after
 /// removal of a straight line, is significant at 10 % (the rule of the M4 competition).
 pub fn is_seasonal(values: &[f64], period: usize) -> bool {
     if period < 2 || values.len() < 3 * period {

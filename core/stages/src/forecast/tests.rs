@@ -214,14 +214,20 @@ fn one_outage_moves_no_forecast() {
             .map(|i| if days.contains(&i) { 0.0 } else { usual(i) })
             .collect()
     };
-    let one = exceptional("11 November 2026 is exceptional and is");
-    check_builds("one a day", out(&[79], |_| 1.0), "7", "6 to 8); ", &one);
+    let on_one_day = exceptional("11 November 2026 is exceptional and is");
+    check_builds(
+        "one a day",
+        out(&[79], |_| 1.0),
+        "7",
+        "6 to 8); ",
+        &on_one_day,
+    );
     check_builds(
         "all days alike",
         out(&[79], |_| 24.0),
         "168",
         "144 to 169); ",
-        &one,
+        &on_one_day,
     );
     check_builds(
         "two outages",
@@ -242,7 +248,7 @@ fn one_outage_moves_no_forecast() {
         out(&[79], |i| 20.0 + (i * 7919 % 5) as f64),
         "155",
         "132 to 160); ",
-        &one,
+        &on_one_day,
     );
 }
 

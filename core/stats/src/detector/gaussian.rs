@@ -10,7 +10,7 @@ use super::calibrate::score;
 /// Number of earlier values that mean and standard deviation are computed from.
 const LENGTH: usize = 1000;
 
-/// Score of each value, from 0 to 1, by the probability of a value as far from the mean of earlier ones.
+/// Score of each value, from 0 to 1, by the probability of a value as far from the mean of earlier values.
 pub(super) fn scores(values: &[f64]) -> Vec<f64> {
     let distances = windowed_gaussian(values).into_iter().enumerate();
     distances
@@ -30,7 +30,7 @@ fn surprisal(distance: f64) -> f64 {
     }
 }
 
-/// Distance of each value from the mean of earlier ones in standard deviations.
+/// Distance of each value from the mean of earlier values in standard deviations.
 pub fn windowed_gaussian(values: &[f64]) -> Vec<f64> {
     // Differences from the first value avoid rounding errors when the level is high.
     let origin = values.first().copied().unwrap_or(0.0);
@@ -79,8 +79,12 @@ mod tests {
         let before = &values[at - LENGTH..at];
         let mean = crate::describe::mean(before);
         let sd = (before.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 1000.0).sqrt();
-        let want = (values[at] - mean).abs() / sd;
-        assert!((scores[at] - want).abs() < 1e-6, "{} {want}", scores[at]);
+        let expected = (values[at] - mean).abs() / sd;
+        assert!(
+            (scores[at] - expected).abs() < 1e-6,
+            "{} {expected}",
+            scores[at]
+        );
         assert_eq!(windowed_gaussian(&values[..700]), scores[..700]);
         assert!(
             windowed_gaussian(&[4.0; 50])

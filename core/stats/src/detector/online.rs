@@ -60,13 +60,13 @@ pub struct Stream {
     recent: VecDeque<f64>,
     by_phase: Calibration,
     by_subsequence: Calibration,
-    /// Index and score of the newest alert; earlier ones were lower or have expired.
+    /// Index and score of the newest alert; earlier alerts were lower or have expired.
     newest_alert: Option<(usize, f64)>,
 }
 
 impl Stream {
     /// Creates a detector. `season` is the number of values in a day or in another known period.
-    /// Without one, or until it has passed, a season is searched for in the values.
+    /// If it is `None`, or until that many values have passed, a season is searched for in the values.
     pub fn new(season: Option<usize>) -> Self {
         Self {
             season: season.filter(|season| *season > 1),
@@ -141,7 +141,7 @@ impl Stream {
         distance
     }
 
-    /// Distance of the newest subsequence to its nearest neighbours among those that do not overlap it.
+    /// Distance of the newest subsequence to its nearest neighbours that do not overlap it.
     fn subsequence_distance(&self, value: f64) -> Option<f64> {
         let recent = self.newest_values(SUBSEQUENCES + 2 * (SUBSEQUENCE - 1));
         let (earlier, before) =
@@ -258,7 +258,7 @@ mod tests {
             .collect();
         assert_eq!(alerts[0], 3000);
         assert!(alerts.iter().all(|at| *at < 3010), "{alerts:?}");
-        // Higher scores in the dead time are alerts, lower ones are not.
+        // Higher scores in the dead time are alerts, lower scores are not.
         for pair in alerts.windows(2) {
             assert!(verdicts[pair[1]].alert > verdicts[pair[0]].alert);
         }

@@ -2,7 +2,7 @@
 //!
 //! Li, Ma and Mei, "A unifying method for outlier and change detection in data streams based on local
 //! polynomial fitting", PAKDD 2007, as in TSB-UAD (Paparrizos et al., PVLDB 15(8), 2022): the series is
-//! cut into subsequences; a polynomial of degree 4 is fitted to the ten subsequences around each,
+//! cut into subsequences; a polynomial of degree 4 is fitted to the ten subsequences around each one,
 //! without itself; the score is the root of the mean squared distance.
 //!
 //! Limits: all values of a subsequence have one score; the first tenth of the series, at most 500

@@ -39,7 +39,7 @@ const LIGHT_TAIL: f64 = 6.0;
 /// normal noise. Once the behaviour is known, a smaller multiple suffices.
 const FAR_BEYOND: f64 = 3.0;
 const BEYOND: f64 = 1.5;
-/// Maximum share of such values, and median length of their runs.
+/// Maximum share of such values, and maximum median length of their runs.
 const SHARE_MAX: f64 = 0.01;
 const RUN_MAX: f64 = 2.0;
 /// Longest season that is used: the minutes of a day. Longer seasons would be too slow.
@@ -48,7 +48,7 @@ const SEASON_MAX: usize = 1440;
 /// incidents last longer.
 const SMOOTH_MIN: usize = 50;
 
-/// Recognises the behaviour of a series from its values alone, and scores each value from 0 to 1 by the
+/// Recognises the behaviour of a series from its values, and scores each value from 0 to 1 by the
 /// methods that suit it. `season` is the number of values in a day or another known period.
 pub fn route(values: &[f64], season: Option<usize>) -> (Behaviour, Vec<f64>) {
     let values = &super::clamp(values)[..];

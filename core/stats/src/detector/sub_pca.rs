@@ -122,7 +122,7 @@ fn eigen(mut a: Vec<Vec<f64>>) -> Vec<(f64, Vec<f64>)> {
         .collect()
 }
 
-/// Reduces a symmetric matrix to a tridiagonal one: returns its diagonal and its subdiagonal (from index
+/// Reduces a symmetric matrix to tridiagonal form: returns its diagonal and its subdiagonal (from index
 /// 1), and writes the transformation to `a`.
 #[expect(
     clippy::needless_range_loop,

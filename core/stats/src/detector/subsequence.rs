@@ -6,8 +6,8 @@ const VALUES_MAX: usize = 20_000;
 const DEFAULT: usize = 125;
 
 /// Natural length of subsequences: the lag of the greatest local maximum of the autocorrelation of the
-/// first 20,000 values among the lags 4 to 399, or 125 if that lag is not in 6 to 303 or there is none
-/// (the rule of the TSB-AD benchmark: Liu and Paparrizos, "The Elephant in the Room", `NeurIPS` 2024).
+/// first 20,000 values among the lags 4 to 399, or 125 if there is no maximum or its lag is not in 6 to
+/// 303 (the rule of the TSB-AD benchmark: Liu and Paparrizos, "The Elephant in the Room", `NeurIPS` 2024).
 pub fn natural_length(values: &[f64]) -> usize {
     const BASE: usize = 3;
     let correlations = products(values, BASE..401);
@@ -22,9 +22,9 @@ pub fn natural_length(values: &[f64]) -> usize {
     }
 }
 
-/// Returns true if subsequences of this length repeat: the autocorrelation at this lag is above 1/2, and
-/// more than 1/2 above the smallest one at a shorter lag. Subsequences of fewer than 16 values have no
-/// shape that could repeat.
+/// Returns true if subsequences of `length` values repeat: the autocorrelation at this lag is above 1/2,
+/// and more than 1/2 above the smallest autocorrelation at a shorter lag. Subsequences of fewer than 16
+/// values have no shape that could repeat.
 pub(super) fn is_rhythmic(values: &[f64], length: usize) -> bool {
     const LENGTH_MIN: usize = 16;
     const SIMILAR: f64 = 0.5;

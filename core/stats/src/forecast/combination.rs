@@ -3,7 +3,7 @@
 use super::Backtest;
 
 /// The error that a forecast should minimise. Absolute errors are smallest at the median, squared
-/// ones at the mean (Gneiting, 2011), so they differ for counts that are often zero (Kolassa,
+/// errors at the mean (Gneiting, 2011), so they differ for counts that are often zero (Kolassa,
 /// 2016).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Loss {
@@ -83,7 +83,7 @@ pub(super) fn chosen(candidates: &[Candidate]) -> usize {
         .count()
 }
 
-/// The 25 % trimmed mean of some values, and the indices of the middle half that it covers. One
+/// The 25 % trimmed mean of some values, and the indices of the middle half that it covers. A single
 /// extreme forecast changes it little, and it varies less than the median.
 fn trimmed_mean(values: &[f64]) -> (f64, Vec<usize>) {
     let mut order: Vec<usize> = (0..values.len()).collect();
