@@ -9,7 +9,8 @@ use retrocast_accuracy::{
 use retrocast_stats::detector::{Method, Stream, detect, natural_length};
 use std::{fs, io::Read, path::PathBuf};
 
-/// Returns the folder of the benchmark; without real data, prints a note to stderr and returns `None`.
+/// Returns the folder of the benchmark; without real data, prints a note to stderr and returns
+/// `None`.
 fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("RETROCAST_REAL_DATA");
     if folder.is_none() {

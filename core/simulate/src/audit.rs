@@ -251,7 +251,8 @@ fn check_value(value: &Value, field: &Table, kind: &str) -> Result<(), &'static 
     Ok(())
 }
 
-/// Checks that every line of the real incidents conforms to the contract and has only declared fields.
+/// Checks that every line of the real incidents conforms to the contract and has only declared
+/// fields.
 #[test]
 fn real_incidents_meet_their_contract() {
     let Ok(folder) = std::env::var("RETROCAST_REAL_DATA") else {

@@ -114,7 +114,7 @@ pub struct ImprovementCheck {
     pub improvement: String,
     /// The truth, in a few words.
     pub truth: String,
-    /// The verdict, with the estimate; "no verdict" if there is none.
+    /// The verdict, with the estimate; "no verdict" if the findings have none.
     pub verdict: String,
     /// True if they agree.
     pub ok: bool,

@@ -85,7 +85,8 @@ struct Params {
     #[schemars(length(min = 1), extend("x-dataset" = true))]
     #[expect(dead_code, reason = "the cells of these stages are in the context")]
     findings: Vec<String>,
-    /// Number of windows in a row in which a component needs attention before that is a warning.
+    /// Number of windows in a row in which a component needs attention before it is reported as a
+    /// warning.
     #[serde(default = "default_escalate")]
     #[schemars(range(min = 1, max = 100))]
     escalate_after: u64,

@@ -27,10 +27,10 @@
 //! without records; the days of the silence are included, so that nothing is impossible and a short
 //! history proves little. Weekdays that usually have records, in numbers within a factor of two,
 //! are pooled; every other weekday is judged by itself. This way, a weekday source may be silent on
-//! any weekend, and a quiet Sunday is not compared with a busy Monday. For a source with regular gaps
-//! of many days, the gap is tested by Student's t on the logarithms of earlier gaps. A source is
-//! reported as silent when that probability is below 0.5 % and no earlier silence at a week's end
-//! was as long. At least seven days with records, over at least two weeks, are needed.
+//! any weekend, and a quiet Sunday is not compared with a busy Monday. For a source with regular
+//! gaps of many days, the gap is tested by Student's t on the logarithms of earlier gaps. A source
+//! is reported as silent when that probability is below 0.5 % and no earlier silence at a week's
+//! end was as long. At least seven days with records, over at least two weeks, are needed.
 //!
 //! If the contract declares that days without records mean that nothing happened
 //! (`silence = "zero"`), only `fresh_hours` decides, and few records are not a defect.
@@ -58,9 +58,9 @@
 //! # Thresholds
 //!
 //! Below `flag_below` a dataset is flagged: a finding, and the first note of the report. Below
-//! `block_below` no report is written: the stage fails, the run ends with the reason, and the owner of the
-//! job is notified. A stage with `block_below` must not be `optional`. Unknown components are not
-//! compared with thresholds, but a dataset without records fails every threshold.
+//! `block_below` no report is written: the stage fails, the run ends with the reason, and the owner
+//! of the job is notified. A stage with `block_below` must not be `optional`. Unknown components
+//! are not compared with thresholds, but a dataset without records fails every threshold.
 //!
 //! # Nouns
 //!
@@ -76,7 +76,8 @@
 //! # Caveats
 //!
 //! A holiday that the source has not had before looks like an outage or a gap. Records that were refused
-//! together, for example after one bad release, are counted one by one: the p-values of `by` assume independence.
+//! together, for example after one bad release, are counted one by one: the p-values of `by` assume
+//! independence.
 //!
 //! ```toml
 //! [stage.quality]

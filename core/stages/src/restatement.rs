@@ -140,7 +140,8 @@ impl Comparison<'_> {
         Ok(steps)
     }
 
-    /// The columns that the figures depend on: the columns named by the params, the time and the key.
+    /// The columns that the figures depend on: the columns named by the params, the time and the
+    /// key.
     fn columns(&self, time: &str) -> Vec<String> {
         let key = match &self.identity {
             Identity::Key(columns) => columns.as_slice(),
@@ -368,8 +369,8 @@ fn changes_by_key(old: &[Row], new: &[Row]) -> Changes {
     changes
 }
 
-/// Finds the changes of rows without a key. Equal rows cancel out. Among the other rows of a file, an
-/// old and a new row on the same line are one record; the rest are paired in the order of lines.
+/// Finds the changes of rows without a key. Equal rows cancel out. Among the other rows of a file,
+/// an old and a new row on the same line are one record; the rest are paired in the order of lines.
 fn changes_by_line(old: &Table, new: &Table) -> Changes {
     let mut equal: HashMap<u128, Vec<usize>> = HashMap::new();
     for (index, row) in old.rows.iter().enumerate().rev() {
@@ -469,7 +470,7 @@ mod tests {
             &[("a", 1, 5), ("a", 2, 7), ("a", 3, 8)],
             [1, 1, 0],
         );
-        // One file was deleted, and another one was added.
+        // One file was deleted, and another file was added.
         check(&[("a", 1, 5)], &[("b", 1, 6)], [1, 0, 1]);
         // One of two equal lines was deleted.
         check(&[("a", 1, 5), ("a", 2, 5)], &[("a", 1, 5)], [0, 0, 1]);

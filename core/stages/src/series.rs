@@ -1,9 +1,9 @@
 //! Aggregates records to one series per group: a value for each hour, day, week or month.
 //!
-//! Shared by the stages that analyse time series. All groups have the same axis: the periods that the
-//! records cover completely ([`coverage`]). A day on which the records begin or end is left out,
-//! because it has fewer records only for that reason. A group's values begin with its own first
-//! record. In a period without records, counts and sums are 0 and other values are missing.
+//! Shared by the stages that analyse time series. All groups have the same axis: the periods that
+//! the records cover completely ([`coverage`]). A day on which the records begin or end is left
+//! out, because it has fewer records only for that reason. A group's values begin with its own
+//! first record. In a period without records, counts and sums are 0 and other values are missing.
 
 use crate::{
     Context, Input, StageError,

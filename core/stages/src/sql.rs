@@ -12,16 +12,16 @@
 //!
 //! Times without a zone are local times in the job's `timezone`. `TIMESTAMP '2026-03-29 00:00:00'` and
 //! `DATE '2026-03-29'` begin at local midnight; `cast(text as timestamp)`,
-//! `to_timestamp(text, '%d/%m/%Y %H:%M')` and comparisons with a string read the string as local time unless
-//! it has an offset. `date_trunc('day', at)` is the local day, `date_bin(interval '15 minutes', at)`
-//! counts from local midnight, `extract(hour from at)` is the local hour, and `at + interval '1 day'`
-//! the same local time on the next day. An ambiguous local time means the first of the two; a skipped
-//! time is moved forward by the gap. `${window.start}` and `${window.end}` are the first moment of the
-//! window and the first moment after it. A literal in another zone is
+//! `to_timestamp(text, '%d/%m/%Y %H:%M')` and comparisons with a string read the string as local
+//! time unless it has an offset. `date_trunc('day', at)` is the local day, `date_bin(interval '15
+//! minutes', at)` counts from local midnight, `extract(hour from at)` is the local hour, and `at +
+//! interval '1 day'` the same local time on the next day. An ambiguous local time means the first
+//! of the two; a skipped time is moved forward by the gap. `${window.start}` and `${window.end}`
+//! are the first moment of the window and the first moment after it. A literal in another zone is
 //! `TIMESTAMPTZ '2026-03-29T00:00:00Z'`; `at AT TIME ZONE 'America/New_York'` converts to another
 //! zone, and a string or literal before it is read in that zone. Numbers are seconds since 1970 UTC
-//! (`to_timestamp(n)`, `to_timestamp_millis(n)`). Formats are those of `strptime`; if several formats
-//! are given, the first that matches is used.
+//! (`to_timestamp(n)`, `to_timestamp_millis(n)`). Formats are those of `strptime`; if several
+//! formats are given, the first that matches is used.
 //!
 //! Integers are exact: a sum, product or difference beyond 64 bits is an error that names the
 //! expression; cast to `double` or `decimal(38, 0)` for larger values. NaN is a missing value: aggregates
@@ -108,7 +108,8 @@ fn run(
     let names: Vec<&str> = input.columns().map(|(name, _)| name).collect();
     let batch = input.read_all(&names)?;
     let frame = &batch.frame;
-    // The input may have only the first rows of a long result; the dataset has the number of all rows.
+    // The input may have only the first rows of a long result; the dataset has the number of all
+    // rows.
     let total = input.dataset.rows.max(frame.height() as u64);
     let rows = plural(total, "row");
     let columns = plural(frame.width() as u64, "column");
@@ -461,7 +462,8 @@ mod tests {
 
     #[test]
     fn times_are_local_to_the_zone_of_the_job() {
-        // 2026-06-28T22:00Z, as returned by `date_trunc` in Berlin, and a time one and a half hours later.
+        // 2026-06-28T22:00Z, as returned by `date_trunc` in Berlin, and a time one and a half hours
+        // later.
         let times = Series::new(
             "at".into(),
             [1_782_684_000_000_000i64, 1_782_689_400_000_000],

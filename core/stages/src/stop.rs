@@ -17,8 +17,8 @@ impl Stop {
         Self(Some(Arc::new(is_stopped)))
     }
 
-    /// Unwinds with [`Stopped`] if cancelled, also through parallel loops: all resources of the analysis
-    /// are released. There is no panic message, because a cancellation is not an error.
+    /// Unwinds with [`Stopped`] if cancelled, also through parallel loops: all resources of the
+    /// analysis are released. There is no panic message, because a cancellation is not an error.
     pub fn check(&self) {
         if self.0.as_ref().is_some_and(|is_stopped| is_stopped()) {
             panic::resume_unwind(Box::new(Stopped));

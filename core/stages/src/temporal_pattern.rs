@@ -44,10 +44,10 @@
 //! the same part of the previous year, with the dispersion and autocorrelation of its months; the plain
 //! Poisson interval is reported as `ratio_poisson`. Thresholds are maximally selected statistics
 //! (Lausen and Schumacher 1992), compared within days and permuted within days; the interval of the
-//! threshold follows Hansen (2000), the interval of the ratio of both sides uses days as clusters. Medians have
-//! order-statistic intervals, their difference the interval of Zou and Donner (2008) and the
-//! Mann-Whitney test (1947). All claims of a stage are corrected together (Holm 1979), each after a
-//! correction for the number of days, hours or months it was selected from.
+//! threshold follows Hansen (2000), the interval of the ratio of both sides uses days as clusters.
+//! Medians have order-statistic intervals, their difference the interval of Zou and Donner (2008)
+//! and the Mann-Whitney test (1947). All claims of a stage are corrected together (Holm 1979), each
+//! after a correction for the number of days, hours or months it was selected from.
 //!
 //! Volumes and splits use single records: above a million, a sample of half a million to a million,
 //! selected by a hash of their contents, and the stage says so. Everything else uses all records.

@@ -9,8 +9,8 @@
 //! after a clock change, is not a burst.
 //!
 //! The largest score of many overlapping runs is large by chance alone, especially if the rate
-//! wanders. Therefore, its distribution is estimated from the largest scores of earlier stretches of
-//! the same length: a Gumbel distribution (Gumbel, 1958), fitted robustly, whose tail is never
+//! wanders. Therefore, its distribution is estimated from the largest scores of earlier stretches
+//! of the same length: a Gumbel distribution (Gumbel, 1958), fitted robustly, whose tail is never
 //! lighter than that of independent runs.
 
 use crate::{
@@ -89,8 +89,8 @@ pub struct Hour {
 }
 
 /// Finds bursts and gaps from index `from` on, ordered by probability. A run that overlaps a less
-/// probable run is left out, and so are runs with a probability above `p_max`. Empty with fewer than
-/// [`DAYS_MIN`] days before `from`.
+/// probable run is left out, and so are runs with a probability above `p_max`. Empty with fewer
+/// than [`DAYS_MIN`] days before `from`.
 pub fn scan(hours: &[Hour], from: usize, p_max: f64) -> Vec<Burst> {
     let Some(expected) = expect(hours, from) else {
         return Vec::new();
@@ -402,8 +402,8 @@ fn score(up: bool, observed: f64, expected: f64, variance: f64) -> f64 {
     -(if up { above } else { below }).max(1e-300).log10()
 }
 
-/// The distribution of the largest score of a stretch: a Gumbel distribution, or a bound if there are
-/// too few earlier stretches.
+/// The distribution of the largest score of a stretch: a Gumbel distribution, or a bound if there
+/// are too few earlier stretches.
 #[derive(Debug, Clone, Copy)]
 enum LargestScore {
     Gumbel { location: f64, scale: f64 },
@@ -417,7 +417,7 @@ impl LargestScore {
                 runs: hours as f64 * RUNS_PER_HOUR,
             };
         }
-        // Quartiles, so that earlier bursts do not hide new ones.
+        // Quartiles, so that earlier bursts do not hide new bursts.
         let [low, middle, high] = [0.25, 0.5, 0.75].map(|share| quantile_sorted(largest, share));
         let gumbel = |share: f64| -f64::ln(-f64::ln(share));
         let n = largest.len() as f64;
@@ -481,8 +481,8 @@ mod tests {
         hours
     }
 
-    /// Share of series with a burst or gap at a level of 5 %; with a planted burst, only findings in
-    /// its direction are counted.
+    /// Share of series with a burst or gap at a level of 5 %; with a planted burst, only findings
+    /// in its direction are counted.
     fn share(runs: u64, per_day: f64, wander: f64, burst: Option<(usize, f64)>) -> f64 {
         let found = |seed: &u64| {
             let hours = hours(*seed, per_day, wander, burst);

@@ -27,8 +27,8 @@ pub struct CountLaw {
 }
 
 impl CountLaw {
-    /// Predicts a count with exposure `exposure` from earlier pairs `(count, exposure)`. `None` with
-    /// fewer than [`BEFORE_MIN`] pairs, or if all counts are zero.
+    /// Predicts a count with exposure `exposure` from earlier pairs `(count, exposure)`. `None`
+    /// with fewer than [`BEFORE_MIN`] pairs, or if all counts are zero.
     pub fn next(before: &[(f64, f64)], exposure: f64) -> Option<Self> {
         let known: Vec<(f64, f64)> = before.iter().copied().filter(|b| b.1 > 0.0).collect();
         let m = known.len() as f64;

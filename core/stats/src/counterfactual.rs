@@ -7,10 +7,10 @@
 //! least squares: a filter with two states makes the errors independent.
 //!
 //! A hundred values determine the autocorrelation of the errors poorly, and a single estimate makes
-//! intervals too narrow. Instead, models on a grid are averaged, weighted by their restricted likelihood
-//! (coefficients and variance integrated out) and by a prior that most metrics soon return to their
-//! level (Hoeting et al., 1999). There is no optimiser and no randomness. Missing values are
-//! skipped by the filter.
+//! intervals too narrow. Instead, models on a grid are averaged, weighted by their restricted
+//! likelihood (coefficients and variance integrated out) and by a prior that most metrics soon
+//! return to their level (Hoeting et al., 1999). There is no optimiser and no randomness. Missing
+//! values are skipped by the filter.
 
 mod family;
 mod linear;
@@ -126,14 +126,14 @@ const WHITE_WEIGHTS: std::ops::RangeInclusive<f64> = 1.0..=15.0;
 /// Prior standard deviation of the slope of daily values, per step, in units of the errors'. Errors
 /// of longer steps are means, which vary less.
 const SLOPE_SD: f64 = 0.01;
-/// Models with less than this share of the best model's weight are left out (Occam's window: Madigan
-/// and Raftery, 1994), since many unlikely models together would widen every interval.
+/// Models with less than this share of the best model's weight are left out (Occam's window:
+/// Madigan and Raftery, 1994), since many unlikely models together would widen every interval.
 const WEIGHT_MIN: f64 = 0.02;
 /// Longest memory of errors for which an effect is the coefficient of a step. With longer memories,
 /// that coefficient weighs the first days after the change far more than the others.
 const STEP_MEMORY_MAX: f64 = 0.65;
-/// Longest season with an effect for each of its steps; for longer seasons, only the first waves are
-/// fitted.
+/// Longest season with an effect for each of its steps; for longer seasons, only the first waves
+/// are fitted.
 pub(crate) const PHASES_MAX: usize = 31;
 const WAVES: usize = 3;
 /// Prior standard deviations of the first wave of a long season, with prior weights; that of wave
@@ -346,8 +346,8 @@ fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option
         spread.advance(model);
     }
     let mut prior = 0.0;
-    let mut expect = |at: usize, sd: f64| {
-        squares[at * size + at] += sd.powi(-2);
+    let mut expect = |index: usize, sd: f64| {
+        squares[index * size + index] += sd.powi(-2);
         seen += 1.0;
         prior -= sd.ln();
     };
@@ -504,8 +504,8 @@ pub fn forecast(
 /// models whose errors have a short memory.
 ///
 /// A forecast gives all steps after the change the same weight. If the effect is the same at each
-/// step, generalised least squares gives more weight to steps that their neighbours predict less, and
-/// the variance of the errors is estimated from both sides.
+/// step, generalised least squares gives more weight to steps that their neighbours predict less,
+/// and the variance of the errors is estimated from both sides.
 fn replace_by_step(
     models: &[Model],
     values: &[Option<f64>],

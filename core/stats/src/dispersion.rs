@@ -369,7 +369,7 @@ mod tests {
         windows
     }
 
-    /// p-value of the newest window compared with the previous one, as in the stage `kpi`.
+    /// p-value of the newest window compared with the previous window, as in the stage `kpi`.
     fn p(windows: &[Vec<Part>], kind: FigureKind) -> f64 {
         let share = kind == FigureKind::Share;
         let levels: Vec<Option<Level>> = windows

@@ -25,9 +25,9 @@ pub const P: f64 = 0.05;
 pub const DISTANCE: f64 = 0.1;
 /// Minimum share of drifted columns at which the data set has drifted.
 pub const COLUMNS: f64 = 0.5;
-/// Up to this many distinct numbers in the reference, each number is a bin.
+/// Maximum number of distinct numbers in the reference for which each number is a bin.
 const VALUE_BINS_MAX: usize = 20;
-/// Up to this many distinct numbers in the reference, numbers are compared as categories.
+/// Maximum number of distinct numbers in the reference that are compared as categories.
 const CATEGORIES_MAX: usize = 5;
 
 /// The measure that decides whether a column has drifted.

@@ -7,8 +7,8 @@
 //! from the same weighted mixture of Student's t distributions, one per model of the errors, so
 //! that they never disagree.
 //!
-//! An interval of a model is only as good as the model. So the same estimator is also run at
-//! earlier dates without a change (placebo in time): the spread of these estimates, in units of
+//! An interval of a model is only as good as the model. Therefore, the same estimator is also run
+//! at earlier dates without a change (placebo in time): the spread of these estimates, in units of
 //! their own standard errors, corrects that of the real estimate ([`Calibration`]).
 //!
 //! For counts and other amounts that are never negative, the noise scales with their level: a reduced
@@ -464,10 +464,10 @@ fn at<F: Family>(
 
 /// Variance of the expectation due to controls that moved beyond their earlier range.
 ///
-/// A control has noise of its own, so its coefficient is too small: the true coefficient is between the
-/// estimate and the estimate over the squared correlation (Frisch, 1934). The variance of a uniform
-/// distribution over this range is used. While the control stays in its range, this is part of the
-/// noise; for a shift of the control, it is additional.
+/// A control has noise of its own, so its coefficient is too small: the true coefficient is between
+/// the estimate and the estimate over the squared correlation (Frisch, 1934). The variance of a
+/// uniform distribution over this range is used. While the control stays in its range, this is part
+/// of the noise; for a shift of the control, it is additional.
 fn carried_over(design: &Design, learn: usize, result: &Forecast) -> f64 {
     let (begin, change, end) = (design.begin, design.change, design.end);
     let counted = vec![true; end - change];

@@ -2,8 +2,8 @@
 //!
 //! A panel contains one outcome of several units (states, sites, services) over the same periods. Every
 //! estimator compares the treated units with a weighted average of the others, the donors, and the
-//! periods after the change with a weighted average of the periods before it ([`Method`]). The estimate
-//! is the average effect per period after the change (the effect on the treated).
+//! periods after the change with a weighted average of the periods before it ([`Method`]). The
+//! estimate is the average effect per period after the change (the effect on the treated).
 //!
 //! Significance is assessed by comparison with estimates where nothing was changed ([`Inference`]). The
 //! interval and the p-value come from one distribution, so they always agree.

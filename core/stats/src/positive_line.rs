@@ -139,8 +139,8 @@ struct Fit {
 
 impl Fit {
     /// Fits by Fisher scoring, alternating with proportional fitting of the factors of the phases.
-    /// `None` if the fit does not converge to a line above zero, for example when all values but one
-    /// are zero.
+    /// `None` if the fit does not converge to a line above zero, for example when all values but
+    /// one are zero.
     fn new(values: &[Option<f64>], phases: usize, link: Link) -> Option<Self> {
         let count = values.iter().flatten().count() as f64;
         let mean = values.iter().flatten().sum::<f64>() / count;

@@ -8,8 +8,8 @@
 //! Records cluster: an outage causes many records on one day. Therefore, variances are at least
 //! those of (1) the Poisson model, (2) the quasi-Poisson model with Pearson's dispersion
 //! (`McCullagh` and Nelder 1989, chapter 6) and (3) the sandwich estimator with blocks as clusters
-//! and neighbouring blocks correlated (Newey and West 1987, one lag). Overall tests are F tests with
-//! the degrees of freedom of Greenhouse and Geisser (1959).
+//! and neighbouring blocks correlated (Newey and West 1987, one lag). Overall tests are F tests
+//! with the degrees of freedom of Greenhouse and Geisser (1959).
 
 use crate::{
     distribution::{f_upper, normal_quantile, t_p, t_quantile},

@@ -2,19 +2,19 @@
 //!
 //! Every change is a candidate for a lasting step in every series. Most have no effect, and the
 //! steps of the others interfere: a change can only be compared over the periods between its
-//! neighbouring steps, which are not known in advance. Therefore, the steps of a series are searched
-//! for among the dates of changes, one after the other (binary segmentation, Vostrikova, 1981), each
-//! is moved to its best date between its neighbours (Bai, 1997), and steps that are no longer
-//! significant given the others are removed. Then each change is tested between the remaining
-//! steps.
+//! neighbouring steps, which are not known in advance. Therefore, the steps of a series are
+//! searched for among the dates of changes, one after the other (binary segmentation, Vostrikova,
+//! 1981), each is moved to its best date between its neighbours (Bai, 1997), and steps that are no
+//! longer significant given the others are removed. Then each change is tested between the
+//! remaining steps.
 //!
 //! Errors are an autoregression whose order is chosen by AIC, around the season and the steps. A test
 //! is the coefficient of a step by generalised least squares, with degrees of freedom that reflect how
 //! well the autocorrelation is known.
 //!
 //! Claims over all changes and series are controlled by the false discovery rate ([`Adjustment`]).
-//! Changes that explain a step as well as the best change are listed with it: changes close to each other
-//! cannot be distinguished, and the claim is that at least one of them had an effect.
+//! Changes that explain a step as well as the best change are listed with it: changes close to each
+//! other cannot be distinguished, and the claim is that at least one of them had an effect.
 //!
 //! Changes of one kind that are reverted or repeated are measured together: one coefficient for all
 //! periods in which the change is on.

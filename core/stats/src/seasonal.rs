@@ -151,8 +151,8 @@ pub fn smooth_with(values: &[f64], period: usize, smoothing: Smoothing) -> Optio
     })
 }
 
-/// Returns true if the values have a season of length `period`: the autocorrelation at the period, after
-/// removal of a straight line, is significant at 10 % (the rule of the M4 competition).
+/// Returns true if the values have a season of length `period`: the autocorrelation at the period,
+/// after removal of a straight line, is significant at 10 % (the rule of the M4 competition).
 pub fn is_seasonal(values: &[f64], period: usize) -> bool {
     if period < 2 || values.len() < 3 * period {
         return false;

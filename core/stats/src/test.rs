@@ -251,7 +251,8 @@ pub fn welch(a: &[f64], b: &[f64], level: f64) -> Option<Comparison> {
 pub struct MannWhitney {
     /// U of the first sample.
     pub u: f64,
-    /// Probability that a value of the first sample is above a value of the second (ties count half).
+    /// Probability that a value of the first sample is above a value of the second (ties count
+    /// half).
     pub superiority: f64,
     /// Two-sided p-value by the normal approximation, corrected for ties and continuity.
     pub p: f64,

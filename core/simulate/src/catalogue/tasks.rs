@@ -348,7 +348,8 @@ impl TaskTables<'_> {
         Ok(())
     }
 
-    /// Links some tasks to an earlier task; returns true if the task must wait for the earlier one.
+    /// Links some tasks to an earlier task; returns true if the task must wait for the earlier
+    /// task.
     fn link(&mut self, day: &Day, second: i64) -> Result<bool, Error> {
         let random = &mut self.dependencies.random;
         if self.number < 2 || !random.chance(LINKED_SHARE) {

@@ -9,7 +9,7 @@ use retrocast_domain::{Finding, window::WEEKDAYS};
 use serde_json::Value;
 
 /// Maximum number of days that a key figure and its baseline look back.
-const COMPARED_DAYS: i64 = 35;
+const COMPARED_DAYS_MAX: i64 = 35;
 
 /// The sources, names, dates and sizes in a finding.
 pub(super) struct Claim<'a> {
@@ -63,7 +63,7 @@ impl<'a> Claim<'a> {
             weekday: find_weekday(finding),
             dates: find_dates(finding),
             coarseness: find_coarseness(finding),
-            compared_from: truth.until.checked_sub(COMPARED_DAYS.days()).ok(),
+            compared_from: truth.until.checked_sub(COMPARED_DAYS_MAX.days()).ok(),
             until: truth.until,
             finding,
             sources,
@@ -118,8 +118,8 @@ const SOURCE_WORDS: [(&str, &str); 14] = [
     ("files", "pipelines"),
 ];
 
-/// Finds the sources of a finding: the sources that its datasets and stage name, or else the sources
-/// that its words name. Without any such name, it may be about all sources.
+/// Finds the sources of a finding: the sources that its datasets and stage name, or else the
+/// sources that its words name. Without any such name, it may be about all sources.
 fn find_sources(finding: &Finding) -> Vec<&'static str> {
     let texts = [
         describe_data(finding).to_lowercase(),

@@ -10,7 +10,7 @@ const TOLERATED_SHARE_MAX: f64 = 0.07;
 /// Minimum number of independent placebo dates to report their share.
 const INDEPENDENT_MIN: f64 = 20.0;
 
-/// Numbers of placebo dates of the effects of a stage, and of those on which the test fired.
+/// Numbers of placebo dates of the effects of a stage, and of the dates on which the test fired.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Calibration {
     dates: usize,
@@ -19,7 +19,8 @@ pub(super) struct Calibration {
 }
 
 impl Calibration {
-    /// Counts the placebo dates of all effects, and those on which the calibrated test claims an effect.
+    /// Counts the placebo dates of all effects, and the dates on which the calibrated test claims
+    /// an effect.
     pub(super) fn from_estimates<'a>(estimates: impl Iterator<Item = &'a Estimate>) -> Self {
         estimates
             .map(Self::from_estimate)

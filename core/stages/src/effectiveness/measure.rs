@@ -37,7 +37,8 @@ pub(super) enum Outcome {
 pub(super) struct TooEarly {
     /// The amounts of data that are present and needed, as a phrase.
     pub(super) message: String,
-    /// Smallest difference that would be found in four of five cases once all days have passed; `None` with too little history.
+    /// Smallest difference that would be found in four of five cases once all days have passed;
+    /// `None` with too little history.
     pub(super) detectable: Option<f64>,
 }
 

@@ -188,7 +188,7 @@ fn any_date_of_a_change_is_handled() {
             .enumerate()
             .map(|(i, name)| (*name, counts(i as u64 + 1, 15.0, 1.0)))
             .collect();
-        // Each date alone, and all of them together.
+        // Each date separately, and all dates together.
         for row in &rows {
             let analysis = analyse(&series, &[*row]);
             assert!(analysis.cell.effects.len() <= 1);

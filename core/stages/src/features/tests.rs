@@ -15,7 +15,7 @@ use serde_json::json;
 mod fixture;
 mod leak;
 
-/// Records at these times (UTC) with a component and a value.
+/// Records with a time (UTC), a component and a value each.
 pub(super) fn records(rows: &[(DateTime, &str, Option<f64>)]) -> DataFrame {
     let at: Vec<DateTime> = rows.iter().map(|row| row.0).collect();
     let component: Vec<&str> = rows.iter().map(|row| row.1).collect();

@@ -136,7 +136,7 @@ fn little_history_is_reported() {
     );
 }
 
-/// Returns the sentence and the caveats of the only finding, and the tables, for these counts
+/// Returns the sentence and the caveats of the only finding, and the tables, for daily counts
 /// of builds; the last count is that of 15 November.
 fn sentence(counts: Vec<f64>) -> (String, String, Vec<Table>) {
     let extra = json!({"aggregate": "sum", "unit": "", "measure": "builds", "by": []});
@@ -329,7 +329,8 @@ fn rare_events_are_not_forecast_below_zero() {
 fn a_forecast_begins_after_the_last_whole_day() {
     use crate::series::test_data::{context_of, input, records};
     let frame = records("2026-08-03", 98, &["a"], |day, _| {
-        // The last of 98 days is Sunday 8 November; the next three days have records, the third only in part.
+        // The last of 98 days is Sunday 8 November; the next three days have records, the third
+        // only in part.
         24 + day % 3
     });
     let more = records(

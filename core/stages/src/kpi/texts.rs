@@ -1,5 +1,6 @@
-//! The printed strings of a figure: its value, the compared values and both changes. Their digits are
-//! consistent: a reader who computes a change from the printed levels must get the printed change.
+//! The printed strings of a figure: its value, the compared values and both changes. Their digits
+//! are consistent: a reader who computes a change from the printed levels must get the printed
+//! change.
 
 pub(super) use super::estimate::NONE;
 

@@ -1,4 +1,4 @@
-//! Completeness: values that are present, relative to those that should be.
+//! Completeness: values that are present, relative to the values that should be present.
 
 use super::survey::Survey;
 use crate::{Input, StageError};
@@ -42,8 +42,8 @@ impl Completeness {
     }
 }
 
-/// Computes the share of values that are present, relative to the usual share, and finds the columns
-/// with more missing values than usual.
+/// Computes the share of values that are present, relative to the usual share, and finds the
+/// columns with more missing values than usual.
 pub(super) fn completeness(
     input: &Input,
     survey: &Survey,

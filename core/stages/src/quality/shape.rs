@@ -22,13 +22,13 @@ pub(super) fn share(source: &SourceNote, fields: usize) -> Option<f64> {
         shares.sum::<f64>()
     };
     let listed = fields as f64;
-    let wrong = possibly_renamed(source) as f64 + weigh(&source.retyped_fields);
+    let wrong = count_possibly_renamed(source) as f64 + weigh(&source.retyped_fields);
     Some((1.0 - wrong / listed).max(0.0) * listed / (listed + weigh(&source.unknown_fields)))
 }
 
 /// Counts the fields that no record has, but that may exist under another name. Only optional
 /// fields can be missing from all accepted records, and an optional field may always be empty.
-fn possibly_renamed(source: &SourceNote) -> usize {
+fn count_possibly_renamed(source: &SourceNote) -> usize {
     source.missing_fields.len().min(source.unknown_fields.len())
 }
 
@@ -60,7 +60,7 @@ pub(super) fn differences(params: &Params, source: &SourceNote) -> Vec<String> {
             "are not in the contract, and no record was left out for them",
         ],
     );
-    if possibly_renamed(source) > 0 {
+    if count_possibly_renamed(source) > 0 {
         let missing = source.missing_fields.clone();
         add(missing, ["is in no record", "are in no record"]);
     }
@@ -85,7 +85,7 @@ fn list_some(names: &[String]) -> String {
 pub(super) fn finding(context: &Context, params: &Params, input: &Input) -> Option<Finding> {
     let source = input.source.as_ref()?;
     let share = share(source, input.columns().count()).filter(|share| *share < 1.0)?;
-    let missing = match possibly_renamed(source) {
+    let missing = match count_possibly_renamed(source) {
         0 => 0,
         _ => source.missing_fields.len(),
     };

@@ -25,12 +25,11 @@ const SPAN_MIN: usize = 14;
 const USUAL_SHARE: f64 = 0.5;
 const POOLED_RATIO_MAX: f64 = 2.0;
 /// Maximum relative spread of regular gaps; and the minimum number of gaps.
-const REGULAR_SPREAD: f64 = 0.35;
+const REGULAR_SPREAD_MAX: f64 = 0.35;
 const GAPS_MIN: usize = 8;
 /// Minimum spread of the logarithms of regular gaps: months have 28 to 31 days.
 const LOG_SPREAD_MIN: f64 = 0.1;
-/// Probability below which, and minimum number of days from which, a silence in the history is a
-/// gap.
+/// Maximum probability, and minimum number of days, of a silence in the history that is a gap.
 const GAP_P: f64 = 1e-4;
 const GAP_DAYS: i64 = 3;
 /// Maximum silence to consider for the limit of a pattern, in days.
@@ -57,7 +56,8 @@ pub(super) struct Silence {
     pub(super) by_contract: bool,
     /// Probability of such a silence under the source's own pattern.
     pub(super) p: Option<f64>,
-    /// Number of earlier weeks, and number of these weeks that ended with a silence at least as long.
+    /// Number of earlier weeks, and number of these weeks that ended with a silence at least as
+    /// long.
     pub(super) ends_before: [u64; 2],
     /// Number of days with records, on which the pattern is based.
     pub(super) active_days: u64,
@@ -373,7 +373,8 @@ impl DayEnds {
             .windows(2)
             .map(|pair| days(pair[0].0, pair[1].0))
             .collect();
-        if gaps.len() < GAPS_MIN || describe::sd(&gaps) > REGULAR_SPREAD * describe::mean(&gaps) {
+        if gaps.len() < GAPS_MIN || describe::sd(&gaps) > REGULAR_SPREAD_MAX * describe::mean(&gaps)
+        {
             return None;
         }
         let logs: Vec<f64> = gaps.iter().map(|gap| gap.ln()).collect();
@@ -467,7 +468,8 @@ impl WeekdayPattern {
         }
     }
 
-    /// Probability of no record after `hour` on `day`, from the similar days without the day itself.
+    /// Probability of no record after `hour` on `day`, from the similar days without the day
+    /// itself.
     fn rest_of_day(&self, ends: &DayEnds, day: Date, hour: f64) -> f64 {
         if hour >= DAY_HOURS {
             return 1.0;

@@ -244,7 +244,7 @@ fn collect_measured(
     context: &Context,
     input: Option<&Input>,
 ) -> Result<BTreeMap<String, MeasuredEffects>, StageError> {
-    // By improvement: category, verdict, relative effect. Later rows replace earlier ones.
+    // By improvement: category, verdict, relative effect. Later rows replace earlier rows.
     let mut last: BTreeMap<String, (String, String, Option<f64>)> = BTreeMap::new();
     if let Some(input) = input {
         let rows = input.read_all(&[

@@ -80,8 +80,8 @@ impl From<Step> for Period {
 }
 
 impl Period {
-    /// The period of records: weeks or months if they are that far apart, else days. Weekly records must not
-    /// be filled up with six empty days.
+    /// The period of records: weeks or months if they are that far apart, else days. Weekly records
+    /// must not be filled up with six empty days.
     pub(crate) fn of_records(times: &Times) -> Self {
         let mut days: Vec<i64> = times
             .counts()

@@ -439,7 +439,8 @@ fn silence_is_zero_while_the_unselected_records_continue() {
     let set = daily(&selected(&quiet, &hours));
     assert_eq!(set.empty_reason, None);
     assert_eq!(last(&set), (Some(date(2026, 11, 15)), Some(0.0)));
-    // The tickets end on 11 November: the incidents do, too, and nothing is reported about later days.
+    // The tickets end on 11 November: the incidents do, too, and nothing is reported about later
+    // days.
     let delivered = until(&hours, date(2026, 11, 12));
     let set = daily(&selected(
         &until(&incidents, date(2026, 11, 12)),

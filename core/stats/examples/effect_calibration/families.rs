@@ -180,11 +180,11 @@ impl Parts {
         let mut hidden = Vec::new();
         let mut shifted = vec![0.0; n];
         for _ in 0..random.poisson(self.shifts) as usize {
-            let at = (random.uniform() * self.before as f64) as usize;
+            let step = (random.uniform() * self.before as f64) as usize;
             let size = 2.0 * self.sd * random.normal();
-            shifted[at..].iter_mut().for_each(|value| *value += size);
-            if at > 0 && !hidden.contains(&at) {
-                hidden.push(at);
+            shifted[step..].iter_mut().for_each(|value| *value += size);
+            if step > 0 && !hidden.contains(&step) {
+                hidden.push(step);
             }
         }
         let phase = random.uniform() * 52.0;

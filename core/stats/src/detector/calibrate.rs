@@ -3,7 +3,8 @@
 //! Up to the 95 % quantile of the earlier raw scores, the probability of a score is the share of
 //! earlier scores that are as large or larger. Above it the excess is modelled as exponential, so
 //! that a score beyond all earlier scores has a probability, too (peaks over threshold: Pickands,
-//! 1975; for streams Siffer et al., KDD 2017, who also fit the weight of the tail; here it is fixed).
+//! 1975; for streams Siffer et al., KDD 2017, who also fit the weight of the tail; here it is
+//! fixed).
 
 use std::collections::VecDeque;
 
@@ -15,8 +16,8 @@ const SCORES_MIN: usize = 50;
 /// Score of a surprisal `-ln p` among `n` values, from 0 to 1.
 ///
 /// 0.5 is a value that is expected once in `n` values, 2/3 once in `n` squared, 3/4 once in `n` cubed.
-/// This way, scores of all methods have the same meaning and can be averaged. The order of surprisals
-/// is kept.
+/// This way, scores of all methods have the same meaning and can be averaged. The order of
+/// surprisals is kept.
 pub fn score(surprisal: f64, n: usize) -> f64 {
     let unit = (n.max(2) as f64).ln();
     let surprisal = surprisal.clamp(0.0, f64::MAX / 2.0);

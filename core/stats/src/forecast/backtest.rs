@@ -169,8 +169,8 @@ const ROUNDING: f64 = 1e-9;
 
 /// Half the width of a split-conformal interval: the `⌈(n + 1) level⌉`-th smallest absolute error.
 ///
-/// If there are too few errors for this rank, the largest error is widened in proportion: its actual
-/// coverage is only `n / (n + 1)`.
+/// If there are too few errors for this rank, the largest error is widened in proportion: its
+/// actual coverage is only `n / (n + 1)`.
 pub fn conformal_half_width(absolute_errors: &[f64], level: f64) -> f64 {
     let mut sorted = absolute_errors.to_vec();
     sorted.sort_by(f64::total_cmp);

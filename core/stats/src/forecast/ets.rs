@@ -2,9 +2,9 @@
 //! and Snyder, 2008), the form chosen by the corrected Akaike criterion.
 //!
 //! Forms are those of R's `ets`: additive or multiplicative errors; no trend, an additive or a damped
-//! trend; no season, an additive or a multiplicative season; no additive errors with a multiplicative
-//! season. Multiplicative parts need positive values. Limits: one season, of at most [`SEASON_MAX`]
-//! values; only point forecasts.
+//! trend; no season, an additive or a multiplicative season; no additive errors with a
+//! multiplicative season. Multiplicative parts need positive values. Limits: one season, of at most
+//! [`SEASON_MAX`] values; only point forecasts.
 
 use super::{Forecaster, minimise::minimise, typical};
 use crate::seasonal::line;
@@ -69,8 +69,8 @@ impl Form {
         all
     }
 
-    /// Number of parameters: smoothing weights, damping, initial states (for a season, one fewer than
-    /// its length) and the variance.
+    /// Number of parameters: smoothing weights, damping, initial states (for a season, one fewer
+    /// than its length) and the variance.
     fn parameters(self, period: usize) -> usize {
         let trend = match self.trend {
             Trend::None => 0,

@@ -9,13 +9,13 @@
 //! distribution is assumed, and coverage is measured and reported.
 //!
 //! Counts that are often zero are forecast by their rate, with forecasters scored by squared errors,
-//! which are smallest at the mean; absolute errors would be smallest at zero (Kolassa, 2016). Only the
-//! best forecaster is used.
+//! which are smallest at the mean; absolute errors would be smallest at zero (Kolassa, 2016). Only
+//! the best forecaster is used.
 //!
-//! Forecasters see the series without its isolated outliers ([`clean`]), at every origin without the
-//! outliers that were known then; their errors are relative to the original series, and errors on
-//! outliers are ignored in their scores. Intervals allow for outliers at the rate of the series, and
-//! are never narrower than the rounding of the values, unless all values are the same.
+//! Forecasters see the series without its isolated outliers ([`clean`]), at every origin without
+//! the outliers that were known then; their errors are relative to the original series, and errors
+//! on outliers are ignored in their scores. Intervals allow for outliers at the rate of the series,
+//! and are never narrower than the rounding of the values, unless all values are the same.
 
 mod arima;
 mod backtest;
@@ -221,7 +221,7 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
                 options.horizon,
             )?;
             Some(Candidate {
-                name: one.name(),
+                name: forecaster.name(),
                 score: criterion.score(&record),
                 record,
                 point,

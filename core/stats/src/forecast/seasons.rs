@@ -66,7 +66,8 @@ fn best(values: &[f64], candidates: impl Iterator<Item = usize>) -> Option<usize
             .enumerate()
             .map(|(i, value)| (value - pattern[i % period]).powi(2))
             .sum();
-        // The moving average uses degrees of freedom, too, so that different windows are comparable.
+        // The moving average uses degrees of freedom, too, so that different windows are
+        // comparable.
         n * (rest / total).max(1e-12).ln() + period as f64 * n.ln()
     };
     let (period, score) = candidates

@@ -12,9 +12,9 @@ const FAR: usize = 16;
 
 /// Interval of the effects that the test does not reject, and p-value of no effect.
 ///
-/// A permutation test may reject an effect but not a more distant one. Therefore, the p-value is the
-/// largest p-value of zero and the tested effects beyond zero, as seen from the estimate, so that it
-/// agrees with the interval.
+/// A permutation test may reject an effect but not a more distant one. Therefore, the p-value is
+/// the largest p-value of zero and the tested effects beyond zero, as seen from the estimate, so
+/// that it agrees with the interval.
 pub(super) fn significance(panel: &Panel, method: Method, fit: &Fit) -> Significance {
     let unit = 0.5 * panel.noise().max(fit.pre_rmse).max(f64::MIN_POSITIVE);
     let near = (0..=NEAR).map(|i| i as f64 * unit);

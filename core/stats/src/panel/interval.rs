@@ -22,8 +22,9 @@ pub struct Placebo {
 /// Rank of the single treated unit among all units, by the ratio of root mean square differences to
 /// the counterfactual after and before the change (Abadie, Diamond and Hainmueller, 2010).
 ///
-/// The ratio is computed for each unit as if it had been treated, with the treated unit as a donor. This
-/// way, the p-value is exact if the change had no effect and every unit was equally likely to be changed.
+/// The ratio is computed for each unit as if it had been treated, with the treated unit as a donor.
+/// This way, the p-value is exact if the change had no effect and every unit was equally likely to
+/// be changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rank {
     /// Number of units whose ratio is at least `ratio`, including the treated unit.

@@ -95,8 +95,8 @@ impl Noise {
             .collect()
     }
 
-    /// The innovations of values; the first innovations, whose predecessors are unknown, are set to the
-    /// level.
+    /// The innovations of values; the first innovations, whose predecessors are unknown, are set to
+    /// the level.
     pub(super) fn innovations(&self, values: &[f64]) -> Vec<f64> {
         let order = self.memory.len();
         let gain = 1.0 - self.memory.iter().sum::<f64>();

@@ -165,8 +165,9 @@ fn a_weekend_is_not_reported_and_a_missed_friday_is() {
     let missed = quality(until(date(2026, 11, 12)));
     check(&missed, &["records stopped"]);
     let finding = &missed.cell.findings[0];
-    // None of the 265 working days after the first was without records, and the missed Friday counts as
-    // such a day: 1 / 266. No records on the rest of Thursday and on the weekend are as usual.
+    // None of the 265 working days after the first was without records, and the missed Friday
+    // counts as such a day: 1 / 266. No records on the rest of Thursday and on the weekend are as
+    // usual.
     let p = finding.p.expect("a probability");
     let expected = 1.0 / 266.0;
     assert!((p - expected).abs() < 1e-9, "{p}");

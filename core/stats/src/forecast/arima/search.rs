@@ -16,7 +16,7 @@ const STRENGTH: f64 = 0.64;
 /// Critical value of the stationarity test at 5 %, above which the series is differenced.
 const CRITICAL: f64 = 0.463;
 /// Maximum number of models that are tried.
-const TRIES: usize = 94;
+const TRIES_MAX: usize = 94;
 
 /// The differences that make a series stationary, without and with the season.
 pub(super) fn differences(values: &[f64], period: usize) -> (usize, usize) {
@@ -111,7 +111,7 @@ pub(super) fn choose(
             [order.ar, order.ma, order.seasonal_ar, order.seasonal_ma],
             order.constant,
         );
-        if tried.len() >= TRIES || !tried.insert(key) {
+        if tried.len() >= TRIES_MAX || !tried.insert(key) {
             return false;
         }
         let Some(fitted) = Fitted::of(order, values, period, exact) else {
