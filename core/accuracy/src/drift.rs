@@ -15,7 +15,7 @@ use std::{
 };
 
 /// Number of distinct strings up to which they are always categories. More strings are categories
-/// only if they are at most half as many as the rows.
+/// only if their number is at most half the number of rows.
 const CATEGORIES_ALWAYS: usize = 50;
 /// Strings that denote a missing value, in lower case.
 const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "none"];

@@ -49,7 +49,7 @@ pub use stop::{Stop, Stopped};
 pub struct Context {
     /// Name of the stage in the job file.
     pub stage: String,
-    /// Title in the job file; empty for none.
+    /// Title in the job file; empty if the stage has none.
     pub title: String,
     /// The window to report on. Rows at or after its end are hidden from stages.
     pub window: Window,
@@ -187,7 +187,7 @@ pub enum Reads {
 pub struct Kind {
     /// Name in a job file: a noun of the field.
     pub name: &'static str,
-    /// Chapter of its stages in reports; `None` for none.
+    /// Chapter of its stages in reports; `None` if reports omit them.
     pub chapter: Option<Chapter>,
     /// Version of the code, increased whenever the same inputs could give another result.
     pub code_version: u32,

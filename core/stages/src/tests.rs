@@ -313,7 +313,7 @@ fn every_kind_analyses_unusual_records() {
 /// Series of all sizes, with and without trend, step, outlier and silence: no kind claims more than
 /// is proven.
 #[test]
-fn no_text_claims_more_than_is_proven() {
+fn no_sentence_claims_more_than_is_proven() {
     let end: DateTime = "2026-11-08T10:00:00".parse().expect("a time");
     let mut noise = test_data::Noise(11);
     for round in 0..24 {

@@ -88,7 +88,7 @@ pub enum Inference {
     /// algorithm 4): the mean square of these estimates is the variance, and Student's t has one
     /// degree of freedom less than there are donors. Assumes that treated units and donors have equal noise.
     Placebo,
-    /// Each unit is left out in turn, with the same weights (algorithm 3 there), with
+    /// Each unit is left out in turn, with the same weights (algorithm 3 in that paper), with
     /// Satterthwaite's degrees of freedom. The noise of the treated units may differ, but there
     /// must be several of them.
     Jackknife,

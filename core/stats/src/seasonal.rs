@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_bends_neither_level_nor_season() {
+    fn an_outage_affects_neither_level_nor_season() {
         let pattern = [5.0, 2.0, 1.0, 0.0, -1.0, -3.0, -4.0];
         let mut values: Vec<f64> = (0..140).map(|i| 50.0 + pattern[i % 7]).collect();
         values[70] = 0.0;

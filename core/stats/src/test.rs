@@ -499,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exact_interval_of_a_ratio_agrees_with_its_p() {
+    fn the_exact_interval_of_a_ratio_agrees_with_its_p_value() {
         // R: poisson.test(c(11, 23)): 0.2104 to 1.0220 (binomial 0.1739 to 0.5054), p = 0.0576.
         let ratio = poisson_rate_ratio_exact(11.0, 1.0, 23.0, 1.0, 0.95);
         let share = |ratio: f64| ratio / (1.0 + ratio);

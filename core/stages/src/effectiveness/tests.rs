@@ -353,7 +353,7 @@ fn a_change_of_a_constant_metric_is_proven() {
 
 #[test]
 fn an_effect_before_its_change_is_reported() {
-    // Two in three weeks until 18 days before the change, none since.
+    // Two records in three weeks until 18 days before the change, none since.
     let change = jiff::civil::date(2026, 11, 16) - 14.days();
     let series: Vec<f64> = (0..400)
         .map(|day| f64::from(u8::from(day < 368 && day % 7 < 2 && day % 4 > 0)))

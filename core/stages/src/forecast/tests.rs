@@ -22,7 +22,7 @@ fn analyse(series: &[(&str, Vec<f64>)], extra: Value) -> Analysis {
 }
 
 #[test]
-fn a_drifting_metric_reaches_its_limit_and_a_level_one_does_not() {
+fn a_drifting_metric_reaches_its_limit_and_a_level_metric_does_not() {
     let drifting: Vec<f64> = (0..420)
         .map(|i| 55.0 + wobble(i, 1.0) + 0.25 * (i as f64 - 350.0).max(0.0))
         .collect();

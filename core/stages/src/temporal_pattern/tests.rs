@@ -193,7 +193,7 @@ fn years_are_reported_with_the_interval_of_their_months() {
     assert_eq!(cell.findings.len(), 1, "{:#?}", cell.findings);
     let finding = &cell.findings[0];
     let [clustered, poisson] =
-        ["ratio", "ratio_poisson"].map(|name| round_ratio(&finding.numbers[name]));
+        ["ratio", "ratio_poisson"].map(|name| round_numbers(&finding.numbers[name]));
     assert!(
         clustered[1] < poisson[1] - 0.2 && clustered[2] > poisson[2] + 0.2,
         "{clustered:?}"
@@ -257,7 +257,7 @@ fn a_partial_year_is_compared_with_the_same_part_of_the_year_before() {
     let bars = bars(&cell);
     assert_eq!(bars[1].0, "2025 (part)");
     assert!((bars[1].1 - counts[0] / 181.0).abs() < 1e-9, "{bars:?}");
-    let ratio = round_ratio(&cell.findings[0].numbers["ratio"])[0];
+    let ratio = round_numbers(&cell.findings[0].numbers["ratio"])[0];
     assert!((1.9..2.1).contains(&ratio), "{ratio}");
 }
 
@@ -286,7 +286,7 @@ fn the_lowest_day_has_the_same_numbers_in_sentence_and_table() {
 }
 
 #[test]
-fn rates_of_hours_are_per_hour_and_those_of_days_per_day() {
+fn hourly_rates_are_per_hour_and_daily_rates_per_day() {
     let frame = records(182, |_| 24.0, 4);
     let cell = analyse(frame, json!({"effects": ["weekday", "hour"]}), "2026-07-05");
     let [days, hours] = &cell.tables[..] else {
@@ -705,7 +705,7 @@ fn real(params: Value) -> Option<Cell> {
     Some(cell)
 }
 
-fn round_ratio(value: &Value) -> Vec<f64> {
+fn round_numbers(value: &Value) -> Vec<f64> {
     let list = value.as_array().unwrap();
     list.iter()
         .map(|x| (x.as_f64().unwrap() * 100.0).round() / 100.0)
@@ -726,7 +726,7 @@ fn weekdays_of_real_incidents_match_published_figures() {
     assert_eq!(weekday.n, 801);
     assert_eq!(weekday.numbers["weekday"], "Tuesday");
     assert_eq!(
-        round_ratio(&weekday.numbers["counts"]),
+        round_numbers(&weekday.numbers["counts"]),
         [150.0, 181.0, 174.0, 151.0, 96.0, 28.0, 21.0]
     );
     let number = |name: &str| (weekday.numbers[name].as_f64().unwrap() * 100.0).round() / 100.0;
@@ -735,8 +735,8 @@ fn weekdays_of_real_incidents_match_published_figures() {
         (number("chi_square_working"), number("df_working")),
         (29.61, 4.0)
     );
-    assert_eq!(round_ratio(&weekday.numbers["ratio_all"])[0], 1.58);
-    assert_eq!(round_ratio(&weekday.numbers["ratio_working"])[0], 1.2);
+    assert_eq!(round_numbers(&weekday.numbers["ratio_all"])[0], 1.58);
+    assert_eq!(round_numbers(&weekday.numbers["ratio_working"])[0], 1.2);
     let year = cell
         .findings
         .iter()
@@ -744,16 +744,16 @@ fn weekdays_of_real_incidents_match_published_figures() {
         .unwrap();
     // The published interval assumes independent incidents; the report's allows for clustering.
     assert_eq!(
-        round_ratio(&year.numbers["ratio_poisson"]),
+        round_numbers(&year.numbers["ratio_poisson"]),
         [1.61, 1.29, 2.02]
     );
-    let clustered = round_ratio(&year.numbers["ratio"]);
+    let clustered = round_numbers(&year.numbers["ratio"]);
     assert!(
         clustered[0] == 1.61 && clustered[1] <= 1.29 && clustered[2] >= 2.02,
         "{clustered:?}"
     );
     assert_eq!(
-        round_ratio(&year.numbers["counts"]),
+        round_numbers(&year.numbers["counts"]),
         [101.0, 164.0, 124.0, 200.0, 212.0]
     );
     assert_eq!(
@@ -769,8 +769,8 @@ fn durations_of_real_incidents_match_published_figures() {
     });
     let Some(cell) = real(params) else { return };
     let numbers = &cell.findings[0].numbers;
-    assert_eq!(round_ratio(&numbers["median_before"])[0], 59.0);
-    assert_eq!(round_ratio(&numbers["median_after"])[0], 84.0);
+    assert_eq!(round_numbers(&numbers["median_before"])[0], 59.0);
+    assert_eq!(round_numbers(&numbers["median_after"])[0], 84.0);
     assert_eq!(
         (numbers["n_before"].as_u64(), numbers["n_after"].as_u64()),
         (Some(389), Some(412))

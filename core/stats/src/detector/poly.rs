@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_polynomial_has_low_scores_and_a_step_high_ones() {
+    fn a_polynomial_has_low_scores_and_a_step_high_scores() {
         let curve = |i: i32| (f64::from(i) / 500.0 - 1.0).powi(4) - f64::from(i) / 300.0;
         let mut values: Vec<f64> = (0..1000).map(curve).collect();
         // In short subsequences the points of the published program are off by at most one step.

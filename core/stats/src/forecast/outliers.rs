@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn shifts_rhythms_and_rare_events_stay() {
+    fn shifts_rhythms_and_rare_events_are_kept() {
         for shift in [40, 60, 66, 69, 72, 79] {
             check(
                 |i, usual| usual + 60.0 * f64::from(u8::from(i >= shift)),

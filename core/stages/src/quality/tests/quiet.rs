@@ -146,7 +146,7 @@ fn stopped_sources_are_reported_soon() {
 }
 
 #[test]
-fn a_weekend_is_not_reported_and_a_missed_friday_is() {
+fn a_missed_friday_is_reported_and_a_weekend_is_not() {
     // A year of working days to Friday 13 November, and to the Thursday before.
     let until = |last: Date| {
         let days = FIRST.series(1.day()).take_while(|day| *day <= last);

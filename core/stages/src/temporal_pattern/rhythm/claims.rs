@@ -252,7 +252,7 @@ pub(super) fn weekday_candidates(
         weekend,
     ) {
         let mut weekend = weekend_candidate(data, rhythm, group, fitted, chart, &shown, &judged);
-        // The baseline of the bars is that of the title.
+        // The bars have the same baseline as the title.
         weekend.replacement = chart.map(|i| chart_against_working(data, rhythm, group, fitted, i));
         // The last claim gives the chart its title: a day that differs, unless the weekend differs
         // more.
