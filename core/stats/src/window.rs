@@ -160,7 +160,7 @@ mod tests {
         for (got, expected) in got.iter().zip(expected) {
             match (got, expected) {
                 (Some(got), Some(expected)) => {
-                    assert!((got - expected).abs() < 1e-9, "{got} {expected}")
+                    assert!((got - expected).abs() < 1e-9, "{got} {expected}");
                 }
                 (got, expected) => assert_eq!(got, expected),
             }
