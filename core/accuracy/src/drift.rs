@@ -1,8 +1,8 @@
 //! Drift between two tables, per column and overall.
 //!
-//! Types are inferred from the cells of both tables. Times, row numbers and texts that are nearly all
-//! different are not compared, because they always differ between periods. Distances, tests and
-//! thresholds are those of [`retrocast_stats::drift`].
+//! Types are inferred from the cells of both tables. Times, row numbers and columns of nearly all
+//! different strings are not compared, because they always differ between periods. Distances, tests
+//! and thresholds are those of [`retrocast_stats::drift`].
 
 use crate::table::{TableError, parse_rows, read_bytes};
 use jiff::{Timestamp, civil};
@@ -14,10 +14,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Number of distinct texts up to which they are always categories; above it, they are categories
-/// only if they are at most half as many as the rows.
+/// Number of distinct strings up to which they are always categories. More strings are categories
+/// only if their number is at most half the number of rows.
 const CATEGORIES_ALWAYS: usize = 50;
-/// Texts that denote a missing value, in lower case.
+/// Strings that denote a missing value, in lower case.
 const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "none"];
 
 /// The type of a column.
@@ -26,11 +26,11 @@ const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "none"];
 pub enum ColumnType {
     /// Numbers.
     Number,
-    /// Texts that recur.
+    /// Strings that recur.
     Category,
     /// Dates or times.
     Time,
-    /// Row numbers, or texts that are nearly all different.
+    /// Row numbers, or strings that are nearly all different.
     Identifier,
 }
 
@@ -43,7 +43,7 @@ pub struct ColumnDrift {
     pub column_type: ColumnType,
     /// Share of missing cells in the reference and in the current table.
     pub missing: [f64; 2],
-    /// `None` for types that are not compared and columns without values.
+    /// The comparison; `None` for types that are not compared and for columns without values.
     pub comparison: Option<Comparison>,
 }
 
@@ -105,8 +105,8 @@ impl Table {
         let mut columns = vec![Vec::new(); names.len()];
         for row in rows {
             if row.cells.len() != names.len() {
-                let (have, want) = (row.cells.len(), names.len());
-                let reason = format!("{have} cells where the first row has {want}");
+                let (found, expected) = (row.cells.len(), names.len());
+                let reason = format!("{found} cells where the first row has {expected}");
                 let error = TableError::new(path, reason, "quote cells that contain commas");
                 return Err(error.with_line(row.line));
             }
@@ -319,7 +319,7 @@ mod tests {
         );
     }
 
-    /// The tests of `retrocast_stats::drift` check the figures; this one checks reading a file.
+    /// The tests of `retrocast_stats::drift` check the figures; this test checks reading a file.
     #[test]
     fn two_halves_of_the_taxi_rides_do_not_drift() {
         let Some(folder) = std::env::var_os("RETROCAST_REAL_DATA") else {

@@ -32,7 +32,7 @@ pub struct IntervalScore {
     pub level: f64,
     /// Share of test values inside.
     pub coverage: f64,
-    /// Mean width divided by the scale of the series' errors, which is that of the MASE.
+    /// Mean width divided by the scale of the series' errors, as in the MASE.
     pub width: f64,
 }
 
@@ -60,7 +60,7 @@ pub struct ForecastScores {
     pub series: usize,
     /// Steps ahead.
     pub horizon: usize,
-    /// Seasons; the first is that of Naive2 and of the scale of errors.
+    /// Seasons; Naive2 and the scale of errors use the first.
     pub seasons: Vec<usize>,
     /// Series too short for a backtest, for which the combination is Naive2.
     pub short: usize,

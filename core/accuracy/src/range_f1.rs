@@ -1,7 +1,7 @@
 //! Range-based F1.
 //!
 //! Tatbul et al., "Precision and Recall for Time Series", `NeurIPS` 2018, with the weights of TSB-AD:
-//! recall is 20 % existence and 80 % overlap, precision is overlap alone, every position of a range
+//! recall is 20 % existence and 80 % overlap, precision is overlap only, every position of a range
 //! counts the same, and an overlap with several ranges is divided by their number.
 
 use crate::vus::events;

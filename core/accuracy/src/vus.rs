@@ -222,8 +222,11 @@ mod tests {
             let scores: Vec<f64> = (0..rows).map(|row| ((row * 7919) % 97) as f64).collect();
             for window in [0, 1, 7, 30] {
                 let got = vus_pr(&labels, &scores, window).unwrap();
-                let want = vus_pr_by_definition(&labels, &scores, window);
-                assert!((got - want).abs() < 1e-12, "{rows} {window}: {got} {want}");
+                let expected = vus_pr_by_definition(&labels, &scores, window);
+                assert!(
+                    (got - expected).abs() < 1e-12,
+                    "{rows} {window}: {got} {expected}"
+                );
             }
         }
     }

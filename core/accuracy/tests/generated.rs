@@ -83,7 +83,7 @@ fn series(kind: usize, seed: u64) -> Series {
     }
 }
 
-/// Scores this many series of each kind.
+/// Scores `per_kind` series of each kind.
 fn scores(per_kind: u64) -> [ForecastScores; 5] {
     [0, 1, 2, 3, 4].map(|kind| {
         let all: Vec<Series> = (0..per_kind)

@@ -9,7 +9,8 @@ use retrocast_accuracy::{
 use retrocast_stats::detector::{Method, Stream, detect, natural_length};
 use std::{fs, io::Read, path::PathBuf};
 
-/// The folder of the benchmark; `None` and a note on stderr without real data.
+/// Returns the folder of the benchmark; without real data, prints a note to stderr and returns
+/// `None`.
 fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("RETROCAST_REAL_DATA");
     if folder.is_none() {
@@ -87,7 +88,7 @@ fn the_stream_scores_more_than_sixty() {
     let best = nab::optimize(&corpus.series, &scores, &standard);
     let scaled = standard.scale(best.alerts.raw, best.alerts.windows);
     assert!(scaled.unwrap() > 62.0, "{scaled:?} {best:?}");
-    // The recommended threshold is nearly as good as the best one.
+    // The recommended threshold is nearly as good as the best threshold.
     let pairs = corpus.series.iter().zip(&scores);
     let raw = pairs.map(|(series, scores)| nab::score(series, scores, 0.5, &standard).raw);
     let fixed = standard.scale(raw.sum(), best.alerts.windows);
@@ -118,7 +119,7 @@ fn methods_have_their_published_accuracy() {
     let Some(folder) = folder() else { return };
     let corpus = corpus(&folder);
     let is_shared = |name: &str| SHARED.iter().any(|shared| name == format!("{shared}.csv"));
-    for (method, want) in [
+    for (method, expected) in [
         (Method::SubPca, 0.326..0.336),
         (Method::Poly, 0.371..0.381),
         (Method::Router, 0.40..1.0),
@@ -136,7 +137,7 @@ fn methods_have_their_published_accuracy() {
         assert_eq!(accuracies.len(), 14);
         let mean = accuracies.iter().sum::<f64>() / 14.0;
         assert!(
-            want.contains(&mean),
+            expected.contains(&mean),
             "{}: {mean} {accuracies:?}",
             method.name()
         );

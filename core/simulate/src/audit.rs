@@ -32,7 +32,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Reads a file up to the first error; also returns true if there was none.
+/// Reads a file up to the first error; also returns true if no error occurred.
 pub(crate) fn content(path: &Path) -> (Vec<u8>, bool) {
     let bytes = std::fs::read(path).unwrap();
     let mut out = Vec::new();
@@ -251,7 +251,8 @@ fn check_value(value: &Value, field: &Table, kind: &str) -> Result<(), &'static 
     Ok(())
 }
 
-/// Checks that every line of the real incidents conforms to the contract and has no unlisted field.
+/// Checks that every line of the real incidents conforms to the contract and has only declared
+/// fields.
 #[test]
 fn real_incidents_meet_their_contract() {
     let Ok(folder) = std::env::var("RETROCAST_REAL_DATA") else {

@@ -112,7 +112,7 @@ pub(crate) struct Improvement {
 }
 
 /// Improvements in the register: id, title, owner and the relative effect that the owner expects.
-/// Two texts are hostile.
+/// Two of the strings are hostile.
 const REGISTER: [(&str, &str, &str, f64); 6] = [
     (
         "IMP-001",

@@ -23,7 +23,7 @@ const SUMMARIES: [&str; 5] = [
 ];
 /// Share of accepted decisions with a hostile summary.
 const HOSTILE_SUMMARY_SHARE: f64 = 0.003;
-/// Share of accepted decisions with an unlisted field.
+/// Share of accepted decisions with an undeclared field.
 const TRACE_SHARE: f64 = 0.01;
 /// Share of decisions with their inputs.
 const PAYLOAD_SHARE: f64 = 0.05;
@@ -97,7 +97,7 @@ pub(crate) fn write(
                 continue;
             }
             feed.accept(&line)?;
-            // Records with an unlisted field are not duplicated, so that their count is exact.
+            // Records with an undeclared field are not duplicated, so that their count is exact.
             if random.chance(DUPLICATE_SHARE) && !record.trace {
                 let delay = random.below(2);
                 feed.repeat(day, delay, &line)?;

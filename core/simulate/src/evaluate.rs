@@ -77,7 +77,7 @@ pub struct MissedFact {
     pub fact: String,
     /// The fact as a sentence.
     pub what: String,
-    /// The nearest finding, and the reason why it does not count.
+    /// The nearest finding, and the reason why it does not match.
     pub hint: String,
 }
 
@@ -94,7 +94,7 @@ pub struct FalseClaim {
     pub subject: String,
     /// The claim as a sentence.
     pub sentence: String,
-    /// The reason why it does not count, if it is near a fact.
+    /// The reason why it does not match, if it is near a fact.
     pub why: String,
 }
 
@@ -114,7 +114,7 @@ pub struct ImprovementCheck {
     pub improvement: String,
     /// The truth, in a few words.
     pub truth: String,
-    /// The verdict, with the estimate; "no verdict" if there is none.
+    /// The verdict, with the estimate; "no verdict" if the findings have none.
     pub verdict: String,
     /// True if they agree.
     pub ok: bool,

@@ -102,7 +102,7 @@ impl Company {
             ),
             date: None,
             end: None,
-            size: rounded(ratio),
+            size: round_size(ratio),
             unit: "ratio".into(),
             // Any of the three baselines may be used, each with its sampling error.
             size_range: [working_days * 0.9, ratio * 1.1],
@@ -166,7 +166,7 @@ impl Company {
             ),
             date: Some(date),
             end: None,
-            size: rounded(shift.factor),
+            size: round_size(shift.factor),
             unit: "ratio".into(),
             size_range: [shift.factor * 0.8, shift.factor * 1.2],
             date_tolerance_days: 7,
@@ -216,7 +216,7 @@ impl Company {
             ),
             date: Some(date),
             end: None,
-            size: rounded(drift.points_per_day),
+            size: round_size(drift.points_per_day),
             unit: "points per day".into(),
             size_range: [0.0, drift.points_per_day * 1.5],
             date_tolerance_days: 28,
@@ -233,7 +233,7 @@ impl Company {
     }
 
     fn effect_fact(&self, improvement: &Improvement) -> Fact {
-        let size = rounded(improvement.effect);
+        let size = round_size(improvement.effect);
         let name = self.components[improvement.component].name;
         let what = if size == 0.0 {
             format!(
@@ -270,6 +270,6 @@ impl Company {
 }
 
 /// Removes rounding errors of sums: sizes are drawn in hundredths.
-fn rounded(size: f64) -> f64 {
+fn round_size(size: f64) -> f64 {
     (size * 100.0).round() / 100.0
 }

@@ -1,10 +1,10 @@
-//! Records designed to break programs: texts with a meaning to some interpreter, and lines that
+//! Records designed to break programs: strings with a meaning to some interpreter, and lines that
 //! violate their contract.
 
 use crate::{Error, output::Feed, random::Random, truth::reason};
 
-/// Texts that some programs interpret as code, markup or control characters, and that must be plain
-/// text in a report.
+/// Strings that some programs interpret as code, markup or control characters, and that must be
+/// plain text in a report.
 pub(crate) const TEXTS: [&str; 18] = [
     "#read(\"secret.txt\")",
     "</script><script>alert(1)</script>",
@@ -33,17 +33,17 @@ pub(crate) enum Flaw {
     Truncated,
     /// The line is a message of another program.
     Garbage,
-    /// A text holds bytes that are not UTF-8.
+    /// A string contains bytes that are not UTF-8.
     InvalidUtf8(&'static str),
-    /// A text holds a raw null byte.
+    /// A string contains a raw null byte.
     RawNull(&'static str),
     /// A new field `payload`, valid by the contract, is nested deeper than parsers allow.
     DeepNesting,
-    /// The value of a field is this JSON text; the third text is the reason for quarantine.
+    /// The value of a field is replaced: field, new value as JSON, and reason for quarantine.
     Value(&'static str, &'static str, &'static str),
     /// A field is missing.
     MissingField(&'static str),
-    /// A text is a million characters long.
+    /// A string is a million characters long.
     LongText(&'static str),
 }
 
@@ -67,8 +67,8 @@ impl Flaw {
             ),
             Flaw::InvalidUtf8(key) => {
                 let mut flawed = with_value(line, key, "\"caf?\"");
-                if let Some(at) = flawed.windows(4).position(|bytes| bytes == b"caf?") {
-                    flawed[at + 3] = 0xe9;
+                if let Some(index) = flawed.windows(4).position(|bytes| bytes == b"caf?") {
+                    flawed[index + 3] = 0xe9;
                 }
                 (flawed, reason::INVALID_TEXT)
             }
@@ -92,13 +92,13 @@ impl Flaw {
     }
 }
 
-/// Replaces the value of a field that is a text, a number or null.
+/// Replaces the value of a field that is a string, a number or null.
 fn with_value(line: &str, key: &str, value: &str) -> Vec<u8> {
     let name = format!("\"{key}\":");
-    let Some(at) = line.find(&name) else {
+    let Some(index) = line.find(&name) else {
         return line.as_bytes().to_vec();
     };
-    let start = at + name.len();
+    let start = index + name.len();
     let end = start + value_length(&line[start..]);
     [&line[..start], value, &line[end..]].concat().into_bytes()
 }
@@ -106,16 +106,16 @@ fn with_value(line: &str, key: &str, value: &str) -> Vec<u8> {
 /// Removes a field that is not the last.
 fn without(line: &str, key: &str) -> Vec<u8> {
     let name = format!("\"{key}\":");
-    let Some(at) = line.find(&name) else {
+    let Some(index) = line.find(&name) else {
         return line.as_bytes().to_vec();
     };
-    let start = at + name.len();
+    let start = index + name.len();
     let end = start + value_length(&line[start..]);
     let rest = line[end..].strip_prefix(',').unwrap_or(&line[end..]);
-    [&line[..at], rest].concat().into_bytes()
+    [&line[..index], rest].concat().into_bytes()
 }
 
-/// Length in bytes of the text, number or null at the start of JSON text.
+/// Length in bytes of the string, number or null at the start of JSON text.
 fn value_length(text: &str) -> usize {
     let bytes = text.as_bytes();
     if bytes.first() != Some(&b'"') {
@@ -124,12 +124,12 @@ fn value_length(text: &str) -> usize {
             .position(|b| matches!(b, b',' | b'}'))
             .unwrap_or(bytes.len());
     }
-    let mut at = 1;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\\' => at += 2,
-            b'"' => return at + 1,
-            _ => at += 1,
+    let mut index = 1;
+    while index < bytes.len() {
+        match bytes[index] {
+            b'\\' => index += 2,
+            b'"' => return index + 1,
+            _ => index += 1,
         }
     }
     bytes.len()
@@ -157,7 +157,7 @@ pub(crate) fn write_flawed_records(
     for _ in 0..count {
         let flaw = flaws[*flaws_so_far % flaws.len()];
         *flaws_so_far += 1;
-        // Texts of a million characters occur only once.
+        // Strings of a million characters occur only once.
         if !matches!(flaw, Flaw::LongText(_)) {
             write(feed, random, flaw)?;
         }

@@ -63,8 +63,8 @@ pub struct Config {
     pub records_per_day: f64,
     /// Day after the last day.
     pub until: Date,
-    /// Total number of those records, instead of `records_per_day`; met within about one percent
-    /// over a year, three percent over a month.
+    /// Total number of those records, instead of `records_per_day`; accurate to about one percent
+    /// over a year, and three percent over a month.
     pub records: Option<u64>,
     /// IANA name of the time zone of days.
     pub timezone: String,

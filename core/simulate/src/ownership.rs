@@ -15,7 +15,7 @@ pub fn record_files(root: &Path) -> io::Result<()> {
     fs::write(root.join(LIST), names.join("\n") + "\n")
 }
 
-/// Returns the files that are not in the list; none without a list.
+/// Returns the files that are not in the list; no files if the list does not exist.
 pub fn foreign_files(root: &Path) -> io::Result<Vec<String>> {
     let listed = match fs::read_to_string(root.join(LIST)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -298,7 +298,7 @@ fn the_requested_number_of_records_is_written() {
         let [requested, additional] =
             [requested, additional].map(|counts| counts.iter().sum::<u64>() as f64);
         assert_near("records", requested, records as f64, tolerance);
-        // The other tables have about half as many records again.
+        // The other tables add about half as many records.
         assert_near("additional records", additional, 0.55 * requested, 0.2);
         assert_eq!(summary.records as f64, requested + additional);
     }

@@ -68,7 +68,7 @@ const TASK_TICKET_EVERY: u64 = 20;
 /// A ticket that may lead to a task: time of opening in seconds since 1970, and number.
 pub(crate) type TaskTicket = (i64, u64);
 
-/// Writes all tickets under `root/tickets`; returns those that may lead to tasks.
+/// Writes all tickets under `root/tickets`; returns the tickets that may lead to tasks.
 pub(crate) fn write(
     root: &Path,
     company: &Company,
@@ -157,7 +157,7 @@ pub(crate) fn write(
     Ok((feed.truth, task_tickets))
 }
 
-/// Formats lines, with a cache of escaped texts.
+/// Formats lines, with a cache of escaped strings.
 struct Writer {
     clock: Clock,
     next_number: u64,

@@ -18,7 +18,7 @@ pub struct Truth {
     pub weeks: u32,
     /// First civil day.
     pub start: Date,
-    /// Day after the last.
+    /// Day after the last day.
     pub until: Date,
     /// IANA name of the time zone of days.
     pub timezone: String,
@@ -78,7 +78,7 @@ pub struct Fact {
     pub what: String,
     /// First day on which it holds; `None` for always.
     pub date: Option<Date>,
-    /// Day after the last on which it holds; `None` if it does not end.
+    /// Day after the last day on which it holds; `None` if it does not end.
     pub end: Option<Date>,
     /// Size, in `unit`.
     pub size: f64,
@@ -135,7 +135,7 @@ pub struct SourceTruth {
     pub late: u64,
     /// Number of blank lines.
     pub blank_lines: u64,
-    /// Number of accepted records with a text designed to break programs.
+    /// Number of accepted records with a string designed to break programs.
     pub hostile_texts: u64,
     /// Fields that the contract does not declare, with the number of accepted records that have
     /// them.
@@ -158,9 +158,9 @@ pub mod reason {
     pub const MISSING: &str = "missing required";
     /// A number is outside its limits.
     pub const OUT_OF_RANGE: &str = "out of range";
-    /// A text is none of the allowed ones.
+    /// A string is not one of the allowed values.
     pub const NOT_ALLOWED: &str = "not allowed";
-    /// A text is longer than the contract allows.
+    /// A string is longer than the contract allows.
     pub const TOO_LONG: &str = "too long";
 }
 

@@ -61,11 +61,11 @@ pub const CANDIDATE: Kind = Kind {
     run,
 };
 
-/// Maximum number of days to analyse: the latest.
+/// Maximum number of days to analyse; the latest are kept.
 const DAYS_MAX: usize = 1500;
 /// Minimum number of days with values.
 const DAYS_MIN: usize = 30;
-/// Maximum number of groups to analyse: the largest.
+/// Maximum number of groups to analyse; the largest are kept.
 const GROUPS_MAX: usize = 200;
 /// Number of days before a change whose mean is the level before it.
 const DAYS_BEFORE: usize = 28;

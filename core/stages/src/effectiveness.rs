@@ -14,9 +14,9 @@
 //! that is estimated from both sides by generalised least squares.
 //!
 //! The same estimator runs on earlier dates without a change (placebo in time). The spread of these
-//! estimates, in units of their standard errors, calibrates the standard error of the real one. This needs
+//! estimates, in units of their standard errors, calibrates that of the real estimate. This needs
 //! 42 days before the change plus four times the number of days used after it: 162 for 30 days. With
-//! fewer days the models alone are used, and the report says so.
+//! fewer days only the models are used, and the report says so.
 //!
 //! An improvement "works" when its 95 % interval excludes zero on the intended side; the opposite is
 //! "harmful", and everything else is "not proven", which does not prove that there is no effect. Each improvement is
@@ -107,8 +107,8 @@ pub const EFFECTIVENESS: Kind = Kind {
 /// Controls of the comparison.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 enum Controls {
-    /// Other components of the dataset that were not changed in these weeks and that correlated with the
-    /// component before the change.
+    /// Other components of the dataset that were not changed in the same weeks and that correlated
+    /// with the component before the change.
     #[default]
     #[serde(rename = "other components")]
     OtherComponents,
@@ -157,8 +157,9 @@ struct Params {
     value: Option<String>,
     /// Aggregate of the records of a period. Default: the sum of `value`, or the number of records.
     aggregate: Option<Aggregate>,
-    /// Length of a period. Default: days, or weeks or months if the records come in these. The period in which a
-    /// change falls counts neither as before nor as after, unless it begins with the change.
+    /// Length of a period. Default: days, or weeks or months if records are that far apart. The
+    /// period in which a change falls counts neither as before nor as after, unless it begins with
+    /// the change.
     period: Option<LongPeriod>,
     /// Column that the register's `component` refers to.
     #[serde(default = "default_component")]
@@ -219,9 +220,9 @@ fn method(aggregate: Aggregate, period: Period) -> String {
     )
 }
 
-/// Maximum number of periods to analyse: the latest.
+/// Maximum number of periods to analyse; the latest are kept.
 const PERIODS_MAX: usize = 1500;
-/// Maximum number of components to analyse: the largest.
+/// Maximum number of components to analyse; the largest are kept.
 const GROUPS_MAX: usize = 200;
 
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {

@@ -7,13 +7,13 @@
 //!
 //! # Rows
 //!
-//! A series begins with its own first record; all series end with the last record of any. Hours are
-//! elapsed hours: a day on which clocks go back has 25, one on which they go forward 23. Days and
-//! weeks are calendar days and ISO weeks. The first and the last row may cover only a part of their
-//! period. With `every = "none"` the rows are used unchanged, ordered by time: for series that are
-//! already regular. Records at or after the end of the window are excluded. From regular series,
-//! isolated records long before all others are excluded, too: one from 1970 would add rows for half a
-//! century.
+//! A series begins with its own first record; all series end with the last of all records. Hours
+//! are elapsed hours: a day on which clocks go back has 25, and a day on which they go forward 23.
+//! Days and weeks are calendar days and ISO weeks. The first and the last row may cover only a part
+//! of their period. With `every = "none"` the rows are used unchanged, ordered by time: for series
+//! that are already regular. Records at or after the end of the window are excluded. From regular
+//! series, isolated records long before all others are excluded, too: a record from 1970 would add
+//! rows for half a century.
 //!
 //! A period without records is 0 for counts and sums and missing for other aggregates, unless `fill`
 //! is set. Missing is not zero: rolling statistics ignore missing values.
@@ -53,7 +53,7 @@
 //! # Caveats
 //!
 //! Lags count rows: with hourly rows, `x_lag_24` is off by one hour after a clock change, where
-//! `same_period` is not. Rolling statistics over a gap in the records rest on fewer values.
+//! `same_period` is not. Rolling statistics over a gap in the records use fewer values.
 //!
 //! ```toml
 //! [stage.daily_features]

@@ -12,14 +12,14 @@
 //!
 //! Counts that are often zero are forecast by their rate, with recent means, the rates of weekdays or
 //! other phases, and three methods for intermittent series (Croston, 1972; Syntetos and Boylan, 2005;
-//! Teunter, Syntetos and Babai, 2011), of which the one with the smallest squared errors is used:
-//! absolute ones would prefer to expect nothing (Kolassa, 2016).
+//! Teunter, Syntetos and Babai, 2011). The method with the smallest squared errors is used, because
+//! absolute errors would favour a forecast of zero (Kolassa, 2016).
 //!
 //! Short excursions far beyond the usual range, after which the series returned to its level, are not
 //! extrapolated: one outage moves no forecast. Lasting shifts are extrapolated, and so are events that
 //! recur a week later. Errors on the past include such days, and the intervals allow for as many of them
-//! as there were. When the last days are exceptional, it is unknown whether they will last: the interval
-//! then covers both cases.
+//! as occurred. When the last days are exceptional, it is unknown whether their level will last:
+//! the interval then covers both cases.
 //!
 //! The forecast begins after the last complete step of the records, which may be before the window's end.
 //! A series that was never negative is not forecast below zero.
@@ -146,7 +146,7 @@ const METHOD: &str = "Forecasters on the series without isolated outliers, chose
                       extremes, conformal intervals \
                       (Vovk, Gammerman and Shafer, 2005)";
 
-/// Maximum number of groups that are forecast: the largest.
+/// Maximum number of groups to forecast; the largest are kept.
 const GROUPS_MAX: usize = 200;
 
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {

@@ -63,7 +63,7 @@ pub fn numbers(
 ) -> Result<Vec<Option<f64>>, StageError> {
     let column = column(batch, name)?;
     let dtype = column.dtype();
-    // A column of nulls has no wrong type.
+    // A column of nulls fits any type.
     if dtype.is_null() {
         return Ok(vec![None; column.len()]);
     }
@@ -97,15 +97,15 @@ fn as_text(batch: &Batch<'_>, name: &str) -> Result<Column, StageError> {
     Ok(column.cast(&DataType::String)?)
 }
 
-/// Texts of a column, with numbers and booleans formatted.
+/// The values of a column as strings, with numbers and booleans formatted.
 pub fn texts(batch: &Batch<'_>, name: &str) -> Result<Vec<Option<String>>, StageError> {
     let texts = as_text(batch, name)?;
     let texts = texts.str()?.iter();
     Ok(texts.map(|text| text.map(str::to_string)).collect())
 }
 
-/// Texts of a column as used for the names of groups, with numbers and booleans formatted; `None`
-/// for missing and blank ones. Fails if the column does not exist or is nested.
+/// The values of a column as names of groups, with numbers and booleans formatted; `None` for
+/// missing and blank values. Fails if the column does not exist or is nested.
 pub fn column_texts(frame: &DataFrame, name: &str) -> Result<Vec<Option<String>>, StageError> {
     let texts = frame.column(name)?.cast(&DataType::String)?;
     let texts = texts.str()?.iter();
@@ -113,8 +113,8 @@ pub fn column_texts(frame: &DataFrame, name: &str) -> Result<Vec<Option<String>>
     Ok(texts.map(|text| text.map(str::to_string)).collect())
 }
 
-/// Returns a flag for each row: true if the column has one of these texts, or if no column is
-/// named.
+/// Returns a flag for each row: true if its value in the column is one of `equals`, or if no column
+/// is named.
 pub fn matches(
     batch: &Batch<'_>,
     name: Option<&str>,
@@ -136,7 +136,8 @@ pub fn matches(
     Ok(texts.str()?.iter().map(matches).collect())
 }
 
-/// The values in a param as texts; in a job file they are texts, numbers or booleans.
+/// Deserializes the values in a param as strings; in a job file they are strings, numbers or
+/// booleans.
 pub fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let values = Vec::<serde_json::Value>::deserialize(deserializer)?;
     let text = |value| match value {
@@ -166,7 +167,7 @@ pub struct Groups<'a> {
 }
 
 impl<'a> Groups<'a> {
-    /// Creates an empty list of groups by these columns.
+    /// Creates an empty list of groups by the columns in `by`.
     pub fn new(by: &'a [String]) -> Self {
         Self {
             by,
@@ -202,7 +203,7 @@ impl<'a> Groups<'a> {
             .collect())
     }
 
-    /// The number of a group; a new label gets the next one.
+    /// The number of a group; a new label gets the next number.
     fn number_of(&mut self, label: &str) -> usize {
         if let Some(number) = self.numbers.get(label) {
             return *number;
@@ -222,7 +223,7 @@ fn visible_text(text: Option<&str>) -> &str {
     }
 }
 
-/// A visible name: "(none)" for a missing one, "(blank)" for a blank one.
+/// A visible name: "(none)" for a missing name, "(blank)" for a blank name.
 pub fn visible(text: Option<String>) -> String {
     visible_text(text.as_deref()).to_string()
 }

@@ -71,7 +71,7 @@ const OVERALL: &str = "overall";
 /// Maximum number of risks in the table.
 const RISKS_MAX: usize = 15;
 /// Maximum number of earlier windows in the chart.
-const PANEL_WINDOWS: usize = 26;
+const PANEL_WINDOWS_MAX: usize = 26;
 
 fn default_escalate() -> u64 {
     3
@@ -85,7 +85,8 @@ struct Params {
     #[schemars(length(min = 1), extend("x-dataset" = true))]
     #[expect(dead_code, reason = "the cells of these stages are in the context")]
     findings: Vec<String>,
-    /// Number of windows in a row in which a component needs attention before that is a warning.
+    /// Number of windows in a row in which a component needs attention before it is reported as a
+    /// warning.
     #[serde(default = "default_escalate")]
     #[schemars(range(min = 1, max = 100))]
     escalate_after: u64,
@@ -391,7 +392,7 @@ fn chart(context: &Context, history: &History, all: &[Health]) -> Option<Chart> 
         .take(12)
         .map(|health| {
             let earlier = history.before(&context.window, &health.component);
-            let earlier = &earlier[earlier.len().saturating_sub(PANEL_WINDOWS)..];
+            let earlier = &earlier[earlier.len().saturating_sub(PANEL_WINDOWS_MAX)..];
             let mut times: Vec<DateTime> = earlier.iter().map(|score| score.window_start).collect();
             let mut values: Vec<Option<f64>> =
                 earlier.iter().map(|score| Some(score.score)).collect();

@@ -25,7 +25,7 @@
 //! ```
 //!
 //! Kinds of metrics: `count` of records, `rate` of records per day, `share` of records whose
-//! `where_column` is one of `equals` (texts, numbers or booleans), and `sum`, `mean`, `median` or
+//! `where_column` is one of `equals` (strings, numbers or booleans), and `sum`, `mean`, `median` or
 //! `percentile` of `value` (`p = 0.95` by default).
 //!
 //! `noun` is the plural noun for the records, such as "builds"; it replaces "records" in units, tables
@@ -38,16 +38,18 @@
 //! of records.
 //!
 //! A change from the window before is tested on the ratio of both values (for shares, on their difference).
-//! Records cluster: a bad day has many failures. So the variance of independent records is multiplied by two
-//! factors: how much more earlier windows differed from their neighbours than independent records would (mean
-//! squared successive difference, von Neumann 1941), and how much days vary around the level of their window
-//! and weekday (quasi-likelihood, `McCullagh` and Nelder 1989). With fewer than five earlier windows only the
-//! days are used, unless the windows clearly contradict them. Without either, nothing is tested. Small
-//! counts, shares, means and medians must also pass the textbook test (exact conditional, pooled score,
-//! Welch, Mann-Whitney). p-values of all metrics and groups are corrected together (Benjamini and Hochberg
-//! 1995). A change is proven when the corrected p-value is below `alpha` and its interval excludes zero
-//! change; it is a finding when it is also at least `change_min`. In simulations with clustered days, weeks
-//! correlated by 0.3, shares in batches and skewed sums, 3 to 7 % of the changes tested at 5 % were false.
+//! Records cluster: a bad day has many failures. Therefore, the variance of independent records is
+//! multiplied by two factors: how much more earlier windows differed from their neighbours than
+//! independent records would (mean squared successive difference, von Neumann 1941), and how much
+//! days vary around the level of their window and weekday (quasi-likelihood, `McCullagh` and Nelder
+//! 1989). With fewer than five earlier windows only the days are used, unless the windows clearly
+//! contradict them. Without either, nothing is tested. Small counts, shares, means and medians must
+//! also pass the textbook test (exact conditional, pooled score, Welch, Mann-Whitney). p-values of
+//! all metrics and groups are corrected together (Benjamini and Hochberg 1995). A change is proven
+//! when the corrected p-value is below `alpha` and its interval excludes zero change; it is a
+//! finding when it is also at least `change_min`. In simulations with clustered days, weeks
+//! correlated by 0.3, shares in batches and skewed sums, 3 to 7 % of the changes tested at 5 % were
+//! false.
 //!
 //! Windows of different lengths are compared per day. When the records end within the window, every
 //! figure compares the covered part with the same part of the other windows, and the first page of the
@@ -341,8 +343,8 @@ fn run(
 /// Label of the figures of all records.
 const ALL: &str = "all";
 
-/// The values of a figure in the earlier windows that records cover, newest first: those that a run
-/// on each of them would give.
+/// The values of a figure in the earlier windows that records cover, newest first: the values that
+/// a run on each of these windows would give.
 fn earlier_values(
     metric: &Metric,
     samples: &[Sample],

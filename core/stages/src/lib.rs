@@ -49,7 +49,7 @@ pub use stop::{Stop, Stopped};
 pub struct Context {
     /// Name of the stage in the job file.
     pub stage: String,
-    /// Title in the job file; empty for none.
+    /// Title in the job file; empty if the stage has none.
     pub title: String,
     /// The window to report on. Rows at or after its end are hidden from stages.
     pub window: Window,
@@ -79,8 +79,8 @@ pub struct Input {
     /// Local time until which the absence of records means that nothing happened, if the contract of
     /// the source declares it; `None` if records may be missing.
     pub complete_until: Option<jiff::civil::DateTime>,
-    /// The records from which these were selected by criteria other than time, and their time
-    /// column: they determine the covered period.
+    /// If the records were selected by criteria other than time: the time column and the input from
+    /// which they were selected. They determine the covered period.
     pub picked_from: Option<(String, Box<Input>)>,
     /// Name of the dataset with the same records, if queries select all of them; reports use it.
     pub records_of: Option<String>,
@@ -89,7 +89,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// Makes an input from rows alone.
+    /// Creates an input from rows only, without the properties of a source.
     pub fn new(rows: impl Into<Rows>, dataset: DatasetRef) -> Self {
         Self {
             rows: rows.into(),
@@ -128,7 +128,7 @@ pub(crate) fn input<'a>(inputs: &'a Inputs, name: &str) -> Result<&'a Input, Sta
 pub struct Analysis {
     /// The cell. The caller fills in inputs, output and params.
     pub cell: Cell,
-    /// Rows for later stages, if the kind makes any.
+    /// Rows for later stages, if the kind produces any.
     pub frame: Option<DataFrame>,
 }
 
@@ -187,7 +187,7 @@ pub enum Reads {
 pub struct Kind {
     /// Name in a job file: a noun of the field.
     pub name: &'static str,
-    /// Chapter of its stages in reports; `None` for none.
+    /// Chapter of its stages in reports; `None` if reports omit them.
     pub chapter: Option<Chapter>,
     /// Version of the code, increased whenever the same inputs could give another result.
     pub code_version: u32,

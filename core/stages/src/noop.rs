@@ -1,8 +1,8 @@
 //! A stage that does nothing: it reads no rows, writes no dataset and finds nothing.
 //!
-//! It measures the overhead of the engine: the run time of a job of such stages is that of planning,
-//! leases, journal and cached outcomes only. It is also a placeholder while a job is drafted:
-//! `retrocast plan` shows the graph before the stages are written. Reports omit it.
+//! It measures the overhead of the engine: the run time of a job of such stages is spent on
+//! planning, leases, the journal and cached outcomes only. It is also a placeholder while a job is
+//! drafted: `retrocast plan` shows the graph before the stages are written. Reports omit it.
 //!
 //! ```toml
 //! [stage.later]

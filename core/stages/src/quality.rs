@@ -9,28 +9,29 @@
 //! | freshness | 1 if the newest record at the window's end is no older than the source allows; otherwise the allowed age divided by the age | 0.20 |
 //! | volume | 1 if the window has as many records as expected; otherwise their number divided by the expected number, or the inverse when the contract allows fewer | 0.15 |
 //! | uniqueness | share of valid records whose key is not a duplicate | 0.10 |
-//! | shape | share of fields that match the contract, of those it lists and any others found | 0.10 |
+//! | shape | share of fields that match the contract, among its declared fields and any others found | 0.10 |
 //!
 //! The score is the weighted mean of the known components. Validity, uniqueness and shape are known for
 //! sources only; freshness and volume need a time column; completeness needs records before the
 //! window, or `always_filled`, which lists fields that every record must have. A value of the wrong
-//! type reduces shape by the share of records that have it, and so does a field that the contract does
-//! not list. An optional field without any value does not lower the score, unless the records have
-//! as many unlisted fields: then it may have been renamed.
+//! type reduces shape by the share of records that have it, and so does an undeclared field. An
+//! optional field without any value does not lower the score, unless the records have as many
+//! undeclared fields: then it may have been renamed.
 //!
 //! # Silent sources
 //!
-//! The maximum age of the newest record is that of the contract (`fresh_hours`), or else follows
-//! from the source's own pattern over the last 53 weeks. A silence lasts from the newest record to
-//! the window's end. Its probability is that of no record on the rest of its first day, times that
-//! of no record on each whole day after it. For a whole day, this is the share of earlier days
-//! without records; the days of the silence are included, so that nothing is impossible and a short
-//! history proves little. Weekdays that usually have records, in numbers within a factor of two,
-//! are pooled; every other weekday is judged by itself. So a weekday source may be silent on any
-//! weekend, and a quiet Sunday is not compared with a busy Monday. For a source with regular gaps
-//! of many days, the gap is tested by Student's t on the logarithms of earlier gaps. A source is
-//! reported as silent when that probability is below 0.5 % and no earlier silence at a week's end
-//! was as long. At least seven days with records, over at least two weeks, are needed.
+//! The maximum age of the newest record is declared by the contract (`fresh_hours`), or else
+//! follows from the source's own pattern over the last 53 weeks. A silence lasts from the newest
+//! record to the window's end. Its probability is the probability of no record on the rest of its
+//! first day, times that of no record on each whole day after it. For a whole day, this is the
+//! share of earlier days without records; the days of the silence are included, so that nothing is
+//! impossible and a short history proves little. Weekdays that usually have records, in numbers
+//! within a factor of two, are pooled; every other weekday is judged by itself. This way, a weekday
+//! source may be silent on any weekend, and a quiet Sunday is not compared with a busy Monday. For
+//! a source with regular gaps of many days, the gap is tested by Student's t on the logarithms of
+//! earlier gaps. A source is reported as silent when that probability is below 0.5 % and no earlier
+//! silence at a week's end was as long. At least seven days with records, over at least two weeks,
+//! are needed.
 //!
 //! If the contract declares that days without records mean that nothing happened
 //! (`silence = "zero"`), only `fresh_hours` decides, and few records are not a defect.
@@ -58,9 +59,9 @@
 //! # Thresholds
 //!
 //! Below `flag_below` a dataset is flagged: a finding, and the first note of the report. Below
-//! `block_below` no report is made: the stage fails, the run ends with the reason, and the owner of the
-//! job is notified. A stage with `block_below` must not be `optional`. Unknown components are not
-//! compared with thresholds, but a dataset without records fails every threshold.
+//! `block_below` no report is written: the stage fails, the run ends with the reason, and the owner
+//! of the job is notified. A stage with `block_below` must not be `optional`. Unknown components
+//! are not compared with thresholds, but a dataset without records fails every threshold.
 //!
 //! # Nouns
 //!
@@ -76,7 +77,8 @@
 //! # Caveats
 //!
 //! A holiday that the source has not had before looks like an outage or a gap. Records that were refused
-//! together, as by one bad release, are counted one by one: the p-values of `by` assume independence.
+//! together, for example after one bad release, are counted one by one: the p-values of `by` assume
+//! independence.
 //!
 //! ```toml
 //! [stage.quality]
@@ -131,7 +133,7 @@ struct Params {
     /// Score and parts below which a dataset is flagged. Default: a score of 90.
     #[serde(default)]
     flag_below: Limits,
-    /// Score and parts below which no report is made. Default: none.
+    /// Score and parts below which no report is written. Default: none.
     #[serde(default)]
     block_below: Limits,
     /// Column to group refused records by, such as "component".

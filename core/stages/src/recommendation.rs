@@ -18,8 +18,8 @@
 //!
 //! # Method
 //! Each finding of the named stages is answered by the first rule that matches it: rules of the job first,
-//! then the built-in ones (`retrocast kinds recommendation` lists their categories below). Findings that one
-//! rule answers for one component are one recommendation.
+//! then the built-in rules (`retrocast kinds recommendation` lists their categories below).
+//! Findings that one rule answers for one component are one recommendation.
 //!
 //! Recommendations are ranked by `priority`, in percent of the metric per day of work:
 //! expected effect × confidence × past success ÷ effort. The expected effect is the middle of the rule's
@@ -27,10 +27,10 @@
 //! two of them. Confidence is that of the finding. Past success is the mean of a Beta posterior after a
 //! uniform prior: (improvements of the category that work + 1) ÷ (all that were measured + 2).
 //!
-//! A recommendation has the same id in each run that makes it. Its state is read from the register of
-//! improvements (`retrocast improvement propose ID --recommendation ID`): while it is proposed or accepted
-//! it is listed with that state; a rejected one returns only if its finding has become more severe or was
-//! absent in between; one that nobody answers expires.
+//! A recommendation has the same id in each run that reports it. Its state is read from the
+//! register of improvements (`retrocast improvement propose ID --recommendation ID`): while it is
+//! proposed or accepted it is listed with that state; if it is rejected, it returns only if its
+//! finding has become more severe or was absent in between; if nobody answers it, it expires.
 //!
 //! The built-in rules cover configuration, resources, performance, scaling, alert thresholds, settings,
 //! workflow, quality, cost, message generation, enrichment, scraping and sync.

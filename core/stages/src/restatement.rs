@@ -51,7 +51,7 @@ pub struct Comparison<'a> {
     pub params: &'a serde_json::Value,
     /// The present input of the stage.
     pub input: &'a Input,
-    /// The version behind the published figures, and the present one.
+    /// The version behind the published figures, and the present version.
     pub versions: [Version; 2],
     /// Identity of the rows.
     pub identity: Identity,
@@ -87,13 +87,13 @@ struct Table {
 /// Indices of the changed rows.
 #[derive(Debug, Default, PartialEq)]
 struct Changes {
-    /// New rows without an old one.
+    /// New rows without an old row.
     late: Vec<usize>,
     /// Old rows that were replaced.
     replaced: Vec<usize>,
     /// New rows that replace them.
     replacing: Vec<usize>,
-    /// Old rows without a new one.
+    /// Old rows without a new row.
     deleted: Vec<usize>,
 }
 
@@ -140,7 +140,8 @@ impl Comparison<'_> {
         Ok(steps)
     }
 
-    /// The columns that the figures depend on: those that the params name, the time and the key.
+    /// The columns that the figures depend on: the columns named by the params, the time and the
+    /// key.
     fn columns(&self, time: &str) -> Vec<String> {
         let key = match &self.identity {
             Identity::Key(columns) => columns.as_slice(),
@@ -226,7 +227,7 @@ impl Comparison<'_> {
         })
     }
 
-    /// An input of this version, for its name in errors.
+    /// An input with the name of a version, for errors.
     fn version_input(&self, version: usize) -> Input {
         let version = &self.versions[version];
         Input::new(version.window.clone(), version.dataset.clone())
@@ -270,7 +271,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// The figures of all records in these rows.
+    /// The figures of all records in `frame`.
     fn figures(&self, frame: DataFrame) -> Result<Figures, StageError> {
         let dataset = self.input.dataset.clone();
         let name = dataset.name.clone();
@@ -284,7 +285,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Rows of the old table followed by rows of the new one.
+/// Rows of the old table followed by rows of the new table.
 fn join(
     old: &Table,
     old_rows: &[usize],
@@ -301,7 +302,7 @@ fn select(frame: &DataFrame, rows: &[usize]) -> Result<DataFrame, StageError> {
     Ok(frame.take(&IdxCa::new("".into(), rows))?)
 }
 
-/// Returns true if params contain a text as a value.
+/// Returns true if params contain `text` as a value.
 pub fn contains_text(params: &serde_json::Value, text: &str) -> bool {
     match params {
         serde_json::Value::String(other) => other == text,
@@ -311,7 +312,7 @@ pub fn contains_text(params: &serde_json::Value, text: &str) -> bool {
     }
 }
 
-/// Hashes the values of each row in these columns.
+/// Hashes the values of each row in `columns`.
 fn hashes(frame: &DataFrame, columns: &[String]) -> Result<Vec<u128>, StageError> {
     let mut hashers = vec![[DefaultHasher::new(), DefaultHasher::new()]; frame.height()];
     for [_, second] in &mut hashers {
@@ -368,8 +369,8 @@ fn changes_by_key(old: &[Row], new: &[Row]) -> Changes {
     changes
 }
 
-/// Finds the changes of rows without a key. Equal rows cancel out. Of the other rows of a file, an
-/// old and a new one on the same line are one record; the rest are paired in the order of lines.
+/// Finds the changes of rows without a key. Equal rows cancel out. Among the other rows of a file,
+/// an old and a new row on the same line are one record; the rest are paired in the order of lines.
 fn changes_by_line(old: &Table, new: &Table) -> Changes {
     let mut equal: HashMap<u128, Vec<usize>> = HashMap::new();
     for (index, row) in old.rows.iter().enumerate().rev() {
@@ -469,7 +470,7 @@ mod tests {
             &[("a", 1, 5), ("a", 2, 7), ("a", 3, 8)],
             [1, 1, 0],
         );
-        // One file was deleted, and another one was added.
+        // One file was deleted, and another file was added.
         check(&[("a", 1, 5)], &[("b", 1, 6)], [1, 0, 1]);
         // One of two equal lines was deleted.
         check(&[("a", 1, 5), ("a", 2, 5)], &[("a", 1, 5)], [0, 0, 1]);

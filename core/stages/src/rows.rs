@@ -10,7 +10,7 @@ pub trait RowSource: Send + Sync {
     /// Columns of the rows.
     fn schema(&self) -> &Schema;
 
-    /// Reads these columns of all rows once, in batches and in the order of the dataset. A dataset
+    /// Reads `columns` of all rows once, in batches and in the order of the dataset. A dataset
     /// without rows gives one empty batch.
     fn read(
         &self,
@@ -101,7 +101,7 @@ impl Input {
         self.rows.schema().contains(column)
     }
 
-    /// Reads these columns of all rows once, in batches; one empty batch if there are no rows.
+    /// Reads `columns` of all rows once, in batches; one empty batch if there are no rows.
     pub(crate) fn each<'a>(
         &'a self,
         columns: &[&str],

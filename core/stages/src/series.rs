@@ -1,9 +1,9 @@
 //! Aggregates records to one series per group: a value for each hour, day, week or month.
 //!
-//! Shared by the stages that analyse time series. All groups have the same axis, of the periods
-//! that the records cover completely ([`coverage`]): a day in which records begin or end has fewer of
-//! them only for that reason. A group's values begin with its own first record. Counts
-//! and sums are 0 without records; other values are missing then.
+//! Shared by the stages that analyse time series. All groups have the same axis: the periods that
+//! the records cover completely ([`coverage`]). A day on which the records begin or end is left
+//! out, because it has fewer records only for that reason. A group's values begin with its own
+//! first record. In a period without records, counts and sums are 0 and other values are missing.
 
 use crate::{
     Context, Input, StageError,
@@ -99,9 +99,9 @@ pub(crate) struct Request<'a> {
     pub(crate) aggregate: Aggregate,
     pub(crate) period: Period,
     pub(crate) part_periods: PartPeriods,
-    /// Maximum number of periods, the latest.
+    /// Maximum number of periods; the latest are kept.
     pub(crate) periods_max: usize,
-    /// Maximum number of groups, those with the most records.
+    /// Maximum number of groups; the groups with the most records are kept.
     pub(crate) groups_max: usize,
     /// Name of the metric; by default from the column or dataset.
     pub(crate) measure: Option<&'a str>,
@@ -159,7 +159,7 @@ pub(crate) struct SeriesSet {
     pub(crate) caveats: Vec<String>,
     /// Records with a time in the window.
     pub(crate) in_window: u64,
-    /// The reason why there is nothing to analyse; `None` if there is.
+    /// The reason why there is nothing to analyse; `None` if there are series.
     pub(crate) empty_reason: Option<String>,
 }
 
@@ -169,19 +169,19 @@ impl SeriesSet {
         self.starts[position].date()
     }
 
-    /// Index of the first period that does not begin before this day.
+    /// Index of the first period that does not begin before `day`.
     pub(crate) fn index_of(&self, day: Date) -> usize {
         let time = day.at(0, 0, 0, 0);
         self.starts.partition_point(|other| *other < time)
     }
 
-    /// End of the last period; `None` without any.
+    /// End of the last period; `None` without periods.
     pub(crate) fn end(&self) -> Option<DateTime> {
         let last = self.starts.last()?;
         Some(self.period.after(*last, 1))
     }
 
-    /// First and last day from an index on; `None` without any.
+    /// First and last day from an index on; `None` without periods.
     fn days(&self, from: usize) -> Option<[Date; 2]> {
         let (first, last) = (self.starts.get(from)?, self.starts.last()?);
         let end = self.period.after(*last, 1).date();
@@ -254,7 +254,7 @@ struct GroupTally {
     number: usize,
     /// Number of its records since the start of the history.
     records: u64,
-    /// Time of the first of them.
+    /// Time of the first of these records.
     first: DateTime,
     /// True if all values are integers.
     is_count: bool,

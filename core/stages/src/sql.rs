@@ -12,16 +12,16 @@
 //!
 //! Times without a zone are local times in the job's `timezone`. `TIMESTAMP '2026-03-29 00:00:00'` and
 //! `DATE '2026-03-29'` begin at local midnight; `cast(text as timestamp)`,
-//! `to_timestamp(text, '%d/%m/%Y %H:%M')` and comparisons with a text read the text as local time unless
-//! it has an offset. `date_trunc('day', at)` is the local day, `date_bin(interval '15 minutes', at)`
-//! counts from local midnight, `extract(hour from at)` is the local hour, and `at + interval '1 day'`
-//! the same local time on the next day. An ambiguous local time means the first of the two; a skipped
-//! one is moved forward by the gap. `${window.start}` and `${window.end}` are the first moment of the
-//! window and the first moment after it. A literal in another zone is
+//! `to_timestamp(text, '%d/%m/%Y %H:%M')` and comparisons with a string read the string as local
+//! time unless it has an offset. `date_trunc('day', at)` is the local day, `date_bin(interval '15
+//! minutes', at)` counts from local midnight, `extract(hour from at)` is the local hour, and `at +
+//! interval '1 day'` the same local time on the next day. An ambiguous local time means the first
+//! of the two; a skipped time is moved forward by the gap. `${window.start}` and `${window.end}`
+//! are the first moment of the window and the first moment after it. A literal in another zone is
 //! `TIMESTAMPTZ '2026-03-29T00:00:00Z'`; `at AT TIME ZONE 'America/New_York'` converts to another
-//! zone, and a text or literal before it is read in that zone. Numbers are seconds since 1970 UTC
-//! (`to_timestamp(n)`, `to_timestamp_millis(n)`). Formats are those of `strptime`; of several formats
-//! the first that matches is used.
+//! zone, and a string or literal before it is read in that zone. Numbers are seconds since 1970 UTC
+//! (`to_timestamp(n)`, `to_timestamp_millis(n)`). Formats are those of `strptime`; if several
+//! formats are given, the first that matches is used.
 //!
 //! Integers are exact: a sum, product or difference beyond 64 bits is an error that names the
 //! expression; cast to `double` or `decimal(38, 0)` for larger values. NaN is a missing value: aggregates
@@ -91,10 +91,10 @@ pub const SQL: Kind = Kind {
     run,
 };
 
-/// Maximum number of rows of the result in a report.
-const ROWS_SHOWN: usize = 10;
+/// Maximum number of rows of the result that a report shows.
+const SHOWN_ROWS_MAX: usize = 10;
 /// Maximum length of a value in a report, in characters.
-const CHARACTERS_SHOWN: usize = 60;
+const SHOWN_CHARACTERS_MAX: usize = 60;
 
 fn run(
     context: &Context,
@@ -108,7 +108,8 @@ fn run(
     let names: Vec<&str> = input.columns().map(|(name, _)| name).collect();
     let batch = input.read_all(&names)?;
     let frame = &batch.frame;
-    // The input may be the first rows of a long result; the dataset has the number of all rows.
+    // The input may have only the first rows of a long result; the dataset has the number of all
+    // rows.
     let total = input.dataset.rows.max(frame.height() as u64);
     let rows = plural(total, "row");
     let columns = plural(frame.width() as u64, "column");
@@ -190,7 +191,7 @@ fn sentences(
     }
     let zone = &zone(context);
     let mut findings = Vec::new();
-    for row in 0..frame.height().min(ROWS_SHOWN) {
+    for row in 0..frame.height().min(SHOWN_ROWS_MAX) {
         let values: Vec<(&str, String)> = frame
             .columns()
             .iter()
@@ -242,7 +243,7 @@ fn zone(context: &Context) -> TimeZone {
     TimeZone::get(&context.window.timezone).unwrap_or(TimeZone::UTC)
 }
 
-/// A value as JSON: a number, or the formatted text.
+/// A value as JSON: a number, or the formatted value as a string.
 fn json_value(column: &Column, row: usize, zone: &TimeZone) -> serde_json::Value {
     let Ok(value) = column.get(row) else {
         return serde_json::Value::Null;
@@ -260,7 +261,7 @@ fn json_value(column: &Column, row: usize, zone: &TimeZone) -> serde_json::Value
 }
 
 fn first_rows(frame: &DataFrame, total: u64, zone: &TimeZone) -> Table {
-    let shown = frame.height().min(ROWS_SHOWN);
+    let shown = frame.height().min(SHOWN_ROWS_MAX);
     let caption = match total as usize {
         0 => "The result has no rows.".to_string(),
         all if all == shown => format!("The result: {}.", plural(all as u64, "row")),
@@ -331,10 +332,13 @@ fn format_value(column: &Column, row: usize, zone: &TimeZone) -> String {
             _ => value.to_string(),
         },
     };
-    if text.chars().count() <= CHARACTERS_SHOWN {
+    if text.chars().count() <= SHOWN_CHARACTERS_MAX {
         return text;
     }
-    text.chars().take(CHARACTERS_SHOWN - 1).collect::<String>() + "…"
+    text.chars()
+        .take(SHOWN_CHARACTERS_MAX - 1)
+        .collect::<String>()
+        + "…"
 }
 
 /// Formats a time in the zone: "2026-11-09" at midnight, else "2026-11-09 14:30".
@@ -429,9 +433,9 @@ mod tests {
             )
         };
         let (did, period) = run_with(9);
-        let want = "Ran the query: 1 row, 1 column. It did not see 3 of the 12 rows of tickets, which lie \
+        let expected = "Ran the query: 1 row, 1 column. It did not see 3 of the 12 rows of tickets, which lie \
                     after 15 November 2026, the end of the window.";
-        assert_eq!(did, want);
+        assert_eq!(did, expected);
         assert_eq!(period, "2026-11-02 to 2026-11-15");
         assert_eq!(run_with(12).0, "Ran the query: 1 row, 1 column.");
     }
@@ -458,7 +462,8 @@ mod tests {
 
     #[test]
     fn times_are_local_to_the_zone_of_the_job() {
-        // 2026-06-28T22:00Z, which `date_trunc` returns in Berlin, and an hour and a half later.
+        // 2026-06-28T22:00Z, as returned by `date_trunc` in Berlin, and a time one and a half hours
+        // later.
         let times = Series::new(
             "at".into(),
             [1_782_684_000_000_000i64, 1_782_689_400_000_000],

@@ -12,13 +12,13 @@ pub struct Stop(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 pub struct Stopped;
 
 impl Stop {
-    /// Creates a cancellation that takes effect as soon as this function returns true.
+    /// Creates a cancellation that takes effect as soon as `is_stopped` returns true.
     pub fn when(is_stopped: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(is_stopped)))
     }
 
-    /// Unwinds with [`Stopped`] if cancelled: all resources of the analysis are released, also
-    /// through parallel loops. There is no panic message, because it is not an error.
+    /// Unwinds with [`Stopped`] if cancelled, also through parallel loops: all resources of the
+    /// analysis are released. There is no panic message, because a cancellation is not an error.
     pub fn check(&self) {
         if self.0.as_ref().is_some_and(|is_stopped| is_stopped()) {
             panic::resume_unwind(Box::new(Stopped));

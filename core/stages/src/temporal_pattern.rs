@@ -1,10 +1,10 @@
 //! Effects of weekday, hour, month and year, and the volume above which events are more frequent.
 //!
 //! Rates are compared as ratios with 95 % intervals. Weekdays are compared with the mean of all
-//! seven days *and* with the mean of the working days (Monday to Friday); sentences name the one
+//! seven days *and* with the mean of the working days (Monday to Friday); sentences name the mean
 //! they use. A quiet weekend makes every working day look busy relative to all days, so a working
 //! day is only reported when it differs from both. Days, hours or months that are not proven to
-//! differ less than the largest one are reported together with it.
+//! differ less than the most extreme one are reported together with it.
 //!
 //! ```toml
 //! [stage.rhythm]
@@ -44,10 +44,10 @@
 //! the same part of the previous year, with the dispersion and autocorrelation of its months; the plain
 //! Poisson interval is reported as `ratio_poisson`. Thresholds are maximally selected statistics
 //! (Lausen and Schumacher 1992), compared within days and permuted within days; the interval of the
-//! threshold follows Hansen (2000), that of the ratio of both sides uses days as clusters. Medians have
-//! order-statistic intervals, their difference the interval of Zou and Donner (2008) and the
-//! Mann-Whitney test (1947). All claims of a stage are corrected together (Holm 1979), each after a
-//! correction for the number of days, hours or months it was selected from.
+//! threshold follows Hansen (2000), the interval of the ratio of both sides uses days as clusters.
+//! Medians have order-statistic intervals, their difference the interval of Zou and Donner (2008)
+//! and the Mann-Whitney test (1947). All claims of a stage are corrected together (Holm 1979), each
+//! after a correction for the number of days, hours or months it was selected from.
 //!
 //! Volumes and splits use single records: above a million, a sample of half a million to a million,
 //! selected by a hash of their contents, and the stage says so. Everything else uses all records.
@@ -99,7 +99,7 @@ pub const TEMPORAL_PATTERN: Kind = Kind {
 /// One record.
 struct Record {
     time: DateTime,
-    /// True if it counts in the numerator of the rate.
+    /// True if it is part of the numerator of the rate.
     is_event: bool,
     /// Value in the `value` column, if any.
     value: Option<f64>,

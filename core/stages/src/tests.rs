@@ -102,7 +102,7 @@ fn all_jobs() -> Vec<(&'static Kind, Value)> {
     jobs
 }
 
-/// Improvements of the components "a" and "" on this day.
+/// Improvements of the components "a" and "" on `day`.
 fn improvements(day: &str) -> Input {
     let day: DateTime = format!("{day}T00:00:00").parse().expect("a day");
     let columns = vec![
@@ -115,36 +115,36 @@ fn improvements(day: &str) -> Input {
     input("imp", DataFrame::new(2, columns).expect("a frame"))
 }
 
-/// The texts of a cell that readers of a report see.
-fn texts_of(cell: &Cell) -> Vec<String> {
-    let mut texts = vec![cell.title.clone(), cell.did.clone()];
-    texts.extend(cell.caveats.iter().chain(&cell.notices).cloned());
+/// The strings of a cell that readers of a report see.
+fn strings_of(cell: &Cell) -> Vec<String> {
+    let mut strings = vec![cell.title.clone(), cell.did.clone()];
+    strings.extend(cell.caveats.iter().chain(&cell.notices).cloned());
     for finding in &cell.findings {
-        texts.push(finding.sentence.clone());
-        texts.extend(finding.caveats.iter().cloned());
+        strings.push(finding.sentence.clone());
+        strings.extend(finding.caveats.iter().cloned());
         if let Some(ask) = &finding.ask {
-            texts.push(format!("{} {}: {}.", ask.about, ask.happened, ask.todo));
+            strings.push(format!("{} {}: {}.", ask.about, ask.happened, ask.todo));
         }
     }
     for kpi in &cell.kpis {
-        texts.extend([&kpi.text, &kpi.interval_text, &kpi.delta_text].map(Clone::clone));
-        texts.push(kpi.baseline_delta_text.clone());
+        strings.extend([&kpi.text, &kpi.interval_text, &kpi.delta_text].map(Clone::clone));
+        strings.push(kpi.baseline_delta_text.clone());
     }
     for chart in &cell.charts {
-        texts.extend([chart.title.clone(), chart.alt.clone()]);
+        strings.extend([chart.title.clone(), chart.alt.clone()]);
     }
     for table in cell
         .tables
         .iter()
         .chain(cell.charts.iter().filter_map(|c| c.table.as_ref()))
     {
-        texts.push(table.caption.clone());
-        texts.extend(table.rows.iter().flatten().cloned());
+        strings.push(table.caption.clone());
+        strings.extend(table.rows.iter().flatten().cloned());
     }
-    texts
+    strings
 }
 
-/// Finds texts that claim more than is proven, or contain an unreadable number.
+/// Finds sentences that claim more than is proven, or contain an unreadable number.
 fn unproven_claims(cell: &Cell) -> Vec<String> {
     const CLAIMS: [&str; 11] = [
         "within chance",
@@ -174,7 +174,7 @@ fn unproven_claims(cell: &Cell) -> Vec<String> {
                 .chain(&NUMBERS)
                 .any(|words| text.contains(words))
     };
-    let mut wrong: Vec<String> = texts_of(cell).into_iter().filter(is_wrong).collect();
+    let mut wrong: Vec<String> = strings_of(cell).into_iter().filter(is_wrong).collect();
     // A warning contains advice.
     let lacks_advice =
         |finding: &&Finding| finding.severity >= Severity::Warning && finding.ask.is_none();
@@ -213,7 +213,7 @@ fn check_columns(kind: &Kind, analysis: &Analysis) {
     }
 }
 
-/// Runs every kind on these records, and checks datasets, cells and texts.
+/// Runs every kind on the records in `rows`, and checks datasets, cells and sentences.
 fn check_kinds(name: &str, rows: &[(DateTime, Option<&str>, Option<f64>)]) {
     let at: Vec<DateTime> = rows.iter().map(|row| row.0).collect();
     let columns = vec![
@@ -313,7 +313,7 @@ fn every_kind_analyses_unusual_records() {
 /// Series of all sizes, with and without trend, step, outlier and silence: no kind claims more than
 /// is proven.
 #[test]
-fn no_text_claims_more_than_is_proven() {
+fn no_sentence_claims_more_than_is_proven() {
     let end: DateTime = "2026-11-08T10:00:00".parse().expect("a time");
     let mut noise = test_data::Noise(11);
     for round in 0..24 {

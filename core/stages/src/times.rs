@@ -10,7 +10,7 @@ const DAY: i64 = 86_400_000_000;
 /// Maximum number of distinct times; with more, they are truncated to seconds, minutes or hours.
 const TIMES_MAX: usize = 1 << 20;
 const UNITS: [i64; 4] = [1, 1_000_000, 60_000_000, 3_600_000_000];
-/// Number of unsorted times from which they are sorted and merged.
+/// Number of unsorted times at which they are sorted and merged.
 const UNSORTED_MAX: usize = 1 << 18;
 
 /// The resolution of a time column.

@@ -1,17 +1,17 @@
 //! Bursts and gaps: runs of a few hours with many more, or many fewer, events than usual.
 //!
-//! The total of a day hides an outage of five hours. So every run of 1 to 24 hours is compared with
-//! the number of events expected from the level of the last four weeks, the weekday and the hour: a
-//! scan statistic (Naus, 1965; Kulldorff, 2001, for counts over time). The count of a run has a
-//! negative binomial distribution, whose extra variance is estimated for each length from the
-//! history. The hours around a run show whether its whole day is busier than usual. A run must also
-//! differ from the same hours of the last days, so that a shifted rhythm, as after a clock change,
-//! is not a burst.
+//! The total of a day hides an outage of five hours. Therefore, every run of 1 to 24 hours is
+//! compared with the number of events expected from the level of the last four weeks, the weekday
+//! and the hour: a scan statistic (Naus, 1965; Kulldorff, 2001, for counts over time). The count of
+//! a run has a negative binomial distribution, whose extra variance is estimated for each length
+//! from the history. The hours around a run show whether its whole day is busier than usual. A run
+//! must also differ from the same hours of the last days, so that a shifted rhythm, for example
+//! after a clock change, is not a burst.
 //!
 //! The largest score of many overlapping runs is large by chance alone, especially if the rate
-//! wanders. So the largest scores of earlier stretches of the same length give its distribution: a
-//! Gumbel law (Gumbel, 1958), fitted robustly, whose tail is never lighter than that of independent
-//! runs.
+//! wanders. Therefore, its distribution is estimated from the largest scores of earlier stretches
+//! of the same length: a Gumbel distribution (Gumbel, 1958), fitted robustly, whose tail is never
+//! lighter than that of independent runs.
 
 use crate::{
     anomaly::count_tails,
@@ -24,7 +24,7 @@ pub const HOURS_MAX: usize = 24;
 pub const DAYS_MIN: usize = 35;
 
 const HOURS_OF_DAY: usize = 24;
-/// Number of days that determine the level, and the minimum number of known ones.
+/// Number of days that determine the level, and the minimum number of known days.
 const LEVEL_DAYS: usize = 28;
 const LEVEL_DAYS_MIN: usize = 14;
 /// Share of days left out on either side of the level's mean.
@@ -88,9 +88,9 @@ pub struct Hour {
     pub weekday: usize,
 }
 
-/// Finds bursts and gaps from index `from` on, by probability; those that overlap a less probable
-/// one are left out. Runs with a probability above `p_max` are not reported. Empty with fewer than
-/// [`DAYS_MIN`] days before `from`.
+/// Finds bursts and gaps from index `from` on, ordered by probability. A run that overlaps a less
+/// probable run is left out, and so are runs with a probability above `p_max`. Empty with fewer
+/// than [`DAYS_MIN`] days before `from`.
 pub fn scan(hours: &[Hour], from: usize, p_max: f64) -> Vec<Burst> {
     let Some(expected) = expect(hours, from) else {
         return Vec::new();
@@ -102,7 +102,7 @@ pub fn scan(hours: &[Hour], from: usize, p_max: f64) -> Vec<Burst> {
         .collect()
 }
 
-/// Expected number of events of each hour, from earlier days; `None` where there are too few of them.
+/// Expected number of events of each hour, from earlier days; `None` where too few days are known.
 fn expect(hours: &[Hour], from: usize) -> Option<Vec<Option<f64>>> {
     let days = days(hours);
     let known = |day: &&Day| day.total.is_some() && day.first < from;
@@ -120,7 +120,7 @@ fn expect(hours: &[Hour], from: usize) -> Option<Vec<Option<f64>>> {
     if total <= 0.0 {
         return None;
     }
-    // A weekday without events still has some chance of one.
+    // A weekday without events still has some chance of an event.
     let factor = by_weekday.map(|(sum, n)| (sum + 1.0) / (n * total / count + 1.0));
     let profiles = profiles(&hours[..from]);
     let mut levels = Vec::with_capacity(days.len());
@@ -217,7 +217,7 @@ struct Scanner {
     weekend: Vec<bool>,
     /// Variance beyond the mean over the squared mean, for runs of one hour, two hours and so on.
     dispersion: Vec<f64>,
-    /// Shape of the gamma distribution of the level of days around the expected one.
+    /// Shape of the gamma distribution of the level of days around the expected level.
     day_shape: f64,
 }
 
@@ -295,7 +295,7 @@ impl Scanner {
         }
     }
 
-    /// Negative decimal logarithm of the probability of a run; 0 for one that deviates little, or
+    /// Negative decimal logarithm of the probability of a run; 0 for a run that deviates little, or
     /// in the other direction.
     fn score(&self, up: bool, first: usize, length: usize) -> f64 {
         let Some((observed, expected)) = self.run(first, length) else {
@@ -307,7 +307,7 @@ impl Scanner {
         if score == 0.0 {
             return score;
         }
-        // The other expectation is the median of few counts, and so less certain.
+        // The other expectation is the median of few counts and therefore less certain.
         self.recent(first, length).map_or(score, |recent| {
             let recent = recent.max(0.5);
             let variance = recent + dispersion * recent * recent + recent / RECENT_DAYS as f64;
@@ -316,7 +316,7 @@ impl Scanner {
     }
 
     /// Median number of events in the same hours of the last days of the same kind, weekdays or
-    /// weekends; `None` with too few of them.
+    /// weekends; `None` with too few days.
     fn recent(&self, first: usize, length: usize) -> Option<f64> {
         let counts: Vec<f64> = (1..=RECENT_BACK)
             .filter_map(|days| first.checked_sub(days * HOURS_OF_DAY))
@@ -387,8 +387,8 @@ impl Scanner {
     }
 }
 
-/// Negative decimal logarithm of the probability of a count; 0 for one that deviates little, or in
-/// the other direction.
+/// Negative decimal logarithm of the probability of a count; 0 for a count that deviates little, or
+/// in the other direction.
 fn score(up: bool, observed: f64, expected: f64, variance: f64) -> f64 {
     let deviation = if up {
         observed - expected
@@ -402,8 +402,8 @@ fn score(up: bool, observed: f64, expected: f64, variance: f64) -> f64 {
     -(if up { above } else { below }).max(1e-300).log10()
 }
 
-/// The distribution of the largest score of a stretch: a Gumbel law, or a bound if there are too
-/// few earlier stretches.
+/// The distribution of the largest score of a stretch: a Gumbel distribution, or a bound if there
+/// are too few earlier stretches.
 #[derive(Debug, Clone, Copy)]
 enum LargestScore {
     Gumbel { location: f64, scale: f64 },
@@ -417,7 +417,7 @@ impl LargestScore {
                 runs: hours as f64 * RUNS_PER_HOUR,
             };
         }
-        // Quartiles, so that earlier bursts do not hide new ones.
+        // Quartiles, so that earlier bursts do not hide new bursts.
         let [low, middle, high] = [0.25, 0.5, 0.75].map(|share| quantile_sorted(largest, share));
         let gumbel = |share: f64| -f64::ln(-f64::ln(share));
         let n = largest.len() as f64;
@@ -431,7 +431,7 @@ impl LargestScore {
         }
     }
 
-    /// Probability of a largest score of at least this size.
+    /// Probability that the largest score is at least `score`.
     fn p(self, score: f64) -> f64 {
         match self {
             Self::Gumbel { location, scale } => {
@@ -481,8 +481,8 @@ mod tests {
         hours
     }
 
-    /// Share of series with a burst or gap at a level of 5 %; with a planted burst, only those in
-    /// its direction count.
+    /// Share of series with a burst or gap at a level of 5 %; with a planted burst, only findings
+    /// in its direction are counted.
     fn share(runs: u64, per_day: f64, wander: f64, burst: Option<(usize, f64)>) -> f64 {
         let found = |seed: &u64| {
             let hours = hours(*seed, per_day, wander, burst);

@@ -2,7 +2,7 @@
 //!
 //! Counts of windows vary more than by chance alone: the negative binomial distribution has the
 //! variance mean + dispersion × mean² (Cameron and Trivedi, 2013, chapter 3). From a handful of
-//! windows its parameters are uncertain. So the dispersion of the returned distribution includes
+//! windows its parameters are uncertain, so the dispersion of the returned distribution includes
 //! three parts: the moment estimate of the dispersion, the error of the estimated mean, and the
 //! factor by which Student's t is wider than the normal distribution, because the variance is
 //! estimated from few values.
@@ -27,8 +27,8 @@ pub struct CountLaw {
 }
 
 impl CountLaw {
-    /// Predicts a count with this exposure from earlier pairs `(count, exposure)`. `None` with fewer
-    /// than [`BEFORE_MIN`] of them, or if all counts are zero.
+    /// Predicts a count with exposure `exposure` from earlier pairs `(count, exposure)`. `None`
+    /// with fewer than [`BEFORE_MIN`] pairs, or if all counts are zero.
     pub fn next(before: &[(f64, f64)], exposure: f64) -> Option<Self> {
         let known: Vec<(f64, f64)> = before.iter().copied().filter(|b| b.1 > 0.0).collect();
         let m = known.len() as f64;
@@ -54,7 +54,7 @@ impl CountLaw {
         })
     }
 
-    /// Probability of at most this count.
+    /// Probability of a count of at most `count`.
     pub fn at_most(&self, count: f64) -> f64 {
         let count = count.floor();
         if count < 0.0 {
@@ -92,7 +92,7 @@ impl CountLaw {
         high
     }
 
-    /// Interval that contains the count with at least this probability.
+    /// Interval that contains the count with probability `level` at least.
     pub fn interval(&self, level: f64) -> [f64; 2] {
         let tail = (1.0 - level) / 2.0;
         [self.quantile(tail), self.quantile(1.0 - tail)]
@@ -119,8 +119,11 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    fn near(got: f64, want: f64) {
-        assert!((got - want).abs() < 1e-6, "got {got}, want {want}");
+    fn near(got: f64, expected: f64) {
+        assert!(
+            (got - expected).abs() < 1e-6,
+            "got {got}, expected {expected}"
+        );
     }
 
     #[test]
@@ -147,7 +150,7 @@ mod tests {
         near(poisson.score(3.0), normal_quantile(mid));
         let [low, high] = wide.interval(0.99);
         assert!(low == 0.0 && wide.at_most(high) >= 0.995 && wide.at_most(high - 1.0) < 0.995);
-        // Large means: the gamma distribution agrees with the negative binomial one.
+        // Large means: the gamma distribution agrees with the negative binomial distribution.
         let exact = CountLaw {
             mean: 9_999.0,
             dispersion: 0.01,

@@ -7,10 +7,10 @@
 //! least squares: a filter with two states makes the errors independent.
 //!
 //! A hundred values determine the autocorrelation of the errors poorly, and a single estimate makes
-//! intervals too narrow. So models on a grid are averaged, weighted by their restricted likelihood
-//! (coefficients and variance integrated out) and by a prior that most metrics soon return to their
-//! level (Hoeting et al., 1999). There is no optimiser and no randomness. Missing values are
-//! skipped by the filter.
+//! intervals too narrow. Instead, models on a grid are averaged, weighted by their restricted
+//! likelihood (coefficients and variance integrated out) and by a prior that most metrics soon
+//! return to their level (Hoeting et al., 1999). There is no optimiser and no randomness. Missing
+//! values are skipped by the filter.
 
 mod family;
 mod linear;
@@ -76,7 +76,7 @@ pub struct Forecast {
     pub mean: Vec<f64>,
     /// Variance of an observation, per step.
     pub variance: Vec<f64>,
-    /// Expectation of each training value from those before it, with the final coefficients.
+    /// Expectation of each training value from earlier values, with the final coefficients.
     pub fitted: Vec<f64>,
 }
 
@@ -106,10 +106,10 @@ const WALKS: [f64; 8] = [0.02, 0.04, 0.07, 0.12, 0.2, 0.35, 0.6, 1.2];
 const WALK_MEMORIES: [f64; 3] = [0.0, 0.3, 0.6];
 /// Prior weights of memories above a bound: most metrics return to their level within days.
 const LONG_WEIGHTS: [(f64, f64); 2] = [(0.9, 0.2), (0.7, 0.7)];
-/// Prior weights of a random walk: the larger one of two applies. The first grows with the third
-/// power of the number of values and is this large for 365 values; the second grows with the square
-/// of the length of the series and is this large from one year on. The longer a series, the more
-/// likely its level moved. The prior weight of a slope grows with the number of years, up to two.
+/// Prior weights of a random walk: the larger of the two applies. The first grows with the third
+/// power of the number of values up to this weight at 365 values; the second grows with the square
+/// of the length of the series up to this weight at one year. The longer a series, the more likely
+/// its level moved. The prior weight of a slope grows with the number of years, up to two.
 /// Chosen by simulation (see the tests of [`crate::effect`] and the example `effect_calibration`).
 const WALK_BY_STEPS: f64 = 0.4;
 const WALK_BY_YEARS: f64 = 0.2;
@@ -126,18 +126,18 @@ const WHITE_WEIGHTS: std::ops::RangeInclusive<f64> = 1.0..=15.0;
 /// Prior standard deviation of the slope of daily values, per step, in units of the errors'. Errors
 /// of longer steps are means, which vary less.
 const SLOPE_SD: f64 = 0.01;
-/// Models with less than this share of the best one's weight are left out (Occam's window: Madigan and
-/// Raftery, 1994), since many unlikely ones together would widen every interval.
+/// Models with less than this share of the best model's weight are left out (Occam's window:
+/// Madigan and Raftery, 1994), since many unlikely models together would widen every interval.
 const WEIGHT_MIN: f64 = 0.02;
 /// Longest memory of errors for which an effect is the coefficient of a step. With longer memories,
 /// that coefficient weighs the first days after the change far more than the others.
 const STEP_MEMORY_MAX: f64 = 0.65;
-/// Longest season with an effect for each of its steps; for longer ones, only the first waves are
-/// fitted.
+/// Longest season with an effect for each of its steps; for longer seasons, only the first waves
+/// are fitted.
 pub(crate) const PHASES_MAX: usize = 31;
 const WAVES: usize = 3;
 /// Prior standard deviations of the first wave of a long season, with prior weights; that of wave
-/// `h` is `h` times smaller. The smallest one means that there is no such season.
+/// `h` is `h` times smaller. The smallest standard deviation means that there is no such season.
 const WAVE_SDS: [(f64, f64); 2] = [(1.0, 0.5), (1e-3, 0.5)];
 
 /// The grid of models, with prior weights for a series of `n` values, with `year` values per year.
@@ -262,7 +262,7 @@ struct Fit {
     /// Lower Cholesky factor of the cross-products of the regressors, row by row.
     triangle: Vec<f64>,
     coefficients: Vec<f64>,
-    /// Variance of the errors, in units of the model's.
+    /// Variance of the errors, in units of the model's variance.
     variance: f64,
     freedom: f64,
     log_likelihood: f64,
@@ -346,8 +346,8 @@ fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option
         spread.advance(model);
     }
     let mut prior = 0.0;
-    let mut expect = |at: usize, sd: f64| {
-        squares[at * size + at] += sd.powi(-2);
+    let mut expect = |index: usize, sd: f64| {
+        squares[index * size + index] += sd.powi(-2);
         seen += 1.0;
         prior -= sd.ln();
     };
@@ -500,12 +500,12 @@ pub fn forecast(
     (!whole.parts.is_empty()).then_some(whole)
 }
 
-/// Replaces the parts of a forecast from `values[..train]` by those of a step at `train`, for
+/// Replaces the parts of a forecast from `values[..train]` by the parts of a step at `train`, for
 /// models whose errors have a short memory.
 ///
 /// A forecast gives all steps after the change the same weight. If the effect is the same at each
-/// step, those that their neighbours predict less have more weight (generalised least squares), and
-/// the variance of the errors is estimated from both sides.
+/// step, generalised least squares gives more weight to steps that their neighbours predict less,
+/// and the variance of the errors is estimated from both sides.
 fn replace_by_step(
     models: &[Model],
     values: &[Option<f64>],
@@ -600,7 +600,7 @@ fn ahead(model: &Model, fit: &Fit, rows: &Rows, train: usize, horizon: usize) ->
         .collect()
 }
 
-/// The expectation at a row of regressors, with these shares of the current `a` and `w`.
+/// The expectation at a row of regressors, with `shares` of the current `a` and `w`.
 fn expected(fit: &Fit, row: &[f64], shares: [f64; 2]) -> f64 {
     let states = weighted_states(fit, shares);
     dot(row, &fit.coefficients) + states[0] - dot(&states[1..], &fit.coefficients)
@@ -618,7 +618,7 @@ fn learned_variance(fit: &Fit, row: &[f64], shares: [f64; 2]) -> f64 {
     dot(&half, &half)
 }
 
-/// The sum of these shares of the current `a` and `w`, for the values and for each regressor.
+/// The weighted sum of the current `a` and `w`, for the values and for each regressor.
 fn weighted_states(fit: &Fit, [a, w]: [f64; 2]) -> Vec<f64> {
     fit.state
         .iter()

@@ -105,8 +105,11 @@ pub fn median_interval(values: &[f64], level: f64) -> Option<[f64; 2]> {
 mod tests {
     use super::*;
 
-    fn check(got: f64, want: f64) {
-        assert!((got - want).abs() < 1e-9, "got {got}, want {want}");
+    fn check(got: f64, expected: f64) {
+        assert!(
+            (got - expected).abs() < 1e-9,
+            "got {got}, expected {expected}"
+        );
     }
 
     #[test]
@@ -125,9 +128,9 @@ mod tests {
     fn quantiles_agree_with_r() {
         // quantile(c(1, 3, 3.5, 10), c(0, .1, .25, .5, .9, 1)) in R.
         let values = [3.5, 1.0, 10.0, 3.0];
-        let want = [1.0, 1.6, 2.5, 3.25, 8.05, 10.0];
-        for (p, want) in [0.0, 0.1, 0.25, 0.5, 0.9, 1.0].into_iter().zip(want) {
-            check(quantile(&values, p), want);
+        let expected = [1.0, 1.6, 2.5, 3.25, 8.05, 10.0];
+        for (p, expected) in [0.0, 0.1, 0.25, 0.5, 0.9, 1.0].into_iter().zip(expected) {
+            check(quantile(&values, p), expected);
         }
     }
 

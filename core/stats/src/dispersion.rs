@@ -1,6 +1,6 @@
 //! Overdispersion: how much more the values of windows vary than with independent records.
 //!
-//! Records cluster: a bad day has many failures. So the variance of a window's value under
+//! Records cluster: a bad day has many failures. Therefore, the variance of a window's value under
 //! independence is multiplied by a factor, which is estimated twice. *Between* windows it is the
 //! mean squared successive difference divided by its expectation (von Neumann 1941), which includes
 //! all effects but has few degrees of freedom. *Within* windows it is the dispersion of their days
@@ -87,7 +87,7 @@ pub fn between(levels: &[Option<Level>]) -> Option<(Dispersion, usize)> {
     Some((Dispersion { factor, df }, squares.len()))
 }
 
-/// Estimates the factor from the parts of windows, in order of time. `None` with too few of them.
+/// Estimates the factor from the parts of windows, in order of time. `None` with too few parts.
 pub fn within(windows: &[Vec<Part>], rhythm: Rhythm) -> Option<Dispersion> {
     let slots = windows.iter().flatten().map(|part| part.slot + 1).max()?;
     let fit = Fit::new(windows, slots, rhythm);
@@ -308,7 +308,7 @@ mod tests {
     #[derive(Debug, Clone, Copy, PartialEq)]
     enum FigureKind {
         Count,
-        /// Share of one in ten, in batches with varying shares.
+        /// A share of one in ten, in batches with varying shares.
         Share,
         /// Sum of log-normal values with this standard deviation of the logarithm.
         Sum(f64),
@@ -369,7 +369,7 @@ mod tests {
         windows
     }
 
-    /// p-value of the newest window compared with the previous one, as in the stage `kpi`.
+    /// p-value of the newest window compared with the previous window, as in the stage `kpi`.
     fn p(windows: &[Vec<Part>], kind: FigureKind) -> f64 {
         let share = kind == FigureKind::Share;
         let levels: Vec<Option<Level>> = windows

@@ -95,8 +95,11 @@ pub fn chi_square_quantile(probability: f64, df: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn check(got: f64, want: f64, tolerance: f64) {
-        assert!((got - want).abs() <= tolerance, "got {got}, want {want}");
+    fn check(got: f64, expected: f64, tolerance: f64) {
+        assert!(
+            (got - expected).abs() <= tolerance,
+            "got {got}, expected {expected}"
+        );
     }
 
     #[test]

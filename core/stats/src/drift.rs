@@ -6,7 +6,7 @@
 //! over the standard deviation of the reference for numbers, Jensen-Shannon for categories).
 //! Logarithms are natural.
 //!
-//! Columns are compared one by one: a change of the dependence between columns is not detected, and
+//! Columns are compared separately: a change of the dependence between columns is not detected, and
 //! tests at 5 % report drift in one of twenty columns without drift.
 
 use crate::{
@@ -25,9 +25,9 @@ pub const P: f64 = 0.05;
 pub const DISTANCE: f64 = 0.1;
 /// Minimum share of drifted columns at which the data set has drifted.
 pub const COLUMNS: f64 = 0.5;
-/// Up to this many distinct numbers in the reference, each number is a bin.
+/// Maximum number of distinct numbers in the reference for which each number is a bin.
 const VALUE_BINS_MAX: usize = 20;
-/// Up to this many distinct numbers in the reference, numbers are compared as categories.
+/// Maximum number of distinct numbers in the reference that are compared as categories.
 const CATEGORIES_MAX: usize = 5;
 
 /// The measure that decides whether a column has drifted.
@@ -96,7 +96,7 @@ impl Distances {
             f64::midpoint(entropy(p, m), entropy(q, m))
         };
         let overlap = sum(&p, &q, &|p, q| (p * q).sqrt());
-        // Entropies need shares that sum to one, unlike the filled ones.
+        // Entropies need shares that sum to one, unlike the filled shares.
         let (normalised_p, normalised_q) = (shares(&filled_p), shares(&filled_q));
         Self {
             psi: sum(&filled_p, &filled_q, &|p, q| (p - q) * (p / q).ln()),
@@ -369,7 +369,7 @@ mod tests {
         );
         let comparison = compare_categories(&reference, &current).unwrap();
         assert_close(comparison.p, 0.67309, 1e-5);
-        // Evidently prints this one without rounding.
+        // Evidently prints this figure without rounding.
         assert_close(comparison.distances.hellinger, 0.068_125, 1e-5);
         assert_eq!(comparison.measure, Measure::ChiSquare);
         assert!(!comparison.drifted);

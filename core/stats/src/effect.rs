@@ -7,9 +7,9 @@
 //! from the same weighted mixture of Student's t distributions, one per model of the errors, so
 //! that they never disagree.
 //!
-//! An interval of a model is only as good as the model. So the same estimator is also run at
-//! earlier dates without a change (placebo in time): the spread of these estimates, in units of
-//! their own standard errors, corrects the standard error of the real one ([`Calibration`]).
+//! An interval of a model is only as good as the model. Therefore, the same estimator is also run
+//! at earlier dates without a change (placebo in time): the spread of these estimates, in units of
+//! their own standard errors, corrects that of the real estimate ([`Calibration`]).
 //!
 //! For counts and other amounts that are never negative, the noise scales with their level: a reduced
 //! level after a change has less noise than before. A sum of counts is compared with the negative
@@ -41,7 +41,7 @@ pub struct Design<'a> {
     pub controls: &'a [&'a [f64]],
     /// Index of the first step after the change.
     pub change: usize,
-    /// Index after the last step that counts as after.
+    /// Index after the last step of the period after the change.
     pub end: usize,
     /// Index of the first step before the change that is used.
     pub begin: usize,
@@ -100,7 +100,7 @@ pub struct Estimate {
 pub enum Test {
     /// The models of the errors, corrected by the spread of estimates at earlier dates.
     Placebo,
-    /// The models of the errors alone: there are too few earlier dates.
+    /// Only the models of the errors: there are too few earlier dates.
     #[default]
     Model,
     /// A series that was constant, or repeated its season exactly, before the change.
@@ -161,8 +161,8 @@ pub struct Calibration {
     pub placebos: Vec<f64>,
     /// Approximate number of independent periods among them.
     pub independent: f64,
-    /// Factor of standard errors: the spread of the placebos, shrunk towards 1 the more, the fewer
-    /// they are. At least 1: placebos and models use the same values.
+    /// Factor of standard errors: the spread of the placebos, shrunk towards 1 if they are few. At
+    /// least 1, because placebos and models use the same values.
     pub factor: f64,
     /// Degrees of freedom of that factor.
     pub freedom: f64,
@@ -183,7 +183,7 @@ impl Default for Calibration {
 const INDEPENDENT_MIN: usize = 4;
 /// Weight of the models' own standard error, as a number of placebo periods.
 const MODEL_PERIODS: f64 = 15.0;
-/// Minimum p-value of a placebo; smaller ones are raised to it.
+/// Minimum p-value of a placebo; smaller p-values are raised to it.
 const PLACEBO_P_MIN: f64 = 1e-15;
 
 /// Level of intervals and verdicts.
@@ -464,10 +464,10 @@ fn at<F: Family>(
 
 /// Variance of the expectation due to controls that moved beyond their earlier range.
 ///
-/// A control has noise of its own, so its coefficient is too small: the true one is between the
-/// estimate and the estimate over the squared correlation (Frisch, 1934). The variance of a uniform
-/// distribution over this range is used. While the control stays in its range, this is part of the
-/// noise; for a shift of the control, it is additional.
+/// A control has noise of its own, so its coefficient is too small: the true coefficient is between
+/// the estimate and the estimate over the squared correlation (Frisch, 1934). The variance of a
+/// uniform distribution over this range is used. While the control stays in its range, this is part
+/// of the noise; for a shift of the control, it is additional.
 fn carried_over(design: &Design, learn: usize, result: &Forecast) -> f64 {
     let (begin, change, end) = (design.begin, design.change, design.end);
     let counted = vec![true; end - change];

@@ -2,7 +2,7 @@
 //!
 //! The expectation without the change comes from the values before it, by one of three families of
 //! models ([`SeriesMethod`]). Interval, p-value and their correction by placebo dates are those of
-//! [`crate::effect`] for all of them.
+//! [`crate::effect`] for all families.
 
 use crate::{
     counterfactual::{DAYS, Family, Line, PHASES_MAX, season_size},
@@ -38,13 +38,13 @@ pub enum Cadence {
     Quarter,
     /// Every year.
     Year,
-    /// Any other distance, or an irregular one.
+    /// Any other distance, or irregular distances.
     Other,
 }
 
 impl Cadence {
-    /// The distance between days, given as ascending numbers: the one that at least nine of ten
-    /// neighbours have, so that gaps do not matter.
+    /// The distance between days, given as ascending numbers: the distance of at least nine of ten
+    /// neighbours, so that gaps do not matter.
     pub fn of(days: &[i64]) -> Self {
         let neighbours = days.len().saturating_sub(1);
         let is_usual = |lengths: std::ops::RangeInclusive<i64>| {
@@ -75,7 +75,7 @@ impl Cadence {
     }
 
     /// Number of periods in the season of the values before a change; 1 for none. A season is
-    /// detected in at least three cycles; a long one is also assumed from two cycles on, because
+    /// detected in at least three cycles; a long season is also assumed from two cycles on, because
     /// models with and without it are averaged.
     pub fn season_in(self, before: &[f64]) -> usize {
         let usual = self.season();

@@ -2,8 +2,8 @@
 //!
 //! A panel contains one outcome of several units (states, sites, services) over the same periods. Every
 //! estimator compares the treated units with a weighted average of the others, the donors, and the
-//! periods after the change with a weighted average of those before it ([`Method`]). The estimate is the
-//! average effect per period after the change (the effect on the treated).
+//! periods after the change with a weighted average of the periods before it ([`Method`]). The
+//! estimate is the average effect per period after the change (the effect on the treated).
 //!
 //! Significance is assessed by comparison with estimates where nothing was changed ([`Inference`]). The
 //! interval and the p-value come from one distribution, so they always agree.
@@ -41,7 +41,7 @@ pub enum Method {
     /// All donors and all periods before the change have equal weights. Assumes parallel trends.
     DifferenceInDifferences,
     /// Donor weights whose average follows the treated series before the change, including its
-    /// level (Abadie, Diamond and Hainmueller, 2010). Unlike their program, it uses outcomes alone:
+    /// level (Abadie, Diamond and Hainmueller, 2010). Unlike their program, it uses only outcomes:
     /// no covariates, and no weights of predictors. The ridge is 1e-6 of the noise, as in
     /// `sc_estimate` of the R package `synthdid`.
     SyntheticControl,
@@ -88,7 +88,7 @@ pub enum Inference {
     /// algorithm 4): the mean square of these estimates is the variance, and Student's t has one
     /// degree of freedom less than there are donors. Assumes that treated units and donors have equal noise.
     Placebo,
-    /// Each unit is left out in turn, with the same weights (algorithm 3 there), with
+    /// Each unit is left out in turn, with the same weights (algorithm 3 in that paper), with
     /// Satterthwaite's degrees of freedom. The noise of the treated units may differ, but there
     /// must be several of them.
     Jackknife,
@@ -118,7 +118,7 @@ pub enum Caveat {
     PoorFit {
         /// Root mean square deviation before the change.
         rmse: f64,
-        /// Median of the same over the placebos.
+        /// Median of this deviation over the placebos.
         typical: f64,
     },
 }
@@ -130,7 +130,7 @@ pub struct PanelEffect {
     pub method: Method,
     /// Average effect per period after the change, in units of the outcome.
     pub estimate: f64,
-    /// Its 95 % interval; infinite if the data exclude no effect.
+    /// Its 95 % interval; infinite if the data do not exclude any effect.
     pub interval: [f64; 2],
     /// p-value of no effect, from the same distribution as the interval.
     pub p: f64,
@@ -157,7 +157,7 @@ pub struct PanelEffect {
     pub placebos: Vec<Placebo>,
     /// The estimates without each of the donors that have weight.
     pub leave_one_out: Vec<LeaveOneOut>,
-    /// The estimates at earlier starts, from periods before the change alone.
+    /// The estimates at earlier starts, from only the periods before the change.
     pub backdated: Vec<BackdatedStart>,
     /// Bound on the distance of the weights from the optimum: duality gap of their objective, in
     /// squared units of the outcome.
@@ -311,8 +311,8 @@ fn require_complete(
     Ok(row.iter().flatten().copied().collect())
 }
 
-/// Measures the effect on the treated units by a method, with the given inference or the one that
-/// suits the panel ([`choice::inference`]).
+/// Measures the effect on the treated units by a method, with the given inference or the inference
+/// that suits the panel ([`choice::inference`]).
 pub fn measure(
     panel: &Panel,
     method: Method,

@@ -71,11 +71,11 @@ impl Link {
 }
 
 /// Maximum number of iterations of the fit; it usually needs ten.
-const ROUNDS: usize = 200;
+const ROUNDS_MAX: usize = 200;
 /// Number of robust standard deviations beyond which values are clipped.
 const OUTLIER: f64 = 5.0;
 /// Maximum number of rounds of clipping; each starts from a better line.
-const CLIPPING_ROUNDS: usize = 5;
+const CLIPPING_ROUNDS_MAX: usize = 5;
 /// Maximum width of another line's interval, relative to the log-linear line's.
 const WIDER_MAX: f64 = 1.25;
 
@@ -85,9 +85,9 @@ const WIDER_MAX: f64 = 1.25;
 ///
 /// The variance is that of the values around the line, inflated by the autocorrelation of the
 /// residuals as in [`trend`](crate::trend::trend); for counts it is at least that of independent
-/// ones. Single values far from the line, such as a day of outage, are clipped.
+/// counts. Single values far from the line, such as a day of outage, are clipped.
 ///
-/// `None` with fewer than [`TREND_MIN`] values, a negative one, or nothing to fit.
+/// `None` with fewer than [`TREND_MIN`] values, with a negative value, or if no line can be fitted.
 pub fn positive_line(
     values: &[Option<f64>],
     period: usize,
@@ -100,7 +100,7 @@ pub fn positive_line(
     let seasonal = period >= 2 && values.len() >= 3 * period;
     let phases = if seasonal { period } else { 1 };
     let (mut clipped, mut fit) = (values.to_vec(), Fit::new(values, phases, Link::Log)?);
-    for _ in 0..CLIPPING_ROUNDS {
+    for _ in 0..CLIPPING_ROUNDS_MAX {
         let reclipped = fit.clip_outliers(values);
         if reclipped == clipped {
             break;
@@ -139,8 +139,8 @@ struct Fit {
 
 impl Fit {
     /// Fits by Fisher scoring, alternating with proportional fitting of the factors of the phases.
-    /// `None` if the fit does not converge to a line above zero, as when all values but one are
-    /// zero.
+    /// `None` if the fit does not converge to a line above zero, for example when all values but
+    /// one are zero.
     fn new(values: &[Option<f64>], phases: usize, link: Link) -> Option<Self> {
         let count = values.iter().flatten().count() as f64;
         let mean = values.iter().flatten().sum::<f64>() / count;
@@ -155,7 +155,7 @@ impl Fit {
             middle: (length - 1.0) / 2.0,
             factors: vec![1.0; phases],
         };
-        for _ in 0..ROUNDS {
+        for _ in 0..ROUNDS_MAX {
             let change = fit.scale_season(values).max(fit.step(values));
             let diverges = link == Link::Log && (fit.slope * length).abs() > 60.0;
             if !change.is_finite() || diverges {

@@ -5,11 +5,11 @@
 //! for a pattern; within a block the categories share its total (a Poisson log-linear model fitted
 //! by iterative proportional fitting, Deming and Stephan 1940).
 //!
-//! Records cluster: an outage causes many on one day. So variances are at least those of (1) the
-//! Poisson model, (2) the quasi-Poisson model with Pearson's dispersion (`McCullagh` and Nelder
-//! 1989, chapter 6) and (3) the sandwich estimator with blocks as clusters and neighbouring blocks
-//! correlated (Newey and West 1987, one lag). Overall tests are F tests with the degrees of freedom
-//! of Greenhouse and Geisser (1959).
+//! Records cluster: an outage causes many records on one day. Therefore, variances are at least
+//! those of (1) the Poisson model, (2) the quasi-Poisson model with Pearson's dispersion
+//! (`McCullagh` and Nelder 1989, chapter 6) and (3) the sandwich estimator with blocks as clusters
+//! and neighbouring blocks correlated (Newey and West 1987, one lag). Overall tests are F tests
+//! with the degrees of freedom of Greenhouse and Geisser (1959).
 
 use crate::{
     distribution::{f_upper, normal_quantile, t_p, t_quantile},
@@ -39,7 +39,7 @@ impl BlockCounts {
     }
 
     /// An empty table for amounts, such as minutes, whose variance depends on their unit and is
-    /// estimated from the data alone.
+    /// estimated from the data.
     pub fn amounts(blocks: usize, categories: usize) -> Self {
         Self {
             floor: 0.0,
@@ -86,7 +86,7 @@ impl BlockCounts {
         sums
     }
 
-    /// A table of only these categories, in the given order.
+    /// A table of only the given categories, in the given order.
     #[must_use]
     pub fn only(&self, categories: &[usize]) -> Self {
         let pick = |cells: &[f64]| {
@@ -259,7 +259,7 @@ impl BlockRates {
         (self.dispersion * quasi).max(long_run_sum(&influence))
     }
 
-    /// Tests whether the rates of these categories differ.
+    /// Tests whether the rates of the given categories differ.
     pub fn overall(&self, counts: &BlockCounts, categories: &[usize]) -> Option<Overall> {
         let part = counts.only(categories);
         let fit = Self::fit(&part)?;
@@ -391,8 +391,8 @@ fn relative_rates(events: &[f64], exposure: &[f64], width: usize) -> Vec<f64> {
     relative.iter().map(|r| r / mean).collect()
 }
 
-/// The rates of two periods compared, with the plain Poisson interval and one that allows for
-/// clustering.
+/// The rates of two periods compared, with the plain Poisson interval and an interval that allows
+/// for clustering.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PeriodRatio {
     /// Rate of the second period over that of the first.
@@ -566,8 +566,8 @@ mod tests {
 
     const ALL: [usize; 7] = [0, 1, 2, 3, 4, 5, 6];
 
-    /// Checks the share of series without a pattern in which one is claimed at 5 %, and in which
-    /// the interval of Monday's ratio misses the truth.
+    /// Checks the share of series without a pattern in which a pattern is claimed at 5 %, and in
+    /// which the interval of Monday's ratio misses the truth.
     fn check_level(noise: Noise, weeks: usize, mean: f64, share_max: f64) {
         let (mut claims, mut misses) = (0, 0);
         let runs = 400;
@@ -724,7 +724,7 @@ mod tests {
     }
 
     #[test]
-    fn clustered_intervals_are_wider_than_plain_ones() {
+    fn clustered_intervals_are_wider_than_plain_intervals() {
         // Months of one year vary by a factor of four: records are not independent.
         let year = |level: f64| -> Vec<(f64, f64)> {
             (0..12)

@@ -2,19 +2,19 @@
 //!
 //! Every change is a candidate for a lasting step in every series. Most have no effect, and the
 //! steps of the others interfere: a change can only be compared over the periods between its
-//! neighbouring steps, which are not known in advance. So the steps of a series are searched for
-//! among the dates of changes, one after the other (binary segmentation, Vostrikova, 1981), each is
-//! moved to its best date between its neighbours (Bai, 1997), and steps that are no longer
-//! significant given the others are removed. Then each change is tested between the remaining
-//! steps.
+//! neighbouring steps, which are not known in advance. Therefore, the steps of a series are
+//! searched for among the dates of changes, one after the other (binary segmentation, Vostrikova,
+//! 1981), each is moved to its best date between its neighbours (Bai, 1997), and steps that are no
+//! longer significant given the others are removed. Then each change is tested between the
+//! remaining steps.
 //!
 //! Errors are an autoregression whose order is chosen by AIC, around the season and the steps. A test
 //! is the coefficient of a step by generalised least squares, with degrees of freedom that reflect how
 //! well the autocorrelation is known.
 //!
 //! Claims over all changes and series are controlled by the false discovery rate ([`Adjustment`]).
-//! Changes that explain a step as well as the best one are listed with it: changes close to each other
-//! cannot be distinguished, and the claim is that at least one of them had an effect.
+//! Changes that explain a step as well as the best change are listed with it: changes close to each
+//! other cannot be distinguished, and the claim is that at least one of them had an effect.
 //!
 //! Changes of one kind that are reverted or repeated are measured together: one coefficient for all
 //! periods in which the change is on.
@@ -57,7 +57,7 @@ impl Change<'_> {
     }
 }
 
-/// A change of a kind that is made more than once.
+/// A change of a kind that occurs more than once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Switch<'a> {
     /// Name of the kind.
@@ -119,7 +119,7 @@ pub struct KindEffect {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Screening {
     /// Single changes with the series they were tested on, by series and then by date. Among changes that
-    /// cannot be distinguished, the most likely one is tested, and the others get its adjusted p-value.
+    /// cannot be distinguished, the most likely is tested, and the others get its adjusted p-value.
     pub effects: Vec<ChangeEffect>,
     /// Kinds, by series and then by name.
     pub kinds: Vec<KindEffect>,
@@ -138,8 +138,8 @@ const KIND_LEVEL: f64 = 0.01;
 /// change without periods on both sides is not tested.
 pub fn screen(series: &[Series], changes: &[Change], adjustment: Adjustment) -> Screening {
     let mut screening = Screening::default();
-    // For each effect, the index of the effect that represents all those it cannot be distinguished
-    // from; only that one counts as a test.
+    // For each effect, the index of the effect that represents all inseparable effects; only the
+    // representative counts as a test.
     let mut heads: Vec<usize> = Vec::new();
     for (index, series) in series.iter().enumerate() {
         if series.values.iter().flatten().count() >= VALUES_MIN {

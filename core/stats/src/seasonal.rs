@@ -111,9 +111,9 @@ const SMOOTH_MAX: f64 = 1e100;
 /// The change of a season that [`smooth_with`] allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Smoothing {
-    /// None; outliers get little weight.
+    /// No change; outliers get little weight.
     Periodic,
-    /// Slow change: each phase is smoothed over this many seasons.
+    /// Slow change: each phase is smoothed over the given number of seasons.
     Evolving(usize),
 }
 
@@ -151,8 +151,8 @@ pub fn smooth_with(values: &[f64], period: usize, smoothing: Smoothing) -> Optio
     })
 }
 
-/// Returns true if there is a season with this period: the autocorrelation at the period, after
-/// removal of a straight line, is significant at 10 % (the rule of the M4 competition).
+/// Returns true if the values have a season of length `period`: the autocorrelation at the period,
+/// after removal of a straight line, is significant at 10 % (the rule of the M4 competition).
 pub fn is_seasonal(values: &[f64], period: usize) -> bool {
     if period < 2 || values.len() < 3 * period {
         return false;
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_bends_neither_level_nor_season() {
+    fn an_outage_affects_neither_level_nor_season() {
         let pattern = [5.0, 2.0, 1.0, 0.0, -1.0, -3.0, -4.0];
         let mut values: Vec<f64> = (0..140).map(|i| 50.0 + pattern[i % 7]).collect();
         values[70] = 0.0;

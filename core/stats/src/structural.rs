@@ -173,7 +173,7 @@ struct Filtered {
     variance: f64,
     freedom: f64,
     log_likelihood: f64,
-    /// Expectation of each value, given those before it.
+    /// Expectation of each value, given earlier values.
     predicted: Vec<f64>,
 }
 
@@ -491,27 +491,27 @@ mod tests {
             let got = Structural
                 .forecast(&[model], &values, &[&control], 4, &counted, true)
                 .unwrap();
-            let want =
+            let expected =
                 counterfactual::forecast(&[same], &values, &[&control], 4, &counted, true).unwrap();
-            let check = |got: f64, want: f64| {
+            let check = |got: f64, expected: f64| {
                 assert!(
-                    (got - want).abs() <= 2e-3 * want.abs(),
-                    "{model:?}: {got} {want}"
+                    (got - expected).abs() <= 2e-3 * expected.abs(),
+                    "{model:?}: {got} {expected}"
                 );
             };
-            let (part, other) = (got.parts[0], want.parts[0]);
+            let (part, other) = (got.parts[0], expected.parts[0]);
             check(part.mean, other.mean);
             check(part.noise, other.noise);
             check(part.learned, other.learned);
             assert_eq!(part.freedom, other.freedom);
-            check(got.mean[7], want.mean[7]);
-            check(got.variance[7], want.variance[7]);
-            check(got.controls[0].value, want.controls[0].value);
-            check(got.controls[0].share, want.controls[0].share);
+            check(got.mean[7], expected.mean[7]);
+            check(got.variance[7], expected.variance[7]);
+            check(got.controls[0].value, expected.controls[0].value);
+            check(got.controls[0].share, expected.controls[0].share);
         }
     }
 
-    /// Models follow a growing season, and recognise a constant one.
+    /// Models follow a growing season, and recognise a constant season.
     #[test]
     fn changing_seasons_are_recognised() {
         let grown = |i: usize| 100.0 + [4.0, -4.0, 1.0, -1.0][i % 4] * (1.0 + i as f64 / 20.0);

@@ -124,7 +124,7 @@ pub fn poisson_rate_ratio_exact(
 ) -> Comparison {
     let n = a + b;
     let tail = (1.0 - level) / 2.0;
-    // Finds the share at which a tail has this probability, by bisection.
+    // Finds the share at which a tail has the probability `target`, by bisection.
     let solve = |upper_tail: &dyn Fn(f64) -> f64, target: f64| {
         let (mut low, mut high) = (0.0, 1.0);
         for _ in 0..100 {
@@ -251,7 +251,8 @@ pub fn welch(a: &[f64], b: &[f64], level: f64) -> Option<Comparison> {
 pub struct MannWhitney {
     /// U of the first sample.
     pub u: f64,
-    /// Probability that a value of the first sample is above one of the second (ties count half).
+    /// Probability that a value of the first sample is above a value of the second (ties count
+    /// half).
     pub superiority: f64,
     /// Two-sided p-value by the normal approximation, corrected for ties and continuity.
     pub p: f64,
@@ -330,7 +331,7 @@ pub fn permutation_p(
 
 /// Combines the p-values of several tests of one hypothesis, whatever their dependence (Cauchy
 /// combination: Liu and Xie 2020). Its level holds for small results; a p-value near 1 counts as 0.9,
-/// so that it does not cancel a small one.
+/// so that it does not cancel a small p-value.
 pub fn cauchy_combination(p_values: &[f64]) -> f64 {
     let cotangent = |p: &f64| 1.0 / (PI * p.clamp(1e-300, 0.9)).tan();
     let mean = p_values.iter().map(cotangent).sum::<f64>() / p_values.len().max(1) as f64;
@@ -341,11 +342,11 @@ pub fn cauchy_combination(p_values: &[f64]) -> f64 {
     }
 }
 
-/// Adjusts p-values so that among claims made at `q`, at most a share of `q` is false on average
+/// Adjusts p-values so that among claims at level `q`, at most a share of `q` is false on average
 /// (Benjamini and Hochberg, 1995). NaN counts as 1.
 pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     let m = p_values.len() as f64;
-    let order = ascending(p_values);
+    let order = ascending_order(p_values);
     let mut adjusted = vec![1.0; p_values.len()];
     let mut smallest: f64 = 1.0;
     for (rank, &i) in order.iter().enumerate().rev() {
@@ -368,7 +369,7 @@ pub fn benjamini_yekutieli(p_values: &[f64]) -> Vec<f64> {
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut adjusted = vec![1.0; p_values.len()];
     let mut largest: f64 = 0.0;
-    for (rank, &i) in ascending(p_values).iter().enumerate() {
+    for (rank, &i) in ascending_order(p_values).iter().enumerate() {
         largest = largest.max((finite_p(p_values[i]) * (p_values.len() - rank) as f64).min(1.0));
         adjusted[i] = largest;
     }
@@ -380,7 +381,7 @@ fn finite_p(p: f64) -> f64 {
     if p.is_nan() { 1.0 } else { p.clamp(0.0, 1.0) }
 }
 
-fn ascending(p_values: &[f64]) -> Vec<usize> {
+fn ascending_order(p_values: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|&i, &j| finite_p(p_values[i]).total_cmp(&finite_p(p_values[j])));
     order
@@ -390,8 +391,11 @@ fn ascending(p_values: &[f64]) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    fn check(got: f64, want: f64, tolerance: f64) {
-        assert!((got - want).abs() <= tolerance, "got {got}, want {want}");
+    fn check(got: f64, expected: f64, tolerance: f64) {
+        assert!(
+            (got - expected).abs() <= tolerance,
+            "got {got}, expected {expected}"
+        );
     }
 
     #[test]
@@ -472,8 +476,8 @@ mod tests {
                 .all(|p| (p - 0.05).abs() < 1e-12)
         );
         let holm = holm(&[0.01, 0.04, 0.03, f64::NAN]);
-        for (got, want) in holm.into_iter().zip([0.04, 0.09, 0.09, 1.0]) {
-            check(got, want, 1e-12);
+        for (got, expected) in holm.into_iter().zip([0.04, 0.09, 0.09, 1.0]) {
+            check(got, expected, 1e-12);
         }
         assert!(benjamini_hochberg(&[]).is_empty());
     }
@@ -495,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exact_interval_of_a_ratio_agrees_with_its_p() {
+    fn the_exact_interval_of_a_ratio_agrees_with_its_p_value() {
         // R: poisson.test(c(11, 23)): 0.2104 to 1.0220 (binomial 0.1739 to 0.5054), p = 0.0576.
         let ratio = poisson_rate_ratio_exact(11.0, 1.0, 23.0, 1.0, 0.95);
         let share = |ratio: f64| ratio / (1.0 + ratio);

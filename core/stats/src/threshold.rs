@@ -41,7 +41,8 @@ pub struct Threshold {
     pub mean_below: f64,
     /// Mean outcome on the upper side.
     pub mean_above: f64,
-    /// Standardised difference between the sides within strata; positive if the upper is higher.
+    /// Standardised difference between the sides within strata; positive if the upper side is
+    /// higher.
     pub z: f64,
     /// p-value that allows for the search over cuts.
     pub p: f64,
@@ -247,7 +248,7 @@ fn candidate_cuts(ordered: &[f64], margin: usize) -> Vec<f64> {
     cuts
 }
 
-/// The candidate cuts, and up to a hundred more around the best of them.
+/// The candidate cuts, and up to a hundred more around the best cut.
 fn refined_cuts(ordered: &[f64], cuts: &[f64], best: usize, margin: usize) -> Vec<f64> {
     let low = cuts[best.saturating_sub(2)];
     let high = cuts[(best + 2).min(cuts.len() - 1)];
@@ -364,8 +365,8 @@ fn locate(rows: &Rows, cuts: &[f64], p: f64) -> Threshold {
     }
 }
 
-/// Interval of the cuts that are indistinguishable from the best one: those whose squared statistic
-/// is lower by at most [`LIKELIHOOD_RATIO_MAX`]. A bootstrap of the cut does not keep its level.
+/// Interval of the cuts that are indistinguishable from the best cut: their squared statistic is
+/// lower by at most [`LIKELIHOOD_RATIO_MAX`]. A bootstrap of the cut does not keep its level.
 fn cut_interval(cuts: &[f64], sums: &[f64], variances: &[f64], z: f64, n: usize) -> [f64; 2] {
     let unexplained = (1.0 - z * z / n as f64).max(0.1);
     let mut near = sums

@@ -155,12 +155,14 @@ mod tests {
         Some(5.0),
     ];
 
-    fn check(got: &[Option<f64>], want: &[Option<f64>]) {
-        assert_eq!(got.len(), want.len());
-        for (got, want) in got.iter().zip(want) {
-            match (got, want) {
-                (Some(got), Some(want)) => assert!((got - want).abs() < 1e-9, "{got} {want}"),
-                (got, want) => assert_eq!(got, want),
+    fn check(got: &[Option<f64>], expected: &[Option<f64>]) {
+        assert_eq!(got.len(), expected.len());
+        for (got, expected) in got.iter().zip(expected) {
+            match (got, expected) {
+                (Some(got), Some(expected)) => {
+                    assert!((got - expected).abs() < 1e-9, "{got} {expected}");
+                }
+                (got, expected) => assert_eq!(got, expected),
             }
         }
     }

@@ -153,7 +153,7 @@ fn parse_labels(path: &Path, text: &str) -> Result<Vec<(String, Vec<[String; 2]>
     Ok(entries)
 }
 
-/// Adds the position at which a quoted text first occurs.
+/// Adds the position at which a quoted string first occurs.
 fn locate(error: Error, text: &str, quoted: &str) -> Error {
     let Some(start) = text.find(&format!("\"{quoted}\"")) else {
         return error;
@@ -298,7 +298,7 @@ fn list_files(folder: &Path, prefix: &str, files: &mut Vec<String>) -> Result<()
 mod tests {
     use super::*;
 
-    /// Reads the series `a/x.csv` and its labels; errors are texts with relative paths.
+    /// Reads the series `a/x.csv` and its labels; errors are strings with relative paths.
     fn read_corpus(csv: &str, labels: &str) -> Result<Corpus, String> {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
@@ -331,7 +331,7 @@ mod tests {
     #[test]
     fn errors_name_position_reason_and_remedy() {
         let none = r#"{"a/x.csv": []}"#;
-        for (csv, labels, want) in [
+        for (csv, labels, expected) in [
             (
                 "timestamp,v\n",
                 none,
@@ -397,7 +397,7 @@ mod tests {
                  one",
             ),
         ] {
-            assert_eq!(read_corpus(csv, labels).unwrap_err(), want);
+            assert_eq!(read_corpus(csv, labels).unwrap_err(), expected);
         }
         for (csv, labels, starts) in [
             (

@@ -4,7 +4,7 @@
 //! sigmoid of the alert's position, which is 1 at the start of the window and 0 at its end. A window
 //! without an alert costs [`Profile::false_negative`]. Every alert outside of windows costs
 //! [`Profile::false_positive`], weighted by the same sigmoid of its distance from the window before
-//! it. Rows of the probationary period do not count. The sum is scaled so that a detector without
+//! it. Rows of the probationary period are ignored. The sum is scaled so that a detector without
 //! any alert scores 0 and a perfect one 100.
 
 use super::LabelledSeries;
@@ -64,7 +64,7 @@ pub struct Alerts {
 /// The threshold with the greatest score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Optimum {
-    /// Scores at or above it are alerts. Infinite if no alert at all is best.
+    /// Scores at or above it are alerts. Infinite if raising no alert gives the best score.
     pub threshold: f64,
     /// Alerts at this threshold, summed over all series.
     pub alerts: Alerts,
@@ -224,7 +224,7 @@ impl<'a> Sweep<'a> {
 mod tests {
     use super::*;
 
-    /// A series of 100 rows with these windows; row 15 is the first that counts.
+    /// A series of 100 rows with the given windows; row 15 is the first row that is scored.
     fn series(windows: &[(usize, usize)]) -> LabelledSeries {
         LabelledSeries {
             name: "x.csv".to_string(),
@@ -234,14 +234,14 @@ mod tests {
         }
     }
 
-    /// Checks the raw score of alerts at these rows; the comments of the test derive it by hand.
-    fn check(windows: &[(usize, usize)], rows: &[usize], want: f64) {
+    /// Checks the raw score of alerts at `rows`; the comments of the test derive it by hand.
+    fn check(windows: &[(usize, usize)], rows: &[usize], expected: f64) {
         let mut scores = vec![0.0; 100];
         for row in rows {
             scores[*row] = 1.0;
         }
         let alerts = score(&series(windows), &scores, 0.5, &Profile::STANDARD);
-        assert!((alerts.raw - want).abs() < 1e-9, "{rows:?}: {alerts:?}");
+        assert!((alerts.raw - expected).abs() < 1e-9, "{rows:?}: {alerts:?}");
     }
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
         check(&window, &[40, 58], 1.0 - 0.11 * 0.986_614_298_151_430_3);
         // A window of one row has no length to measure a distance by.
         check(&[(40, 40)], &[40, 41], 1.0 - 0.11);
-        // A window within the probationary period does not count.
+        // A window within the probationary period is ignored.
         check(&[(2, 9)], &[5], 0.0);
     }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 use std::path::Path;
 
-/// Memory in use from which an alert is raised, in percent.
+/// Memory use from which an alert is raised, in percent.
 pub(crate) const MEMORY_LIMIT: f64 = 80.0;
 /// Latency from which an alert is raised, relative to the service's normal level.
 pub(crate) const LATENCY_FACTOR: f64 = 1.4;

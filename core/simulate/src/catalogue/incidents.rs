@@ -95,7 +95,7 @@ pub(crate) fn draw(company: &Company, seed: u64) -> Vec<Incident> {
     let mut random = Random::new(seed, DRAW_STREAM);
     let mut incidents = draw_planted(company, &mut random);
     for day in &company.days {
-        // The first day has one, so that the shortest simulation has one.
+        // The first day has an incident, so that even the shortest simulation has one.
         let at_least = u64::from(day.index == 0);
         for _ in 0..random.poisson(PER_DAY).max(at_least) {
             let second = day.start + random.below(day.seconds as usize) as i64;

@@ -25,7 +25,7 @@ enum Cell {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Row {
     cells: Vec<(&'static str, Cell)>,
-    /// True if it contains a text designed to break programs.
+    /// True if it contains a string designed to break programs.
     pub hostile: bool,
 }
 
@@ -39,12 +39,12 @@ impl Row {
         self
     }
 
-    /// Adds a text.
+    /// Adds a string.
     pub(crate) fn text(self, name: &'static str, text: impl Into<String>) -> Self {
         self.with(name, Cell::Text(text.into()))
     }
 
-    /// Adds a text, or null.
+    /// Adds a string, or null.
     pub(crate) fn maybe_text(self, name: &'static str, text: Option<impl Into<String>>) -> Self {
         match text {
             Some(text) => self.text(name, text),
@@ -75,13 +75,13 @@ impl Row {
         self.maybe_text(name, second.map(format_timestamp))
     }
 
-    /// Sets whether it contains a text designed to break programs.
+    /// Sets whether it contains a string designed to break programs.
     pub(crate) fn hostile(mut self, hostile: bool) -> Self {
         self.hostile = hostile;
         self
     }
 
-    /// Adds a list of texts.
+    /// Adds a list of strings.
     pub(crate) fn list<T: AsRef<str>>(self, name: &'static str, texts: &[T]) -> Self {
         let items: Vec<String> = texts.iter().map(|text| quoted(text.as_ref())).collect();
         self.raw(name, format!("[{}]", items.join(",")))

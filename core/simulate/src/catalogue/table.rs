@@ -114,7 +114,7 @@ impl Table {
         for _ in 0..count {
             let flaw = self.spec.flaws[self.flaws % self.spec.flaws.len()];
             self.flaws += 1;
-            // Texts of a million characters occur only once.
+            // Strings of a million characters occur only once.
             if !matches!(flaw, Flaw::LongText(_)) {
                 self.reject(&last, flaw)?;
             }

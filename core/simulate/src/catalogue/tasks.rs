@@ -17,13 +17,13 @@ use crate::{
 };
 use std::path::Path;
 
-/// Mean number of tasks per working day at scale 1; there are none on other days.
+/// Mean number of tasks per working day at scale 1; no tasks are created on other days.
 const TASKS_PER_DAY: f64 = 22.0;
 /// Share of tasks that are exported as open first.
 const EARLY_EXPORT_SHARE: f64 = 0.1;
 /// Share of tasks that are not started for months.
 const POSTPONED_SHARE: f64 = 0.06;
-/// Share of tasks linked to an earlier one.
+/// Share of tasks that are linked to an earlier task.
 const LINKED_SHARE: f64 = 0.35;
 /// Number of preceding tasks that a task can be linked to.
 const LINK_REACH: usize = 60;
@@ -306,7 +306,7 @@ impl TaskTables<'_> {
         self.tasks.put_update(day, delay, &last)
     }
 
-    /// Writes the attempts: the last one ends with the task's result, the others failed.
+    /// Writes the attempts: the last attempt ends with the task's result, all others failed.
     fn attempts(&mut self, day: &Day, task: &Task) -> Result<(), Error> {
         let length = (task.ended - task.started) / task.attempts as i64;
         for attempt in 1..=task.attempts {
@@ -348,7 +348,8 @@ impl TaskTables<'_> {
         Ok(())
     }
 
-    /// Links some tasks to an earlier one; returns true if the task must wait for it.
+    /// Links some tasks to an earlier task; returns true if the task must wait for the earlier
+    /// task.
     fn link(&mut self, day: &Day, second: i64) -> Result<bool, Error> {
         let random = &mut self.dependencies.random;
         if self.number < 2 || !random.chance(LINKED_SHARE) {

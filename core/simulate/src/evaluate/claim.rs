@@ -9,13 +9,13 @@ use retrocast_domain::{Finding, window::WEEKDAYS};
 use serde_json::Value;
 
 /// Maximum number of days that a key figure and its baseline look back.
-const COMPARED_DAYS: i64 = 35;
+const COMPARED_DAYS_MAX: i64 = 35;
 
 /// The sources, names, dates and sizes in a finding.
 pub(super) struct Claim<'a> {
     pub finding: &'a Finding,
     pub kind: &'a str,
-    /// Sources that it may be about; only one if it is unambiguous.
+    /// Sources that it may be about; a single source if it is unambiguous.
     pub sources: Vec<&'static str>,
     /// Names of components, services and the like in its subject.
     pub names: Vec<String>,
@@ -63,7 +63,7 @@ impl<'a> Claim<'a> {
             weekday: find_weekday(finding),
             dates: find_dates(finding),
             coarseness: find_coarseness(finding),
-            compared_from: truth.until.checked_sub(COMPARED_DAYS.days()).ok(),
+            compared_from: truth.until.checked_sub(COMPARED_DAYS_MAX.days()).ok(),
             until: truth.until,
             finding,
             sources,
@@ -118,8 +118,8 @@ const SOURCE_WORDS: [(&str, &str); 14] = [
     ("files", "pipelines"),
 ];
 
-/// The sources of a finding: those named by its datasets and stage, or else by its words; otherwise
-/// all.
+/// Finds the sources of a finding: the sources that its datasets and stage name, or else the
+/// sources that its words name. Without any such name, it may be about all sources.
 fn find_sources(finding: &Finding) -> Vec<&'static str> {
     let texts = [
         describe_data(finding).to_lowercase(),
@@ -213,7 +213,7 @@ fn find_coarseness(finding: &Finding) -> i64 {
     }
 }
 
-/// All numbers with these names, without lists.
+/// Returns the numbers of a finding named by `keys`; lists of numbers are skipped.
 pub(super) fn numbers_of(finding: &Finding, keys: &[&str]) -> Vec<f64> {
     keys.iter()
         .filter_map(|key| finding.numbers.get(*key)?.as_f64())
@@ -224,7 +224,7 @@ pub(super) fn text_numbers_of(finding: &Finding) -> impl Iterator<Item = &str> {
     finding.numbers.values().filter_map(Value::as_str)
 }
 
-/// All ratios in a finding: its numbers with that name, its magnitude, and after divided by before.
+/// All ratios in a finding: numbers named as ratios, its magnitude, and after divided by before.
 pub(super) fn ratios_of(finding: &Finding) -> Vec<f64> {
     // A ratio is a single number or the first of estimate, lower and upper bound.
     let first = |value: &Value| {

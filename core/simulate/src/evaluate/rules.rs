@@ -9,10 +9,11 @@ use serde_json::Value;
 /// Number of days after a lasting shift during which detectors may still report anomalies.
 const ADAPTATION_DAYS: i64 = 42;
 
+/// The judgement of a claim.
 pub(super) enum Judgement<'a> {
-    /// It shows the facts with these ids.
+    /// It shows the facts with the given ids.
     Shows(Vec<&'a str>),
-    /// It follows from planted facts, for this reason.
+    /// It follows from planted facts, for the given reason.
     Implied(String),
     Informational,
     /// A false claim, with the nearest fact and why it does not match.
@@ -73,14 +74,15 @@ pub(super) fn judge<'a>(truth: &'a Truth, claim: &Claim, effects: &[Effect]) -> 
     }
 }
 
+/// The relation of a claim to one planted fact.
 enum Match {
-    /// It shows this fact.
+    /// It shows the fact.
     Shows,
-    /// It follows from this fact, in this way.
+    /// It follows from the fact, for the given reason.
     Implied(&'static str),
-    /// It would show this fact, except for this reason.
+    /// It would show the fact, except for the given reason.
     Near(String),
-    /// It is unrelated to this fact.
+    /// It is unrelated to the fact.
     No,
 }
 

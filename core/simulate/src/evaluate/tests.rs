@@ -316,8 +316,8 @@ fn effect(fact: &Fact, verdict: Verdict, relative: [f64; 3]) -> Effect {
     }
 }
 
-/// Checks whether these verdicts count as correct: on the improvement that works, with its
-/// estimate, and on the ineffective one.
+/// Checks whether two verdicts are judged correct: the verdict on the improvement that works, with
+/// its estimate, and the verdict on the ineffective improvement.
 fn check_verdicts(works: (Verdict, f64), ineffective: Verdict, expected: [bool; 2]) {
     let truth = truth();
     let estimate = works.1;

@@ -6,11 +6,11 @@ use retrocast_stats::{distribution::t_quantile, effect::Estimate, test::binomial
 /// Level of the test.
 const ALPHA: f64 = 0.05;
 /// Maximum share of placebo dates on which a reliable test of that level may fire.
-const TOLERATED: f64 = 0.07;
+const TOLERATED_SHARE_MAX: f64 = 0.07;
 /// Minimum number of independent placebo dates to report their share.
 const INDEPENDENT_MIN: f64 = 20.0;
 
-/// Numbers of placebo dates of the effects of a stage, and of those on which the test fired.
+/// Numbers of placebo dates of the effects of a stage, and of the dates on which the test fired.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Calibration {
     dates: usize,
@@ -19,7 +19,8 @@ pub(super) struct Calibration {
 }
 
 impl Calibration {
-    /// Counts the placebo dates of all effects, and those on which the calibrated test claims an effect.
+    /// Counts the placebo dates of all effects, and the dates on which the calibrated test claims
+    /// an effect.
     pub(super) fn from_estimates<'a>(estimates: impl Iterator<Item = &'a Estimate>) -> Self {
         estimates
             .map(Self::from_estimate)
@@ -50,10 +51,10 @@ impl Calibration {
 
     /// Returns true if the test fires more often than chance explains: its verdicts cannot be relied upon.
     pub(super) fn is_unreliable(self) -> bool {
-        // Overlapping dates count as fewer independent ones.
+        // Overlapping dates are not independent, so they count as fewer dates.
         let n = self.independent.round().min(self.dates as f64);
         self.independent >= INDEPENDENT_MIN
-            && self.share() > TOLERATED
+            && self.share() > TOLERATED_SHARE_MAX
             && binomial_p((self.share() * n).round(), n, ALPHA) < ALPHA
     }
 

@@ -37,7 +37,8 @@ pub(super) enum Outcome {
 pub(super) struct TooEarly {
     /// The amounts of data that are present and needed, as a phrase.
     pub(super) message: String,
-    /// Smallest difference that would be found in four of five cases after all days; `None` with too little history.
+    /// Smallest difference that would be found in four of five cases once all days have passed;
+    /// `None` with too little history.
     pub(super) detectable: Option<f64>,
 }
 
@@ -64,7 +65,7 @@ fn pre_min(period: Period) -> usize {
     }
 }
 
-/// Number of periods that cover at least this many days.
+/// Number of periods that cover at least `days` days.
 pub(super) fn periods_of(days: u32, period: Period) -> usize {
     (days as usize).div_ceil(period.days())
 }
@@ -77,7 +78,7 @@ const FIRES_TOO_OFTEN: &str = "The test fires too often on dates without a chang
 const CONTROLS_MAX: usize = 3;
 
 /// Measures every improvement. Each is tested separately: a verdict must not depend on the number
-/// of others in the register.
+/// of other improvements in the register.
 pub(super) fn judge<'a>(
     context: &Context,
     params: &Params,
@@ -242,7 +243,7 @@ pub(super) fn measure(
     }
 }
 
-/// The series of a component in the register.
+/// Finds the series of a component in the register.
 pub(super) fn find_group<'a>(set: &'a SeriesSet, component: &str) -> Option<&'a Group> {
     set.groups.iter().find(|group| group.label == component)
 }
@@ -440,7 +441,7 @@ fn select_controls<'a>(
         .groups
         .iter()
         .filter(|other| other.label != group.label && !is_changed(&other.label))
-        // The total cannot be a control of its parts, nor they of it.
+        // The total cannot be a control of its parts, nor can its parts be controls of the total.
         .filter(|other| other.label != ALL_RECORDS && group.label != ALL_RECORDS)
         .filter(|other| other.values[begin..end].iter().all(Option::is_some))
         .collect();

@@ -15,12 +15,12 @@ pub(super) struct Onset {
     pub(super) is_all_zero: bool,
 }
 
-/// Significance level of the departure of these days from earlier days of the series.
+/// Significance level of the departure of the last days before the change from earlier days.
 const ALPHA_BEFORE: f64 = 0.05;
 /// Significance level of the departure of the days after the change.
 const ALPHA_AFTER: f64 = 0.2;
-/// Minimum share of the difference between the levels before and after the change that these days
-/// show.
+/// Minimum share of the difference between the levels before and after the change that the last
+/// days before the change show.
 const SHARE_MIN: f64 = 0.5;
 
 /// Finds the last days before the `change` if they depart from the days since `begin` farther than

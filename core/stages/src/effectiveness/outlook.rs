@@ -40,7 +40,7 @@ impl Reporter<'_> {
         }
     }
 
-    /// The table of the smallest differences that tests find; `None` without any.
+    /// The table of the smallest differences that tests find; `None` if it would be empty.
     pub(super) fn sensitivity(&self, judged: &[Measurement]) -> Option<Table> {
         let mut table = Table::new(
             format!(

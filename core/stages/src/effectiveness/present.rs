@@ -339,7 +339,7 @@ impl Reporter<'_> {
         number::plural(n as u64, self.noun_of_period())
     }
 
-    /// Number of days of a number of periods.
+    /// Converts a number of periods to days.
     pub(super) fn days(&self, periods: usize) -> u64 {
         (periods * self.set.period.days()) as u64
     }

@@ -9,7 +9,7 @@ use polars::prelude::*;
 use retrocast_domain::Verdict;
 use serde_json::json;
 
-/// Daily counts with a Monday effect; from 35 days before the end a factor applies.
+/// Daily counts with a Monday effect; the last 35 days are multiplied by a factor.
 fn counts(seed: u64, mean: f64, factor: f64) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut uniform = move || {
@@ -188,7 +188,7 @@ fn any_date_of_a_change_is_handled() {
             .enumerate()
             .map(|(i, name)| (*name, counts(i as u64 + 1, 15.0, 1.0)))
             .collect();
-        // Each date alone, and all of them together.
+        // Each date separately, and all dates together.
         for row in &rows {
             let analysis = analyse(&series, &[*row]);
             assert!(analysis.cell.effects.len() <= 1);
@@ -279,7 +279,7 @@ fn a_verdict_does_not_depend_on_the_rest_of_the_register() {
     let alone = analyse(&series, &ROWS[..1]).cell;
     let among = analyse(&series, &ROWS[..2]).cell;
     assert_eq!(alone.effects[0], among.effects[0]);
-    // The line below the sentence has p.
+    // The line below the sentence shows the p-value.
     assert_eq!(among.findings[0].p, Some(among.effects[0].placebo_p));
     assert!(!among.findings[0].sentence.contains("p ="));
     let has_caveat = |cell: &Cell| cell.caveats.iter().any(|c| c.contains("judged by itself"));
@@ -353,7 +353,7 @@ fn a_change_of_a_constant_metric_is_proven() {
 
 #[test]
 fn an_effect_before_its_change_is_reported() {
-    // Two in three weeks until 18 days before the change, none since.
+    // Two records in three weeks until 18 days before the change, none since.
     let change = jiff::civil::date(2026, 11, 16) - 14.days();
     let series: Vec<f64> = (0..400)
         .map(|day| f64::from(u8::from(day < 368 && day % 7 < 2 && day % 4 > 0)))
@@ -399,7 +399,7 @@ fn the_method_names_the_scale_of_values() {
 #[test]
 fn a_history_too_short_for_placebos_is_reported() {
     let counts = counts(1, 15.0, 0.5);
-    // The factor holds for the last 35 days.
+    // The factor applies to the last 35 days.
     let series = counts[420 - 35 - 70..].to_vec();
     let analysis = analyse(&[("billing", series)], &ROWS[..1]);
     let finding = &analysis.cell.findings[0];

@@ -58,7 +58,7 @@ fn format_interval([value, low, high]: [f64; 3], currency: &str) -> String {
     format!("{} ({range})", format_money(value, currency))
 }
 
-/// The sum of amounts with independent errors: the distances to its ends are roots of sums of squares.
+/// Sums amounts with independent errors: the distances to the interval's ends add as squares.
 fn total(amounts: impl Iterator<Item = [f64; 3]>) -> [f64; 3] {
     let (mut sum, mut below, mut above) = (0.0, 0.0, 0.0);
     for [value, low, high] in amounts {

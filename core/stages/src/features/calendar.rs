@@ -44,7 +44,7 @@ impl CalendarName {
         }
     }
 
-    /// The column for these times.
+    /// Computes the column for `times`.
     fn column(self, times: &[DateTime]) -> Column {
         let number_column = |get: fn(Date) -> i64| -> Column {
             let values: Vec<i64> = times.iter().map(|time| get(time.date())).collect();
@@ -129,7 +129,7 @@ fn function_name(suffix: &str) -> &'static str {
     if suffix == "sin" { "sine" } else { "cosine" }
 }
 
-/// Whole days since the latest of some ascending dates for each row's day; 0 on a date.
+/// Whole days from the latest of the ascending `dates` to each row's day; 0 on a date.
 pub(super) fn days_since(rows: &Rows, dates: &[Date]) -> Vec<Option<f64>> {
     map_days(rows, |day| {
         let known = dates.partition_point(|date| *date <= day);
@@ -138,7 +138,7 @@ pub(super) fn days_since(rows: &Rows, dates: &[Date]) -> Vec<Option<f64>> {
     })
 }
 
-/// Whole days until the next of some ascending dates for each row's day; 0 on a date.
+/// Whole days from each row's day to the next of the ascending `dates`; 0 on a date.
 pub(super) fn days_until(rows: &Rows, dates: &[Date]) -> Vec<Option<f64>> {
     map_days(rows, |day| {
         let next = dates.get(dates.partition_point(|date| *date < day))?;

@@ -25,7 +25,7 @@ mod tests {
 
     #[test]
     fn easter_matches_published_dates() {
-        let check = |want: Date| assert_eq!(easter(want.year()), want);
+        let check = |expected: Date| assert_eq!(easter(expected.year()), expected);
         // The earliest and the latest possible date, and current years.
         check(date(1818, 3, 22));
         check(date(1943, 4, 25));

@@ -1,5 +1,5 @@
-//! Features of public holidays: a flag, the name of the holiday, and the days to the next and since
-//! the latest one.
+//! Features of public holidays: a flag, the name of the holiday, and the days until the next and
+//! since the latest holiday.
 
 use super::{
     Feature, Params,

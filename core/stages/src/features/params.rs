@@ -88,7 +88,7 @@ pub(super) enum Every {
 }
 
 impl Every {
-    /// Name of the time column; that of the input for unchanged rows.
+    /// Name of the time column; `None` for unchanged rows, which keep the column of the input.
     pub(super) fn column(self) -> Option<&'static str> {
         match self {
             Self::Hour => Some("hour"),

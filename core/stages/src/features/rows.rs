@@ -17,8 +17,8 @@ use retrocast_domain::number::{self, plural};
 use retrocast_stats::describe::quantile;
 use std::{collections::BTreeMap, ops::Range};
 
-/// Maximum number of rows of the result. A request for more is a mistake, such as hours of very many
-/// series.
+/// Maximum number of rows of the result. A job that asks for more is wrong, for example one with
+/// hourly rows for very many series.
 const ROWS_MAX: usize = 10_000_000;
 const HOUR_MICROS: i64 = 3_600_000_000;
 const EPOCH: Date = jiff::civil::date(1970, 1, 1);
@@ -150,7 +150,7 @@ impl Rows {
         caveats.extend(self.irregular_steps());
     }
 
-    /// Adds one row for each period from a series' first record to the last record of all.
+    /// Adds one row for each period from a series' first record to the last record of all series.
     fn fill_periods(
         &mut self,
         params: &Params,

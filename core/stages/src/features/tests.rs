@@ -15,7 +15,7 @@ use serde_json::json;
 mod fixture;
 mod leak;
 
-/// Records at these times (UTC) with a component and a value.
+/// Records with a time (UTC), a component and a value each.
 pub(super) fn records(rows: &[(DateTime, &str, Option<f64>)]) -> DataFrame {
     let at: Vec<DateTime> = rows.iter().map(|row| row.0).collect();
     let component: Vec<&str> = rows.iter().map(|row| row.1).collect();
@@ -47,7 +47,7 @@ pub(super) fn column(frame: &DataFrame, name: &str) -> Vec<Option<f64>> {
     cast.f64().expect("numbers").iter().collect()
 }
 
-/// One record every half hour from this time on, for this many hours.
+/// Creates a record every half hour for `hours` hours, beginning at `from`.
 fn half_hours(from: &str, hours: i64) -> DataFrame {
     let from: DateTime = from.parse().expect("a time");
     let rows: Vec<(DateTime, &str, Option<f64>)> = (0..2 * hours)
@@ -147,9 +147,9 @@ fn periods_without_records_are_filled_by_param() {
         (day(2), "a", None),
         (day(3), "a", Some(1.0)),
     ];
-    let check = |params: Value, name: &str, want: &[Option<f64>]| {
+    let check = |params: Value, name: &str, expected: &[Option<f64>]| {
         let analysis = features_of(records(&rows), "2026-10-31", params);
-        assert_eq!(column(frame_of(&analysis), name), want, "{name}");
+        assert_eq!(column(frame_of(&analysis), name), expected, "{name}");
     };
     let some = |values: [f64; 4]| values.map(|v| v.is_finite().then_some(v));
     let nan = f64::NAN;
@@ -182,9 +182,9 @@ fn days_since_and_until_dates_and_holidays_are_counted() {
     });
     let analysis = features_of(records(&rows), "2026-12-31", params);
     let frame = frame_of(&analysis);
-    let check = |name: &str, want: [f64; 7]| {
-        let want = want.map(|v| v.is_finite().then_some(v));
-        assert_eq!(column(frame, name), want, "{name}");
+    let check = |name: &str, expected: [f64; 7]| {
+        let expected = expected.map(|v| v.is_finite().then_some(v));
+        assert_eq!(column(frame, name), expected, "{name}");
     };
     let nan = f64::NAN;
     // Boxing Day 2026 is a Saturday; the Monday after is its substitute.

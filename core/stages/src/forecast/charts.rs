@@ -49,7 +49,8 @@ impl Reporter<'_> {
                 let at = |step| stretch.line(step) + side * stretch.half_width(step, level);
                 (0..steps).map(at).collect()
             };
-            // Dates are those of the line, whose interval is shown beside that of the forecast.
+            // The reported dates are those of the line, so its interval is shown beside that of the
+            // forecast.
             bands.truncate(1);
             bands
                 .iter_mut()

@@ -21,7 +21,8 @@ pub(super) struct GroupForecast<'a> {
     /// The season that the comparison repeats: "last week".
     pub(super) season: &'static str,
     pub(super) outlook: Outlook,
-    /// If there is a capacity: when the limit's share is reached, and on which line.
+    /// Time at which the limit's share is reached, and the extrapolated line; `None` without a
+    /// capacity.
     pub(super) breach: Option<(Breach, Stretch)>,
 }
 
@@ -41,15 +42,15 @@ pub(super) enum Breach {
 /// Minimum probability of reaching the limit within the horizon for a warning.
 pub(super) const SURE: f64 = 0.8;
 
-/// Maximum length of the training history, in steps; older records change nothing.
+/// Maximum length of the training history, in steps; older records have no influence.
 pub(super) const HISTORY_MAX: usize = 560;
 
-/// Minimum number of steps of a series of this length.
+/// Minimum number of steps of a series with `known` values.
 pub(super) fn need(context: &Context, params: &Params, known: usize) -> usize {
     numerics::need(&options(context, params, known))
 }
 
-/// Options for a series of this length; the horizon is at most a third of it.
+/// Options for a series with `known` values; the horizon is at most a third of this number.
 fn options(context: &Context, params: &Params, known: usize) -> Options {
     let per_day = Period::from(params.period).per_day();
     let period = match params.period {

@@ -1,4 +1,4 @@
-//! Words findings and sentences on forecasts.
+//! Formats findings and sentences on forecasts.
 
 use super::{
     Capacity, FORECAST, METHOD, Params,
@@ -23,7 +23,7 @@ const GAIN_MIN: f64 = 0.05;
 const LINE_METHOD: &str = "Line with one bend, averaged over its place (Schwarz's criterion), standard \
                            errors for AR(1) residuals";
 
-/// Words the results of the stage.
+/// Formats the results of the stage.
 pub(super) struct Reporter<'a> {
     pub(super) context: &'a Context,
     pub(super) params: &'a Params,
@@ -295,7 +295,7 @@ impl Reporter<'_> {
         }
     }
 
-    /// The finding on when the limit is reached, if it is.
+    /// The finding on when the limit is reached; `None` if it is not reached.
     pub(super) fn breach(&self, group: &GroupForecast) -> Option<Finding> {
         let capacity = self.params.capacity?;
         let (breach, stretch) = group.breach.as_ref()?;
@@ -426,7 +426,7 @@ impl Reporter<'_> {
     }
 
     /// Describes when the forecast's band reaches a limit. The band is wider than that of the line,
-    /// because past errors do not know that the rise continues.
+    /// because past errors do not assume that the rise continues.
     fn band_at_limit(&self, group: &GroupForecast, limit: f64) -> Option<String> {
         let band = group.outlook.bands.last()?;
         let level = words::share(*self.params.level.last()?);
@@ -502,7 +502,7 @@ fn of_limit(capacity: Capacity) -> String {
     }
 }
 
-/// Describes a mean error that is smaller by this share: "28 % more accurate than". Small
+/// Describes a mean error that is smaller by the share `gain`: "28 % more accurate than". Small
 /// differences between errors on the same past dates do not predict future ones.
 pub(super) fn gain_words(gain: f64) -> String {
     if gain >= 0.995 {

@@ -22,7 +22,7 @@ fn analyse(series: &[(&str, Vec<f64>)], extra: Value) -> Analysis {
 }
 
 #[test]
-fn a_drifting_metric_reaches_its_limit_and_a_level_one_does_not() {
+fn a_drifting_metric_reaches_its_limit_and_a_level_metric_does_not() {
     let drifting: Vec<f64> = (0..420)
         .map(|i| 55.0 + wobble(i, 1.0) + 0.25 * (i as f64 - 350.0).max(0.0))
         .collect();
@@ -57,7 +57,7 @@ fn a_drifting_metric_reaches_its_limit_and_a_level_one_does_not() {
         words.contains("percentage points a week, as it has since around"),
         "{words}"
     );
-    // The dates are those at which the drawn interval of the line meets the limit.
+    // The dates are those at which the line's interval in the chart meets the limit.
     let chart = &analysis.cell.charts[0];
     let ChartKind::Line { bands, .. } = &chart.kind else {
         panic!("{chart:?}")
@@ -90,8 +90,8 @@ fn a_drifting_metric_reaches_its_limit_and_a_level_one_does_not() {
         ),
         None => "does not reach it within 60 days".to_string(),
     };
-    let want = format!("; the forecast, which allows for the rise to slow or stop, {reaches}.");
-    assert!(words.ends_with(&want), "{words}");
+    let expected = format!("; the forecast, which allows for the rise to slow or stop, {reaches}.");
+    assert!(words.ends_with(&expected), "{words}");
     assert!(
         words.contains(&format!(" (95 % interval {dates}) if it keeps rising by ")),
         "{words}"
@@ -136,7 +136,7 @@ fn little_history_is_reported() {
     );
 }
 
-/// Returns the sentence and the caveats of the only finding, and the tables, for these counts
+/// Returns the sentence and the caveats of the only finding, and the tables, for daily counts
 /// of builds; the last count is that of 15 November.
 fn sentence(counts: Vec<f64>) -> (String, String, Vec<Table>) {
     let extra = json!({"aggregate": "sum", "unit": "", "measure": "builds", "by": []});
@@ -186,7 +186,7 @@ fn one_outage_moves_no_forecast() {
         "135 to 137); on 15 past dates repeating last week was exact.",
         "",
     );
-    // The outage is among the days that were forecast, never among those that were learnt from.
+    // The outage is among the forecast days, never among the days of the training history.
     check_builds(
         "low",
         regular(79, 0.0),
@@ -214,14 +214,20 @@ fn one_outage_moves_no_forecast() {
             .map(|i| if days.contains(&i) { 0.0 } else { usual(i) })
             .collect()
     };
-    let one = exceptional("11 November 2026 is exceptional and is");
-    check_builds("one a day", out(&[79], |_| 1.0), "7", "6 to 8); ", &one);
+    let on_one_day = exceptional("11 November 2026 is exceptional and is");
+    check_builds(
+        "one a day",
+        out(&[79], |_| 1.0),
+        "7",
+        "6 to 8); ",
+        &on_one_day,
+    );
     check_builds(
         "all days alike",
         out(&[79], |_| 24.0),
         "168",
         "144 to 169); ",
-        &one,
+        &on_one_day,
     );
     check_builds(
         "two outages",
@@ -242,12 +248,12 @@ fn one_outage_moves_no_forecast() {
         out(&[79], |i| 20.0 + (i * 7919 % 5) as f64),
         "155",
         "132 to 160); ",
-        &one,
+        &on_one_day,
     );
 }
 
 #[test]
-fn what_never_varied_is_reported_without_an_interval() {
+fn a_constant_series_is_reported_without_an_interval() {
     let (sentence, ..) = sentence(vec![24.0; 84]);
     assert_eq!(
         sentence,
@@ -323,7 +329,8 @@ fn rare_events_are_not_forecast_below_zero() {
 fn a_forecast_begins_after_the_last_whole_day() {
     use crate::series::test_data::{context_of, input, records};
     let frame = records("2026-08-03", 98, &["a"], |day, _| {
-        // The last of 98 days is Sunday 8 November; the next three days are there, the third in part.
+        // The last of 98 days is Sunday 8 November; the next three days have records, the third
+        // only in part.
         24 + day % 3
     });
     let more = records(
@@ -349,7 +356,7 @@ fn a_forecast_begins_after_the_last_whole_day() {
 }
 
 #[test]
-fn a_dataset_that_is_not_there_is_an_error() {
+fn a_missing_dataset_is_an_error() {
     let params = json!({"input": "builds"});
     let result = run(&context("2026-11-16"), &params, &Inputs::new());
     assert!(

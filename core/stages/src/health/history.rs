@@ -29,13 +29,13 @@ impl History {
             .map_or_else(|| Ok(Self::default()), read_scores)
     }
 
-    /// The score of the window that ends where this one begins.
+    /// The score of the window that ends where `window` begins.
     pub(super) fn previous(&self, window: &Window, component: &str) -> Option<&EarlierScore> {
         let last = self.before(window, component).last()?;
         (last.window_end == window.start_instant()).then_some(last)
     }
 
-    /// The scores of the windows before this one.
+    /// The scores of the windows before `window`.
     pub(super) fn before(&self, window: &Window, component: &str) -> &[EarlierScore] {
         let start = window.start_instant();
         let all = self.0.get(component).map_or(&[][..], Vec::as_slice);

@@ -27,7 +27,7 @@ fn context(findings: Vec<Finding>) -> Context {
 fn score(context: &Context, inputs: Vec<Input>) -> Cell {
     let inputs: Inputs = inputs
         .into_iter()
-        .map(|one| (one.dataset.name.clone(), one))
+        .map(|input| (input.dataset.name.clone(), input))
         .collect();
     run(context, &json!({"findings": ["s"]}), &inputs)
         .unwrap()

@@ -35,7 +35,7 @@ pub(super) struct Measurement {
 }
 
 impl Measurement {
-    /// Creates a measurement from a value and its interval alone.
+    /// Creates a measurement from only a value and its interval.
     #[cfg(test)]
     pub(super) fn from_interval(value: f64, interval: Option<[f64; 2]>) -> Self {
         Self {
@@ -287,8 +287,8 @@ impl Change {
         })
     }
 
-    /// Tests the current window (the first of `samples` and of `scaled`) against the previous one.
-    /// `lengths` are those of the windows, in days.
+    /// Tests the current window (the first of `samples` and of `scaled`) against the previous
+    /// window. `lengths` are the lengths of the windows, in days.
     pub(super) fn test(
         metric: &Metric,
         samples: &[Sample],
@@ -383,9 +383,9 @@ impl Change {
         }
     }
 
-    /// The signed difference for a table: "+33 %"; "+5 builds" if there were none before; "none" if
-    /// there are none now. A difference without an interval has the digits that the interval of
-    /// `like` supports.
+    /// The signed difference for a table: "+33 %"; "+5 builds" if the earlier count was zero;
+    /// "none" if the current count is zero. A difference without an interval has the digits that
+    /// the interval of `like` supports.
     pub(super) fn signed(&self, metric: &Metric, proven: bool, like: Option<&Self>) -> String {
         if self.fell_to_zero(metric) {
             return NONE.to_string();

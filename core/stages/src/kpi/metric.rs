@@ -148,7 +148,7 @@ impl Metric {
         levels([value], width, self.unit()).concat()
     }
 
-    /// Formats a value and its interval: "97.2 %" and "96.8 to 97.6 %"; the second text is empty
+    /// Formats a value and its interval: "97.2 %" and "96.8 to 97.6 %"; the second string is empty
     /// without an interval.
     pub(super) fn format_with_interval(
         &self,

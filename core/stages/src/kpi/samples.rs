@@ -15,8 +15,8 @@ use jiff::{
 use retrocast_domain::{Window, window::Comparison};
 use std::collections::BTreeMap;
 
-/// The windows to compare: the current one, then the earlier ones, newest first. If the records end
-/// within the current one, all windows end at the same point.
+/// The windows to compare: the current window, then the earlier windows, newest first. If the
+/// records end within the current window, all windows end at the same point.
 pub(super) struct Windows {
     pub(super) windows: Vec<Window>,
     /// End of the compared part of each window.

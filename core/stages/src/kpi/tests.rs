@@ -129,8 +129,7 @@ fn a_fall_is_reported_with_its_size() {
     assert_eq!(analysis.frame.unwrap().height(), 1);
 }
 
-/// Number of jobs, of 200, in which a change is reported after this many weeks although nothing
-/// changed.
+/// Number of jobs, of 200, that report a change after `weeks` weeks although nothing changed.
 fn false_changes(weeks: i64, day_noise: f64) -> usize {
     (0..200)
         .filter(|&seed| {
@@ -239,7 +238,7 @@ fn empty_and_wrong_inputs_are_reported() {
     assert!(
         matches!(&cell.status, CellStatus::NotEnough { message } if message.contains("no records: runs holds none before the end"))
     );
-    let check = |metric: Value, want: &str| {
+    let check = |metric: Value, expected: &str| {
         let context = Context {
             stage: "figures".to_string(),
             title: String::new(),
@@ -262,7 +261,7 @@ fn empty_and_wrong_inputs_are_reported() {
         let params = json!({"input": "runs", "metrics": [metric]});
         let inputs = Inputs::from([("runs".to_string(), input)]);
         let error = run(&context, &params, &inputs).err().unwrap().to_string();
-        assert!(error.contains(want), "{error}");
+        assert!(error.contains(expected), "{error}");
     };
     check(
         json!({"name": "a", "kind": "mean"}),
@@ -343,7 +342,12 @@ fn a_window_without_its_last_days_is_compared_with_the_same_days() {
     }
     // Whole earlier windows are those that earlier runs published.
     assert_eq!(builds.earlier.len(), 10);
-    assert!(builds.earlier.iter().all(|one| one.value > Some(900.0)));
+    assert!(
+        builds
+            .earlier
+            .iter()
+            .all(|window| window.value > Some(900.0))
+    );
     for value in builds.history.iter().flatten() {
         assert!((500.0..700.0).contains(value), "{value}");
     }
@@ -392,7 +396,7 @@ fn a_change_is_one_sentence_with_its_interval() {
     assert!(!sentence.contains("window"), "{sentence}");
 }
 
-/// Records at these numbers of days before the window's end, with these values.
+/// Records with a value each, at the given numbers of days before the window's end.
 fn records_before_end(rows: &[(i64, Option<f64>)]) -> DataFrame {
     let at: Vec<i64> = rows
         .iter()
@@ -415,7 +419,7 @@ fn small_figures_are_consistent() {
     ]});
     // Three records without minutes: two before the window, one in it.
     let mut rows = vec![(60, None), (7 * 4, None), (6, None)];
-    let check = |rows: &[(i64, Option<f64>)], want: &[[&str; 5]]| {
+    let check = |rows: &[(i64, Option<f64>)], expected: &[[&str; 5]]| {
         let cell = measure(records_before_end(rows), count.clone()).cell;
         let got: Vec<Vec<String>> = cell
             .kpis
@@ -437,7 +441,7 @@ fn small_figures_are_consistent() {
                 .to_vec()
             })
             .collect();
-        assert_eq!(got, want);
+        assert_eq!(got, expected);
         for kpi in &cell.kpis {
             assert!(!kpi.significant);
         }
@@ -559,8 +563,8 @@ fn conditions_match_booleans_and_numbers() {
     assert_eq!(share("is_ok", json!([7])), 0.0);
 }
 
-/// A figure with this current value, previous value and baseline; the intervals extend by `half` to
-/// either side.
+/// A figure whose current value, previous value and baseline are `levels`; the intervals extend by
+/// `half` to either side.
 fn figure_of(metric: &Metric, levels: [f64; 3], half: f64) -> Figure<'_> {
     let [now, before, baseline] = levels;
     let value = |value: f64| {
@@ -688,9 +692,9 @@ fn minutes_and_their_interval_have_the_same_format() {
         serde_json::from_value(json!({"name": "T", "kind": "median", "value": "m", "unit": unit}))
             .unwrap()
     };
-    let check = |value: f64, interval: [f64; 2], want: [&str; 2]| {
+    let check = |value: f64, interval: [f64; 2], expected: [&str; 2]| {
         let texts = metric("min").format_with_interval(value, Some(interval));
-        assert_eq!(texts.map(|text| plain(&text)), want);
+        assert_eq!(texts.map(|text| plain(&text)), expected);
     };
     check(79.0, [37.2, 126.4], ["79 min", "37 to 126 min"]);
     check(

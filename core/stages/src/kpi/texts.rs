@@ -1,5 +1,6 @@
-//! The printed texts of a figure: its value, the compared values and both changes, with consistent
-//! digits: a reader who computes a change from the printed levels must get the printed change.
+//! The printed strings of a figure: its value, the compared values and both changes. Their digits
+//! are consistent: a reader who computes a change from the printed levels must get the printed
+//! change.
 
 pub(super) use super::estimate::NONE;
 
@@ -8,13 +9,13 @@ use retrocast_domain::number::{MINUS, NBSP, THIN, fixed};
 
 /// Maximum number of decimals of a value and a compared level beyond those that their interval
 /// supports.
-const VALUE_EXTRA_DECIMALS: usize = 6;
+const EXTRA_DECIMALS_MAX: usize = 6;
 const LEVEL_EXTRA_DECIMALS: usize = 6;
 
 /// A level, the change from it, and the printed forms of the change.
 type LevelChange<'a> = (Option<f64>, Option<&'a Change>, [&'a Option<String>; 2]);
 
-/// The texts of a figure with a value.
+/// The printed strings of a figure that has a value.
 pub(super) struct Texts {
     pub(super) value: String,
     pub(super) interval: String,
@@ -35,8 +36,9 @@ impl Texts {
         let [text, interval] = metric.format_with_interval(now, figure.current.interval);
         let change = figure.change.as_ref();
         let baseline_change = figure.baseline_change.as_ref();
-        let signed_text =
-            |one: Option<&Change>, proven: bool| one.map(|one| one.signed(metric, proven, change));
+        let signed_text = |difference: Option<&Change>, proven: bool| {
+            difference.map(|difference| difference.signed(metric, proven, change))
+        };
         let level =
             |measurement: &Option<Measurement>| measurement.as_ref().and_then(|known| known.value);
         let signed = [
@@ -81,7 +83,7 @@ impl Texts {
                 (0..=LEVEL_EXTRA_DECIMALS).map(|more| add_decimals(metric, &rough, level, more));
             candidates.find(supports_claims).map(Some)
         };
-        let consistent = (0..=VALUE_EXTRA_DECIMALS).find_map(|more| {
+        let consistent = (0..=EXTRA_DECIMALS_MAX).find_map(|more| {
             let value = add_decimals(metric, &text, now, more);
             let [before, baseline] = levels.map(|compared| level_text(&value, compared));
             Some((value, before?, baseline?))
@@ -152,7 +154,7 @@ fn number(text: &str) -> Option<f64> {
     plain.parse().ok().filter(|_| is_exact)
 }
 
-/// Formats a level with this many more decimals; a power of ten is unchanged.
+/// Formats a level with `more` additional decimals; a power of ten is unchanged.
 fn add_decimals(metric: &Metric, text: &str, value: f64, more: usize) -> String {
     if more == 0 || is_power(text) {
         return text.to_string();

@@ -1,4 +1,4 @@
-//! Completeness: values that are present, relative to those that should be.
+//! Completeness: values that are present, relative to the values that should be present.
 
 use super::survey::Survey;
 use crate::{Input, StageError};
@@ -42,8 +42,8 @@ impl Completeness {
     }
 }
 
-/// Computes the share of values that are present, relative to what is usual, and finds the columns
-/// that lack more than usual.
+/// Computes the share of values that are present, relative to the usual share, and finds the
+/// columns with more missing values than usual.
 pub(super) fn completeness(
     input: &Input,
     survey: &Survey,
@@ -99,7 +99,7 @@ pub(super) fn completeness(
 }
 
 /// The basis of the share: the number of fields, how many of them are proven emptier than usual,
-/// and the emptiest one with its current and usual share.
+/// and the emptiest field with its current and usual share.
 fn basis(fields: u64, emptier: usize, emptiest: Option<(f64, &str, [f64; 2])>) -> String {
     if fields == 0 {
         return "no records before the window to compare with".to_string();

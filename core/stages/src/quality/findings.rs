@@ -264,7 +264,7 @@ fn volume_finding(
             );
         }
         VolumeBasis::Windows => {
-            // Growth is no defect, but a flood may be one.
+            // Growth is not a defect, but a flood of records may be one.
             if !is_low {
                 finding.severity = Severity::Notice;
             }

@@ -162,7 +162,7 @@ pub(super) fn judge(
     let source = input.source.as_ref();
     let no_expectation = Expectation::default();
     let expectation = source.map_or(&no_expectation, |source| &source.expectation);
-    // If the absence of records means that nothing happened, none are missing.
+    // If the absence of records means that nothing happened, no records are missing.
     let silence_is_zero = input.complete_until.is_some();
     let silence = times.as_deref().and_then(|times| {
         Silence::measure(times, window, expectation.fresh_hours, silence_is_zero)
@@ -346,13 +346,13 @@ mod tests {
             basis.replace('\u{a0}', " ")
         };
         let (before, within) = (date(2026, 9, 16), date(2026, 10, 17));
-        let want = "last record 32 days before the window's end, none in the window; the contract \
+        let expected = "last record 32 days before the window's end, none in the window; the contract \
                     allows 833 days; records after the window, up to 21 October 2026, do not count";
-        assert_eq!(basis(before, 776.0, 20_000.0), want);
-        let want = "last record in the window 1 d 16 h before its end; the contract allows 4 d";
-        assert_eq!(basis(within, 40.0, 96.0), want);
+        assert_eq!(basis(before, 776.0, 20_000.0), expected);
+        let expected = "last record in the window 1 d 16 h before its end; the contract allows 4 d";
+        assert_eq!(basis(within, 40.0, 96.0), expected);
         // Durations that would print the same in whole days are distinguished.
-        let want = "last record in the window 4 d 2 h before its end; the contract allows 4 d";
-        assert_eq!(basis(within, 98.0, 96.0), want);
+        let expected = "last record in the window 4 d 2 h before its end; the contract allows 4 d";
+        assert_eq!(basis(within, 98.0, 96.0), expected);
     }
 }

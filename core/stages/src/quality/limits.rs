@@ -90,7 +90,7 @@ impl Shortfall {
 /// Formats a score with one decimal; more if it would print as 100 but is less.
 pub(super) fn score_text(score: f64) -> String {
     match 100.0 - score {
-        // A rounding error is no defect.
+        // A rounding error is not a defect.
         ..1e-9 => "100".to_string(),
         ..0.005 => "> 99.99".to_string(),
         ..0.05 => number::fixed(score, 2),

@@ -24,7 +24,7 @@ fn is_invisible(letter: char) -> bool {
     )
 }
 
-/// Normalises a text to its appearance: composed, without invisible characters, spaces collapsed.
+/// Normalises a string to its appearance: composed, without invisible characters, spaces collapsed.
 fn normalise(text: &str) -> String {
     let visible: String = text.nfc().filter(|letter| !is_invisible(*letter)).collect();
     let words: Vec<&str> = visible.split_whitespace().collect();

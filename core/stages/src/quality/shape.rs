@@ -22,13 +22,13 @@ pub(super) fn share(source: &SourceNote, fields: usize) -> Option<f64> {
         shares.sum::<f64>()
     };
     let listed = fields as f64;
-    let wrong = possibly_renamed(source) as f64 + weigh(&source.retyped_fields);
+    let wrong = count_possibly_renamed(source) as f64 + weigh(&source.retyped_fields);
     Some((1.0 - wrong / listed).max(0.0) * listed / (listed + weigh(&source.unknown_fields)))
 }
 
 /// Counts the fields that no record has, but that may exist under another name. Only optional
 /// fields can be missing from all accepted records, and an optional field may always be empty.
-fn possibly_renamed(source: &SourceNote) -> usize {
+fn count_possibly_renamed(source: &SourceNote) -> usize {
     source.missing_fields.len().min(source.unknown_fields.len())
 }
 
@@ -40,7 +40,7 @@ pub(super) fn describe_empty(source: &SourceNote) -> String {
     format!("; in no record: {}", list_some(&source.missing_fields))
 }
 
-/// Describes the differences; empty for none.
+/// Describes the differences, if there are any.
 pub(super) fn differences(params: &Params, source: &SourceNote) -> Vec<String> {
     let with_count = |(field, n): &(String, u64)| format!("{field} ({})", params.format_count(*n));
     let left_out =
@@ -52,7 +52,7 @@ pub(super) fn differences(params: &Params, source: &SourceNote) -> Vec<String> {
             sentences.push(format!("{} {clause}", list_some(&fields)));
         }
     };
-    // A contract that refuses unlisted fields quarantines their records, and none is counted here.
+    // A contract that refuses undeclared fields quarantines their records, so none is counted here.
     add(
         source.unknown_fields.iter().map(with_count).collect(),
         [
@@ -60,7 +60,7 @@ pub(super) fn differences(params: &Params, source: &SourceNote) -> Vec<String> {
             "are not in the contract, and no record was left out for them",
         ],
     );
-    if possibly_renamed(source) > 0 {
+    if count_possibly_renamed(source) > 0 {
         let missing = source.missing_fields.clone();
         add(missing, ["is in no record", "are in no record"]);
     }
@@ -85,7 +85,7 @@ fn list_some(names: &[String]) -> String {
 pub(super) fn finding(context: &Context, params: &Params, input: &Input) -> Option<Finding> {
     let source = input.source.as_ref()?;
     let share = share(source, input.columns().count()).filter(|share| *share < 1.0)?;
-    let missing = match possibly_renamed(source) {
+    let missing = match count_possibly_renamed(source) {
         0 => 0,
         _ => source.missing_fields.len(),
     };
@@ -95,7 +95,7 @@ pub(super) fn finding(context: &Context, params: &Params, input: &Input) -> Opti
     finding.n = source.records;
     finding.baseline = Some(format!("the contract {}", source.contract));
     finding.period = finding::period_of_records(context, input);
-    // An unlisted field does not reduce the score.
+    // An undeclared field does not reduce the score.
     let lowers_score = missing > 0 || !source.retyped_fields.is_empty();
     finding.severity = if lowers_score {
         Severity::Notice

@@ -25,12 +25,11 @@ const SPAN_MIN: usize = 14;
 const USUAL_SHARE: f64 = 0.5;
 const POOLED_RATIO_MAX: f64 = 2.0;
 /// Maximum relative spread of regular gaps; and the minimum number of gaps.
-const REGULAR_SPREAD: f64 = 0.35;
+const REGULAR_SPREAD_MAX: f64 = 0.35;
 const GAPS_MIN: usize = 8;
 /// Minimum spread of the logarithms of regular gaps: months have 28 to 31 days.
 const LOG_SPREAD_MIN: f64 = 0.1;
-/// Probability below which, and minimum number of days from which, a silence in the history is a
-/// gap.
+/// Maximum probability, and minimum number of days, of a silence in the history that is a gap.
 const GAP_P: f64 = 1e-4;
 const GAP_DAYS: i64 = 3;
 /// Maximum silence to consider for the limit of a pattern, in days.
@@ -57,7 +56,8 @@ pub(super) struct Silence {
     pub(super) by_contract: bool,
     /// Probability of such a silence under the source's own pattern.
     pub(super) p: Option<f64>,
-    /// Number of earlier weeks, and number of those that ended with a silence at least as long.
+    /// Number of earlier weeks, and number of these weeks that ended with a silence at least as
+    /// long.
     pub(super) ends_before: [u64; 2],
     /// Number of days with records, on which the pattern is based.
     pub(super) active_days: u64,
@@ -165,7 +165,7 @@ fn hours_between(from: DateTime, to: DateTime) -> f64 {
 }
 
 /// The times in the 53 weeks up to the newest record before the window's end, ascending, with the
-/// number of records at each; `None` if there are none.
+/// number of records at each; `None` if there are no records.
 fn recent_times<'a>(times: &'a Times, window: &Window) -> Option<&'a [(DateTime, u64)]> {
     let end = window.end.at(0, 0, 0, 0);
     let counts = times.counts();
@@ -247,8 +247,8 @@ impl DayEnds {
     }
 
     /// Finds the periods between days with records that are nearly impossible under the pattern of
-    /// all other days: records are missing there, and they are excluded from the pattern. The
-    /// longest is handled first, because it hides the others.
+    /// all other days: records are missing there, and the periods are excluded from the pattern.
+    /// The longest period is handled first, because it hides the others.
     fn find_gaps(&mut self) {
         if self.active.len() < ACTIVE_MIN || self.span() < SPAN_MIN {
             return;
@@ -373,7 +373,8 @@ impl DayEnds {
             .windows(2)
             .map(|pair| days(pair[0].0, pair[1].0))
             .collect();
-        if gaps.len() < GAPS_MIN || describe::sd(&gaps) > REGULAR_SPREAD * describe::mean(&gaps) {
+        if gaps.len() < GAPS_MIN || describe::sd(&gaps) > REGULAR_SPREAD_MAX * describe::mean(&gaps)
+        {
             return None;
         }
         let logs: Vec<f64> = gaps.iter().map(|gap| gap.ln()).collect();
@@ -409,8 +410,8 @@ fn weekday_index(day: Date) -> usize {
 struct WeekdayPattern {
     /// True for weekdays that usually have records.
     usual: [bool; 7],
-    /// Number of days of each weekday, and number of those with records. Days of the silence are
-    /// added as it continues.
+    /// Number of days of each weekday, and number of these days with records. Days of the silence
+    /// are added as it continues.
     days: [f64; 7],
     active: [f64; 7],
     /// Mean number of records on each weekday.
@@ -444,8 +445,8 @@ impl WeekdayPattern {
     }
 
     /// Adds a whole day without records to the silence, and returns its probability given all days
-    /// before it, including those of the silence. So the joint probability reflects how little is
-    /// known.
+    /// before it, including those of the silence. This way, the joint probability reflects how
+    /// little is known.
     fn add_silent_day(&mut self, weekday: usize) -> f64 {
         let pooled = self.pooled_with(weekday);
         let sum = |counts: &[f64; 7]| pooled.iter().map(|i| counts[*i]).sum::<f64>();
@@ -454,7 +455,7 @@ impl WeekdayPattern {
         share(days - active, days)
     }
 
-    /// Weekdays that are pooled with this one, including itself.
+    /// Weekdays that are pooled with `weekday`, including itself.
     fn pooled_with(&self, weekday: usize) -> Vec<usize> {
         let is_similar = |i: &usize| {
             let (a, b) = (self.mean[*i], self.mean[weekday]);
@@ -467,7 +468,7 @@ impl WeekdayPattern {
         }
     }
 
-    /// Probability of no record after this hour of a day, from the similar days without the day
+    /// Probability of no record after `hour` on `day`, from the similar days without the day
     /// itself.
     fn rest_of_day(&self, ends: &DayEnds, day: Date, hour: f64) -> f64 {
         if hour >= DAY_HOURS {

@@ -1,4 +1,4 @@
-//! Reads all columns of a dataset once, and counts the missing values and distinct texts of each.
+//! Reads all columns of a dataset once, and counts the missing values and distinct strings of each.
 
 use crate::{Context, Input, StageError, times::Times};
 use polars::prelude::DataType;
@@ -12,7 +12,7 @@ pub(super) struct Column {
     pub(super) name: String,
     /// Number of records without a value: in the window, and before it.
     pub(super) missing: [u64; 2],
-    /// Number of records of each text; `None` for other types, or too many distinct texts.
+    /// Number of records of each string; `None` for other types, or too many distinct strings.
     pub(super) texts: Option<BTreeMap<String, u64>>,
 }
 

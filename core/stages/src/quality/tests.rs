@@ -79,7 +79,10 @@ fn score(analysis: &Analysis) -> f64 {
 
 #[test]
 fn weights_add_up_to_one() {
-    let all: f64 = judge::Component::ALL.iter().map(|one| one.weight()).sum();
+    let all: f64 = judge::Component::ALL
+        .iter()
+        .map(|component| component.weight())
+        .sum();
     assert!((all - 1.0).abs() < 1e-12);
 }
 
@@ -433,14 +436,14 @@ fn one_of_several_sets_of_lookalikes_is_the_example() {
         .iter()
         .find(|found| found.what == "values alike in team");
     let sentence = plain(&found.expect("a finding").sentence);
-    let want = "Values of team in tickets that differ only in upper and lower case count as different \
+    let expected = "Values of team in tickets that differ only in upper and lower case count as different \
                 groups (2 sets, 1292 records in all): for example \"Jam tart\" (";
-    assert!(sentence.starts_with(want), "{sentence}");
+    assert!(sentence.starts_with(expected), "{sentence}");
 }
 
 #[test]
 fn only_a_full_score_is_printed_as_100() {
-    let check = |score: f64, want: &str| assert_eq!(limits::score_text(score), want);
+    let check = |score: f64, expected: &str| assert_eq!(limits::score_text(score), expected);
     check(100.0, "100");
     check(100.0 - 1e-13, "100");
     check(99.96, "99.96");

@@ -81,7 +81,7 @@ impl Volume {
     }
 
     /// Returns true if there are fewer records than expected. A number below that of earlier
-    /// windows counts only if it means that records are missing.
+    /// windows is low only if it means that records are missing.
     pub(super) fn is_low(&self) -> bool {
         self.expected.is_some_and(|e| {
             let is_defect = e.basis == VolumeBasis::Contract || !self.silence_is_zero;

@@ -76,7 +76,7 @@ impl History {
         let first = answer.findings.first();
         let severity = first.map_or(Severity::Info, |finding| finding.severity);
         let rows = self.earlier.get(&id).map_or(&[][..], Vec::as_slice);
-        // It continues an earlier one if at most one window is between them.
+        // It continues an earlier recommendation if at most one window is between them.
         let window = &context.window;
         let (start, end) = (window.start_instant(), window.end_instant());
         let earliest = start - (end - start);
@@ -239,13 +239,12 @@ fn read_registered(input: &Input) -> Result<BTreeMap<String, RegisteredImproveme
     Ok(registered)
 }
 
-/// Collects the last measured effect of each improvement, from earlier runs and this one, by
-/// category.
+/// Collects the last measured effect of each improvement, from this and earlier runs, by category.
 fn collect_measured(
     context: &Context,
     input: Option<&Input>,
 ) -> Result<BTreeMap<String, MeasuredEffects>, StageError> {
-    // By improvement: category, verdict, relative effect. Later rows replace earlier ones.
+    // By improvement: category, verdict, relative effect. Later rows replace earlier rows.
     let mut last: BTreeMap<String, (String, String, Option<f64>)> = BTreeMap::new();
     if let Some(input) = input {
         let rows = input.read_all(&[

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Conditions of a rule: a finding must meet all of them; an absent one is always met.
+/// Conditions of a rule: a finding must meet all of them; an absent condition is always met.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Condition {
@@ -188,7 +188,7 @@ impl Answer<'_> {
         }
     }
 
-    /// Replaces the placeholders in a text of the rule.
+    /// Replaces the placeholders in a string of the rule.
     fn fill(&self, text: &str) -> String {
         let group = Some(self.component).filter(|component| *component != "all");
         let with = |word: &str| group.map_or_else(String::new, |group| format!(" {word} {group}"));

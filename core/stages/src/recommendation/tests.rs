@@ -1,5 +1,5 @@
 //! Checks recommendations over weeks: they are answered, rejected, expired, and ranked by the
-//! effects of earlier ones.
+//! effects of earlier recommendations.
 
 use super::*;
 use crate::{
@@ -187,7 +187,7 @@ fn state_follows_from_the_register_and_time() {
     let continued = check(&[last_week], &[], RecommendationState::Open);
     assert_eq!((continued.since.as_str(), continued.times), ("2026-W43", 4));
     assert_eq!(continued.expires, "2026-12-20");
-    // After a longer gap it is a new one.
+    // After a longer gap it is a new recommendation.
     let long_ago = (
         &*id,
         "2026-09-14T00:00:00",

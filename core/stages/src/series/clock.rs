@@ -1,15 +1,15 @@
 //! Corrects sums for hours that are repeated or skipped at clock changes.
 //!
 //! A day of 25 hours has too many records only if records occur in the repeated hour; one record per day
-//! at noon is unaffected. So records of a repeated hour are weighted by its length, and the usual amount of
-//! a skipped hour is added.
+//! at noon is unaffected. Therefore, records of a repeated hour are weighted by its length, and the
+//! usual amount of a skipped hour is added.
 
 use super::{Request, period::Period};
 use jiff::{civil::DateTime, tz::TimeZone};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Weight of an hour's records relative to an hour of usual length: usually 1, ½ for a repeated
-/// hour; `None` for a skipped one.
+/// hour; `None` for a skipped hour.
 pub(crate) fn hour_scale(start: DateTime, zone: &TimeZone) -> Option<f64> {
     let instant = |time| zone.to_timestamp(time).ok();
     let (Some(from), Some(to)) = (instant(start), instant(Period::Hour.after(start, 1))) else {
@@ -41,7 +41,7 @@ pub(super) struct ClockChanges {
 }
 
 impl ClockChanges {
-    /// The clock changes within these periods; none for aggregates other than sums, or without
+    /// Finds the clock changes within the periods; none for aggregates other than sums, or without
     /// times of day.
     pub(super) fn new(
         timezone: &str,
@@ -146,8 +146,8 @@ mod tests {
     #[test]
     fn repeated_and_skipped_hours_have_a_scale() {
         let zone = TimeZone::get("Europe/London").expect("a zone");
-        let check = |time: DateTime, want: Option<f64>| {
-            assert_eq!(hour_scale(time, &zone), want, "{time}");
+        let check = |time: DateTime, expected: Option<f64>| {
+            assert_eq!(hour_scale(time, &zone), expected, "{time}");
         };
         check(date(2026, 3, 29).at(1, 0, 0, 0), None);
         check(date(2026, 10, 25).at(1, 0, 0, 0), Some(0.5));

@@ -1,10 +1,10 @@
 //! The period that the records of a dataset cover.
 //!
-//! A period in which records begin or end has too few of them; it is incomplete and must not be
-//! compared with complete ones. A silence before the first record or after the last is compared
-//! with the same hours of the neighbouring weeks: if those had several records each, the records
-//! had not begun yet, or had ended. If the source's contract declares `silence = "zero"`, a silence
-//! after the last record is never an end.
+//! A period in which the records begin or end has too few records; it is incomplete and must not be
+//! compared with complete periods. A silence before the first record or after the last is compared
+//! with the same hours of the neighbouring weeks: if those hours had several records each, the
+//! records had not begun yet, or had ended. If the source's contract declares `silence = "zero"`, a
+//! silence after the last record is never an end.
 
 use super::period::Period;
 use crate::{
@@ -26,7 +26,7 @@ const DAY: i64 = 86_400;
 const WEEK: i64 = 7 * DAY;
 /// Number of weeks with which a silence is compared.
 const WEEKS_COMPARED: i64 = 8;
-/// Number of records expected in a silence from which the silence is not chance (1 %).
+/// Minimum number of records expected in a silence for which the silence is not chance (1 %).
 const EXPECTED_MIN: f64 = 4.6;
 /// Number of standard deviations of a period below which missing records are negligible.
 const DEVIATION_MIN: f64 = 0.5;
@@ -47,7 +47,8 @@ pub(crate) struct Coverage {
     grain: Grain,
     /// Note on isolated records that were excluded from the history.
     isolated: Option<String>,
-    /// The records from which these were selected, and the first day of the selected ones.
+    /// Noun for the records from which these were selected, and the first day of the selected
+    /// records.
     picked: Option<(String, Date)>,
 }
 
@@ -61,8 +62,8 @@ fn seconds(time: DateTime) -> i64 {
 impl Coverage {
     /// The covered period of a dataset's records, from their times in a column and the declared
     /// completeness of the source; `None` without records before the window's end. For selected
-    /// records, it is that of the records from which they were selected: while those continue, the
-    /// absence of selected ones is zero, not missing.
+    /// records, it is the period of the records from which they were selected: while those
+    /// continue, the absence of selected records means zero, not missing.
     pub(crate) fn of_input(
         input: &Input,
         time: &str,
@@ -86,7 +87,7 @@ impl Coverage {
         }))
     }
 
-    /// The covered period before the window's end, from times alone; `None` without records.
+    /// The covered period before the window's end, from times only; `None` without records.
     pub(crate) fn from_times(times: &Times, window: &Window) -> Option<Self> {
         let window_end = window.end.at(0, 0, 0, 0);
         let counts = times.counts();
@@ -132,7 +133,7 @@ impl Coverage {
         })
     }
 
-    /// Time of the first record, without isolated ones.
+    /// Time of the first record, without isolated records.
     pub(crate) fn first(&self) -> DateTime {
         self.first
     }
@@ -163,7 +164,7 @@ impl Coverage {
         self.bucket_end.unwrap_or(self.window_end)
     }
 
-    /// The time from which on there are no records.
+    /// The time after which there are no records.
     fn silence_start(&self) -> DateTime {
         match self.grain {
             Grain::Moment => self.last,
@@ -171,9 +172,9 @@ impl Coverage {
         }
     }
 
-    /// The end of the covered period, for periods of this length: the declared completeness of the
-    /// source; or else the window's end; or, if a silence before that is significant, the end of
-    /// the last record's period if that is complete, else the last record.
+    /// The end of the covered period, for periods of length `period`: the declared completeness of
+    /// the source; or else the window's end; or, if a silence before that is significant, the end
+    /// of the last record's period if that is complete, else the last record.
     pub(crate) fn end(&self, period: Period) -> DateTime {
         let (end, silence) = (self.limit(), self.silence_start());
         if let Some(until) = self.complete_until {
@@ -456,7 +457,8 @@ mod tests {
                 date(2026, 11, 12),
             );
         }
-        // With one record per day, a silence of a day is not significant, but one of two weeks is.
+        // With one record per day, a silence of a day is not significant, but a silence of two
+        // weeks is.
         check(evenly(may.at(12, 0, 0, 0), midnight(end), 1), may, end);
         check(
             evenly(may.at(12, 0, 0, 0), date(2026, 11, 14).at(0, 0, 0, 0), 1),

@@ -1,4 +1,4 @@
-//! The data that a method needs, and the messages if there is less.
+//! The data that a method needs, and the messages if a series has less.
 
 use super::{Group, SeriesSet, coverage::Coverage, period::Period};
 use crate::{Context, Input, times::Times};
@@ -57,12 +57,12 @@ pub(crate) fn nothing(
 }
 
 impl SeriesSet {
-    /// Returns true if a group has enough data for a method that needs this many periods.
+    /// Returns true if a group has enough data for a method that needs `periods` periods.
     pub(crate) fn is_enough(&self, group: &Group, periods: usize) -> bool {
         self.missing_data(group, periods).is_none()
     }
 
-    /// Applies `work` to each group, in order; `None` for those with fewer periods than `needs`.
+    /// Applies `work` to each group, in order; `None` for groups with fewer periods than `needs`.
     /// Parallel and cancellable.
     pub(crate) fn of_enough<'a, T: Send>(
         &'a self,

@@ -41,7 +41,7 @@ impl From<LongPeriod> for Period {
     }
 }
 
-/// The requested period, or else the one in which the records come ([`Period::of_records`]).
+/// The requested period, or else the period of the records ([`Period::of_records`]).
 pub(crate) fn requested_or_found(
     requested: Option<LongPeriod>,
     context: &Context,
@@ -80,8 +80,8 @@ impl From<Step> for Period {
 }
 
 impl Period {
-    /// The period in which records come: weeks or months if they are that far apart, else days. Weekly records
-    /// must not be filled up with six days of nothing.
+    /// The period of records: weeks or months if they are that far apart, else days. Weekly records
+    /// must not be filled up with six empty days.
     pub(crate) fn of_records(times: &Times) -> Self {
         let mut days: Vec<i64> = times
             .counts()
@@ -177,7 +177,7 @@ impl Period {
         }
     }
 
-    /// Number of periods per day; 1 for longer ones.
+    /// Number of periods per day; 1 for longer periods.
     pub(crate) fn per_day(self) -> usize {
         if self == Self::Hour { 24 } else { 1 }
     }
@@ -257,8 +257,8 @@ mod tests {
 
     #[test]
     fn ranges_repeat_no_part_of_a_date() {
-        let check = |period: Period, first: DateTime, last: DateTime, want: &str| {
-            assert_eq!(period.range(first, last), want);
+        let check = |period: Period, first: DateTime, last: DateTime, expected: &str| {
+            assert_eq!(period.range(first, last), expected);
         };
         let (noon, night) = (
             date(2026, 11, 9).at(12, 0, 0, 0),

@@ -59,7 +59,7 @@ impl Span {
         after.checked_sub(1).filter(|_| is_covered)
     }
 
-    /// Range of the periods to analyse; adds caveats on incomplete ones.
+    /// Range of the periods to analyse; adds caveats on incomplete periods.
     pub(super) fn complete_periods(
         &self,
         part_periods: PartPeriods,

@@ -26,7 +26,7 @@ impl Noise {
         (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
     }
 
-    /// Poisson distributed with this mean.
+    /// Poisson distributed with mean `mean`.
     pub(crate) fn poisson(&mut self, mean: f64) -> usize {
         let (limit, mut product, mut count) = ((-mean).exp(), self.uniform(), 0);
         while product > limit {
@@ -37,13 +37,13 @@ impl Noise {
     }
 }
 
-/// A stage named "test" whose window is the week before `date`.
+/// The context of a stage named "test" whose window is the week before `date`.
 pub(crate) fn context(date: &str) -> Context {
     let window: Window = WindowSpec::Week.last_complete(date.parse().expect("a date"), "UTC");
     context_of("test", window)
 }
 
-/// A stage with this name and window.
+/// The context of a stage with the given name and window.
 pub(crate) fn context_of(stage: &str, window: Window) -> Context {
     Context {
         stage: stage.to_string(),

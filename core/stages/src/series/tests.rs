@@ -80,7 +80,7 @@ fn a_quiet_weekend_is_zero_and_series_end_with_the_records() {
 #[test]
 fn a_series_that_ends_within_the_first_day_of_the_window_is_analysed() {
     let request = request(Period::Day, PartPeriods::LeaveOut);
-    // The window is 9 to 15 November 2026; the export is made on its Monday.
+    // The window is 9 to 15 November 2026; the export was written on its Monday.
     for (end, is_part) in [
         ("2026-11-09T09:00:00", true),
         ("2026-11-09T00:01:00", false),
@@ -178,7 +178,7 @@ fn a_missing_time_column_is_reported() {
     );
 }
 
-/// The series of these records in a window and time zone.
+/// The series of the records in `frame`, in a window and time zone.
 fn series_in(frame: DataFrame, window: &str, timezone: &str, request: &Request<'_>) -> SeriesSet {
     let window = Window::parse(window, timezone).expect("a window");
     let input = input("tickets", frame);
@@ -279,7 +279,7 @@ fn a_group_begins_with_its_own_records() {
 
 #[test]
 fn reasons_for_empty_series_are_reported() {
-    let check = |frame: DataFrame, window: &str, value: Option<&str>, want: &str| {
+    let check = |frame: DataFrame, window: &str, value: Option<&str>, expected: &str| {
         let mut request = request(Period::Day, PartPeriods::LeaveOut);
         if value.is_some() {
             request.aggregate = Aggregate::Mean;
@@ -291,7 +291,7 @@ fn reasons_for_empty_series_are_reported() {
         assert!(matches!(cell.status, CellStatus::NotEnough { .. }));
         assert_eq!(cell.records, Some(if value.is_some() { 168 } else { 0 }));
         let reason = set.empty_reason.expect("a reason").replace('\u{a0}', " ");
-        assert!(reason.contains(want), "{reason}");
+        assert!(reason.contains(expected), "{reason}");
         assert!(set.groups.is_empty());
     };
     let some = || hourly("2026-10-01T00:00:00", "2026-11-16T00:00:00", 1);
@@ -392,7 +392,7 @@ fn selected(times: &[DateTime], all: &[DateTime]) -> Input {
 
 #[test]
 fn silence_is_zero_while_the_unselected_records_continue() {
-    // To 16 November 2026: tickets come every hour, incidents on Mondays and Thursdays.
+    // Until 16 November 2026, tickets come every hour, incidents on Mondays and Thursdays.
     let end = jiff::civil::date(2026, 11, 16);
     let hours: Vec<DateTime> = (0..24 * 70)
         .map(|hour| end.at(0, 0, 0, 0) - i64::from(hour + 1).hours())
@@ -416,7 +416,7 @@ fn silence_is_zero_while_the_unselected_records_continue() {
         (set.starts.last().map(|start| start.date()), known)
     };
     let date = jiff::civil::date;
-    // The last incident is of Thursday 12 November: no more until Sunday, as the tickets show.
+    // The last incident is on Thursday 12 November: none follows until Sunday, as the tickets show.
     let set = daily(&selected(&incidents, &hours));
     assert_eq!(last(&set), (Some(date(2026, 11, 15)), Some(0.0)));
     assert!(
@@ -427,16 +427,20 @@ fn silence_is_zero_while_the_unselected_records_continue() {
     // The first incidents come a week after the first tickets, and this is reported.
     let late: Vec<DateTime> = incidents.iter().copied().skip(2).collect();
     let set = daily(&selected(&late, &hours));
-    let want = "The days count from the first of all tickets, dated 7 September 2026; the first of those \
+    let expected = "The days count from the first of all tickets, dated 7 September 2026; the first of those \
                 picked is dated 14 September 2026.";
-    assert!(set.caveats.iter().any(|c| c == want), "{:?}", set.caveats);
-    // None since the beginning of November: still zeros, not an end.
+    assert!(
+        set.caveats.iter().any(|c| c == expected),
+        "{:?}",
+        set.caveats
+    );
+    // Without incidents since the beginning of November, the series has zeros and does not end.
     let quiet = until(&incidents, date(2026, 11, 1));
     let set = daily(&selected(&quiet, &hours));
     assert_eq!(set.empty_reason, None);
     assert_eq!(last(&set), (Some(date(2026, 11, 15)), Some(0.0)));
-    // The tickets end on 11 November: so do the incidents, and nothing is reported about the days
-    // after.
+    // The tickets end on 11 November: the incidents do, too, and nothing is reported about later
+    // days.
     let delivered = until(&hours, date(2026, 11, 12));
     let set = daily(&selected(
         &until(&incidents, date(2026, 11, 12)),

@@ -33,7 +33,7 @@ pub(crate) fn measure_per(request: &Request<'_>, records: &str) -> String {
 }
 
 /// The shortest time, at least a period, in which the steepest of several slopes per period amounts
-/// to a readable figure: its noun, and its number of periods. All texts with a slope use it, so
+/// to a readable figure: its noun, and its number of periods. All sentences with a slope use it, so
 /// that a slope has the same unit everywhere.
 pub(crate) fn readable_time(period: Period, steepest: f64) -> (&'static str, f64) {
     const READABLE: f64 = 0.5;
@@ -55,7 +55,7 @@ pub(crate) fn readable_time(period: Period, steepest: f64) -> (&'static str, f64
         .unwrap_or_else(|| periods(&longer[longer.len() - 1]))
 }
 
-/// Label of a chart's axis: the metric with its unit; for shares the name alone.
+/// Label of a chart's axis: the metric with its unit; for shares only the name.
 pub(crate) fn axis(measure: &str, unit: &str) -> String {
     match unit {
         "" => measure.to_string(),

@@ -156,6 +156,6 @@ pub(super) enum EffectName {
     Hour,
     /// Months of the year; needs two years.
     Month,
-    /// Each year compared with the previous one.
+    /// Each year compared with the previous year.
     Year,
 }

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 /// Maximum number of records that are analysed individually.
 const SAMPLE_MAX: usize = 1_000_000;
 
-/// Reads the records of the dataset; the error is the reason why there are none to analyse.
+/// Reads the records of the dataset; the error is the reason why no records can be analysed.
 pub(super) fn read<'a>(
     context: &'a Context,
     params: &'a Params,
@@ -229,7 +229,7 @@ struct Sample {
 }
 
 impl Sample {
-    /// Keeps at most this many records; none if they are not needed.
+    /// Creates a sample of at most `max` records; 0 if single records are not needed.
     fn new(max: usize) -> Self {
         Self {
             max,

@@ -62,11 +62,11 @@ fn analyse(frame: DataFrame, params: Value, window: &str) -> Cell {
         .cell
 }
 
-fn check_message(cell: &Cell, want: &str) {
+fn check_message(cell: &Cell, expected: &str) {
     let CellStatus::NotEnough { message } = &cell.status else {
         panic!("{:?}", cell.status)
     };
-    assert!(message.contains(want), "{message}");
+    assert!(message.contains(expected), "{message}");
 }
 
 #[test]
@@ -148,8 +148,8 @@ fn chart_titles_agree_with_their_bars() {
                 }
                 if !is_reported {
                     cases[2] += 1;
-                    let want = "Failures: no weekday effect of 10 % or more proven";
-                    assert_eq!(title, want);
+                    let expected = "Failures: no weekday effect of 10 % or more proven";
+                    assert_eq!(title, expected);
                 }
                 for finding in &cell.findings {
                     let sentence = plain(&finding.sentence);
@@ -193,7 +193,7 @@ fn years_are_reported_with_the_interval_of_their_months() {
     assert_eq!(cell.findings.len(), 1, "{:#?}", cell.findings);
     let finding = &cell.findings[0];
     let [clustered, poisson] =
-        ["ratio", "ratio_poisson"].map(|name| rounded(&finding.numbers[name]));
+        ["ratio", "ratio_poisson"].map(|name| round_numbers(&finding.numbers[name]));
     assert!(
         clustered[1] < poisson[1] - 0.2 && clustered[2] > poisson[2] + 0.2,
         "{clustered:?}"
@@ -201,13 +201,13 @@ fn years_are_reported_with_the_interval_of_their_months() {
     let sentence = plain(&finding.sentence);
     let percent = |ratio: f64| format!("{:.0}", 100.0 * (ratio - 1.0));
     let [low, high] = [1, 2].map(|at| finding.numbers["ratio"][at].as_f64().expect("a number"));
-    let want = format!(
+    let expected = format!(
         "(95 % interval {} to {} % more frequent)",
         percent(low),
         percent(high)
     );
     assert!(
-        sentence.starts_with("Failures were 1") && sentence.contains(&want),
+        sentence.starts_with("Failures were 1") && sentence.contains(&expected),
         "{sentence}"
     );
     assert!(!sentence.contains(&percent(poisson[1])), "{sentence}");
@@ -223,7 +223,7 @@ fn years_are_reported_with_the_interval_of_their_months() {
 
 #[test]
 fn a_partial_year_is_compared_with_the_same_part_of_the_year_before() {
-    // Each first half-year has three times as many records, so it equals that of the year before.
+    // Each first half-year has three times as many records as the second, in both years alike.
     let rate = |day: i64| if day % 366 < 182 { 12.0 } else { 4.0 };
     let cell = analyse(
         records_from_2024(366 + 181, rate, 5),
@@ -243,8 +243,8 @@ fn a_partial_year_is_compared_with_the_same_part_of_the_year_before() {
         "2025-06-30",
     );
     let sentence = plain(&cell.findings[0].sentence);
-    let want = "% more frequent from 1 January to 30 June 2025 than in the same part of 2024";
-    assert!(sentence.contains(want), "{sentence}");
+    let expected = "% more frequent from 1 January to 30 June 2025 than in the same part of 2024";
+    assert!(sentence.contains(expected), "{sentence}");
     // The table compares the same part of both years, and the bars compare days.
     let [first, part] = &cell.tables[0].rows[..] else {
         panic!("{:?}", cell.tables[0])
@@ -257,7 +257,7 @@ fn a_partial_year_is_compared_with_the_same_part_of_the_year_before() {
     let bars = bars(&cell);
     assert_eq!(bars[1].0, "2025 (part)");
     assert!((bars[1].1 - counts[0] / 181.0).abs() < 1e-9, "{bars:?}");
-    let ratio = rounded(&cell.findings[0].numbers["ratio"])[0];
+    let ratio = round_numbers(&cell.findings[0].numbers["ratio"])[0];
     assert!((1.9..2.1).contains(&ratio), "{ratio}");
 }
 
@@ -281,12 +281,12 @@ fn the_lowest_day_has_the_same_numbers_in_sentence_and_table() {
     let friday = cell.tables[0].rows[4].iter().map(|text| plain(text));
     let friday: Vec<String> = friday.collect();
     let below = friday[5].trim_start_matches('-');
-    let want = format!("; Friday is the lowest, {below} below the average of working days.");
-    assert!(sentence.ends_with(&want), "{sentence}: {friday:?}");
+    let expected = format!("; Friday is the lowest, {below} below the average of working days.");
+    assert!(sentence.ends_with(&expected), "{sentence}: {friday:?}");
 }
 
 #[test]
-fn rates_of_hours_are_per_hour_and_those_of_days_per_day() {
+fn hourly_rates_are_per_hour_and_daily_rates_per_day() {
     let frame = records(182, |_| 24.0, 4);
     let cell = analyse(frame, json!({"effects": ["weekday", "hour"]}), "2026-07-05");
     let [days, hours] = &cell.tables[..] else {
@@ -484,12 +484,12 @@ fn a_partial_day_at_the_start_of_the_window_is_left_out_and_reported() {
         cell.did
     );
     let caveats = plain(&cell.caveats.join(" "));
-    for want in [
+    for expected in [
         "Records end on 6 July 2026, 6 days before the window does.",
         "Records cover 6 July 2026 in part; it is left out.",
         "Records cover no whole day of this window, 6 to 12 July 2026",
     ] {
-        assert!(caveats.contains(want), "{caveats}");
+        assert!(caveats.contains(expected), "{caveats}");
     }
 }
 
@@ -648,7 +648,7 @@ fn too_little_data_is_reported_with_what_is_needed() {
 
 #[test]
 fn invalid_params_are_rejected_with_a_reason() {
-    let check = |params: Value, want: &str| {
+    let check = |params: Value, expected: &str| {
         let mut params = params;
         params["input"] = json!("failures");
         let inputs = input("failures", records(60, |_| 3.0, 1));
@@ -656,7 +656,7 @@ fn invalid_params_are_rejected_with_a_reason() {
             .err()
             .unwrap()
             .to_string();
-        assert!(error.contains(want), "{error}");
+        assert!(error.contains(expected), "{error}");
     };
     check(json!({"wat": 1}), "unknown field `wat`");
     check(json!({"value": "minutes"}), "has no column \"minutes\"");
@@ -705,7 +705,7 @@ fn real(params: Value) -> Option<Cell> {
     Some(cell)
 }
 
-fn rounded(value: &Value) -> Vec<f64> {
+fn round_numbers(value: &Value) -> Vec<f64> {
     let list = value.as_array().unwrap();
     list.iter()
         .map(|x| (x.as_f64().unwrap() * 100.0).round() / 100.0)
@@ -726,7 +726,7 @@ fn weekdays_of_real_incidents_match_published_figures() {
     assert_eq!(weekday.n, 801);
     assert_eq!(weekday.numbers["weekday"], "Tuesday");
     assert_eq!(
-        rounded(&weekday.numbers["counts"]),
+        round_numbers(&weekday.numbers["counts"]),
         [150.0, 181.0, 174.0, 151.0, 96.0, 28.0, 21.0]
     );
     let number = |name: &str| (weekday.numbers[name].as_f64().unwrap() * 100.0).round() / 100.0;
@@ -735,22 +735,25 @@ fn weekdays_of_real_incidents_match_published_figures() {
         (number("chi_square_working"), number("df_working")),
         (29.61, 4.0)
     );
-    assert_eq!(rounded(&weekday.numbers["ratio_all"])[0], 1.58);
-    assert_eq!(rounded(&weekday.numbers["ratio_working"])[0], 1.2);
+    assert_eq!(round_numbers(&weekday.numbers["ratio_all"])[0], 1.58);
+    assert_eq!(round_numbers(&weekday.numbers["ratio_working"])[0], 1.2);
     let year = cell
         .findings
         .iter()
         .find(|f| f.numbers.get("year") == Some(&json!(2025)))
         .unwrap();
     // The published interval assumes independent incidents; the report's allows for clustering.
-    assert_eq!(rounded(&year.numbers["ratio_poisson"]), [1.61, 1.29, 2.02]);
-    let clustered = rounded(&year.numbers["ratio"]);
+    assert_eq!(
+        round_numbers(&year.numbers["ratio_poisson"]),
+        [1.61, 1.29, 2.02]
+    );
+    let clustered = round_numbers(&year.numbers["ratio"]);
     assert!(
         clustered[0] == 1.61 && clustered[1] <= 1.29 && clustered[2] >= 2.02,
         "{clustered:?}"
     );
     assert_eq!(
-        rounded(&year.numbers["counts"]),
+        round_numbers(&year.numbers["counts"]),
         [101.0, 164.0, 124.0, 200.0, 212.0]
     );
     assert_eq!(
@@ -766,8 +769,8 @@ fn durations_of_real_incidents_match_published_figures() {
     });
     let Some(cell) = real(params) else { return };
     let numbers = &cell.findings[0].numbers;
-    assert_eq!(rounded(&numbers["median_before"])[0], 59.0);
-    assert_eq!(rounded(&numbers["median_after"])[0], 84.0);
+    assert_eq!(round_numbers(&numbers["median_before"])[0], 59.0);
+    assert_eq!(round_numbers(&numbers["median_after"])[0], 84.0);
     assert_eq!(
         (numbers["n_before"].as_u64(), numbers["n_after"].as_u64()),
         (Some(389), Some(412))

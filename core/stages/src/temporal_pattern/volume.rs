@@ -170,8 +170,8 @@ fn points<'a>(data: &Data<'_>, group: &'a Group) -> Vec<Point<'a>> {
         .collect()
 }
 
-/// Strata within which volumes are compared: days, or weeks, or months, whichever is the first with
-/// enough records; otherwise none.
+/// Strata within which volumes are compared: the first of days, weeks and months that has enough
+/// records; otherwise none.
 fn strata(points: &[Point<'_>]) -> (Vec<usize>, &'static str) {
     type Key = (i16, i16, usize);
     let kinds: [(&'static str, fn(&Record) -> Key); 3] = [
@@ -217,7 +217,7 @@ fn strata(points: &[Point<'_>]) -> (Vec<usize>, &'static str) {
     (points.iter().map(|point| point.record.within).collect(), "")
 }
 
-/// The ratio of the level above the threshold to that up to it, as an estimate.
+/// The ratio of the level above the threshold to the level up to it, as an estimate.
 fn ratio_estimate(data: &Data<'_>, ratio: &Comparison) -> Estimate<'static> {
     let estimate = words::ratio(ratio, true);
     if data.params.value.is_none() {
@@ -242,7 +242,7 @@ fn side_levels(data: &Data<'_>, cut: &Threshold, ratio: Option<&Comparison>) -> 
     [above, below]
 }
 
-/// The ratio of the level above the threshold to that up to it, with records clustered in the
+/// The ratio of the level above the threshold to the level up to it, with records clustered in the
 /// strata (or independent without strata). `None` if a level is not positive.
 fn ratio_above(
     data: &Data<'_>,

@@ -1,4 +1,4 @@
-//! Compares each year with the previous one; an incomplete year with the same part of it.
+//! Compares each year with the previous year, and an incomplete year with the same part of it.
 
 use super::{Candidate, Data, Group, ResultRow, Results, days_between, severity, words};
 use crate::series::words::{capitalised, chart_id, uncorrected};
@@ -144,7 +144,7 @@ impl YearPart {
     }
 }
 
-/// A year and the previous one, limited to the part that records cover in both.
+/// A year and the previous year, limited to the part that records cover in both.
 struct Pair {
     before: YearPart,
     now: YearPart,
@@ -153,7 +153,7 @@ struct Pair {
 }
 
 impl Pair {
-    /// Compares a year with the previous one; `None` if too few events are in the common part.
+    /// Compares a year with the previous year; `None` if too few events are in the common part.
     fn compare(data: &Data<'_>, group: &Group, before: &Year, year: &Year) -> Option<Self> {
         let from = year_day(before.start, before.year).max(year_day(year.start, year.year));
         let to = year_day(before.end, before.year).min(year_day(year.end, year.year));
@@ -188,8 +188,8 @@ impl Pair {
         words::estimate(data, &self.comparison(), proven)
     }
 
-    /// Names what is compared: "in 2025 than in 2024", "from 1 January to 20 August 2025 than in the same
-    /// part of 2024".
+    /// Names the compared periods: "in 2025 than in 2024", "from 1 January to 20 August 2025 than
+    /// in the same part of 2024".
     fn describe(&self) -> String {
         let (now, year) = (self.now.words(), self.before.start.year());
         if self.is_part {

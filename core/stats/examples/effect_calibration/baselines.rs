@@ -112,7 +112,7 @@ fn least_squares(columns: &[Vec<f64>], values: &[f64]) -> Option<Fit> {
     })
 }
 
-/// The analyst's regressors from `begin` on, and the step of the change as the last one.
+/// The analyst's regressors from `begin` on, with the step of the change as the last regressor.
 fn columns(split: &Split) -> Vec<Vec<f64>> {
     let step = (0..split.values.len()).map(|i| f64::from(u8::from(i >= split.change)));
     split

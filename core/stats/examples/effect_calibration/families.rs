@@ -10,17 +10,17 @@ pub struct Split {
     pub values: Vec<f64>,
     /// Series that the change did not affect.
     pub controls: Vec<Vec<f64>>,
-    /// Index of the first step that counts as before; earlier ones serve placebos.
+    /// Index of the first step of the period before the change; earlier steps serve placebos.
     pub begin: usize,
     /// Index of the first step after the change.
     pub change: usize,
     /// Number of steps in a season; 1 for none.
     pub period: usize,
-    /// Distance of steps.
+    /// Distance between steps.
     pub cadence: Cadence,
     /// Regressors that a careful analyst includes: constant, season, trend, controls.
     pub regressors: Vec<Vec<f64>>,
-    /// The law of the noise, if it is known.
+    /// The distribution of the noise, if it is known.
     pub law: Option<Law>,
     /// The mean effect that was planted: a difference or, if `is_ratio`, a ratio minus one.
     pub effect: f64,
@@ -180,11 +180,11 @@ impl Parts {
         let mut hidden = Vec::new();
         let mut shifted = vec![0.0; n];
         for _ in 0..random.poisson(self.shifts) as usize {
-            let at = (random.uniform() * self.before as f64) as usize;
+            let step = (random.uniform() * self.before as f64) as usize;
             let size = 2.0 * self.sd * random.normal();
-            shifted[at..].iter_mut().for_each(|value| *value += size);
-            if at > 0 && !hidden.contains(&at) {
-                hidden.push(at);
+            shifted[step..].iter_mut().for_each(|value| *value += size);
+            if step > 0 && !hidden.contains(&step) {
+                hidden.push(step);
             }
         }
         let phase = random.uniform() * 52.0;
@@ -210,7 +210,7 @@ impl Parts {
             regressors.push((0..n).map(|i| wave(i).cos()).collect());
         }
         regressors.extend(controls.iter().cloned());
-        // The share of variance that controls with their own noise leave unexplained.
+        // The share of variance that remains unexplained because controls have their own noise.
         let left = self.controls.1 / (self.controls.1 + self.controls.0 as f64);
         let extra = if with_controls { own * own * left } else { 0.0 };
         Split {

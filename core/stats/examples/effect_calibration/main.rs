@@ -4,7 +4,7 @@
 //! RETROCAST_REAL_DATA=data cargo run --release -p retrocast-stats --example effect_calibration
 //! ```
 //!
-//! Arguments select families by a part of their name; `--runs=0.1` makes a tenth of the runs. Seeds
+//! Arguments select families by a part of their name; `--runs=0.1` does a tenth of the runs. Seeds
 //! are fixed, so the tables are reproducible.
 
 mod baselines;
@@ -34,8 +34,8 @@ const ESTIMATORS: [Estimator; 5] = [
     ("oracle", oracle),
 ];
 
-/// The estimate of `evaluate effect` or, if there is earlier history or a season that the command
-/// does not know, of a job's stage.
+/// The estimate of `evaluate effect` or, if the split has earlier history or a season that the
+/// command does not support, of a job's stage.
 fn retrocast(split: &Split) -> Option<Verdict> {
     let values: Vec<Option<f64>> = split.values.iter().copied().map(Some).collect();
     let controls: Vec<&[f64]> = split.controls.iter().map(Vec::as_slice).collect();

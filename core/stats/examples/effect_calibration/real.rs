@@ -1,4 +1,4 @@
-//! Windows of real series, with an effect planted from a date on at which no change is known.
+//! Windows of real series, with an effect planted from a date without a known change on.
 
 use crate::families::{Family, Random, Split, season};
 use retrocast_stats::{describe::sd, intervention::Cadence};
@@ -148,7 +148,7 @@ fn hours(folder: &Path) -> std::io::Result<Vec<Vec<f64>>> {
     Ok(series)
 }
 
-/// Number of incidents per day: of all components, and of each of the most frequent ones.
+/// Number of incidents per day: of all components, and of each of the most frequent components.
 fn incidents(folder: &Path) -> std::io::Result<Vec<Vec<f64>>> {
     let text = std::fs::read_to_string(folder.join("github-incidents/incidents.jsonl"))?;
     let mut starts = Vec::new();

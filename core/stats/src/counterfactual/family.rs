@@ -17,7 +17,7 @@ pub(crate) trait Family {
     fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize)
     -> Vec<Self::Model>;
 
-    /// Replaces the parts of a forecast from `values[..train]`, without controls, by better ones
+    /// Replaces the parts of a forecast from `values[..train]`, without controls, by better parts
     /// that also use the later values. By default, the parts are kept.
     fn refine(
         &self,

@@ -1,9 +1,10 @@
 //! Turns the raw scores of a detector into probabilities, and probabilities into scores from 0 to 1.
 //!
 //! Up to the 95 % quantile of the earlier raw scores, the probability of a score is the share of
-//! them that are as large or larger. Above it the excess is modelled as exponential, so that a
-//! score beyond all earlier ones has a probability, too (peaks over threshold: Pickands, 1975; for
-//! streams Siffer et al., KDD 2017, who also fit the weight of the tail; here it is fixed).
+//! earlier scores that are as large or larger. Above it the excess is modelled as exponential, so
+//! that a score beyond all earlier scores has a probability, too (peaks over threshold: Pickands,
+//! 1975; for streams Siffer et al., KDD 2017, who also fit the weight of the tail; here it is
+//! fixed).
 
 use std::collections::VecDeque;
 
@@ -15,8 +16,8 @@ const SCORES_MIN: usize = 50;
 /// Score of a surprisal `-ln p` among `n` values, from 0 to 1.
 ///
 /// 0.5 is a value that is expected once in `n` values, 2/3 once in `n` squared, 3/4 once in `n` cubed.
-/// So scores of all methods have the same meaning and can be averaged. The order of surprisals is
-/// kept.
+/// This way, scores of all methods have the same meaning and can be averaged. The order of
+/// surprisals is kept.
 pub fn score(surprisal: f64, n: usize) -> f64 {
     let unit = (n.max(2) as f64).ln();
     let surprisal = surprisal.clamp(0.0, f64::MAX / 2.0);
@@ -71,7 +72,7 @@ impl Tail {
     }
 }
 
-/// Calibrates raw scores one by one, each among those before it.
+/// Calibrates raw scores one by one, each among all earlier scores.
 #[derive(Debug, Clone)]
 pub(super) struct Calibration {
     recent: SortedRing,
@@ -84,7 +85,7 @@ impl Calibration {
         }
     }
 
-    /// `-ln p` of a raw score; `None` after too few.
+    /// `-ln p` of a raw score; `None` after too few scores.
     pub(super) fn surprisal(&mut self, raw: f64) -> Option<f64> {
         let sorted = self.recent.sorted();
         let surprisal =
@@ -136,7 +137,7 @@ mod tests {
 
     #[test]
     fn scores_follow_from_surprisal_and_length() {
-        for (surprisal, n, want) in [
+        for (surprisal, n, expected) in [
             (0.0, 100, 0.0),
             (-1.0, 100, 0.0),
             (100_f64.ln(), 100, 0.5),
@@ -144,7 +145,7 @@ mod tests {
             (3.0 * 100_f64.ln(), 100, 0.75),
         ] {
             assert!(
-                (score(surprisal, n) - want).abs() < 1e-12,
+                (score(surprisal, n) - expected).abs() < 1e-12,
                 "{surprisal} {n}"
             );
         }
@@ -165,10 +166,10 @@ mod tests {
             (1980, 100_f64.ln()),
             (2000, 12.0),
         ] {
-            let want = score(surprisal, 2001);
+            let expected = score(surprisal, 2001);
             assert!(
-                (scores[index] - want).abs() < 0.02,
-                "{index}: {} {want}",
+                (scores[index] - expected).abs() < 0.02,
+                "{index}: {} {expected}",
                 scores[index]
             );
         }

@@ -10,7 +10,8 @@ use super::calibrate::score;
 /// Number of earlier values that mean and standard deviation are computed from.
 const LENGTH: usize = 1000;
 
-/// Score of each value, from 0 to 1, by the probability of a value as far from the mean of earlier ones.
+/// Score of each value, from 0 to 1, by the probability of a value as far from the mean of earlier
+/// values.
 pub(super) fn scores(values: &[f64]) -> Vec<f64> {
     let distances = windowed_gaussian(values).into_iter().enumerate();
     distances
@@ -18,7 +19,7 @@ pub(super) fn scores(values: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// `-ln p` of a normal value at least this many standard deviations from the mean, on either side.
+/// `-ln p` of a normal value at least `distance` standard deviations from the mean, on either side.
 fn surprisal(distance: f64) -> f64 {
     // Beyond this, the first term of the asymptotic series is exact to at least two digits.
     const FAR: f64 = 20.0;
@@ -30,7 +31,7 @@ fn surprisal(distance: f64) -> f64 {
     }
 }
 
-/// Distance of each value from the mean of earlier ones in standard deviations.
+/// Distance of each value from the mean of earlier values in standard deviations.
 pub fn windowed_gaussian(values: &[f64]) -> Vec<f64> {
     // Differences from the first value avoid rounding errors when the level is high.
     let origin = values.first().copied().unwrap_or(0.0);
@@ -75,12 +76,16 @@ mod tests {
     fn distances_are_from_earlier_values() {
         let values: Vec<f64> = (0..1500).map(|i| 1e6 + f64::from(i * 7919 % 101)).collect();
         let scores = windowed_gaussian(&values);
-        let at = 1400;
-        let before = &values[at - LENGTH..at];
+        let index = 1400;
+        let before = &values[index - LENGTH..index];
         let mean = crate::describe::mean(before);
         let sd = (before.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 1000.0).sqrt();
-        let want = (values[at] - mean).abs() / sd;
-        assert!((scores[at] - want).abs() < 1e-6, "{} {want}", scores[at]);
+        let expected = (values[index] - mean).abs() / sd;
+        assert!(
+            (scores[index] - expected).abs() < 1e-6,
+            "{} {expected}",
+            scores[index]
+        );
         assert_eq!(windowed_gaussian(&values[..700]), scores[..700]);
         assert!(
             windowed_gaussian(&[4.0; 50])

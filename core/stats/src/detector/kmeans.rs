@@ -1,4 +1,4 @@
-//! `KMeansAD`: distance of subsequences from the nearest of a few typical ones.
+//! `KMeansAD`: distance of subsequences from the nearest of a few typical subsequences.
 //!
 //! Yairi, Kato and Hori, "Fault detection by mining association rules from house-keeping data", i-SAIRAS
 //! 2001, as in `TimeEval` (Schmidl, Wenig and Papenbrock, PVLDB 15(9), 2022): k-means with 20 centres

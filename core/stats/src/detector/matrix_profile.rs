@@ -1,4 +1,4 @@
-//! Matrix profile: distance of each subsequence from the most similar other one.
+//! Matrix profile: distance of each subsequence from the most similar other subsequence.
 //!
 //! Yeh et al., "Matrix Profile I", ICDM 2016, computed along the diagonals (Zhu et al., "Matrix Profile
 //! II", ICDM 2016): subsequences are standardised, so only their shape matters, not level or amplitude.
@@ -9,7 +9,7 @@
 
 use super::subsequence::centred;
 
-/// Raw score of each value, for subsequences of `length`. Zeros for fewer than two of them.
+/// Raw score of each value, for subsequences of `length`. Zeros for fewer than two subsequences.
 pub fn matrix_profile(values: &[f64], length: usize) -> Vec<f64> {
     if length < 2 || values.len() < 2 * length {
         return vec![0.0; values.len()];
@@ -88,8 +88,8 @@ mod tests {
             })
             .collect();
         let scores = matrix_profile(&values, length);
-        for (row, want) in profile.iter().enumerate() {
-            assert!((scores[row + 4] - want).abs() < 1e-6, "{row}");
+        for (row, expected) in profile.iter().enumerate() {
+            assert!((scores[row + 4] - expected).abs() < 1e-6, "{row}");
         }
         assert_eq!(matrix_profile(&[5.0; 40], 8), [0.0; 40]);
         assert_eq!(matrix_profile(&[5.0; 9], 8), [0.0; 9]);

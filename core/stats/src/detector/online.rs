@@ -60,13 +60,14 @@ pub struct Stream {
     recent: VecDeque<f64>,
     by_phase: Calibration,
     by_subsequence: Calibration,
-    /// Index and score of the newest alert; earlier ones were lower or have expired.
+    /// Index and score of the newest alert; earlier alerts were lower or have expired.
     newest_alert: Option<(usize, f64)>,
 }
 
 impl Stream {
     /// Creates a detector. `season` is the number of values in a day or in another known period.
-    /// Without one, or until it has passed, a season is searched for in the values.
+    /// If it is `None`, or until that many values have passed, a season is searched for in the
+    /// values.
     pub fn new(season: Option<usize>) -> Self {
         Self {
             season: season.filter(|season| *season > 1),
@@ -129,19 +130,19 @@ impl Stream {
         let newest = self.recent.len();
         let mut distance: Option<f64> = None;
         for back in 1..=SEASONS {
-            let Some(at) = newest.checked_sub(back * season) else {
+            let Some(index) = newest.checked_sub(back * season) else {
                 break;
             };
             let others = self
                 .recent
-                .range(at.saturating_sub(half)..(at + half + 1).min(newest));
+                .range(index.saturating_sub(half)..(index + half + 1).min(newest));
             let nearest = others.map(|other| (value - other).abs()).reduce(f64::min);
             distance = distance.into_iter().chain(nearest).reduce(f64::min);
         }
         distance
     }
 
-    /// Distance of the newest subsequence to its nearest neighbours among those that do not overlap it.
+    /// Distance of the newest subsequence to its nearest neighbours that do not overlap it.
     fn subsequence_distance(&self, value: f64) -> Option<f64> {
         let recent = self.newest_values(SUBSEQUENCES + 2 * (SUBSEQUENCE - 1));
         let (earlier, before) =
@@ -157,9 +158,9 @@ impl Stream {
             let pairs = subsequence.iter().zip(other);
             let distance: f64 = pairs.map(|(a, b)| (a - b) * (a - b)).sum();
             if distance < nearest[NEIGHBOURS - 1] {
-                let at = nearest.partition_point(|near| *near <= distance);
-                nearest[at..].rotate_right(1);
-                nearest[at] = distance;
+                let index = nearest.partition_point(|near| *near <= distance);
+                nearest[index..].rotate_right(1);
+                nearest[index] = distance;
             }
         }
         Some((nearest.iter().sum::<f64>() / NEIGHBOURS as f64).sqrt())
@@ -182,9 +183,9 @@ fn half_width(season: usize) -> usize {
 
 /// Distance to the nearest of ascending values.
 fn nearest(sorted: &[f64], value: f64) -> Option<f64> {
-    let at = sorted.partition_point(|other| *other < value);
-    let below = at.checked_sub(1).map(|below| value - sorted[below]);
-    let above = sorted.get(at).map(|above| above - value);
+    let index = sorted.partition_point(|other| *other < value);
+    let below = index.checked_sub(1).map(|below| value - sorted[below]);
+    let above = sorted.get(index).map(|above| above - value);
     below.into_iter().chain(above).reduce(f64::min)
 }
 
@@ -194,9 +195,9 @@ fn combine(views: &[Option<f64>]) -> f64 {
     let sum: f64 = known.iter().sum();
     let mut term = 1.0;
     let mut total = 0.0;
-    for at in 0..known.len() {
+    for index in 0..known.len() {
         total += term;
-        term *= sum / (at + 1) as f64;
+        term *= sum / (index + 1) as f64;
     }
     // p = e^-sum (1 + sum + sum^2 / 2 ...).
     sum - f64::ln(total.max(1.0))
@@ -239,7 +240,7 @@ mod tests {
             values[index..index + change.len()].copy_from_slice(&change);
             let verdicts = verdicts(&values);
             let alerts: Vec<usize> = (1000..4000)
-                .filter(|at| verdicts[*at].alert >= 0.5)
+                .filter(|index| verdicts[*index].alert >= 0.5)
                 .collect();
             assert!(alerts.contains(&index), "{name}: {alerts:?}");
             assert!(alerts.len() <= 2, "{name}: {alerts:?}");
@@ -254,11 +255,11 @@ mod tests {
         }
         let verdicts = verdicts(&values);
         let alerts: Vec<usize> = (1000..4000)
-            .filter(|at| verdicts[*at].alert >= 0.5)
+            .filter(|index| verdicts[*index].alert >= 0.5)
             .collect();
         assert_eq!(alerts[0], 3000);
-        assert!(alerts.iter().all(|at| *at < 3010), "{alerts:?}");
-        // Higher scores in the dead time are alerts, lower ones are not.
+        assert!(alerts.iter().all(|index| *index < 3010), "{alerts:?}");
+        // Higher scores in the dead time are alerts, lower scores are not.
         for pair in alerts.windows(2) {
             assert!(verdicts[pair[1]].alert > verdicts[pair[0]].alert);
         }

@@ -2,8 +2,8 @@
 //!
 //! Li, Ma and Mei, "A unifying method for outlier and change detection in data streams based on local
 //! polynomial fitting", PAKDD 2007, as in TSB-UAD (Paparrizos et al., PVLDB 15(8), 2022): the series is
-//! cut into subsequences; a polynomial of degree 4 is fitted to the ten subsequences around each,
-//! without itself; the score is the root of the mean squared distance.
+//! cut into subsequences; a polynomial of degree 4 is fitted to the ten subsequences around each
+//! one, without itself; the score is the root of the mean squared distance.
 //!
 //! Limits: all values of a subsequence have one score; the first tenth of the series, at most 500
 //! values, has none (0); a season longer than a subsequence looks like a deviation.
@@ -21,8 +21,8 @@ pub fn poly(values: &[f64], length: usize) -> Vec<f64> {
         let around = surroundings(from, range, rows);
         let centre = (around.start + around.end) as f64 / 2.0;
         let scale = range as f64 / 2.0;
-        let others = around.filter(|at| !(from..from + length).contains(at));
-        let points = others.map(|at| ((at as f64 - centre) / scale, values[at]));
+        let others = around.filter(|index| !(from..from + length).contains(index));
+        let points = others.map(|index| ((index as f64 - centre) / scale, values[index]));
         let Some(polynomial) = fit(points) else {
             continue;
         };
@@ -34,10 +34,10 @@ pub fn poly(values: &[f64], length: usize) -> Vec<f64> {
             1.0
         };
         let squares: f64 = (from..to)
-            .map(|at| {
-                let position = from as f64 + (at - from) as f64 * step;
+            .map(|index| {
+                let position = from as f64 + (index - from) as f64 * step;
                 let expected = evaluate(&polynomial, (position - centre) / scale);
-                (values[at] - expected).powi(2)
+                (values[index] - expected).powi(2)
             })
             .sum();
         scores[from..to].fill((squares / (to - from) as f64).sqrt());
@@ -64,9 +64,9 @@ fn fit(points: impl Iterator<Item = (f64, f64)>) -> Option<[f64; DEGREE + 1]> {
     let mut right = [0.0; DEGREE + 1];
     for (x, y) in points {
         let mut power = 1.0;
-        for (at, moment) in moments.iter_mut().enumerate() {
+        for (index, moment) in moments.iter_mut().enumerate() {
             *moment += power;
-            if let Some(right) = right.get_mut(at) {
+            if let Some(right) = right.get_mut(index) {
                 *right += power * y;
             }
             power *= x;
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_polynomial_has_low_scores_and_a_step_high_ones() {
+    fn a_polynomial_has_low_scores_and_a_step_high_scores() {
         let curve = |i: i32| (f64::from(i) / 500.0 - 1.0).powi(4) - f64::from(i) / 300.0;
         let mut values: Vec<f64> = (0..1000).map(curve).collect();
         // In short subsequences the points of the published program are off by at most one step.

@@ -34,12 +34,12 @@ const NEIGHBOURS: usize = 3;
 const TAIL: f64 = 0.975;
 /// Maximum ratio of that quantile to the median for a light tail: 3.3 for the normal, 5.3 for the
 /// Laplace distribution.
-const LIGHT_TAIL: f64 = 6.0;
+const LIGHT_TAIL_MAX: f64 = 6.0;
 /// Multiple of the quantile beyond which single values show the behaviour: 6.7 standard deviations of
 /// normal noise. Once the behaviour is known, a smaller multiple suffices.
 const FAR_BEYOND: f64 = 3.0;
 const BEYOND: f64 = 1.5;
-/// Maximum share of such values, and median length of their runs.
+/// Maximum share of such values, and maximum median length of their runs.
 const SHARE_MAX: f64 = 0.01;
 const RUN_MAX: f64 = 2.0;
 /// Longest season that is used: the minutes of a day. Longer seasons would be too slow.
@@ -48,7 +48,7 @@ const SEASON_MAX: usize = 1440;
 /// incidents last longer.
 const SMOOTH_MIN: usize = 50;
 
-/// Recognises the behaviour of a series from its values alone, and scores each value from 0 to 1 by the
+/// Recognises the behaviour of a series from its values, and scores each value from 0 to 1 by the
 /// methods that suit it. `season` is the number of values in a day or another known period.
 pub fn route(values: &[f64], season: Option<usize>) -> (Behaviour, Vec<f64>) {
     let values = &super::clamp(values)[..];
@@ -78,7 +78,7 @@ fn vote(values: &[f64], season: Option<usize>) -> Vec<f64> {
     let level = surprisals(&poly::poly(values, length));
     let extremes = surprisals(&forest::forest(values, forest::LENGTH));
     let means: Vec<f64> = (0..values.len())
-        .map(|at| (shape[at] + level[at] + extremes[at]) / 3.0)
+        .map(|index| (shape[index] + level[index] + extremes[index]) / 3.0)
         .collect();
     smoothed(&means, length.max(SMOOTH_MIN))
 }
@@ -88,10 +88,10 @@ fn vote(values: &[f64], season: Option<usize>) -> Vec<f64> {
 fn rank_single_values_first(vote: &mut [f64], differences: &[f64]) {
     let threshold = BEYOND * quantile_sorted(&sorted(differences), TAIL);
     let single = surprisals(differences);
-    let deviates = |at: &usize| differences[*at] > threshold;
+    let deviates = |index: &usize| differences[*index] > threshold;
     let least = (0..vote.len())
         .filter(deviates)
-        .map(|at| single[at])
+        .map(|index| single[index])
         .fold(f64::INFINITY, f64::min);
     let greatest = vote.iter().copied().fold(0.0, f64::max);
     let scale = if greatest > least {
@@ -99,9 +99,9 @@ fn rank_single_values_first(vote: &mut [f64], differences: &[f64]) {
     } else {
         1.0
     };
-    for (at, vote) in vote.iter_mut().enumerate() {
-        *vote = if deviates(&at) {
-            single[at]
+    for (index, vote) in vote.iter_mut().enumerate() {
+        *vote = if deviates(&index) {
+            single[index]
         } else {
             *vote * scale
         };
@@ -124,14 +124,14 @@ fn differences(values: &[f64], season: Option<usize>) -> Vec<f64> {
         None => values.to_vec(),
     };
     (0..rest.len())
-        .map(|at| {
-            let before = &rest[at.saturating_sub(NEIGHBOURS)..at];
-            let after = &rest[at + 1..(at + 1 + NEIGHBOURS).min(rest.len())];
+        .map(|index| {
+            let before = &rest[index.saturating_sub(NEIGHBOURS)..index];
+            let after = &rest[index + 1..(index + 1 + NEIGHBOURS).min(rest.len())];
             let around = [before, after].concat();
             if around.is_empty() {
                 0.0
             } else {
-                (rest[at] - median(&around)).abs()
+                (rest[index] - median(&around)).abs()
             }
         })
         .collect()
@@ -140,7 +140,7 @@ fn differences(values: &[f64], season: Option<usize>) -> Vec<f64> {
 fn behaviour(differences: &[f64]) -> Behaviour {
     let ordered = sorted(differences);
     let tail = quantile_sorted(&ordered, TAIL);
-    let is_light = tail > 0.0 && tail < LIGHT_TAIL * quantile_sorted(&ordered, 0.5);
+    let is_light = tail > 0.0 && tail < LIGHT_TAIL_MAX * quantile_sorted(&ordered, 0.5);
     let mut runs: Vec<f64> = Vec::new();
     let mut is_in_run = false;
     for difference in differences {
@@ -199,8 +199,8 @@ mod tests {
         values[1200..1260].fill(level);
         let (behaviour, scores) = route(&values, Some(48));
         assert_eq!(behaviour, Behaviour::Sequence);
-        let at = greatest(&scores);
-        assert!((1180..1280).contains(&at), "{at}");
+        let index = greatest(&scores);
+        assert!((1180..1280).contains(&index), "{index}");
     }
 
     #[test]

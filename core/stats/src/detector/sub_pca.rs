@@ -32,7 +32,7 @@ pub fn sub_pca(values: &[f64], length: usize) -> Vec<f64> {
         .windows(length)
         .map(|subsequence| {
             let standard: Vec<f64> = (0..length)
-                .map(|at| (subsequence[at] - means[at]) / sds[at])
+                .map(|index| (subsequence[index] - means[index]) / sds[index])
                 .collect();
             let square: f64 = standard.iter().map(|x| x * x).sum();
             let distances = weighted.iter().map(|(share, vector)| {
@@ -49,8 +49,8 @@ pub fn sub_pca(values: &[f64], length: usize) -> Vec<f64> {
 fn columns(values: &[f64], length: usize) -> (Vec<f64>, Vec<f64>) {
     let count = values.len() - length + 1;
     (0..length)
-        .map(|at| {
-            let column = &values[at..at + count];
+        .map(|index| {
+            let column = &values[index..index + count];
             let mean = crate::describe::mean(column);
             let squares: f64 = column.iter().map(|value| (value - mean).powi(2)).sum();
             let sd = (squares / count as f64).sqrt();
@@ -122,8 +122,8 @@ fn eigen(mut a: Vec<Vec<f64>>) -> Vec<(f64, Vec<f64>)> {
         .collect()
 }
 
-/// Reduces a symmetric matrix to a tridiagonal one: returns its diagonal and its subdiagonal (from index
-/// 1), and writes the transformation to `a`.
+/// Reduces a symmetric matrix to tridiagonal form: returns its diagonal and its subdiagonal (from
+/// index 1), and writes the transformation to `a`.
 #[expect(
     clippy::needless_range_loop,
     reason = "rows and columns are indexed as in the source of the method"

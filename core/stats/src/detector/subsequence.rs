@@ -6,8 +6,9 @@ const VALUES_MAX: usize = 20_000;
 const DEFAULT: usize = 125;
 
 /// Natural length of subsequences: the lag of the greatest local maximum of the autocorrelation of the
-/// first 20,000 values among the lags 4 to 399, or 125 if that lag is not in 6 to 303 or there is none
-/// (the rule of the TSB-AD benchmark: Liu and Paparrizos, "The Elephant in the Room", `NeurIPS` 2024).
+/// first 20,000 values among the lags 4 to 399, or 125 if there is no maximum or its lag is not in
+/// 6 to 303 (the rule of the TSB-AD benchmark: Liu and Paparrizos, "The Elephant in the Room",
+/// `NeurIPS` 2024).
 pub fn natural_length(values: &[f64]) -> usize {
     const BASE: usize = 3;
     let correlations = products(values, BASE..401);
@@ -22,9 +23,9 @@ pub fn natural_length(values: &[f64]) -> usize {
     }
 }
 
-/// Returns true if subsequences of this length repeat: the autocorrelation at this lag is above 1/2, and
-/// more than 1/2 above the smallest one at a shorter lag. Subsequences of fewer than 16 values have no
-/// shape that could repeat.
+/// Returns true if subsequences of `length` values repeat: the autocorrelation at this lag is above
+/// 1/2, and more than 1/2 above the smallest autocorrelation at a shorter lag. Subsequences of
+/// fewer than 16 values have no shape that could repeat.
 pub(super) fn is_rhythmic(values: &[f64], length: usize) -> bool {
     const LENGTH_MIN: usize = 16;
     const SIMILAR: f64 = 0.5;
@@ -68,9 +69,9 @@ pub(super) fn centred(scores: &[f64], length: usize) -> Vec<f64> {
 pub(super) fn averaged(scores: &[f64], length: usize) -> Vec<f64> {
     let sums = running_sums(scores);
     (0..scores.len() + length - 1)
-        .map(|at| {
-            let from = (at + 1).saturating_sub(length);
-            let to = (at + 1).min(scores.len());
+        .map(|index| {
+            let from = (index + 1).saturating_sub(length);
+            let to = (index + 1).min(scores.len());
             (sums[to] - sums[from]) / (to - from) as f64
         })
         .collect()
@@ -86,7 +87,7 @@ pub(super) fn smoothed(values: &[f64], length: usize) -> Vec<f64> {
     padded.extend_from_slice(values);
     padded.resize(values.len() + length - 1, *last);
     let sums = running_sums(&padded);
-    let mean = |at: usize| (sums[at + length] - sums[at]) / length as f64;
+    let mean = |index: usize| (sums[index + length] - sums[index]) / length as f64;
     (0..values.len()).map(mean).collect()
 }
 

@@ -1,6 +1,6 @@
 //! The test of a change in a series without noise.
 
-/// A pattern without exceptions: one value per phase of the season, or one for all.
+/// A pattern without exceptions: one value per phase of the season, or one value for all phases.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pattern {
     phases: Vec<f64>,
@@ -90,9 +90,9 @@ mod tests {
         // All of 30 days differ from the first on, after 98 days without a departure.
         assert!((constant_p(98, &[-1.0; 30]) - 1.0 / 99.0).abs() < 1e-12);
         // One of 30 days differs, after 42 days without a departure: chance.
-        let mut one = [0.0; 30];
-        one[0] = 1.0;
-        assert!((constant_p(42, &one) - 30.0 / 72.0).abs() < 1e-12);
+        let mut single = [0.0; 30];
+        single[0] = 1.0;
+        assert!((constant_p(42, &single) - 30.0 / 72.0).abs() < 1e-12);
         // The shift comes ten days late.
         let mut late = vec![0.0; 10];
         late.resize(30, 2.0);

@@ -2,8 +2,8 @@
 //! expected.
 //!
 //! The standard error for more steps is that of the same estimator on a series that continues as it
-//! was before the change, shifted by the effect. So it reflects season, memory and trend of the
-//! errors, not only the number of steps.
+//! was before the change, shifted by the effect. This way, it reflects season, memory and trend of
+//! the errors, not only the number of steps.
 
 use super::{ALPHA, Calibration, Design, EffectError, at, calibration, weigh_errors};
 use crate::{counterfactual::Family, distribution::t_quantile};
@@ -18,7 +18,7 @@ const YEARS_MAX: f64 = 0.5;
 pub struct Outlook {
     /// Smallest difference per step that the test at 5 % finds in four of five cases.
     pub detectable: f64,
-    /// Number of steps after the change with which a difference as large as the estimated one would be
+    /// Number of steps after the change with which a difference as large as the estimate would be
     /// significant, in whole seasons that are shorter than half a year; `None` if half a year is not
     /// enough.
     pub steps_needed: Option<usize>,

@@ -135,9 +135,9 @@ fn simulate(kind: &str, random: &mut ChaCha8Rng, n: usize, change: usize) -> [Ve
     [null, effect]
 }
 
-/// Share of series without an effect in which one is claimed, share of intervals that contain the
-/// true effect, and share of real effects of one standard deviation (a quarter for counts) that are
-/// found.
+/// Share of series without an effect in which an effect is claimed, share of intervals that contain
+/// the true effect, and share of real effects of one standard deviation (a quarter for counts) that
+/// are found.
 fn rates(kind: &str, history: usize, before: usize, after: usize, runs: u64) -> [f64; 3] {
     let mut rates = [0.0; 3];
     for seed in 0..runs {
@@ -347,7 +347,7 @@ fn a_third_fewer_failures_are_detected_in_a_short_history() {
 
 #[test]
 fn the_end_of_rare_events_is_detected() {
-    // Two a week, then none for 27 days.
+    // Two events a week, then none for 27 days.
     let values: Vec<Option<f64>> = (0..150)
         .map(|i| Some(f64::from(u8::from(i < 123 && matches!(i % 7, 1 | 4)))))
         .collect();
@@ -378,9 +378,9 @@ fn a_constant_that_changes_is_certain() {
         design.pre_min = 42;
         let result = estimate(&design).unwrap();
         assert_eq!(result.test, Test::Constant);
-        for (got, want) in result.relative.iter().zip(relative) {
+        for (got, expected) in result.relative.iter().zip(relative) {
             assert!(
-                (got - want).abs() < 0.005 || (got.is_nan() && want.is_nan()),
+                (got - expected).abs() < 0.005 || (got.is_nan() && expected.is_nan()),
                 "{before} to {after}: {:?}",
                 result.relative
             );
@@ -467,7 +467,7 @@ fn an_undecided_effect_is_decided_after_the_steps_that_it_needs() {
         let Some(steps) = first.outlook.and_then(|outlook| outlook.steps_needed) else {
             continue;
         };
-        // Only estimates near the truth: others would need another number of steps.
+        // Only estimates near the truth are used: others would need another number of steps.
         if first.p < 0.05 || (first.absolute[0] + 9.0).abs() > 2.0 || steps > 200 {
             continue;
         }

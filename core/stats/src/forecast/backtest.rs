@@ -13,7 +13,7 @@ pub struct Backtest {
 }
 
 impl Backtest {
-    /// The backtest with these errors at these origins.
+    /// Creates a backtest from the errors at each of the `origins`.
     pub fn of(values: &[f64], origins: &[usize], errors: &[Vec<f64>]) -> Self {
         let observed = origins
             .iter()
@@ -101,10 +101,10 @@ pub(super) fn least_history(period: usize) -> usize {
 }
 
 /// The origins of the backtest: up to `most`, evenly spread over the later two thirds of the series
-/// (or what minimum history and horizon leave), ending at the last possible one.
+/// (or the part that minimum history and horizon leave), ending at the last possible origin.
 ///
 /// The distance between origins is not a multiple of the season if that can be avoided, so that
-/// every phase is forecast from every other.
+/// every phase is forecast from every other phase.
 pub fn origins(n: usize, period: usize, horizon: usize, most: usize) -> Vec<usize> {
     let last = n.saturating_sub(horizon);
     let first = least_history(period).max(n / 3).min(last);
@@ -122,7 +122,7 @@ pub fn origins(n: usize, period: usize, horizon: usize, most: usize) -> Vec<usiz
 }
 
 /// Runs a forecaster on the known values at each origin, in `histories`; `None` if it fails for any
-/// of them. Rounding errors count as zero.
+/// origin. Rounding errors count as zero.
 pub fn backtest(
     forecaster: &dyn Forecaster,
     histories: &[impl AsRef<[f64]>],
@@ -169,8 +169,8 @@ const ROUNDING: f64 = 1e-9;
 
 /// Half the width of a split-conformal interval: the `⌈(n + 1) level⌉`-th smallest absolute error.
 ///
-/// With so few errors that this would be beyond the largest, the largest is widened in proportion:
-/// its actual coverage is then only `n / (n + 1)`.
+/// If there are too few errors for this rank, the largest error is widened in proportion: its
+/// actual coverage is only `n / (n + 1)`.
 pub fn conformal_half_width(absolute_errors: &[f64], level: f64) -> f64 {
     let mut sorted = absolute_errors.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_conformal_rank_is_the_finite_sample_one() {
+    fn the_conformal_rank_is_corrected_for_finite_samples() {
         let errors: Vec<f64> = (1..=19).map(f64::from).collect();
         assert_eq!(conformal_half_width(&errors, 0.95), 19.0);
         assert_eq!(conformal_half_width(&errors, 0.8), 16.0);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_end_at_the_last_possible_one() {
+    fn origins_end_at_the_last_possible_origin() {
         let origins = origins(300, 7, 28, 24);
         assert_eq!(origins.last(), Some(&272));
         assert!(origins[0] >= 100 && origins.len() <= 24);

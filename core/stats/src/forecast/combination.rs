@@ -3,7 +3,7 @@
 use super::Backtest;
 
 /// The error that a forecast should minimise. Absolute errors are smallest at the median, squared
-/// ones at the mean (Gneiting, 2011), so they differ for counts that are often zero (Kolassa,
+/// errors at the mean (Gneiting, 2011), so they differ for counts that are often zero (Kolassa,
 /// 2016).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Loss {
@@ -68,14 +68,14 @@ pub(super) struct Candidate {
 /// Maximum number of forecasters in the combination.
 const CHOSEN_MAX: usize = 8;
 /// Maximum score of a forecaster in the combination, relative to the best score.
-const CHOSEN_ERROR: f64 = 1.5;
+const CHOSEN_ERROR_MAX: f64 = 1.5;
 
 /// Counts the candidates to combine. They must be sorted by score, the best first.
 pub(super) fn chosen(candidates: &[Candidate]) -> usize {
     let Some(best) = candidates.first().map(|best| best.score.max(1e-12)) else {
         return 0;
     };
-    let is_close = |candidate: &&Candidate| candidate.score <= CHOSEN_ERROR * best;
+    let is_close = |candidate: &&Candidate| candidate.score <= CHOSEN_ERROR_MAX * best;
     candidates
         .iter()
         .take(CHOSEN_MAX)
@@ -83,8 +83,8 @@ pub(super) fn chosen(candidates: &[Candidate]) -> usize {
         .count()
 }
 
-/// The 25 % trimmed mean of some values, and the indices of the middle half that it covers. One
-/// extreme forecast changes it little, and it varies less than the median.
+/// The 25 % trimmed mean of some values, and the indices of the middle half that it covers. A
+/// single extreme forecast changes it little, and it varies less than the median.
 fn trimmed_mean(values: &[f64]) -> (f64, Vec<usize>) {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));

@@ -22,13 +22,13 @@ pub struct Decomposed {
     rest: Rest,
 }
 
-/// Number of seasons over which an evolving season is smoothed, and how many more for each further
-/// one (the defaults of R's `mstl`).
+/// Number of periods over which an evolving season is smoothed, and the additional number for each
+/// further season (the defaults of R's `mstl`).
 const WINDOW: usize = 11;
 const WINDOW_STEP: usize = 4;
 
 impl Decomposed {
-    /// A forecaster with seasons in ascending order, constant and robust or `evolving`.
+    /// Creates a forecaster with seasons in ascending order, constant and robust or `evolving`.
     pub fn new(seasons: &[usize], evolving: bool, rest: Rest) -> Self {
         Self {
             seasons: seasons.to_vec(),

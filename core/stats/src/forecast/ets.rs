@@ -2,20 +2,20 @@
 //! and Snyder, 2008), the form chosen by the corrected Akaike criterion.
 //!
 //! Forms are those of R's `ets`: additive or multiplicative errors; no trend, an additive or a damped
-//! one; no season, an additive or a multiplicative one; no additive errors with a multiplicative
-//! season. Multiplicative parts need positive values. Limits: one season, of at most [`SEASON_MAX`]
-//! values; only point forecasts.
+//! trend; no season, an additive or a multiplicative season; no additive errors with a
+//! multiplicative season. Multiplicative parts need positive values. Limits: one season, of at most
+//! [`SEASON_MAX`] values; only point forecasts.
 
 use super::{Forecaster, minimise::minimise, typical};
 use crate::seasonal::line;
 
-/// Longest season of a model; longer ones have too many states to estimate.
+/// Longest season of a model; longer seasons have too many states to estimate.
 pub const SEASON_MAX: usize = 24;
 /// Maximum number of values used, if not exact: older values hardly affect the smoothing, and only
 /// take time.
 const VALUES_MAX: usize = 126;
-/// Maximum number of likelihoods computed for the weights alone.
-const EVALUATIONS: usize = 160;
+/// Maximum number of likelihoods computed for only the weights.
+const EVALUATIONS_MAX: usize = 160;
 /// Weights at which the search starts. The likelihood may have two peaks: one with a season that
 /// changes fast, and one with a stable season and a level that changes instead.
 const QUICK: [f64; 3] = [0.4, 0.05, 0.1];
@@ -69,8 +69,8 @@ impl Form {
         all
     }
 
-    /// Number of parameters: smoothing weights, damping, initial states (of a season one less than
-    /// its length) and the variance.
+    /// Number of parameters: smoothing weights, damping, initial states (for a season, one fewer
+    /// than its length) and the variance.
     fn parameters(self, period: usize) -> usize {
         let trend = match self.trend {
             Trend::None => 0,
@@ -129,7 +129,7 @@ impl Weights {
         })
     }
 
-    /// Start and steps of the search: α, β and γ at the values given.
+    /// Start and steps of the search, with the given α, β and γ.
     fn start(form: Form, [alpha, beta, gamma]: [f64; 3]) -> (Vec<f64>, Vec<f64>) {
         let mut points = vec![(alpha, 0.2)];
         if form.trend != Trend::None {
@@ -211,7 +211,7 @@ fn first_season(values: &[f64], period: usize, multiplicative: bool) -> Vec<f64>
 }
 
 /// Runs a model over values and returns minus twice its log-likelihood up to a constant; `states`
-/// become the last ones, with the season turned to the next step.
+/// become the final states, with the season turned to the next step.
 fn run(form: Form, weights: Weights, states: &mut States, values: &[f64]) -> f64 {
     let Weights {
         alpha,
@@ -281,7 +281,7 @@ impl FittedModel {
             Some(weights) => run(form, weights, &mut initial.clone(), values),
             None => f64::INFINITY,
         };
-        let (mut x, mut value) = minimise(likelihood, &start, &steps, EVALUATIONS);
+        let (mut x, mut value) = minimise(likelihood, &start, &steps, EVALUATIONS_MAX);
         let mut states = initial.clone();
         if refine {
             let likelihood = |x: &[f64]| match Weights::at(form, &x[..few]) {
@@ -358,7 +358,7 @@ impl States {
         steps.resize(x.len(), spread.max(1e-9));
     }
 
-    /// The states moved by these amounts; the last seasonal value balances the others.
+    /// The states moved by the amounts in `by`; the last seasonal value balances the others.
     fn moved(&self, form: Form, by: &[f64]) -> Self {
         let mut states = self.clone();
         states.level += by[0];
@@ -425,7 +425,7 @@ impl Ets {
         Form::all(positive, self.has_season(values.len()))
     }
 
-    /// Forecasts with the best of these forms and returns it too; `None` if the fit diverges.
+    /// Forecasts with the best of `forms` and returns it, too; `None` if the fit diverges.
     fn forecast_with_form(
         &self,
         history: &[f64],

@@ -11,7 +11,7 @@ pub trait Forecaster: Send + Sync {
     fn forecast(&self, history: &[f64], horizon: usize) -> Option<Vec<f64>>;
 
     /// Forecasts several histories, each the beginning of the next, so that costly choices can be
-    /// reused from one to the next. `None` if one of them has no forecast.
+    /// reused from one to the next. `None` if a history has no forecast.
     fn forecasts(&self, histories: &[&[f64]], horizon: usize) -> Option<Vec<Vec<f64>>> {
         let each = histories.iter();
         each.map(|history| self.forecast(history, horizon))
@@ -182,7 +182,7 @@ impl Adjusted {
     }
 }
 
-/// Centred moving average over one period; for an even one, the average of two neighbouring
+/// Centred moving average over one period; for an even period, the average of two neighbouring
 /// averages.
 pub(super) fn centred_average(values: &[f64], period: usize) -> Vec<Option<f64>> {
     let half = period / 2;

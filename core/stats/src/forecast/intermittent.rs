@@ -1,6 +1,6 @@
-//! Forecasts of counts that are zero most of the time: Croston's method smooths sizes and gaps, that
-//! of Teunter, Syntetos and Babai sizes and probabilities. Each forecasts a rate, the same for every
-//! step: an expected value, not the most frequent one, which would be zero.
+//! Forecasts of counts that are zero most of the time: Croston's method smooths sizes and gaps, the
+//! method of Teunter, Syntetos and Babai smooths sizes and probabilities. Each forecasts a rate,
+//! the same for every step: an expected value, not the most frequent value, which would be zero.
 //!
 //! Smoothing weights are chosen from a grid by the smallest squared one-step error. Negative values
 //! are rejected.

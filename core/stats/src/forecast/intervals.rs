@@ -7,7 +7,7 @@ use std::ops::Range;
 /// Additional width of intervals, independent of the backtest: for outliers, and for the rounding
 /// of values.
 pub(super) struct Allowance {
-    /// Observed values minus usual ones: zero except for outliers.
+    /// Observed values minus usual values: zero except for outliers.
     deviations: Vec<f64>,
     /// Deviation of the outliers at the end, which may continue.
     open: f64,
@@ -28,7 +28,7 @@ impl Allowance {
         }
     }
 
-    /// Additional width below and above the expected sum over some steps.
+    /// Additional width below and above the expected sum over `steps` steps.
     pub(super) fn over(&self, steps: usize, level: f64) -> [f64; 2] {
         let sums: Vec<f64> = self
             .deviations
@@ -62,8 +62,8 @@ pub(super) fn resolution(values: &[f64]) -> f64 {
     scale.map_or(least, f64::recip)
 }
 
-/// Errors scaled to the present level: they grow with its square root, as those of counts do, halfway
-/// between constant errors and constant percentages.
+/// Errors scaled to the present level: they grow with its square root, like the errors of counts,
+/// halfway between constant errors and constant percentages.
 pub(super) struct Scaled {
     pub(super) errors: Vec<Vec<f64>>,
     /// Size of errors at each origin, relative to now.
@@ -130,8 +130,8 @@ impl SumErrors {
         }
     }
 
-    /// Half the width of the interval: the conformal one and, if there are too few disjoint sums for
-    /// its quantile, at least that of a normal distribution.
+    /// Half the width of the interval: that of the conformal interval and, if there are too few
+    /// disjoint sums for its quantile, at least that of a normal distribution.
     pub(super) fn half_width(&self, level: f64) -> f64 {
         let half = conformal_half_width(&self.sizes, level);
         if level * (self.disjoint + 1.0) <= self.disjoint {

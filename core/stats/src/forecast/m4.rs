@@ -26,7 +26,7 @@ impl Benchmark {
     }
 
     /// Forecasts of the next steps, and intervals from the spread of the one-step errors, which grows
-    /// with the square root of the steps (or seasons) as that of a random walk does (Hyndman and
+    /// with the square root of the steps (or seasons), like that of a random walk (Hyndman and
     /// Athanasopoulos, 2021, section 5.5). A history of at least one value is needed.
     pub fn forecast(
         self,
@@ -127,7 +127,7 @@ mod tests {
     fn benchmarks_repeat_earlier_values() {
         let season = [0.5, 1.0, 1.5];
         let values: Vec<f64> = (0..30).map(|i| 100.0 * season[i % 3]).collect();
-        let forecast = |one: Benchmark| one.forecast(&values, 3, 4, &[0.8]).0;
+        let forecast = |benchmark: Benchmark| benchmark.forecast(&values, 3, 4, &[0.8]).0;
         assert_eq!(forecast(Benchmark::Naive), [150.0; 4]);
         assert_eq!(
             forecast(Benchmark::SeasonalNaive),

@@ -5,9 +5,9 @@ use super::{
     SeasonalNaive, SeasonalRate, Theta, Tsb, ets::SEASON_MAX,
 };
 
-/// The forecasters that [`super::forecast`] selects from. Seasons ascend; `period` is the main one,
-/// 1 for none. Counts that are often zero (`is_rare`) get forecasters of a mean: methods that
-/// follow the last values or a median would forecast zero.
+/// The forecasters that [`super::forecast`] selects from. Seasons ascend; `period` is the main
+/// season, 1 for none. Counts that are often zero (`is_rare`) get forecasters of a mean: methods
+/// that follow the last values or a median would forecast zero.
 pub fn standard(period: usize, seasons: &[usize], is_rare: bool) -> Vec<Box<dyn Forecaster>> {
     let mut all: Vec<Box<dyn Forecaster>> = vec![Box::new(Level { period })];
     if period > 1 {

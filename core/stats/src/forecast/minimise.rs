@@ -1,8 +1,8 @@
 //! Minimisation without derivatives.
 
-/// Minimises by Nelder and Mead's simplex (1965) from `start`, with first steps of these sizes, and
-/// returns the point and its value. Values that are not numbers count as infinite. Stops when the simplex's
-/// values differ by less than 1e-8 of their size, or after `evaluations`.
+/// Minimises by Nelder and Mead's simplex (1965) from `start`, with first steps of the given sizes,
+/// and returns the point and its value. Values that are not numbers count as infinite. Stops when
+/// the simplex's values differ by less than 1e-8 of their size, or after `evaluations`.
 pub(super) fn minimise(
     target: impl Fn(&[f64]) -> f64,
     start: &[f64],

@@ -9,12 +9,12 @@
 //! distribution is assumed, and coverage is measured and reported.
 //!
 //! Counts that are often zero are forecast by their rate, with forecasters scored by squared errors,
-//! which are smallest at the mean; absolute ones would be smallest at zero (Kolassa, 2016). The best
-//! one is used alone.
+//! which are smallest at the mean; absolute errors would be smallest at zero (Kolassa, 2016). Only
+//! the best forecaster is used.
 //!
 //! Forecasters see the series without its isolated outliers ([`clean`]), at every origin without
-//! those that were known then; their errors are relative to the original series, and errors on
-//! outliers do not count in their scores. Intervals allow for outliers at the rate of the series,
+//! the outliers that were known then; their errors are relative to the original series, and errors
+//! on outliers are ignored in their scores. Intervals allow for outliers at the rate of the series,
 //! and are never narrower than the rounding of the values, unless all values are the same.
 
 mod arima;
@@ -87,7 +87,7 @@ pub struct Band {
     pub lower: Vec<f64>,
     /// Upper bounds.
     pub upper: Vec<f64>,
-    /// Share of backtest values within the interval made from the other origins.
+    /// Share of backtest values within the interval computed from the other origins.
     pub coverage: f64,
 }
 
@@ -119,7 +119,7 @@ pub struct Outlook {
     pub origins: usize,
     /// Indices of the isolated outliers, which are not extrapolated.
     pub outliers: Vec<usize>,
-    /// Mean deviation of the outliers that extend to the end of the series, 0 without any; the
+    /// Mean deviation of the outliers that extend to the end of the series, 0 if none do; the
     /// intervals allow for both their end and their continuation.
     pub open: f64,
     /// True if all values of the series are the same.
@@ -212,16 +212,16 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
     let seasons = seasons(&cleaned.values, options.period);
     let mut candidates: Vec<Candidate> = standard(options.period, &seasons, is_rare)
         .into_iter()
-        .filter_map(|one| {
+        .filter_map(|forecaster| {
             let (record, point) = continued(
-                one.as_ref(),
+                forecaster.as_ref(),
                 &histories,
                 &cleaned.values,
                 values,
                 options.horizon,
             )?;
             Some(Candidate {
-                name: one.name(),
+                name: forecaster.name(),
                 score: criterion.score(&record),
                 record,
                 point,
@@ -427,7 +427,7 @@ mod tests {
 
     #[test]
     fn one_exceptional_day_moves_no_forecast_and_intervals_allow_for_another() {
-        let near = |got: f64, want: f64| (got - want).abs() < 1e-6;
+        let near = |got: f64, expected: f64| (got - expected).abs() < 1e-6;
         for (day, value) in [(79, 0.0), (51, 0.0), (64, 0.0), (74, 300.0), (7, 0.0)] {
             let outlook = regular(|i| (i == day).then_some(value));
             assert_eq!(outlook.outliers, [day]);

@@ -13,22 +13,22 @@ pub struct Cleaned {
     pub values: Vec<f64>,
     /// Indices of the outliers.
     pub outliers: Vec<usize>,
-    /// Mean deviation of the outliers that extend to the end of the series, 0 without any; whether
+    /// Mean deviation of the outliers that extend to the end of the series, 0 if none do; whether
     /// they continue is unknown.
     pub open: f64,
 }
 
-/// Size of an extreme remainder, relative to the usual size.
+/// Minimum size of an extreme remainder, relative to the usual size.
 const EXTREME: f64 = 6.0;
-/// Minimum ratio between the smallest extreme remainder and the next smaller one: sizes that grow
-/// evenly are a heavy tail, which is part of the series.
+/// Minimum ratio between the smallest extreme remainder and the next smaller remainder: sizes that
+/// grow evenly are a heavy tail, which is part of the series.
 const GAP: f64 = 2.0;
 /// Maximum half-width of the window of the level; longer windows cost much and gain little.
 const HALF_MAX: usize = 60;
 
 /// Replaces short excursions far beyond the usual range, after which the series returned to its
-/// level. Shifts of the level stay, and so do events that recur a season later, and the events of a
-/// series that is mostly zero.
+/// level. Shifts of the level are kept, and so are events that recur a season later, and the events
+/// of a series that is mostly zero.
 pub fn clean(values: &[f64], period: usize) -> Cleaned {
     let n = values.len();
     let mut cleaned = Cleaned {
@@ -121,7 +121,7 @@ mod tests {
         (i * 7919 % 3) as f64 - 1.0
     }
 
-    /// Checks the outliers of a series of 84 days with changed values on some of them.
+    /// Checks the outliers of a series of 84 days with changed values on some days.
     fn check(change: impl Fn(usize, f64) -> f64, outliers: &[usize], open: f64) {
         for spread in [0.0, 1.0] {
             let usual: Vec<f64> = (0..84).map(|i| week(i) + spread * noise(i)).collect();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn shifts_rhythms_and_rare_events_stay() {
+    fn shifts_rhythms_and_rare_events_are_kept() {
         for shift in [40, 60, 66, 69, 72, 79] {
             check(
                 |i, usual| usual + 60.0 * f64::from(u8::from(i >= shift)),

@@ -58,7 +58,7 @@ fn size(values: &[f64]) -> f64 {
 fn best(values: &[f64], candidates: impl Iterator<Item = usize>) -> Option<usize> {
     let n = values.len() as f64;
     let score = |period: usize| {
-        let detrended = detrended(values, period);
+        let detrended = detrend(values, period);
         let total = size(&detrended);
         let pattern = pattern(&detrended, period, 0);
         let rest: f64 = detrended
@@ -66,7 +66,8 @@ fn best(values: &[f64], candidates: impl Iterator<Item = usize>) -> Option<usize
             .enumerate()
             .map(|(i, value)| (value - pattern[i % period]).powi(2))
             .sum();
-        // The moving average takes degrees of freedom too, so values of different windows compare.
+        // The moving average uses degrees of freedom, too, so that different windows are
+        // comparable.
         n * (rest / total).max(1e-12).ln() + period as f64 * n.ln()
     };
     let (period, score) = candidates
@@ -76,7 +77,7 @@ fn best(values: &[f64], candidates: impl Iterator<Item = usize>) -> Option<usize
 }
 
 /// The series minus its moving average over one period; zero at the ends, which have none.
-fn detrended(values: &[f64], period: usize) -> Vec<f64> {
+fn detrend(values: &[f64], period: usize) -> Vec<f64> {
     let level = centred_average(values, period);
     let subtract = |(value, level): (&f64, &Option<f64>)| level.map_or(0.0, |level| value - level);
     values.iter().zip(&level).map(subtract).collect()
@@ -94,7 +95,7 @@ fn pattern(values: &[f64], period: usize, offset: usize) -> Vec<f64> {
 }
 
 fn recurs(values: &[f64], period: usize) -> bool {
-    let detrended = detrended(values, period);
+    let detrended = detrend(values, period);
     let middle = values.len() / 2;
     let a = pattern(&detrended[..middle], period, 0);
     let b = pattern(&detrended[middle..], period, middle);
@@ -103,7 +104,7 @@ fn recurs(values: &[f64], period: usize) -> bool {
 }
 
 fn without_season(values: &[f64], period: usize) -> Vec<f64> {
-    let pattern = pattern(&detrended(values, period), period, 0);
+    let pattern = pattern(&detrend(values, period), period, 0);
     let subtract = |(i, value): (usize, &f64)| value - pattern[i % period];
     values.iter().enumerate().map(subtract).collect()
 }

@@ -1,8 +1,8 @@
 //! The recent straight line of a metric, to estimate when it reaches a limit.
 //!
 //! A backtest cannot answer that question for a drift that began some weeks ago, because it did not
-//! exist at earlier dates. So a line with one bend is fitted to the last half year, for every week
-//! in which the bend may have been and for no bend at all, and the fits are averaged by Schwarz's
+//! exist at earlier dates. Instead, a line with one bend is fitted to the last half year, for every
+//! week in which the bend may be and for no bend at all, and the fits are averaged by Schwarz's
 //! criterion. The interval thus includes the uncertainty of the bend. Standard errors allow for the
 //! residual's autocorrelation (AR(1), with Kendall's correction for the bias of its estimate). A
 //! line must not be extrapolated for longer than it has lasted.
@@ -54,12 +54,12 @@ const SEASONS_MAX: usize = 26;
 const SEASONS_MIN: usize = 5;
 
 impl Stretch {
-    /// The expected value `step` steps after the last value (0 = the next one).
+    /// The expected value `step` steps after the last value (0 is the next step).
     pub fn mean(&self, step: usize) -> f64 {
         self.line(step) + self.season[step % self.season.len()]
     }
 
-    /// The line alone, without the season.
+    /// The height of the line, without the season.
     pub fn line(&self, step: usize) -> f64 {
         self.average(|variant| row(self.fitted + step, variant.bend))
             .0
@@ -203,7 +203,7 @@ fn quadratic(x: &[f64; 3], matrix: &[[f64; 3]; 3]) -> f64 {
         .sum()
 }
 
-/// A least-squares line with a bend at one position, or none.
+/// A least-squares line with a bend at one position, or without a bend.
 struct Fit {
     bend: Option<usize>,
     coefficients: [f64; 3],

@@ -143,7 +143,7 @@ impl Model {
         self.intercept = self.mean - self.slope * (n + 1.0) / 2.0;
     }
 
-    /// Sum of squared errors from the third value on, before which there is no line.
+    /// Sum of squared errors from the third value on; earlier values do not determine a line.
     fn fit(&mut self, values: &[f64]) -> f64 {
         let mut squares = 0.0;
         for (i, value) in values.iter().enumerate() {

@@ -85,8 +85,8 @@ fn series(seed: u64, n: usize, change: usize, effect: f64) -> (Vec<Option<f64>>,
     (values, control)
 }
 
-/// Share of series without an effect in which one is claimed, share of intervals that contain an
-/// effect of 2, and share of effects of 2 that are found. `control` adds a control series.
+/// Share of series without an effect in which an effect is claimed, share of intervals that contain
+/// an effect of 2, and share of effects of 2 that are found. `control` adds a control series.
 fn rates(method: SeriesMethod, before: usize, after: usize, runs: u64, control: bool) -> [f64; 3] {
     let mut rates = [0.0; 3];
     for seed in 0..runs {

@@ -27,7 +27,7 @@ pub enum Reason {
     /// With many treated units, donors can follow their average closely. In simulations in which they
     /// react to common shocks more than donors do, the ridge of synthetic difference in differences
     /// leaves a part of the shocks that a jackknife ignores: it claimed an effect in 10 to 17 % of
-    /// cases without one, the demeaned synthetic control in 4 to 5 %, with the same error.
+    /// cases without an effect, the demeaned synthetic control in 4 to 5 %, with the same error.
     ManyTreated {
         /// Number of treated units.
         treated: usize,

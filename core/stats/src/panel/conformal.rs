@@ -6,15 +6,15 @@ use super::{
 };
 
 /// Number of evenly spaced distances from the estimate at which effects are tested, in units of half
-/// the noise; and number of larger distances, each twice the previous one.
+/// the noise; and number of larger distances, each twice the previous distance.
 const NEAR: usize = 24;
 const FAR: usize = 16;
 
 /// Interval of the effects that the test does not reject, and p-value of no effect.
 ///
-/// A permutation test may reject an effect but not a more distant one. So the p-value is the largest
-/// p-value of zero and the tested effects beyond zero, as seen from the estimate; then it agrees with
-/// the interval.
+/// A permutation test may reject an effect but not a more distant one. Therefore, the p-value is
+/// the largest p-value of zero and the tested effects beyond zero, as seen from the estimate, so
+/// that it agrees with the interval.
 pub(super) fn significance(panel: &Panel, method: Method, fit: &Fit) -> Significance {
     let unit = 0.5 * panel.noise().max(fit.pre_rmse).max(f64::MIN_POSITIVE);
     let near = (0..=NEAR).map(|i| i as f64 * unit);
@@ -75,7 +75,7 @@ pub(super) fn significance(panel: &Panel, method: Method, fit: &Fit) -> Signific
 }
 
 /// p-value of a constant effect. Weights are fitted over all periods as if the effect were true,
-/// and the sum of the residuals after the change is compared with that for each cyclic shift of the
+/// and the sum of the residuals after the change is compared with that of each cyclic shift of the
 /// residuals. Shifts keep the autocorrelation of the noise.
 fn p_value(panel: &Panel, method: Method, effect: f64) -> f64 {
     let all = panel.sample();

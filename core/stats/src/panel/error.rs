@@ -68,7 +68,7 @@ pub enum PanelError {
         /// Index of the first such period.
         first: usize,
     },
-    /// A series is shorter or longer than the first one.
+    /// A series is shorter or longer than the first series.
     #[error("{unit:?} has {have} periods, the first unit {need}")]
     Length {
         /// The unit.
@@ -94,7 +94,7 @@ pub enum PanelError {
         inference: Inference,
         /// Plural noun for the missing items, such as "units".
         what: &'static str,
-        /// Number of them.
+        /// Number of items.
         have: usize,
         /// Minimum number.
         need: usize,

@@ -105,7 +105,7 @@ impl Sample<'_> {
         let (time_weights, time_gap) = self.time_weights(method, donors);
         let mut fit = self.effect(donors, treated, unit_weights, time_weights);
         fit.duality_gap = unit_gap.max(time_gap);
-        // A synthetic control has to match the level, too.
+        // A synthetic control must match the level, too.
         let level = match method {
             Method::SyntheticControl => 0.0,
             _ => fit.gaps()[..self.start].iter().sum::<f64>() / self.start as f64,

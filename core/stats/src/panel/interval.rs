@@ -8,7 +8,7 @@ use crate::distribution::{t_p, t_quantile};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-/// An estimate with donors in place of the treated units; these do not serve as donors.
+/// An estimate with some donors in place of the treated units, compared with the other donors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Placebo {
     /// The donors, as many as there are treated units.
@@ -22,11 +22,12 @@ pub struct Placebo {
 /// Rank of the single treated unit among all units, by the ratio of root mean square differences to
 /// the counterfactual after and before the change (Abadie, Diamond and Hainmueller, 2010).
 ///
-/// The ratio is computed for each unit as if it had been treated, with the treated unit as a donor. So
-/// the p-value is exact if the change had no effect and every unit was equally likely to be changed.
+/// The ratio is computed for each unit as if it had been treated, with the treated unit as a donor.
+/// This way, the p-value is exact if the change had no effect and every unit was equally likely to
+/// be changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rank {
-    /// Number of units with at least this ratio, including the treated unit.
+    /// Number of units whose ratio is at least `ratio`, including the treated unit.
     pub rank: usize,
     /// Number of ranked units.
     pub units: usize,
@@ -38,7 +39,7 @@ pub struct Rank {
     pub floor: f64,
 }
 
-/// Maximum number of placebos; if there are more, this many are drawn.
+/// Maximum number of placebos; if more are possible, this number is drawn.
 const PLACEBOS_MAX: usize = 200;
 /// Seed of the draws from the donors, ordered by their values.
 const SEED: u64 = 1;
@@ -245,7 +246,7 @@ fn jackknife(panel: &Panel, fit: &Fit) -> (f64, f64) {
     (variance, freedom)
 }
 
-/// Rank of the treated unit; `None` with several of them, or with a single donor.
+/// Rank of the treated unit; `None` with several treated units, or with a single donor.
 pub(super) fn rank(panel: &Panel, method: Method, fit: &Fit) -> Option<Rank> {
     let [treated] = panel.treated[..] else {
         return None;

@@ -14,7 +14,7 @@ pub struct LeaveOneOut {
     pub estimate: f64,
 }
 
-/// The estimate for an earlier, fictitious change, from periods before the real one alone.
+/// The estimate for an earlier, fictitious change, from only the periods before the real change.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BackdatedStart {
     /// Index of the first period after the fictitious change.
@@ -23,7 +23,7 @@ pub struct BackdatedStart {
     pub estimate: f64,
 }
 
-/// Maximum number of donors that are left out in turn, those with the largest weights.
+/// Maximum number of donors that are left out in turn, the largest weights first.
 const DONORS_MAX: usize = 30;
 /// Maximum number of earlier starts.
 const STARTS_MAX: usize = 5;

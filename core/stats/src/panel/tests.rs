@@ -26,8 +26,11 @@ fn proposition_99() -> Option<Panel> {
     Some(Panel::new(names, &rows, &["California"], 1989 - 1970).unwrap())
 }
 
-fn check(got: f64, want: f64, tolerance: f64) {
-    assert!((got - want).abs() <= tolerance, "got {got}, want {want}");
+fn check(got: f64, expected: f64, tolerance: f64) {
+    assert!(
+        (got - expected).abs() <= tolerance,
+        "got {got}, expected {expected}"
+    );
 }
 
 /// Estimates of Arkhangelsky et al. (2021) and of the program `synthdid`; rank 3 of 39 by the ratio of
@@ -93,8 +96,8 @@ struct Dimensions {
 }
 
 /// Series with individual levels, noise of standard deviation 1 and autocorrelation .5, an
-/// effect on the treated units, and two factors, a random walk and a stationary one, with different
-/// loadings for each unit.
+/// effect on the treated units, and two factors, a random walk and a stationary series, with
+/// different loadings for each unit.
 fn series(seed: u64, dimensions: Dimensions, effect: f64) -> Vec<Vec<Option<f64>>> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let periods = dimensions.before + dimensions.after;
@@ -435,8 +438,8 @@ fn invalid_panels_are_rejected() {
             periods: 38
         }
     );
-    let one = Panel::new(vec!["a".into()], &rows[..1], &["a"], 30);
-    assert_eq!(one.unwrap_err(), PanelError::Units { have: 1 });
+    let single = Panel::new(vec!["a".into()], &rows[..1], &["a"], 30);
+    assert_eq!(single.unwrap_err(), PanelError::Units { have: 1 });
     let twice = Panel::new(vec!["a".into(), "a".into()], &rows[..2], &["a"], 30);
     assert_eq!(
         twice.unwrap_err(),

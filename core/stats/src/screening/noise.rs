@@ -19,8 +19,8 @@ const ORDER_MAX: usize = 5;
 const MEMORY_MAX: f64 = 0.95;
 
 impl Noise {
-    /// Estimates noise of order one from differences, which steps of the level hardly affect: those of
-    /// an autoregression have an autocorrelation of `(memory - 1) / 2`.
+    /// Estimates noise of order one from differences, which steps of the level hardly affect: the
+    /// differences of an autoregression have an autocorrelation of `(memory - 1) / 2`.
     pub(super) fn from_differences(values: &[f64]) -> Self {
         let differences: Vec<f64> = values.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let covariances = autocovariances(&differences, 1);
@@ -84,7 +84,7 @@ impl Noise {
     }
 
     /// The share of a step of the level that innovations contain after 0, 1, 2, ... periods; the last
-    /// one applies from then on.
+    /// share applies to all later periods.
     pub(super) fn response(&self) -> Vec<f64> {
         let mut share = 1.0;
         std::iter::once(1.0)
@@ -95,7 +95,8 @@ impl Noise {
             .collect()
     }
 
-    /// The innovations of values; the first ones, whose predecessors are unknown, are set to the level.
+    /// The innovations of values; the first innovations, whose predecessors are unknown, are set to
+    /// the level.
     pub(super) fn innovations(&self, values: &[f64]) -> Vec<f64> {
         let order = self.memory.len();
         let gain = 1.0 - self.memory.iter().sum::<f64>();

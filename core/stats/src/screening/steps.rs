@@ -17,7 +17,7 @@ pub(super) struct Step {
 }
 
 /// Maximum number of periods compared on each side of a date.
-const WINDOW: usize = 90;
+const WINDOW_MAX: usize = 90;
 /// Minimum number of periods between a date and the next step.
 const DISTANCE_MIN: usize = 3;
 /// Total probability of the dates that cannot be distinguished.
@@ -97,8 +97,8 @@ impl<'a> Search<'a> {
         let after = steps.iter().find(|step| **step > date);
         let after = after.map_or(self.innovations.len(), |step| *step);
         (
-            before.max(date.saturating_sub(WINDOW)),
-            after.min(date + WINDOW),
+            before.max(date.saturating_sub(WINDOW_MAX)),
+            after.min(date + WINDOW_MAX),
         )
     }
 
@@ -254,8 +254,8 @@ pub(super) fn levels(values: &[f64], steps: &[usize]) -> Vec<f64> {
     levels
 }
 
-/// Fits each kind given the others that are likely to have an effect, relative to the levels between
-/// steps.
+/// Fits each kind given the other kinds that are likely to have an effect, relative to the levels
+/// between steps.
 pub(super) fn fit_kinds(kinds: &mut [Kind], values: &[f64], steps: &[usize], noise: &Noise) {
     for i in 0..kinds.len() {
         let others = kinds

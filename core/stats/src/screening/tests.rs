@@ -63,7 +63,7 @@ fn only_planted_steps_are_found() {
     let changes = single_changes((20..780).step_by(10));
     let (mut found, mut wrong) = (0, 0);
     for seed in 0..20 {
-        // Each step lasts until the next one.
+        // Each step lasts until the next step.
         let steps = |i: usize| match i {
             200..320 => -20.0,
             320..500 => 0.0,

@@ -150,7 +150,7 @@ fn united_states(year: i16) -> Vec<NamedDay> {
             "Juneteenth National Independence Day (observed)",
         ));
     }
-    // New Year's Day of the next year may be observed on the last day of this one.
+    // New Year's Day of the next year may be observed on the last day of this year.
     if let Ok(next) = Date::new(year + 1, 1, 1)
         && next.weekday() == Weekday::Saturday
     {

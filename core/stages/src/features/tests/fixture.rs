@@ -3,7 +3,7 @@
 use super::*;
 use crate::features::{holidays::rules, params::Country};
 
-/// The committed records from this time on.
+/// Reads the committed records from the time `from` on.
 fn records_since(from: &str) -> DataFrame {
     let rows: Vec<(DateTime, &str, Option<f64>)> = include_str!("records.csv")
         .lines()
@@ -27,27 +27,29 @@ fn check(frame: &DataFrame, file: &str) {
     let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
     assert_eq!(frame.height(), rows.len());
     for (index, name) in names.iter().enumerate() {
-        let want = rows.iter().map(|row| row[index]);
+        let expected = rows.iter().map(|row| row[index]);
         if matches!(*name, "day" | "component") {
             let column = frame.column(name).expect("a column");
             let cast = column.cast(&DataType::String).expect("text");
             let got: Vec<&str> = cast.str().expect("text").iter().flatten().collect();
-            assert_eq!(got, want.collect::<Vec<_>>(), "{name}");
+            assert_eq!(got, expected.collect::<Vec<_>>(), "{name}");
             continue;
         }
         let got = column(frame, name);
-        for (row, (got, want)) in got.iter().zip(want).enumerate() {
-            let want: Option<f64> = if *name == "hour" {
-                let moment: Timestamp = want.parse().expect("a time");
+        for (row, (got, expected)) in got.iter().zip(expected).enumerate() {
+            let expected: Option<f64> = if *name == "hour" {
+                let moment: Timestamp = expected.parse().expect("a time");
                 Some(moment.as_microsecond() as f64)
             } else {
-                want.parse().ok()
+                expected.parse().ok()
             };
-            let is_equal = match (got, want) {
-                (Some(got), Some(want)) => (got - want).abs() <= 1e-9 * want.abs().max(1.0),
-                (got, want) => *got == want,
+            let is_equal = match (got, expected) {
+                (Some(got), Some(expected)) => {
+                    (got - expected).abs() <= 1e-9 * expected.abs().max(1.0)
+                }
+                (got, expected) => *got == expected,
             };
-            assert!(is_equal, "{name}, row {row}: {got:?} {want:?}");
+            assert!(is_equal, "{name}, row {row}: {got:?} {expected:?}");
         }
     }
 }
@@ -87,13 +89,13 @@ fn holidays_match_a_reference_of_forty_years() {
         let mut next = || cells.next().expect("a cell");
         let country: Country = serde_json::from_value(json!(next())).expect("a country");
         let year: i16 = next().parse().expect("a year");
-        let want: Vec<&str> = next().split(' ').collect();
+        let expected: Vec<&str> = next().split(' ').collect();
         let mut got: Vec<String> = rules::holidays_of(country, year)
             .iter()
             .map(|(day, _)| day.strftime("%m-%d").to_string())
             .collect();
         got.sort();
         got.dedup();
-        assert_eq!(got, want, "{country:?} {year}");
+        assert_eq!(got, expected, "{country:?} {year}");
     }
 }

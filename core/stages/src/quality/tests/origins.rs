@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Two components with 420 records each, and refused records with these texts.
+/// Two components with 420 records each, and a refused record for each string in `raw`.
 fn input_with_refused(raw: &[String]) -> Input {
     let frame = records("2026-10-05", 42, &["a", "b"], |_, _| 10);
     let mut input = input("tickets", frame);

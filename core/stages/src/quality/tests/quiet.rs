@@ -1,4 +1,4 @@
-//! Checks that a stopped source is reported soon, and that a merely quiet one is not.
+//! Checks that a stopped source is reported soon, and that a source that is merely quiet is not.
 
 use super::*;
 use crate::quality::silence::Silence;
@@ -63,7 +63,7 @@ const SOURCES: &[Source] = &[
 const FIRST: Date = date(2025, 1, 6);
 
 impl Source {
-    /// Records of this many days, in the hours from 9 to 17.
+    /// Records of `days` days, in the hours from 9 to 17.
     fn records(&self, seed: u64, days: i64) -> Vec<DateTime> {
         let mut noise = Noise(seed);
         let mut records = Vec::new();
@@ -81,7 +81,7 @@ impl Source {
         records
     }
 
-    /// Returns true if the source is quiet after this many days.
+    /// Returns true if the source is quiet after `days` days.
     fn is_quiet(records: &[DateTime], days: i64) -> bool {
         let end = FIRST + days.days();
         let window = Window::parse(&format!("{}..{end}", end - 7.days()), "UTC").expect("a window");
@@ -146,7 +146,7 @@ fn stopped_sources_are_reported_soon() {
 }
 
 #[test]
-fn a_weekend_is_not_reported_and_a_missed_friday_is() {
+fn a_missed_friday_is_reported_and_a_weekend_is_not() {
     // A year of working days to Friday 13 November, and to the Thursday before.
     let until = |last: Date| {
         let days = FIRST.series(1.day()).take_while(|day| *day <= last);
@@ -165,8 +165,9 @@ fn a_weekend_is_not_reported_and_a_missed_friday_is() {
     let missed = quality(until(date(2026, 11, 12)));
     check(&missed, &["records stopped"]);
     let finding = &missed.cell.findings[0];
-    // Of 265 working days after the first none was without records, and the missed Friday counts as
-    // one: 1 / 266. No records on the rest of Thursday and on the weekend are as usual.
+    // None of the 265 working days after the first was without records, and the missed Friday
+    // counts as such a day: 1 / 266. No records on the rest of Thursday and on the weekend are as
+    // usual.
     let p = finding.p.expect("a probability");
     let expected = 1.0 / 266.0;
     assert!((p - expected).abs() < 1e-9, "{p}");

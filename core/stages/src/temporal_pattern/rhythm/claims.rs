@@ -10,7 +10,7 @@ use retrocast_domain::{Direction, Finding, Magnitude, number};
 use retrocast_stats::test::{Comparison, chi_square_fit, holm};
 use serde_json::json;
 
-/// The claim on the category that differs most, and on those that are not proven to differ less.
+/// The claim on the category that differs most, and on all that are not proven to differ less.
 pub(super) fn best_candidate(
     data: &Data<'_>,
     rhythm: &Rhythm,
@@ -80,7 +80,7 @@ fn compare(fitted: &RhythmFit, categories: &[usize], others: &[usize]) -> Compar
     contrast.unwrap_or(NO_DIFFERENCE)
 }
 
-/// Adds the peers of a category that are not proven to differ less, because naming one alone would
+/// Adds the peers of a category that are not proven to differ less, because naming only one would
 /// deny the others. The result is in calendar order.
 fn with_peers(
     data: &Data<'_>,
@@ -252,7 +252,7 @@ pub(super) fn weekday_candidates(
         weekend,
     ) {
         let mut weekend = weekend_candidate(data, rhythm, group, fitted, chart, &shown, &judged);
-        // The baseline of the bars is that of the title.
+        // The bars have the same baseline as the title.
         weekend.replacement = chart.map(|i| chart_against_working(data, rhythm, group, fitted, i));
         // The last claim gives the chart its title: a day that differs, unless the weekend differs
         // more.
@@ -437,8 +437,8 @@ fn is_below(fitted: &RhythmFit, low: usize, high: usize, alpha: f64) -> bool {
     contrast.is_some_and(|c| c.estimate < 1.0 && c.p < alpha)
 }
 
-/// Returns true if each of these categories is proven to be above, or below, every other one.
-/// Tested pair by pair, without correction, because all must hold (Berger 1982).
+/// Returns true if each of the given categories is proven to be above, or below, every other
+/// category. Tested pair by pair, without correction, because all must hold (Berger 1982).
 fn is_beyond_all(
     data: &Data<'_>,
     fitted: &RhythmFit,

@@ -149,7 +149,7 @@ fn initial(ar: &[f64], response: &[f64], is_moving_average: bool) -> Vec<f64> {
     for _ in 0..30 {
         let moved = multiply(
             &multiply(&transition, &covariance, n),
-            &transposed(&transition, n),
+            &transpose(&transition, n),
             n,
         );
         let change = moved[0].abs();
@@ -164,7 +164,7 @@ fn initial(ar: &[f64], response: &[f64], is_moving_average: bool) -> Vec<f64> {
     covariance
 }
 
-fn transposed(a: &[f64], n: usize) -> Vec<f64> {
+fn transpose(a: &[f64], n: usize) -> Vec<f64> {
     (0..n * n).map(|k| a[k % n * n + k / n]).collect()
 }
 

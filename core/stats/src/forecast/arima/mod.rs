@@ -15,7 +15,7 @@ use search::{choose, differences};
 
 /// Maximum number of values used, unless the likelihood is exact.
 const VALUES_MAX: usize = 600;
-/// Minimum distance of the roots of the polynomials from zero; closer ones are almost unit roots.
+/// Minimum distance of the roots of the polynomials from zero; closer roots are almost unit roots.
 const ROOT: f64 = 1.01;
 
 /// Orders of a model: autoregressive, differences, moving average, without and with a season.
@@ -115,8 +115,8 @@ fn product(plain: &[f64], seasonal: &[f64], period: usize) -> Vec<f64> {
     out
 }
 
-/// Coefficients of a model: autoregressive and moving-average ones of all lags, and the mean of the
-/// differenced series.
+/// Coefficients of a model: the autoregressive and moving-average coefficients of all lags, and the
+/// mean of the differenced series.
 #[derive(Debug, Clone)]
 struct Coefficients {
     ar: Vec<f64>,
@@ -240,8 +240,8 @@ impl Arima {
         }
     }
 
-    /// Forecasts with a model of this order, or of the best one, and returns the order too; `None` if
-    /// the fit diverges.
+    /// Forecasts with a model of the given order, or of the best order, and returns the order, too;
+    /// `None` if the fit diverges.
     fn forecast_with_order(
         &self,
         history: &[f64],

@@ -1,4 +1,4 @@
-//! Chooses the orders of a model: differences by tests, the others step by step.
+//! Chooses the orders of a model: differences by tests, the other orders step by step.
 
 use super::{Fitted, Order};
 use crate::{
@@ -16,7 +16,7 @@ const STRENGTH: f64 = 0.64;
 /// Critical value of the stationarity test at 5 %, above which the series is differenced.
 const CRITICAL: f64 = 0.463;
 /// Maximum number of models that are tried.
-const TRIES: usize = 94;
+const TRIES_MAX: usize = 94;
 
 /// The differences that make a series stationary, without and with the season.
 pub(super) fn differences(values: &[f64], period: usize) -> (usize, usize) {
@@ -83,7 +83,7 @@ fn kpss(values: &[f64]) -> f64 {
     }
 }
 
-/// Searches for the model with the smallest criterion, starting from the best of five initial
+/// Searches for the model with the smallest criterion, starting from the best of the five initial
 /// models: each step changes one or two orders by one, or the constant.
 pub(super) fn choose(
     (difference, seasonal_difference): (usize, usize),
@@ -111,7 +111,7 @@ pub(super) fn choose(
             [order.ar, order.ma, order.seasonal_ar, order.seasonal_ma],
             order.constant,
         );
-        if tried.len() >= TRIES || !tried.insert(key) {
+        if tried.len() >= TRIES_MAX || !tried.insert(key) {
             return false;
         }
         let Some(fitted) = Fitted::of(order, values, period, exact) else {
@@ -150,7 +150,7 @@ pub(super) fn choose(
     best
 }
 
-/// Orders one step away: seasonal ones first, each alone or both of a kind.
+/// Orders one step away: seasonal orders first, each changed separately or both of a kind together.
 fn neighbours(order: Order, [plain, seasonal]: [usize; 2]) -> Vec<[usize; 4]> {
     const STEPS: [[isize; 4]; 16] = [
         [0, 0, -1, 0],
