@@ -390,6 +390,7 @@ fn cut_interval(cuts: &[f64], sums: &[f64], variances: &[f64], z: f64, n: usize)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::RngExt;
 
     /// Simulates `per_day` runs on each of `days` days; `risk` is the probability of failure by volume
     /// and day.
