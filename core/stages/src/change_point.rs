@@ -74,7 +74,7 @@ struct Params {
     /// Aggregate of the records of a period. Default: "mean" with a `value`, else "count".
     #[serde(default)]
     aggregate: Option<Aggregate>,
-    /// Length of a period. Default: days, or weeks or months if the records come in these.
+    /// Length of a period. Default: days, or weeks or months if records are that far apart.
     #[serde(default)]
     period: Option<LongPeriod>,
     /// Name of the metric, such as "failures". Default: from the column or dataset.
