@@ -22,30 +22,13 @@ pub struct Search {
     pub simulations: usize,
 }
 
-/// Number of simulated series for a p-value: at least, and at most.
-const SIMULATIONS: (usize, usize) = (999, 9999);
-
-impl Search {
-    /// Settings for so many groups that are corrected together: with enough simulations that a
-    /// p-value can pass the correction.
-    pub fn for_groups(segment_min: usize, groups: usize, alpha: f64) -> Self {
-        let needed = 2.0 * groups as f64 / alpha.max(1e-4);
-        Self {
-            segment_min,
-            alpha,
-            simulations: (needed as usize).clamp(SIMULATIONS.0, SIMULATIONS.1),
-            ..Self::default()
-        }
-    }
-}
-
 impl Default for Search {
     fn default() -> Self {
         Self {
             segment_min: 7,
             shifts_max: 3,
             alpha: 0.05,
-            simulations: 999,
+            simulations: 1999,
         }
     }
 }
@@ -112,7 +95,8 @@ const GRID: [f64; 11] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
 /// estimate, and only simulated series with nearly the same estimate are used (approximate Bayesian
 /// computation): an estimate that is too low by chance goes together with a statistic that is too
 /// high for that reason. Simulation stops early once the p-value is known to be large (Besag and
-/// Clifford 1991).
+/// Clifford 1991). If hardly any simulated statistic is as high, the p-value is that of a generalised
+/// Pareto distribution fitted to the largest of them (Knijnenburg et al. 2009).
 pub(crate) fn simulated_p(
     find: Finder,
     values: &[f64],
@@ -125,7 +109,8 @@ pub(crate) fn simulated_p(
     let posterior = RhoPosterior::new(find, n, observed.rho, search);
     let plausible = posterior.plausible();
     let mut noise = Noise::new(content_seed(values));
-    let (mut higher, mut compared) = (0usize, 0usize);
+    let mut higher = 0usize;
+    let mut statistics = Vec::with_capacity(search.simulations);
     for _ in 0..search.simulations * 8 {
         let rho = plausible[(noise.uniform() * plausible.len() as f64) as usize];
         let Some(simulated) = find(&noise.autoregressive(n, rho), m) else {
@@ -134,16 +119,59 @@ pub(crate) fn simulated_p(
         if (simulated.rho - posterior.observed).abs() > posterior.tolerance {
             continue;
         }
-        compared += 1;
+        statistics.push(simulated.statistic);
         higher += usize::from(simulated.statistic >= observed.statistic);
         if higher == HIGHER_MAX {
-            return HIGHER_MAX as f64 / compared as f64;
+            return HIGHER_MAX as f64 / statistics.len() as f64;
         }
-        if compared == search.simulations {
+        if statistics.len() == search.simulations {
             break;
         }
     }
-    (higher + 1) as f64 / (compared + 1) as f64
+    let counted = (higher + 1) as f64 / (statistics.len() + 1) as f64;
+    if higher >= HIGHER_MIN || statistics.len() < TAIL_SIMULATIONS_MIN {
+        return counted;
+    }
+    // Squares, because the tail of a squared statistic is about exponential.
+    let mut squares: Vec<f64> = statistics
+        .iter()
+        .map(|statistic| statistic.powi(2))
+        .collect();
+    squares.sort_by(f64::total_cmp);
+    pareto_tail(&squares, observed.statistic.powi(2)).min(counted)
+}
+
+/// Number of simulated statistics above the observed one from which their share is the p-value.
+const HIGHER_MIN: usize = 10;
+/// Minimum number of simulated statistics for a tail.
+const TAIL_SIMULATIONS_MIN: usize = 900;
+/// Share of the largest statistics to which a tail is fitted.
+const TAIL_SHARE: f64 = 0.1;
+
+/// Probability of a value above `observed`, by a generalised Pareto distribution of the largest of these
+/// sorted values, fitted by probability-weighted moments (Hosking and Wallis 1987). The tail is at least
+/// as heavy as an exponential one.
+fn pareto_tail(sorted: &[f64], observed: f64) -> f64 {
+    let n = (sorted.len() as f64 * TAIL_SHARE) as usize;
+    let (below, tail) = sorted.split_at(sorted.len() - n);
+    let threshold = below.last().copied().unwrap_or(0.0);
+    let excess = observed - threshold;
+    let size = n as f64;
+    let mean = tail.iter().map(|value| value - threshold).sum::<f64>() / size;
+    let weighted = tail.iter().enumerate().map(|(i, value)| {
+        let above = (size - 1.0 - i as f64) / (size - 1.0);
+        above * (value - threshold)
+    });
+    let weighted = weighted.sum::<f64>() / size;
+    let shape = (2.0 - mean / (mean - 2.0 * weighted)).clamp(0.0, 0.4);
+    let scale = mean * (1.0 - shape);
+    let survival = if shape > 1e-6 {
+        (1.0 + shape * excess / scale).powf(-1.0 / shape)
+    } else {
+        (-excess / scale).exp()
+    };
+    // Farther out, a tail is a guess.
+    (TAIL_SHARE * survival).max(1e-9)
 }
 
 /// The distribution of the true autocorrelation given its estimate, for a length and a search.

@@ -247,7 +247,7 @@ fn help_for(message: &str, templates: &Templates, names: &BTreeSet<String>) -> S
         if let Some(nearest) = nearest.filter(|_| is_field) {
             return format!(
                 "column {}: did you mean {nearest} instead of {name}?",
-                at + 2
+                dot + 2
             );
         }
     }

@@ -81,8 +81,10 @@ pub(super) fn search_all(
     segment_min: usize,
 ) -> Vec<Option<ShiftSearch>> {
     let settings = Search {
+        segment_min,
         shifts_max: params.shifts_max,
-        ..Search::for_groups(segment_min, set.groups.len(), params.alpha())
+        alpha: params.alpha(),
+        ..Search::default()
     };
     let search = |group: &Group| -> Option<(Shifts, Vec<usize>, Vec<f64>)> {
         let adjusted = seasonally_adjusted(&group.values, set.period.season());

@@ -96,11 +96,11 @@ pub(super) fn classify(
     is_count: bool,
 ) -> Vec<Option<TrendTest>> {
     let season = set.period.season();
-    let search = Search::for_groups(
-        default_segment(set.period),
-        set.groups.len(),
-        params.alpha(),
-    );
+    let search = Search {
+        segment_min: default_segment(set.period),
+        alpha: params.alpha(),
+        ..Search::default()
+    };
     let fit = |group: &Group| -> Option<Fit> {
         let adjusted = seasonally_adjusted(&group.values, season);
         let trend = trend(&adjusted)?;
