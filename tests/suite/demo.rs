@@ -2,7 +2,7 @@
 //! folder.
 
 use super::support::*;
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::symlink, path::Path};
 
 const DATE: &[&str] = &["--date", "2026-11-16"];
 const OUTPUT_FILES: &[&str] = &[
@@ -45,6 +45,48 @@ fn a_run_folder_contains_every_output() {
             );
         }
     }
+}
+
+/// The stages that make claims share 5 % equally, unless the job or a stage says otherwise.
+#[test]
+fn stages_share_one_budget_of_false_claims() {
+    let alphas = |plan: &serde_json::Value| -> Vec<f64> {
+        let nodes = plan["nodes"].as_array().unwrap();
+        let alphas = nodes.iter().map(|node| &node["config"]["alpha"]);
+        alphas.filter_map(serde_json::Value::as_f64).collect()
+    };
+    let (_, run) = demo();
+    let shared = alphas(&json(&run.join("plan.json")));
+    let sum: f64 = shared.iter().sum();
+    assert!(
+        shared.len() >= 8 && 0.04 < sum && sum <= 0.05 + 1e-12,
+        "{shared:?}"
+    );
+    assert!(shared.iter().all(|alpha| *alpha == shared[0]), "{shared:?}");
+
+    let scratch = Scratch::new();
+    let path = root().join("jobs/weekly-operations.toml");
+    let text = fs::read_to_string(path).unwrap();
+    let text = text.replacen("timezone =", "false_claims = 0.02\ntimezone =", 1);
+    let text = text.replacen("periods_max = 70", "periods_max = 70\nalpha = 0.2", 1);
+    fs::create_dir_all(scratch.join("jobs")).unwrap();
+    fs::write(scratch.join("jobs/changed.toml"), text).unwrap();
+    symlink(
+        root().join("jobs/contracts"),
+        scratch.join("jobs/contracts"),
+    )
+    .unwrap();
+    let result = retrocast_in(
+        scratch.path(),
+        &[&["plan", "changed", "--json"], DATE].concat(),
+    );
+    let plan = serde_json::from_str(&result.expect(0).stdout).unwrap();
+    let changed = alphas(&plan);
+    let sum: f64 = changed.iter().filter(|alpha| **alpha != 0.2).sum();
+    assert!(
+        changed.contains(&0.2) && 0.015 < sum && sum <= 0.02,
+        "{changed:?}"
+    );
 }
 
 fn assert_same_outputs(a: &Path, b: &Path) {

@@ -58,8 +58,11 @@ pub enum Form {
     Bend(usize),
 }
 
-/// Minimum difference of Schwarz's criterion in favour of a model (Kass and Raftery 1995).
-const CLEAR: f64 = 2.5;
+/// Minimum difference of Schwarz's criterion in favour of a step, and in favour of a gradual change:
+/// positive evidence starts at 2 (Kass and Raftery 1995). More is asked for the latter, because a date
+/// is then not reported.
+const CLEAR_STEP: f64 = 2.5;
+const CLEAR_GRADUAL: f64 = 4.0;
 
 /// Compares one step with a straight line and a line with a bend by Schwarz's criterion (1978), all
 /// with first-order autoregressive errors. Outliers are clipped as in
@@ -119,9 +122,9 @@ fn compare(clipped: &[f64], positions: &[usize], m: usize) -> Option<Shape> {
         Form::Line
     };
     let step = positions[0];
-    Some(if low > CLEAR {
+    Some(if low > CLEAR_STEP {
         Shape::Step(step)
-    } else if high < -CLEAR {
+    } else if high < -CLEAR_GRADUAL {
         Shape::Gradual(form)
     } else {
         Shape::Open { step, form }

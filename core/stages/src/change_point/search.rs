@@ -48,11 +48,16 @@ pub(super) fn note_gradual(
     let names: Vec<String> = pairs
         .filter_map(|(group, result)| {
             let result = result.as_ref()?;
+            let name = if params.by.is_empty() {
+                &set.measure
+            } else {
+                &group.label
+            };
             Some(match result.gradual(params.alpha())? {
-                Form::Line => group.label.clone(),
+                Form::Line => name.clone(),
                 Form::Bend(at) => {
                     let since = set.period.words(set.starts[result.indices[at]]);
-                    format!("{} (since about {since})", group.label)
+                    format!("{name} (since about {since})")
                 }
             })
         })
