@@ -170,7 +170,7 @@ fn find_events(
 ) -> (Vec<Event>, StepCounts) {
     let mut events: Vec<Event> = Vec::new();
     let mut step_counts = StepCounts::default();
-    for i in from..group.scores.len() {
+    for (i, p_adjusted) in adjusted.iter().copied().enumerate().skip(from) {
         let Some(score) = group.scores[i] else {
             continue;
         };
@@ -183,7 +183,7 @@ fn find_events(
         if params.direction == (if up { Sides::Down } else { Sides::Up }) {
             continue;
         }
-        let (p, p_adjusted) = (tail(params, &score), adjusted[i]);
+        let p = tail(params, &score);
         let agreed = group.forest[i] >= FOREST_LIMIT;
         let size = score.expected.abs().max(1e-12);
         let is_large = (score.value - score.expected).abs() / size >= params.change_min;
