@@ -4,7 +4,6 @@
 //! the same search in series without a shift ([`search`](crate::search)).
 
 use crate::{
-    bend::best_bend,
     distribution::t_quantile,
     search::{Candidate, RhoPosterior, Search, first_autocorrelation, simulated_p},
     trend::{median_of, running_median},
@@ -55,7 +54,7 @@ pub struct Shifts {
     pub best: usize,
     /// First-order autocorrelation of the residuals, corrected for bias.
     pub autocorrelation: f64,
-    /// True if the series varies, but a line, straight or with a bend, describes it better than steps; then no shift
+    /// True if the series varies, but a straight line describes it better than steps; then no shift
     /// is claimed.
     pub drifts: bool,
 }
@@ -213,7 +212,7 @@ fn split(
     if simulated_p(best_split, values, &best, search) > alpha {
         return;
     }
-    if is_gradual(values, best.residual_squares, m) {
+    if line_is_better(values, best.residual_squares, m) {
         *drifts |= found.is_empty() && offset == 0;
         return;
     }
@@ -223,20 +222,18 @@ fn split(
     split(right, offset + best.at, alpha / 2.0, search, found, drifts);
 }
 
-/// Returns true if a straight line, or one with a bend, describes the segment better than one step,
-/// and than two (by BIC).
-fn is_gradual(values: &[f64], one_step: f64, m: usize) -> bool {
+/// Returns true if a straight line describes the segment better than one step, and than two (by
+/// BIC). Bends are left to [`shape`](crate::shape), which allows for autocorrelation.
+fn line_is_better(values: &[f64], one_step: f64, m: usize) -> bool {
     let n = values.len() as f64;
     let criterion =
         |squares: f64, parameters: f64| n * (squares / n).max(1e-12).ln() + parameters * n.ln();
     let line = line_residual_squares(values);
-    let bend = best_bend(values, m).map_or(f64::INFINITY, |bend| bend.residual_squares);
-    if line.min(bend) >= one_step {
+    if line >= one_step {
         return false;
     }
-    // A line has two parameters, a bend has a position in addition, and so has each step.
-    let gradual = criterion(line, 2.0).min(criterion(bend, 3.0));
-    criterion(two_steps_residual_squares(values, m), 5.0) >= gradual
+    // A step has a position in addition to its two levels, a line has two parameters.
+    criterion(two_steps_residual_squares(values, m), 5.0) >= criterion(line, 2.0)
 }
 
 /// Sum of squares around the least-squares line.

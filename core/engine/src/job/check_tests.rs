@@ -138,8 +138,8 @@ fn keys_types_and_limits_are_checked() {
         "",
         &[
             "8:9 tickets: missing key `uri` in [source.tickets]; uri: Location of the records: a path or \
-           URL. *, **, ? and [..] match files; {year}, {month}, {day} and {date} match dates, of which \
-           only those of the window are read.",
+           URL. *, **, ? and [..] match files; {year}, {month}, {day} and {date} match dates; only \
+           files dated in the window are read.",
         ],
     );
     check(
