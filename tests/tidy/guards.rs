@@ -23,7 +23,6 @@ pub const LONG: &[(&str, usize)] = &[
     ("core/stages/src/temporal_pattern/rhythm/claims.rs", 515),
     ("core/stages/src/temporal_pattern/tests.rs", 718),
     ("core/stats/src/anomaly.rs", 614),
-    ("core/stats/src/change_point.rs", 637),
     ("core/stats/src/rate.rs", 642),
     ("core/store/src/ingest/mod.rs", 532),
     ("core/store/src/ingest/tests.rs", 520),

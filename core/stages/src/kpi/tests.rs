@@ -342,12 +342,7 @@ fn a_window_without_its_last_days_is_compared_with_the_same_days() {
     }
     // Whole earlier windows are those that earlier runs published.
     assert_eq!(builds.earlier.len(), 10);
-    assert!(
-        builds
-            .earlier
-            .iter()
-            .all(|window| window.value > Some(900.0))
-    );
+    assert!(builds.earlier.iter().all(|week| week.value > Some(900.0)));
     for value in builds.history.iter().flatten() {
         assert!((500.0..700.0).contains(value), "{value}");
     }
