@@ -8,6 +8,10 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// Settings of a search for dates.
 #[derive(Debug, Clone)]
@@ -103,7 +107,7 @@ pub(crate) fn simulated_p(
     observed: &Candidate,
     search: &Search,
 ) -> f64 {
-    const HIGHER_MAX: usize = 40;
+    const HIGHER_MAX: usize = 100;
     let n = values.len();
     let m = search.segment_min.max(2);
     let posterior = RhoPosterior::new(find, n, observed.rho, search);
@@ -174,6 +178,48 @@ fn pareto_tail(sorted: &[f64], observed: f64) -> f64 {
     (TAIL_SHARE * survival).max(1e-9)
 }
 
+/// Mean and standard deviation of the estimate for one true autocorrelation.
+#[derive(Debug, Clone, Copy)]
+struct RhoEstimate {
+    mean: f64,
+    deviation: f64,
+}
+
+/// Number of simulated series for each true autocorrelation.
+const RHO_SIMULATIONS: usize = 240;
+/// Maximum number of lengths whose simulated estimates are kept.
+const RHO_LENGTHS_MAX: usize = 500;
+
+/// The estimates of a search, for each autocorrelation of the grid. They depend on nothing but the length
+/// of the series and the smallest segment, so all series of that length share them.
+fn rho_estimates(find: Finder, n: usize, m: usize) -> Arc<[RhoEstimate; GRID.len()]> {
+    type Estimates = BTreeMap<(usize, usize, usize), Arc<[RhoEstimate; GRID.len()]>>;
+    static KNOWN: Mutex<Estimates> = Mutex::new(BTreeMap::new());
+    let key = (find as usize, n, m);
+    let lock = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(estimates) = lock().get(&key) {
+        return estimates.clone();
+    }
+    let estimates = Arc::new(GRID.map(|rho| {
+        let mut noise = Noise::new(0xb1a5);
+        let estimates: Vec<f64> = (0..RHO_SIMULATIONS)
+            .filter_map(|_| find(&noise.autoregressive(n, rho), m))
+            .map(|simulated| simulated.rho)
+            .collect();
+        let count = estimates.len().max(1) as f64;
+        let mean = estimates.iter().sum::<f64>() / count;
+        let squares = estimates.iter().map(|e| (e - mean).powi(2));
+        let deviation = (squares.sum::<f64>() / count).sqrt();
+        RhoEstimate { mean, deviation }
+    }));
+    let mut known = lock();
+    if known.len() >= RHO_LENGTHS_MAX {
+        known.clear();
+    }
+    known.insert(key, estimates.clone());
+    estimates
+}
+
 /// The distribution of the true autocorrelation given its estimate, for a length and a search.
 pub(crate) struct RhoPosterior {
     /// The estimate; at least that of independent values.
@@ -192,20 +238,12 @@ impl RhoPosterior {
             tolerance: f64::INFINITY,
             weights: [0.0; GRID.len()],
         };
-        for (weight, rho) in posterior.weights.iter_mut().zip(GRID) {
-            let mut noise = Noise::new(0xb1a5);
-            let estimates: Vec<f64> = (0..60)
-                .filter_map(|_| find(&noise.autoregressive(n, rho), m))
-                .map(|simulated| simulated.rho)
-                .collect();
-            let count = estimates.len().max(1) as f64;
-            let mean = estimates.iter().sum::<f64>() / count;
-            let deviation =
-                (estimates.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / count).sqrt();
-            // Negative autocorrelation is treated as independence, which is conservative.
-            if rho == 0.0 {
-                posterior.observed = observed.max(mean);
-            }
+        let estimates = rho_estimates(find, n, m);
+        // Negative autocorrelation is treated as independence, which is conservative.
+        posterior.observed = observed.max(estimates[0].mean);
+        for (weight, RhoEstimate { mean, deviation }) in
+            posterior.weights.iter_mut().zip(estimates.iter())
+        {
             posterior.tolerance = posterior.tolerance.min(deviation / 2.0);
             *weight = (-((posterior.observed - mean) / deviation).powi(2) / 2.0).exp() / deviation;
         }
