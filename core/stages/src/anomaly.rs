@@ -188,6 +188,7 @@ struct Params {
     #[schemars(range(min = 1, max = 1500))]
     look_back: Option<u32>,
     /// Expected share of false claims; on pure noise, the probability of any false claim of the stage.
+    /// A job without it uses the part of its `false_claims`.
     #[serde(default = "default_alpha")]
     #[schemars(range(min = 1e-6, max = 0.5))]
     #[schemars(extend("x-claims" = true))]

@@ -94,7 +94,7 @@ struct Params {
     #[serde(default = "default_shifts_max")]
     #[schemars(range(min = 1, max = 20))]
     shifts_max: usize,
-    /// Probability of a false claim. Default: 0.05 for one series, 0.01 for many groups.
+    /// Probability of a false claim. Default: the part of the job's `false_claims`.
     #[serde(default)]
     #[schemars(range(min = 1e-4, max = 0.5))]
     #[schemars(extend("x-claims" = true))]

@@ -116,7 +116,8 @@ struct Params {
     #[serde(default)]
     #[schemars(length(min = 1))]
     noun: Option<String>,
-    /// False discovery rate: the expected share of false claims among the changes reported.
+    /// False discovery rate: the expected share of false claims among the changes reported. A job
+    /// without it uses the part of its `false_claims`.
     #[serde(default = "one_percent")]
     #[schemars(range(min = 1e-6, max = 0.5))]
     #[schemars(extend("x-claims" = true))]

@@ -106,7 +106,7 @@ struct Params {
     #[serde(default = "five_percent")]
     #[schemars(range(min = 0.0, max = 10.0))]
     change_min: f64,
-    /// Probability of a false claim. Default: 0.05 for one series, 0.01 for many groups.
+    /// Probability of a false claim. Default: the part of the job's `false_claims`.
     #[serde(default)]
     #[schemars(range(min = 1e-6, max = 0.5))]
     #[schemars(extend("x-claims" = true))]

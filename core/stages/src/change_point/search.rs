@@ -134,7 +134,7 @@ pub(super) fn search_all(
             } else {
                 shape(&adjusted, segment_min)
             };
-            // What moves gradually did not shift on a date.
+            // A gradual change has no date of a step.
             if matches!(shape, Some(Shape::Gradual(_))) {
                 shifts.clear();
             }

@@ -69,7 +69,8 @@ pub(super) struct Params {
     /// Set to false if higher values are better.
     #[serde(default = "yes")]
     pub(super) lower_is_better: bool,
-    /// Probability of any false claim of the stage.
+    /// Probability of any false claim of the stage. A job without it uses the part of its
+    /// `false_claims`.
     #[serde(default = "five_percent")]
     #[schemars(range(min = 1e-6, max = 0.5))]
     #[schemars(extend("x-claims" = true))]
