@@ -8,7 +8,7 @@
 use crate::{
     change_point::{clip_outliers, fewest},
     distribution::t_quantile,
-    search::{Candidate, RhoPosterior, Search, simulated_p},
+    search::{Candidate, NoisePosterior, Search, simulated_p},
     trend::median_of,
 };
 
@@ -61,7 +61,7 @@ pub fn bend(values: &[f64], search: &Search) -> Option<Bend> {
     let clean = clip_around(values, first.at);
     let best = best_bend(&clean, m)?;
     let p = simulated_p(best_bend, &clean, &best, search);
-    let rho = RhoPosterior::new(best_bend, n, best.rho, search).mean();
+    let rho = NoisePosterior::new(best_bend, n, best.correlation, search).autocorrelation();
     let Line { level, slope } = fit(&clean, best.at);
     let after = (n - best.at) as f64;
     let inflation = (1.0 + rho) / (1.0 - rho);

@@ -5,7 +5,7 @@
 
 use crate::{
     distribution::t_quantile,
-    search::{Candidate, RhoPosterior, Search, first_autocorrelation, simulated_p},
+    search::{Candidate, Correlation, NoisePosterior, Search, simulated_p},
     trend::{median_of, running_median},
 };
 
@@ -77,7 +77,7 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
     let clean = clip_outliers(adjusted, m);
     let whole = best_split(&clean, m)?;
     let p = simulated_p(best_split, &clean, &whole, search);
-    let single = RhoPosterior::new(best_split, n, whole.rho, search).mean();
+    let single = NoisePosterior::new(best_split, n, whole.correlation, search).autocorrelation();
     let mut positions = Vec::new();
     let mut drifts = false;
     split(&clean, 0, search.alpha, search, &mut positions, &mut drifts);
@@ -92,9 +92,9 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
         .collect();
     // With one shift removed, the others would still look like autocorrelation.
     let autocorrelation = if positions.len() > 1 {
-        let observed = first_autocorrelation(&residuals(&clean, &edges));
-        RhoPosterior::new(best_split, n, observed, search)
-            .mean()
+        let observed = Correlation::of(&residuals(&clean, &edges));
+        NoisePosterior::new(best_split, n, observed, search)
+            .autocorrelation()
             .min(single)
     } else {
         single
@@ -552,6 +552,52 @@ pub(crate) mod tests {
             check(n, 0.7, None, 0.08);
             check(n, 0.3, Some(4.0), 0.08);
             check(n, 0.0, Some(0.7), 0.08);
+        }
+    }
+
+    /// Share of series of `n` values, whose last third differs by `size`, in which a shift is claimed
+    /// at 5 %, in per cent of 100. The values have autocorrelation `rho`, or are counts of a rate that
+    /// wanders by 30 % with it.
+    fn claimed(n: usize, rho: f64, counts: Option<f64>, size: f64) -> f64 {
+        let mut noise = Noise::new(n as u64 * 19 + (rho * 100.0) as u64);
+        let settings = Search {
+            segment_min: 14,
+            simulations: 199,
+            ..Search::default()
+        };
+        let mut claims = 0;
+        for _ in 0..100 {
+            let mut values = noise.autoregressive(n, rho);
+            let third = n - n / 3;
+            if let Some(mean) = counts {
+                for (i, value) in values.iter_mut().enumerate() {
+                    let rate = mean * (0.3 * *value - 0.045).exp();
+                    let rate = if i < third { rate } else { rate * (1.0 + size) };
+                    *value = f64::from(noise.poisson(rate));
+                }
+            } else {
+                values[third..].iter_mut().for_each(|value| *value += size);
+            }
+            let found = mean_shifts(&values, &values, &settings);
+            claims += u8::from(found.is_some_and(|found| !found.shifts.is_empty()));
+        }
+        f64::from(claims)
+    }
+
+    #[test]
+    #[ignore = "prints a table"]
+    fn table_of_shifts() {
+        for n in [120, 420] {
+            for rho in [0.0, 0.5, 0.7] {
+                let row = [0.0, 0.5, 1.0].map(|size| claimed(n, rho, None, size));
+                eprintln!("{n} values, autocorrelation {rho}, by 0, 0.5, 1 sd: {row:?}");
+            }
+            for mean in [8.0, 30.0] {
+                for rho in [0.6] {
+                    let row = [0.0, 0.2, 0.5].map(|size| claimed(n, rho, Some(mean), size));
+                    eprintln!("{n} counts of {mean}, rate {rho}, by 0, 20, 50 %: {row:?}");
+                }
+            }
         }
     }
 

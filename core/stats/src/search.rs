@@ -5,6 +5,10 @@
 //! change, of the same length and autocorrelation. That autocorrelation is estimated after the best
 //! change is removed, and corrected for bias by simulation, including its uncertainty: otherwise a
 //! change would look like autocorrelation, or noise like a change.
+//!
+//! The simulated series are first-order autoregressive, some with independent errors added. Counts need
+//! the errors: if a rate wanders, its counts vary around it independently, so neighbours are hardly
+//! correlated, but the correlation decays slowly.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -43,8 +47,8 @@ pub(crate) struct Candidate {
     pub(crate) at: usize,
     /// Size of the change in standard errors that allow for autocorrelation.
     pub(crate) statistic: f64,
-    /// First-order autocorrelation of the residuals, not corrected for bias.
-    pub(crate) rho: f64,
+    /// Autocorrelation of the residuals.
+    pub(crate) correlation: Correlation,
     /// Remaining sum of squares.
     pub(crate) residual_squares: f64,
 }
@@ -63,13 +67,14 @@ impl Candidate {
             return None;
         }
         let residual_squares = (total - gain).max(0.0);
-        let rho = first_autocorrelation(residuals);
+        let correlation = Correlation::of(residuals);
+        let rho = correlation.first;
         let variance = residual_squares.max(total * 1e-9) / (residuals.len() as f64 - 2.0);
         let inflation = (1.0 + rho.max(0.0)) / (1.0 - rho.max(0.0)).max(0.02);
         Some(Self {
             at,
             statistic: (gain / (variance * inflation)).sqrt(),
-            rho,
+            correlation,
             residual_squares,
         })
     }
@@ -78,19 +83,104 @@ impl Candidate {
 /// A search for the best date: of a series, with at least so many values on either side.
 pub(crate) type Finder = fn(&[f64], usize) -> Option<Candidate>;
 
-/// First-order autocorrelation of residuals, whose mean is zero.
-pub(crate) fn first_autocorrelation(residuals: &[f64]) -> f64 {
-    let square: f64 = residuals.iter().map(|v| v * v).sum();
-    let product: f64 = residuals.windows(2).map(|w| w[0] * w[1]).sum();
-    if square > 0.0 {
-        (product / square).clamp(-0.98, 0.98)
-    } else {
-        0.0
+/// Estimates of autocorrelation from residuals, not corrected for bias.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Correlation {
+    /// Autocorrelation at the first lag.
+    pub(crate) first: f64,
+    /// Mean autocorrelation over the [`LATER_LAGS`].
+    later: f64,
+}
+
+/// The lags after the first that tell slow from fast decay.
+const LATER_LAGS: std::ops::RangeInclusive<usize> = 2..=6;
+
+impl Correlation {
+    /// The autocorrelation of residuals, whose mean is zero.
+    pub(crate) fn of(residuals: &[f64]) -> Self {
+        let square: f64 = residuals.iter().map(|v| v * v).sum();
+        let at = |lag: usize| {
+            let pairs = residuals.iter().zip(residuals.iter().skip(lag));
+            let product: f64 = pairs.map(|(a, b)| a * b).sum();
+            if square > 0.0 { product / square } else { 0.0 }
+        };
+        Self {
+            first: at(1).clamp(-0.98, 0.98),
+            later: LATER_LAGS.map(at).sum::<f64>() / LATER_LAGS.count() as f64,
+        }
+    }
+
+    fn values(self) -> [f64; 2] {
+        [self.first, self.later]
     }
 }
 
-/// Grid of possible autocorrelations of the noise.
-const GRID: [f64; 11] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95];
+/// A series without a change: first-order autoregressive, with independent errors added.
+#[derive(Debug, Clone, Copy)]
+struct Model {
+    /// Autocorrelation of the autoregressive part.
+    rho: f64,
+    /// Share of that part in the variance.
+    share: f64,
+}
+
+impl Model {
+    /// First-order autocorrelation of an autoregressive series whose means vary as much.
+    fn equivalent_rho(self) -> f64 {
+        let inflation = self.share * (1.0 + self.rho) / (1.0 - self.rho) + 1.0 - self.share;
+        (inflation - 1.0) / (inflation + 1.0)
+    }
+
+    fn simulate(self, noise: &mut Noise, n: usize) -> Vec<f64> {
+        let mut values = noise.autoregressive(n, self.rho);
+        if self.share < 1.0 {
+            let [slow, independent] = [self.share, 1.0 - self.share].map(f64::sqrt);
+            for value in &mut values {
+                *value = slow * *value + independent * noise.normal();
+            }
+        }
+        values
+    }
+}
+
+/// Possible models of the noise: autoregressive ones, then those with independent errors. Slower ones with
+/// errors are left out, because they can hardly be told from shifts.
+const MODELS: [Model; 23] = {
+    let mut models = [Model {
+        rho: 0.0,
+        share: 1.0,
+    }; 23];
+    let autoregressive = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95];
+    let mut i = 0;
+    while i < autoregressive.len() {
+        models[i + 1].rho = autoregressive[i];
+        i += 1;
+    }
+    let (slow, shares) = ([0.5, 0.6, 0.7, 0.8], [0.5, 0.25, 0.12]);
+    let mut i = 0;
+    while i < slow.len() * shares.len() {
+        models[AUTOREGRESSIVE + i] = Model {
+            rho: slow[i / shares.len()],
+            share: shares[i % shares.len()],
+        };
+        i += 1;
+    }
+    models
+};
+/// Number of models without independent errors.
+const AUTOREGRESSIVE: usize = 11;
+/// Prior probability of a model with independent errors in proportion to that of one without.
+const PRIOR_WITH_ERRORS: f64 = 0.4;
+
+impl Model {
+    fn prior(self) -> f64 {
+        if self.share < 1.0 {
+            PRIOR_WITH_ERRORS
+        } else {
+            1.0
+        }
+    }
+}
 
 /// Simulated p-value of a candidate, among series without a change whose residuals are as autocorrelated
 /// as the observed ones.
@@ -110,17 +200,23 @@ pub(crate) fn simulated_p(
     const HIGHER_MAX: usize = 100;
     let n = values.len();
     let m = search.segment_min.max(2);
-    let posterior = RhoPosterior::new(find, n, observed.rho, search);
+    let posterior = NoisePosterior::new(find, n, observed.correlation, search);
     let plausible = posterior.plausible();
+    let total: f64 = plausible.iter().map(|model| model.prior()).sum();
     let mut noise = Noise::new(content_seed(values));
     let mut higher = 0usize;
     let mut statistics = Vec::with_capacity(search.simulations);
     for _ in 0..search.simulations * 8 {
-        let rho = plausible[(noise.uniform() * plausible.len() as f64) as usize];
-        let Some(simulated) = find(&noise.autoregressive(n, rho), m) else {
+        let mut rest = noise.uniform() * total;
+        let drawn = plausible.iter().find(|model| {
+            rest -= model.prior();
+            rest < 0.0
+        });
+        let model = drawn.unwrap_or(&plausible[0]);
+        let Some(simulated) = find(&model.simulate(&mut noise, n), m) else {
             continue;
         };
-        if (simulated.rho - posterior.observed).abs() > posterior.tolerance {
+        if !posterior.is_near(simulated.correlation) {
             continue;
         }
         statistics.push(simulated.statistic);
@@ -131,20 +227,31 @@ pub(crate) fn simulated_p(
         if statistics.len() == search.simulations {
             break;
         }
+        if higher == 0 && statistics.len() == TAIL_SIMULATIONS_MIN {
+            let p = tail_p(&statistics, observed.statistic);
+            if p < DECISIVE {
+                return p;
+            }
+        }
     }
     let counted = (higher + 1) as f64 / (statistics.len() + 1) as f64;
     if higher >= HIGHER_MIN || statistics.len() < TAIL_SIMULATIONS_MIN {
         return counted;
     }
-    // Squares, because the tail of a squared statistic is about exponential.
-    let mut squares: Vec<f64> = statistics
-        .iter()
-        .map(|statistic| statistic.powi(2))
-        .collect();
-    squares.sort_by(f64::total_cmp);
-    pareto_tail(&squares, observed.statistic.powi(2)).min(counted)
+    tail_p(&statistics, observed.statistic).min(counted)
 }
 
+/// Probability of a higher statistic by the tail of these.
+fn tail_p(statistics: &[f64], observed: f64) -> f64 {
+    // Squares, because the tail of a squared statistic is about exponential.
+    let squared = statistics.iter().map(|statistic| statistic.powi(2));
+    let mut squares: Vec<f64> = squared.collect();
+    squares.sort_by(f64::total_cmp);
+    pareto_tail(&squares, observed.powi(2))
+}
+
+/// A p-value below this needs no more simulation.
+const DECISIVE: f64 = 1e-4;
 /// Number of simulated statistics above the observed one from which their share is the p-value.
 const HIGHER_MIN: usize = 10;
 /// Minimum number of simulated statistics for a tail.
@@ -178,97 +285,140 @@ fn pareto_tail(sorted: &[f64], observed: f64) -> f64 {
     (TAIL_SHARE * survival).max(1e-9)
 }
 
-/// Mean and standard deviation of the estimate for one true autocorrelation.
+/// Distribution of the estimates of autocorrelation for one model.
 #[derive(Debug, Clone, Copy)]
-struct RhoEstimate {
-    mean: f64,
-    deviation: f64,
+struct Estimates {
+    mean: [f64; 2],
+    deviation: [f64; 2],
+    /// Correlation between the two estimates.
+    correlation: f64,
 }
 
-/// Number of simulated series for each true autocorrelation.
-const RHO_SIMULATIONS: usize = 240;
-/// Maximum number of lengths whose simulated estimates are kept.
-const RHO_LENGTHS_MAX: usize = 500;
+impl Estimates {
+    fn of(sample: &[[f64; 2]]) -> Self {
+        let count = sample.len().max(1) as f64;
+        let mean = [0, 1].map(|i| sample.iter().map(|e| e[i]).sum::<f64>() / count);
+        let moment = |i: usize, j: usize| {
+            let products = sample.iter().map(|e| (e[i] - mean[i]) * (e[j] - mean[j]));
+            products.sum::<f64>() / count
+        };
+        let deviation = [0, 1].map(|i| moment(i, i).sqrt().max(1e-6));
+        Self {
+            mean,
+            deviation,
+            correlation: (moment(0, 1) / (deviation[0] * deviation[1])).clamp(-0.95, 0.95),
+        }
+    }
 
-/// The estimates of a search, for each autocorrelation of the grid. They depend on nothing but the length
-/// of the series and the smallest segment, so all series of that length share them.
-fn rho_estimates(find: Finder, n: usize, m: usize) -> Arc<[RhoEstimate; GRID.len()]> {
-    type Estimates = BTreeMap<(usize, usize, usize), Arc<[RhoEstimate; GRID.len()]>>;
-    static KNOWN: Mutex<Estimates> = Mutex::new(BTreeMap::new());
+    /// Bivariate normal density at an estimate, up to a constant.
+    fn density(&self, observed: [f64; 2]) -> f64 {
+        let [x, y] = [0, 1].map(|i| (observed[i] - self.mean[i]) / self.deviation[i]);
+        let r = self.correlation;
+        let free = 1.0 - r * r;
+        let distance = (x * x - 2.0 * r * x * y + y * y) / free;
+        (-distance / 2.0).exp() / (self.deviation[0] * self.deviation[1] * free.sqrt())
+    }
+}
+
+/// Number of simulated series for each model.
+const MODEL_SIMULATIONS: usize = 160;
+/// Maximum number of lengths whose simulated estimates are kept.
+const LENGTHS_MAX: usize = 500;
+
+/// The estimates of a search, for each model. They depend on nothing but the length of the series and
+/// the smallest segment, so all series of that length share them.
+fn model_estimates(find: Finder, n: usize, m: usize) -> Arc<[Estimates; MODELS.len()]> {
+    type Known = BTreeMap<(usize, usize, usize), Arc<[Estimates; MODELS.len()]>>;
+    static KNOWN: Mutex<Known> = Mutex::new(BTreeMap::new());
     let key = (find as usize, n, m);
     let lock = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(estimates) = lock().get(&key) {
         return estimates.clone();
     }
-    let estimates = Arc::new(GRID.map(|rho| {
+    let estimates = Arc::new(MODELS.map(|model| {
         let mut noise = Noise::new(0xb1a5);
-        let estimates: Vec<f64> = (0..RHO_SIMULATIONS)
-            .filter_map(|_| find(&noise.autoregressive(n, rho), m))
-            .map(|simulated| simulated.rho)
+        let sample: Vec<[f64; 2]> = (0..MODEL_SIMULATIONS)
+            .filter_map(|_| find(&model.simulate(&mut noise, n), m))
+            .map(|simulated| simulated.correlation.values())
             .collect();
-        let count = estimates.len().max(1) as f64;
-        let mean = estimates.iter().sum::<f64>() / count;
-        let squares = estimates.iter().map(|e| (e - mean).powi(2));
-        let deviation = (squares.sum::<f64>() / count).sqrt();
-        RhoEstimate { mean, deviation }
+        Estimates::of(&sample)
     }));
     let mut known = lock();
-    if known.len() >= RHO_LENGTHS_MAX {
+    if known.len() >= LENGTHS_MAX {
         known.clear();
     }
     known.insert(key, estimates.clone());
     estimates
 }
 
-/// The distribution of the true autocorrelation given its estimate, for a length and a search.
-pub(crate) struct RhoPosterior {
-    /// The estimate; at least that of independent values.
-    observed: f64,
-    /// Estimates that are closer than this count as equal.
-    tolerance: f64,
-    /// Weight of each value of the grid given the estimate; they sum to 1.
-    weights: [f64; GRID.len()],
+/// The distribution of the models of the noise given the estimates, for a length and a search.
+pub(crate) struct NoisePosterior {
+    /// The estimates; at least those of independent values.
+    observed: [f64; 2],
+    /// Standard deviations of the estimates under the most plausible model.
+    deviation: [f64; 2],
+    /// Weight of each model; they sum to 1.
+    weights: [f64; MODELS.len()],
 }
 
-impl RhoPosterior {
-    pub(crate) fn new(find: Finder, n: usize, observed: f64, search: &Search) -> Self {
+impl NoisePosterior {
+    pub(crate) fn new(find: Finder, n: usize, observed: Correlation, search: &Search) -> Self {
         let m = search.segment_min.max(2);
-        let mut posterior = Self {
-            observed,
-            tolerance: f64::INFINITY,
-            weights: [0.0; GRID.len()],
-        };
-        let estimates = rho_estimates(find, n, m);
+        let estimates = model_estimates(find, n, m);
         // Negative autocorrelation is treated as independence, which is conservative.
-        posterior.observed = observed.max(estimates[0].mean);
-        for (weight, RhoEstimate { mean, deviation }) in
-            posterior.weights.iter_mut().zip(estimates.iter())
-        {
-            posterior.tolerance = posterior.tolerance.min(deviation / 2.0);
-            *weight = (-((posterior.observed - mean) / deviation).powi(2) / 2.0).exp() / deviation;
+        let independent = estimates[0].mean;
+        let observed = observed.values();
+        let observed = [0, 1].map(|i| observed[i].max(independent[i]));
+        let mut weights = [0.0; MODELS.len()];
+        let mut best = 0;
+        for (i, model) in estimates.iter().enumerate() {
+            weights[i] = MODELS[i].prior() * model.density(observed);
+            if weights[i] > weights[best] {
+                best = i;
+            }
         }
-        let total: f64 = posterior.weights.iter().sum();
+        let total: f64 = weights.iter().sum();
         if total > 0.0 {
-            posterior.weights = posterior.weights.map(|weight| weight / total);
+            weights = weights.map(|weight| weight / total);
         } else {
-            posterior.weights[GRID.len() - 1] = 1.0;
+            best = AUTOREGRESSIVE - 1;
+            weights[best] = 1.0;
         }
-        posterior
+        // Estimates that no model explains would have no simulated equals, so the nearest ones are used.
+        let Estimates {
+            mean, deviation, ..
+        } = estimates[best];
+        let observed =
+            [0, 1].map(|i| observed[i].clamp(mean[i] - deviation[i], mean[i] + deviation[i]));
+        Self {
+            observed,
+            deviation,
+            weights,
+        }
     }
 
-    /// Values of the grid with a non-negligible weight.
-    fn plausible(&self) -> Vec<f64> {
+    /// Models with a non-negligible weight.
+    fn plausible(&self) -> Vec<Model> {
         let best = self.weights.iter().copied().fold(0.0, f64::max);
-        let fits = |(weight, rho): (&f64, f64)| (*weight >= 0.01 * best).then_some(rho);
-        self.weights.iter().zip(GRID).filter_map(fits).collect()
+        let fits = |(weight, model): (&f64, Model)| (*weight >= 0.01 * best).then_some(model);
+        self.weights.iter().zip(MODELS).filter_map(fits).collect()
     }
 
-    /// The estimate, corrected for its bias.
-    pub(crate) fn mean(&self) -> f64 {
+    /// Returns true if simulated estimates count as equal to the observed ones.
+    fn is_near(&self, simulated: Correlation) -> bool {
+        let simulated = simulated.values();
+        let squares =
+            [0, 1].map(|i| ((simulated[i] - self.observed[i]) / self.deviation[i]).powi(2));
+        squares[0] + squares[1] <= 1.0
+    }
+
+    /// The first-order autocorrelation, corrected for bias, of an autoregressive series whose means vary
+    /// as much as those of this one.
+    pub(crate) fn autocorrelation(&self) -> f64 {
         self.weights
             .iter()
-            .zip(GRID)
-            .map(|(weight, rho)| weight * rho)
+            .zip(MODELS)
+            .map(|(weight, model)| weight * model.equivalent_rho())
             .sum()
     }
 }
