@@ -61,7 +61,7 @@ impl fmt::Display for ImprovementState {
 /// An improvement after a change of its state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Improvement {
-    /// Id, chosen by people: `cache-2026`.
+    /// Id chosen by the user, such as `cache-2026`.
     pub id: String,
     /// The state.
     pub state: ImprovementState,
@@ -110,7 +110,7 @@ pub struct Improvement {
 }
 
 impl Improvement {
-    /// Id of the event.
+    /// Returns the id of the event.
     pub fn event(&self) -> String {
         // The dataset stores microseconds.
         let time = self.time.as_microsecond();
@@ -141,11 +141,11 @@ impl Ledger {
         self.append(&IMPROVEMENTS, rows).await.map(drop)
     }
 
-    /// All changes of state, oldest first.
+    /// Returns all changes of state, oldest first.
     pub async fn improvements(&self) -> Result<Vec<Improvement>, StoreError> {
-        let mut all: Vec<Improvement> = self.rows(&IMPROVEMENTS).await?;
-        all.sort_by_cached_key(|improvement| (improvement.time, improvement.event()));
-        Ok(all)
+        let mut changes: Vec<Improvement> = self.rows(&IMPROVEMENTS).await?;
+        changes.sort_by_cached_key(|improvement| (improvement.time, improvement.event()));
+        Ok(changes)
     }
 }
 
