@@ -403,10 +403,7 @@ fn one_of_eight_concurrent_machines_runs() {
                 successes += 1;
             } else {
                 let ended = result.expect(4);
-                assert_stderr(
-                    &ended,
-                    &["is already being run for 2026-W46 by ", "process "],
-                );
+                assert_stderr(&ended, &["is already running for 2026-W46 by ", "process "]);
             }
         }
         assert_eq!(successes, 1, "round {round}");

@@ -98,7 +98,7 @@ fn an_improvement_is_proposed_accepted_implemented_measured_and_closed() {
         "2026-09-20",
     ];
     register(&half).expect(0);
-    assert_stderr(&register(&half).expect(2), &["is already on the register"]);
+    assert_stderr(&register(&half).expect(2), &["is already in the register"]);
     assert_stderr(
         &register(&["implement", "small", "hafl"]).expect(2),
         &["did you mean \"half\"?"],

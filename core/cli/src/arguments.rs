@@ -617,7 +617,7 @@ pub struct JobArguments {
     /// Name of the job in the jobs folder, or the path of a .toml file
     pub job: String,
     /// Date of the run; the window is the last complete one before it [default: today]. With --window
-    /// it only dates the report, and must not be before the window's end
+    /// it only sets the date of the report, and must not be before the window's end
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub date: Option<jiff::civil::Date>,
     /// Window to report on, such as 2026-W46, 2026-11, 2026-Q4, 2026-11-15 or

@@ -138,7 +138,7 @@ fn send_new(
             None
         };
         if sends_mail && mailer.is_none() {
-            tracing::info!("no mail is sent: there is no {SETTINGS}");
+            tracing::info!("sending no mail: there is no {SETTINGS}");
         }
         let senders = Senders {
             mail: mailer.map(|mailer| (mailer, &job.reports[..])),

@@ -37,7 +37,7 @@ impl Risk {
 pub enum RecommendationState {
     /// Nobody has answered it yet.
     Open,
-    /// It is on the register of improvements.
+    /// It is in the register of improvements.
     Proposed,
     /// It will be implemented.
     Accepted,
@@ -117,7 +117,7 @@ pub struct Recommendation {
     pub past: PastSuccess,
     /// State.
     pub state: RecommendationState,
-    /// Improvement on the register that resulted from it; empty for none.
+    /// Improvement in the register that resulted from it; empty for none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub improvement: String,
     /// First window of the uninterrupted series of runs that make it.

@@ -54,7 +54,7 @@ pub enum EngineError {
         source: io::Error,
     },
     /// Another process runs the same job and window.
-    #[error("{job} is already being run for {window}{}", busy_message(holder.as_deref()))]
+    #[error("{job} is already running for {window}{}", busy_message(holder.as_deref()))]
     Held {
         /// Name of the job.
         job: String,

@@ -278,7 +278,7 @@ fn steps_table<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
 fn progress_table<'a>(in_progress: impl Iterator<Item = &'a Recommendation>) -> Table {
     let columns = ["<recommendation", "<improvement", "<state", "<since", "<id"];
     let mut table = Table::new(
-        "Recommendations that are on the register of improvements.",
+        "Recommendations that are in the register of improvements.",
         &columns,
     );
     for recommendation in in_progress {

@@ -132,8 +132,12 @@ pub fn find_with_files(workspace: &Workspace, run: &str) -> anyhow::Result<PathB
 
 /// Reads a JSON file that only runs with a report have in their folder.
 pub fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = std::fs::read(path)
-        .with_context(|| format!("cannot read {}: did the run make a report?", path.display()))?;
+    let text = std::fs::read(path).with_context(|| {
+        format!(
+            "cannot read {}: did the run write a report?",
+            path.display()
+        )
+    })?;
     serde_json::from_slice(&text).with_context(|| format!("{} is invalid", path.display()))
 }
 

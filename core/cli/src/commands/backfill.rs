@@ -69,11 +69,11 @@ pub fn backfill(
     if windows.len() < all {
         let n = plural((all - windows.len()) as u64, "window");
         terminal::message!(
-            "skipped: {n} of the range that {} not over yet",
+            "skipped: {n} of the range that {} not ended yet",
             if all - windows.len() == 1 {
-                "is"
+                "has"
             } else {
-                "are"
+                "have"
             }
         );
     }

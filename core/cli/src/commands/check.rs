@@ -98,10 +98,12 @@ fn missing_file_warnings(
             continue;
         };
         let message = match error {
-            SourceError::NoFolder { folder, .. } => format!("there is no folder {folder:?} now"),
-            SourceError::NoFile { file, .. } => format!("there is no file {file:?} now"),
+            SourceError::NoFolder { folder, .. } => {
+                format!("the folder {folder:?} does not exist yet")
+            }
+            SourceError::NoFile { file, .. } => format!("the file {file:?} does not exist yet"),
             SourceError::NoMatch { folder, seen, .. } => {
-                format!("no file in {folder:?} matches now{seen}")
+                format!("no file in {folder:?} matches yet{seen}")
             }
             _ => continue,
         };

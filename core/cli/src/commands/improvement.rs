@@ -145,7 +145,7 @@ impl Register {
         if register(&changes).contains_key(request.id.as_str()) {
             let id = &request.id;
             let message = format!(
-                "{id:?} is already on the register; `retrocast improvement show {} {id}` shows it",
+                "{id:?} is already in the register; `retrocast improvement show {} {id}` shows it",
                 request.job
             );
             return Err(WrongUsage(message).into());
@@ -302,7 +302,7 @@ impl Register {
         Ok(print(&table(&answer))?)
     }
 
-    /// Changes the state of an improvement that is on the register.
+    /// Changes the state of an improvement that is in the register.
     fn change(
         &self,
         request: &ChangeArguments,
@@ -471,6 +471,6 @@ fn find<'a>(
             Some(nearest) => format!("did you mean {nearest:?}?"),
             None => format!("`retrocast improvement list {job}` lists them"),
         };
-        WrongUsage(format!("no improvement {id:?} is on the register; {help}"))
+        WrongUsage(format!("no improvement {id:?} is in the register; {help}"))
     })
 }

@@ -373,8 +373,8 @@ pub fn check_date(arguments: &JobArguments) -> Result<(), WrongUsage> {
     }
     let (label, words) = (window.label(), window.words());
     Err(WrongUsage(format!(
-        "--date {date} is before the end of --window {label} ({words}); with --window, the date only \
-         dates the report: omit one of them, or use a date from {} on",
+        "--date {date} is before the end of --window {label} ({words}); with --window, --date only sets \
+         the date of the report: omit one of them, or use a date from {} on",
         window.end
     )))
 }
@@ -477,7 +477,7 @@ mod tests {
         assert_eq!(
             error,
             "--date 2026-10-18 is before the end of --window 2026-W42 (12 to 18 October 2026); with \
-             --window, the date only dates the report: omit one of them, or use a date from \
+             --window, --date only sets the date of the report: omit one of them, or use a date from \
              2026-10-19 on"
         );
     }

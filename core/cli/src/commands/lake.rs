@@ -105,7 +105,7 @@ fn open(runtime: &Runtime, workspace: &Workspace, job: &str) -> anyhow::Result<L
     let lake = Lake::new(root, job).map_err(|error| WrongUsage(error.to_string()))?;
     if runtime.block_on(lake.names())?.is_empty() {
         let help = if workspace.job_names().iter().any(|name| name == job) {
-            "run it, or use --lake for a lake elsewhere".to_string()
+            "run it, or name another lake with --lake".to_string()
         } else {
             workspace.suggest_job(job)
         };
@@ -371,7 +371,7 @@ fn gc(
     let _ = match (removed, arguments.dry_run) {
         (0, _) => writeln!(
             text,
-            "nothing to remove: every version is new, newest or cited"
+            "nothing to remove: every version is recent, the newest, or cited"
         ),
         (_, true) => writeln!(text, "{} would be removed", plural(removed, "version")),
         (_, false) => writeln!(
@@ -387,7 +387,7 @@ fn gc(
 fn print_answer(answer: &Answer, csv: bool, as_json: bool) -> anyhow::Result<()> {
     let shown = plural(answer.rows.len() as u64, "row");
     if answer.more && (csv || as_json) {
-        terminal::message!("warning: only the first {shown}; --rows N gives more");
+        terminal::message!("warning: only the first {shown}; --rows N shows more");
     }
     if as_json {
         let rows: Vec<Value> = answer

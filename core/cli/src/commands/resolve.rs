@@ -85,7 +85,7 @@ impl<'a> Runs<'a> {
             let windows = unique(windows.map(|(_, run)| run.window.as_str()));
             return if windows.is_empty() {
                 format!(
-                    "the job {job} has no runs in {archive} yet: `retrocast run {job}` makes one"
+                    "the job {job} has no runs in {archive} yet: `retrocast run {job}` starts one"
                 )
             } else {
                 let windows = list(windows.into_iter(), ", ");
@@ -235,7 +235,7 @@ mod tests {
             ),
             (
                 "idle",
-                "the job idle has no runs in reports yet: `retrocast run idle` makes one",
+                "the job idle has no runs in reports yet: `retrocast run idle` starts one",
             ),
             (
                 "weekli",

@@ -160,7 +160,7 @@ fn prune(workspace: &Workspace, arguments: &PruneArguments) -> anyhow::Result<Ex
         let names = without_rule.join(", ");
         let _ = writeln!(
             text,
-            "left alone, without [retention] in the job file or --keep: {names}"
+            "skipped, without [retention] in the job file or --keep: {names}"
         );
     }
     let verb = if arguments.dry_run {

@@ -92,7 +92,7 @@ pub fn run_and_print(
 ) -> anyhow::Result<Exit> {
     let end = planned.plan.window.end_instant();
     if end > jiff::Timestamp::now() && !resources.json {
-        terminal::message!("note: the window is not over; records still to come count as missing");
+        terminal::message!("note: the window has not ended; later records count as missing");
     }
     let started = Instant::now();
     let result = execute(workspace, planned, resources, configure)?;

@@ -124,8 +124,8 @@ fn text(verification: &Verification) -> String {
     let failed = failed.filter(|check| check.answer != Answer::Yes).count() as u64;
     let _ = match failed {
         0 => writeln!(text, "verified"),
-        1 => writeln!(text, "not verified: 1 check does not hold"),
-        n => writeln!(text, "not verified: {} do not hold", plural(n, "check")),
+        1 => writeln!(text, "not verified: 1 check did not pass"),
+        n => writeln!(text, "not verified: {} did not pass", plural(n, "check")),
     };
     text
 }
@@ -399,7 +399,7 @@ impl Verifier<'_> {
         let build = &report.provenance.build;
         if *build != this {
             let reason = format!(
-                "the report was made by {build}, and this is {this}, which renders other bytes"
+                "the report was made by {build}; this is {this}, which renders other bytes"
             );
             return (Answer::NotPossible, reason);
         }

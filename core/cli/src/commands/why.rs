@@ -108,7 +108,7 @@ fn example_rows(
             [] => format!("{id} is not computed from rows"),
             [name] => format!("{name}, which computes {id}, reads no rows that can be filtered"),
             _ => format!(
-                "{id} is made from several stages; ask for the figures of one of them: {}",
+                "{id} is computed from several stages; ask for the figures of one of them: {}",
                 names.join(", ")
             ),
         })

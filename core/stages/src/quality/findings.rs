@@ -345,8 +345,8 @@ fn broken_files_finding(context: &Context, input: &Input) -> Option<Finding> {
     finding.n = source.files;
     finding.period = period_of_records(context, input);
     let template = match count {
-        1 => "The file {file} of {name} could not be read to its end: {reason}.",
-        _ => "{count} of {name} could not be read to their ends, such as {file}: {reason}.",
+        1 => "The file {file} of {name} could not be read completely: {reason}.",
+        _ => "{count} of {name} could not be read completely, such as {file}: {reason}.",
     };
     finding.sentence = fill(
         template,
@@ -361,7 +361,7 @@ fn broken_files_finding(context: &Context, input: &Input) -> Option<Finding> {
         1 => ("one file".to_string(), "have it delivered again in full"),
         _ => (plural(count, "file"), "have them delivered again in full"),
     };
-    let happened = "could not be read to the end";
+    let happened = "could not be read completely";
     finding.ask = Some(Ask::new(files, happened, request));
     Some(finding.number("broken_files", count))
 }

@@ -227,7 +227,7 @@ fn validity(params: &Params, source: Option<&SourceNote>) -> Assessment {
     );
     if broken > 0 {
         let all = plural(files, "file");
-        basis.push_str(&format!("; {broken} of {all} not read to the end"));
+        basis.push_str(&format!("; {broken} of {all} not read completely"));
     }
     Assessment::new(Some(valid * (1.0 - broken as f64 / files as f64)), basis)
 }

@@ -26,7 +26,7 @@ struct EarlierRecommendation {
     severity: Severity,
 }
 
-/// An improvement on the register that follows a recommendation.
+/// An improvement in the register that follows a recommendation.
 #[derive(Debug, Clone)]
 struct RegisteredImprovement {
     id: String,

@@ -296,8 +296,8 @@ impl Coverage {
             && self.is_missing(silence, end, period, true)
         {
             caveats.push(format!(
-                "No record after {}: counted as zero until {}, since the contract allows so long a \
-                 silence.",
+                "No record after {}: counted as zero until {}, since the contract allows such a long \
+                 gap.",
                 long(self.last.date()),
                 format_end(end)
             ));
@@ -561,7 +561,7 @@ mod tests {
         let zero = |end: &str| {
             format!(
                 "No record after 25 October 2026: counted as zero until {end}, since the contract \
-                 allows so long a silence."
+                 allows such a long gap."
             )
         };
         check(Some(monday), monday, &zero("the end of 15 November 2026"));

@@ -26,7 +26,7 @@ pub(crate) fn nothing(
     let none = context.window.spec.without_records();
     if rows == 0 {
         return Some(format!(
-            "no records: {name} holds none before the end of the window, {window}; check the source"
+            "no records: {name} has none before the end of the window, {window}; check the source"
         ));
     }
     if times.known() == 0 {

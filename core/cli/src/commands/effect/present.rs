@@ -57,7 +57,7 @@ pub(super) fn text(evaluation: &Evaluation) -> String {
             .map(|alternative| alternative.name.as_str())
             .collect();
         let body = format!(
-            "{} to {} at {}, when nothing was changed",
+            "{} to {} at {}, when nothing changed",
             sensible(low),
             sensible(high),
             list(&dates)

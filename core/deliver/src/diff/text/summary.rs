@@ -260,7 +260,7 @@ fn setup_sentence(difference: &Difference) -> String {
         (false, false) => format!("The same {}; {differ}.", list(&same)),
     };
     if config.text_differs && config.is_same_job() {
-        text.push_str(" The job files differ in their text, but not in what was run.");
+        text.push_str(" The texts of the job files differ, but their meaning is the same.");
     }
     text
 }

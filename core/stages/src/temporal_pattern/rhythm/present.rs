@@ -211,7 +211,7 @@ pub(super) fn calendar(data: &Data<'_>) -> Chart {
         id: chart_id(&data.context.stage, "calendar"),
         unit: format!("{} per day", data.measure),
         alt: format!(
-            "Calendar, {}, a square a day, darker for more {}.{busiest}",
+            "Calendar, {}, one square per day, darker for more {}.{busiest}",
             range(from, data.end.yesterday().unwrap_or(data.end)),
             data.measure
         ),

@@ -172,7 +172,7 @@ pub const DECISIONS: LedgerTable = LedgerTable {
     name: "decisions",
     query_name: "ledger.decisions",
     title: "Decisions",
-    description: "Decisions of people, one event each; the last one on a key is in force.",
+    description: "User decisions, one event each; the last one on a key is in force.",
     columns: &[
         column("time", TIME, "", "Time of the decision."),
         column("who", TEXT, "", "Person or team that decided."),
