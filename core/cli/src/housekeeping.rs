@@ -1,5 +1,5 @@
-//! Removes old reports: on a full disk as the job file allows, with a notice in the next report, and on
-//! request. A removed run leaves a tombstone; pinned runs stay.
+//! Removes old reports, on request or on a full disk as the job file allows, with a notice in the
+//! next report. A removed run leaves a tombstone; pinned runs are kept.
 //!
 //! ```text
 //! lake/notices/<job>.json   notices for the next report of the job

@@ -4,7 +4,7 @@ use super::date;
 use clap::{Args, Subcommand};
 use jiff::civil::Date;
 
-/// Commands in the register of improvements.
+/// Subcommands of `retrocast improvement`.
 #[derive(Debug, Subcommand)]
 pub enum ImprovementCommand {
     /// Add an improvement to the register

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use std::path::PathBuf;
 
-/// Commands on the templates of reports, pages and mail.
+/// Subcommands of `retrocast templates`.
 #[derive(Debug, Subcommand)]
 pub enum TemplatesCommand {
     /// Write the built-in templates to a folder, to change them

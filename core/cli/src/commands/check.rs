@@ -36,7 +36,7 @@ pub fn check(
         reported.push((loaded.checked.diagnostics.clone(), text.clone()));
     }
     let planned = job::plan_with_warnings(loaded, arguments, &mut |diagnostics, text| {
-        // Without a requested window or node, the job need not have everything that a run needs.
+        // Without a requested window or node, the job may lack what only a run needs.
         if selects_run {
             reported.push((diagnostics.to_vec(), text.to_string()));
         }

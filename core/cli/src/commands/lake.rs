@@ -32,7 +32,7 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// Limit of the memory of a query before it spills, and of its spilled data, in bytes.
+/// Limits of a query in bytes: memory before it spills, and spilled data.
 const QUERY_BYTES: u64 = 1 << 30;
 /// Properties of a version that `lake show` prints.
 const SHOWN_PROPERTIES: [&str; 6] = [

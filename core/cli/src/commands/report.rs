@@ -1,4 +1,4 @@
-//! `retrocast report render`: renders the reports of a run again, only from their contents.
+//! `retrocast report render`: renders the reports of a run again from their contents alone.
 
 use super::{archive, print, print_json};
 use crate::{Exit, diagnose::WrongUsage, executor, terminal, workspace::Workspace};

@@ -49,10 +49,10 @@ impl<'a> Runs<'a> {
         .ok_or_else(|| self.describe_unknown(text))
     }
 
-    /// The run with the newest date; of several on that date, the last one started.
+    /// The run with the newest date; among several on that date, the last one started.
     fn latest(self, is_candidate: impl Fn(&RunSummary) -> bool) -> Option<&'a Run> {
         let runs = self.runs.iter().filter(|(_, run)| is_candidate(run));
-        // The first of equals, because runs are sorted newest first.
+        // The first of equal runs, because runs are sorted newest first.
         runs.rev().max_by(|(_, a), (_, b)| a.date.cmp(&b.date))
     }
 

@@ -32,9 +32,9 @@ const NAMES_MAX: usize = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
-    /// The check holds.
+    /// The check passed.
     Yes,
-    /// The check does not hold.
+    /// The check failed.
     No,
     /// The check is not possible here.
     NotPossible,
@@ -69,7 +69,7 @@ struct Verification {
     target: String,
     /// Folder of the run, if it is known.
     run: Option<PathBuf>,
-    /// True if all checks hold.
+    /// True if all checks passed.
     verified: bool,
     checks: Vec<Check>,
 }
@@ -255,7 +255,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// Compares the attached data with the archive's.
+    /// Compares the attached data with that of the archive.
     fn data(&mut self, folder: &Path, layout: Layout, contents: &Contents, file: Option<&str>) {
         let [_, stored] = stored_files(folder, layout, &contents.report);
         let result = compare_with_file(&contents.json, &stored);
@@ -410,7 +410,7 @@ impl Verifier<'_> {
         (Answer::No, difference)
     }
 
-    /// Returns true if the run was made with other templates.
+    /// Returns true if the run used other templates.
     fn have_templates_changed(&self, folder: &Path) -> bool {
         let plan = read_json::<Plan>(folder.join(PLAN)).ok();
         let nodes = plan.as_ref().map_or(&[][..], |plan| &plan.nodes);
@@ -419,7 +419,7 @@ impl Verifier<'_> {
     }
 }
 
-/// Finds the run that made a report: one with the same data, else the one that the report names.
+/// Finds the run that wrote a report: one with the same data, else the one that the report names.
 fn find_run(workspace: &Workspace, contents: &Contents) -> Option<PathBuf> {
     let report = &contents.report;
     // The name comes from the PDF, which is not trusted.

@@ -43,7 +43,7 @@ impl<'a> Stage<'a> {
         Ok(Self { node, kind, params })
     }
 
-    /// The stage's way of reading rows.
+    /// How the stage reads rows.
     pub fn reads(self) -> Reads {
         self.kind.reads
     }
@@ -342,7 +342,7 @@ pub async fn analyse(
     Ok(build_outcome(node, inputs, analysis.cell, datasets))
 }
 
-/// The dataset with the same records, if `name` is the result of queries that select all of them.
+/// Returns the dataset with the same records, if `name` results from queries that select all rows.
 fn records_of(name: &str, ctx: &RunContext) -> Option<String> {
     let select_all = |name: &str| selection(name, ctx).filter(Selection::is_whole);
     let steps = std::iter::successors(select_all(name), |selection| select_all(&selection.table));

@@ -158,7 +158,7 @@ impl<'a> Computer<'a> {
             }
         }
         if result.reasons.is_empty() {
-            // Read back as the recorded report was, so that missing numbers are the same.
+            // Deserialise it, as the recorded report was, so that missing numbers are the same.
             let report = serde_json::to_value(self.run.assemble(&computed)?)?;
             let all = printed(&serde_json::from_value(report)?)?;
             let key = |printed: &PrintedFigure| (printed.figure.place, printed.figure.key.clone());
@@ -179,7 +179,7 @@ impl<'a> Computer<'a> {
                 Status::Different
             };
         }
-        // The versions themselves are the figures of the provenance.
+        // In the provenance, the versions themselves are the figures.
         if figure.figure.place == Place::Provenance {
             let problems = self.dataset_problems(&self.run.plan.nodes.iter().collect::<Vec<_>>());
             if !problems.is_empty() {
