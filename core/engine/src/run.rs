@@ -386,7 +386,7 @@ impl Runner {
             event.message = Some(format!("lease {}", lease.token()));
         });
         let started = self.clock.now();
-        // Held until the end of the run is recorded.
+        // The lease is held until the end of the run is recorded.
         let lease = Arc::new(lease);
         let context = Arc::new(ctx);
         let mut scheduler = Scheduler::new(self, context, recorder.clone(), records, lease.clone());
@@ -398,7 +398,7 @@ impl Runner {
             event.duration_ms = Some(milliseconds(started, self.clock.now()));
         });
         self.store.share_last(&plan.job);
-        // Still under the lease: the next holder must see that this run has ended.
+        // This is still under the lease, because the next holder must see that this run has ended.
         if let Some((mirror, upload)) = upload {
             upload.finish().map_err(archive_error(mirror))?;
         }

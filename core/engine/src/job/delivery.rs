@@ -45,7 +45,7 @@ pub enum RunResultKind {
     Success,
     /// The reports lack an optional part.
     Partial,
-    /// No report was made.
+    /// No report was written.
     Failure,
 }
 

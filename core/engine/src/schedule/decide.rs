@@ -4,13 +4,13 @@
 //! - **Missed runs.** `none` and `latest` run the newest due time since the last fulfilled due
 //!   time, `none` only within [`TOLERANCE`] of it; older due times are skipped, whether attempted
 //!   or not. `all` runs every due time since then, oldest first, and retries older failed due
-//!   times, but only the newest `most` of all these. A job without attempts has missed nothing:
+//!   times, but only the newest `most` of all these. A job without attempts has missed no run:
 //!   only its newest due time is considered.
 //! - **Retries.** A failed attempt is retried after the next of the job's waits, which begins at
 //!   the end of the attempt. If the attempt after the last wait fails, the due time is given up. An
 //!   interrupted run counts as failed at its last event.
 //! - **Cancelled** runs start again at once: a machine that was stopped resumes its work. After
-//!   [`MAX_CANCELLATIONS`] cancellations, the cause is unlikely to be a person, and each further
+//!   [`MAX_CANCELLATIONS`] cancellations, the cause is probably not a user, and each further
 //!   cancellation counts as a failure.
 //! - **Clocks that are set back.** Attempts later than now are included, so nothing runs twice. A
 //!   due time later than now does not affect earlier due times, so a clock that was wrong for a
@@ -38,7 +38,7 @@ const MAX_COUNTED: usize = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum State {
-    /// To run now.
+    /// Due to run now.
     Now,
     /// An active run exists.
     Running,
