@@ -31,7 +31,7 @@ use std::{
 /// The column where Lance returns the address of a row: its fragment in the upper 32 bits, its
 /// offset in the lower 32 bits.
 pub(crate) const ROW_ADDRESS: &str = "_rowaddr";
-/// Number of versions to search for a property: compaction makes versions without properties.
+/// Number of versions to search for a property, because compaction creates versions without properties.
 const LOOK_BACK: u64 = 16;
 
 /// The rows of a dataset to read.

@@ -83,13 +83,13 @@ pub struct Improvement {
     /// Component that it changes; empty for all.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub component: String,
-    /// Metric that it is meant to change.
+    /// Metric that it is intended to change.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub metric: String,
     /// Expected relative change of the metric: -0.3 for 30 % less.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_relative: Option<f64>,
-    /// True if less of the metric is better.
+    /// True if lower values of the metric are better.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lower_is_better: Option<bool>,
     /// First day after the change.
@@ -101,7 +101,7 @@ pub struct Improvement {
     /// Link to a ticket or a change request.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub link: String,
-    /// Id of the finding that it answers.
+    /// Id of the finding that it addresses.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub finding: String,
     /// Recommendation that led to it.
