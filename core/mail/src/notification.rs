@@ -85,7 +85,7 @@ pub fn compose(target: &Target, content: &Content, date: Timestamp) -> Result<Me
     })
 }
 
-/// Composes with ever shorter sentences until the bytes fit.
+/// Composes with shorter and shorter sentences until the bytes fit.
 fn fit(size: usize, compose: impl Fn(usize) -> Value) -> Result<Vec<u8>, Error> {
     for limit in SENTENCE_LIMITS {
         let bytes = to_json(&compose(limit))?;

@@ -1,7 +1,7 @@
 //! Builds a [`Report`] from the cells of a run: selects and orders the contents, and formats its
 //! sentences.
 //!
-//! Nothing is computed here that a stage could compute, except counts. Every sentence depends only
+//! Except for counts, it computes nothing that a stage could compute. Every sentence depends only
 //! on the data, so the same run always gives the same text.
 
 mod asks;

@@ -1,7 +1,7 @@
 //! The view of a report for print templates, with every number formatted.
 //!
-//! Templates compute nothing, so wording, selection and shortening for print are decided here. Text
-//! remains plain data without markup, just as in the report.
+//! Templates compute nothing, so this module determines wording, selection and shortening for
+//! print. Text remains plain data without markup, just as in the report.
 
 mod cell;
 mod data;
@@ -119,9 +119,9 @@ pub struct View {
     notes: Vec<String>,
     findings: Vec<FindingView>,
     findings_more: u64,
-    /// Findings that a person marked wrong or snoozed.
+    /// Findings that a user marked wrong or snoozed.
     set_aside: Vec<FindingView>,
-    /// Figures of earlier windows that moved since they were published.
+    /// Figures of earlier windows that changed after publication.
     restated: Vec<RestatementView>,
     /// Findings of the earlier report that are resolved.
     gone: Vec<FindingView>,

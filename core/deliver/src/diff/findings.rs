@@ -10,12 +10,12 @@ use retrocast_run::{NodeState, RunFolder};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// A claim that only one run makes.
+/// A claim in only one run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Claim {
     /// Identity of the claim.
     pub id: String,
-    /// Node that made it.
+    /// Node that reported it.
     pub node: String,
     /// Kind of claim.
     pub kind: String,
@@ -29,7 +29,7 @@ pub struct Claim {
     pub sentence: String,
 }
 
-/// A claim that both runs make.
+/// A claim in both runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PersistingFinding {
     /// The claim of the second run.

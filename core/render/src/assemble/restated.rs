@@ -38,7 +38,7 @@ pub(super) fn note(cells: &[Cell]) -> Option<String> {
     })
 }
 
-/// One line on figures that moved by less than the stated size.
+/// One line on figures that changed by less than the minimum.
 fn smaller(cells: &[Cell]) -> Option<String> {
     let mut restated = cells.iter().filter_map(|cell| cell.restated.clone());
     let mut all = restated.next()?;

@@ -72,7 +72,7 @@ fn drawn_values(parts: Parts) -> impl Iterator<Item = f64> {
     })
 }
 
-/// The accent colour marks the subject of the title; if nothing is proven, no bar has it.
+/// The accent colour marks the subject of the title; no bar has it if nothing is proven.
 fn ink(bar: &Bar) -> Ink {
     if bar.highlight {
         Ink::Accent

@@ -109,7 +109,7 @@ fn findings_sentence(difference: &Difference) -> Option<String> {
     }
 }
 
-/// Describes findings that are neither new nor resolved, because only one run looked for them.
+/// Describes findings that are neither new nor resolved, because only one run searched for them.
 fn not_compared_sentence(difference: &Difference) -> Option<String> {
     let all = &difference.findings.not_compared;
     let findings: u64 = all.iter().map(|stage| stage.findings).sum();
