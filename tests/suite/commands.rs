@@ -1,4 +1,4 @@
-//! Every command, called as users call it.
+//! Every command, as users run it.
 
 use super::support::*;
 use std::{

@@ -56,7 +56,7 @@ impl Server {
         (counts[0], counts[1])
     }
 
-    /// A command on a machine, which is a folder with a cache of its own.
+    /// A command on a machine, which is a folder with its own cache.
     fn command(&self, machine: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command

@@ -77,7 +77,7 @@ fn an_improvement_is_proposed_accepted_implemented_measured_and_closed() {
     };
     let run = || retrocast_in(folder, &["run", "small", "--date", "2026-11-09"]);
 
-    // Nothing is on the register yet.
+    // The register is still empty.
     run().expect(0);
     let empty = runs(&scratch.join("reports"), "small").remove(0);
     assert!(effects(&empty).is_empty());

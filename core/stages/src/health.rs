@@ -24,7 +24,7 @@
 //! windows in a row, and a forecast that needs attention, are early warnings.
 //!
 //! # Caveats
-//! Points are a convention: they rank components and show a direction, but measure nothing by themselves. A
+//! Points are a convention: they rank components and show a direction, but are not a measurement. A
 //! component without findings and key figures has no score.
 
 use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, with_findings};

@@ -1,4 +1,5 @@
-//! Recommendations: actions that answer the findings of other stages, ranked by their expected benefit.
+//! Recommendations: actions that address the findings of other stages, ranked by their expected
+//! benefit.
 //!
 //! ```toml
 //! [stage.advice]
@@ -30,7 +31,7 @@
 //! A recommendation has the same id in each run that reports it. Its state is read from the
 //! register of improvements (`retrocast improvement propose ID --recommendation ID`): while it is
 //! proposed or accepted it is listed with that state; if it is rejected, it returns only if its
-//! finding has become more severe or was absent in between; if nobody answers it, it expires.
+//! finding has become more severe or was absent in between; without an answer, it expires.
 //!
 //! The built-in rules cover configuration, resources, performance, scaling, alert thresholds, settings,
 //! workflow, quality, cost, message generation, enrichment, scraping and sync.
@@ -91,7 +92,7 @@ fn default_expires() -> u32 {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Params {
-    /// Stages whose findings are answered.
+    /// Stages whose findings are addressed.
     #[schemars(length(min = 1), extend("x-dataset" = true))]
     #[expect(dead_code, reason = "the cells of these stages are in the context")]
     findings: Vec<String>,
@@ -105,7 +106,7 @@ struct Params {
     #[serde(default = "default_top")]
     #[schemars(range(min = 1, max = 100))]
     top: usize,
-    /// Number of days after which a recommendation that nobody answered expires.
+    /// Number of days after which a recommendation without an answer expires.
     #[serde(default = "default_expires")]
     #[schemars(range(min = 7, max = 730))]
     expires_days: u32,
@@ -248,7 +249,7 @@ fn ranking_table<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
     table
 }
 
-/// The table of the steps of open recommendations, with the finding that each answers.
+/// The table of the steps of open recommendations, with the finding that each addresses.
 fn steps_table<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
     let columns = [
         "<recommendation",
@@ -274,7 +275,7 @@ fn steps_table<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
     table
 }
 
-/// The table of recommendations on the register.
+/// The table of recommendations in the register.
 fn progress_table<'a>(in_progress: impl Iterator<Item = &'a Recommendation>) -> Table {
     let columns = ["<recommendation", "<improvement", "<state", "<since", "<id"];
     let mut table = Table::new(

@@ -1,5 +1,5 @@
-//! Explains why the figures of an earlier window moved: applies the changes of the records one kind
-//! after another, and computes the figures after each step.
+//! Explains why the figures of an earlier window changed: applies each kind of change of the
+//! records in turn, and computes the figures after each step.
 
 use crate::{Context, Input, Inputs, Kind, Rows, StageError, times::Times};
 use polars::prelude::{AnyValue, DataFrame, IdxCa, IdxSize, NamedFrom as _};
@@ -29,8 +29,8 @@ pub struct Version {
 pub enum Identity {
     /// The columns of the key.
     Key(Vec<String>),
-    /// File and line: the names of the columns with the number of the file and the line, and
-    /// the path of each file by number, in the old and in the present version.
+    /// File and line: the names of the columns with the number of the file and the line, and the
+    /// path of each file by number, in the old and in the current version.
     Line {
         /// Column with the number of the file.
         object: &'static str,
@@ -41,7 +41,7 @@ pub enum Identity {
     },
 }
 
-/// The versions to compare, and the stage that computes the figures.
+/// The versions to compare, with the stage that computes the figures.
 pub struct Comparison<'a> {
     /// Kind of the stage.
     pub kind: &'a Kind,
@@ -49,15 +49,15 @@ pub struct Comparison<'a> {
     pub context: &'a Context,
     /// Params of the stage.
     pub params: &'a serde_json::Value,
-    /// The present input of the stage.
+    /// The current input of the stage.
     pub input: &'a Input,
-    /// The version behind the published figures, and the present version.
+    /// The version behind the published figures, and the current version.
     pub versions: [Version; 2],
     /// Identity of the rows.
     pub identity: Identity,
 }
 
-/// The figures of the window after each step, by the present definition.
+/// The figures of the window after each step, by the current definition.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Steps {
     /// Figures of the old records.

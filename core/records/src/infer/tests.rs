@@ -594,7 +594,7 @@ fn records_are_sampled_from_all_files() {
     );
 }
 
-/// A simple random number generator for making records.
+/// A simple random number generator for records.
 struct Dice(u64);
 
 impl Dice {

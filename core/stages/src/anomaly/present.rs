@@ -128,9 +128,9 @@ impl Reporter<'_> {
         format!("the level of the weeks {when}, with the usual rhythm")
     }
 
-    /// Severity of an event. A single step is critical only if people notice the deviation, it is
-    /// large, and it is recent, so that readers can still act. An event without a bad direction
-    /// is never critical.
+    /// Severity of an event. A single step is critical only if users notice the deviation, and if
+    /// it is large and recent, so that readers can still act. An event without a bad direction is
+    /// never critical.
     pub(super) fn severity(&self, event: &Event, relative: f64) -> Severity {
         let per_day = self.set.period.per_day();
         let lasts = event.last - event.first + 1 >= LASTING_DAYS * per_day;

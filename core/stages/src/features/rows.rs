@@ -17,7 +17,7 @@ use retrocast_domain::number::{self, plural};
 use retrocast_stats::describe::quantile;
 use std::{collections::BTreeMap, ops::Range};
 
-/// Maximum number of rows of the result. A job that asks for more is wrong, for example one with
+/// Maximum number of rows of the result. A job that exceeds it is probably a mistake, such as
 /// hourly rows for very many series.
 const ROWS_MAX: usize = 10_000_000;
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -228,7 +228,7 @@ impl Rows {
     }
 }
 
-/// Makes the time column: days or timestamps.
+/// Creates the time column: days or timestamps.
 fn time_column(name: &str, keys: &[i64], has_days: bool) -> Column {
     let (column, dtype) = if has_days {
         let days: Vec<i32> = keys.iter().map(|key| *key as i32).collect();

@@ -142,7 +142,7 @@ impl Quality {
     }
 }
 
-/// Judges one dataset.
+/// Assesses one dataset.
 pub(super) fn judge(
     context: &Context,
     params: &Params,

@@ -119,7 +119,7 @@ fn column_finding(
     )
 }
 
-/// Puts a value in quotes, with invisible characters escaped.
+/// Quotes a value, with invisible characters escaped.
 fn quote(text: &str) -> String {
     let mut out = String::from("\"");
     for letter in text.chars() {

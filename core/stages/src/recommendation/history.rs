@@ -65,7 +65,7 @@ impl History {
         })
     }
 
-    /// Makes the recommendation of an answer, with its state.
+    /// Creates the recommendation of an answer, with its state.
     pub(super) fn recommendation(
         &self,
         context: &Context,

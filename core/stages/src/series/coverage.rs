@@ -257,8 +257,8 @@ impl Coverage {
         let records = self.seconds.last().map_or(0, |(_, records)| *records);
         let usual = records as f64 / (end - begin + 1).max(period.seconds()) as f64
             * period.seconds() as f64;
-        // The end of the window is what the report is about: it is excluded only if no earlier week had such
-        // a silence.
+        // The report covers the end of the window, so it is excluded only if no earlier week had
+        // such a silence.
         let silent_max = if at_end { 0.0 } else { 0.25 };
         expected >= EXPECTED_MIN
             && expected >= DEVIATION_MIN * usual.sqrt()
@@ -416,7 +416,7 @@ mod tests {
         Coverage::from_times(&times, &window("UTC")).expect("records")
     }
 
-    /// Makes `a_day` records, evenly spread over the hours of each day, between two times.
+    /// Creates `a_day` records, evenly spread over the hours of each day, between two times.
     fn evenly(from: DateTime, to: DateTime, a_day: i64) -> Vec<DateTime> {
         let (begin, end) = (seconds(from), seconds(to));
         let step = DAY / a_day;

@@ -5,7 +5,7 @@ use crate::{Context, Input, times::Times};
 use rayon::prelude::*;
 use retrocast_domain::{number::plural, window::long};
 
-/// Minimum number of records for a series of counts; with fewer, any pattern is accidental.
+/// Minimum number of records for a series of counts; with fewer, any pattern may be accidental.
 pub(crate) const RECORDS_MIN: u64 = 20;
 /// Minimum number of periods with records, for the same reason.
 pub(crate) const ACTIVE_MIN: usize = 8;

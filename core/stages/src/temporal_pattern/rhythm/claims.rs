@@ -180,7 +180,7 @@ pub(super) fn weekday_candidates(
     let p_of = |c: Option<Comparison>| c.map_or(1.0, |c| c.p);
     let (all, working) = (&fitted.against_all, &fitted.against_working);
     let log_min = log_threshold(data);
-    // Working days are judged among themselves, so that a quiet weekend does not decide.
+    // Working days are compared with each other, so that a quiet weekend has no influence.
     let p: Vec<f64> = WORKING.iter().map(|&day| p_of(working[day])).collect();
     let adjusted = holm(&p);
     let differs =
