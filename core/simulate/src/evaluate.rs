@@ -144,7 +144,7 @@ impl Evaluation {
 
 /// Compares the findings of a run with the truth.
 ///
-/// `sources` may be empty if the record counts are not to be checked.
+/// If `sources` is empty, the record counts are not checked.
 pub fn evaluate(
     truth: &Truth,
     findings: &[Finding],
