@@ -171,10 +171,10 @@ pub fn retry(workspace: &Workspace, job: &Job) {
         return;
     }
     let send = || -> anyhow::Result<()> {
-        let all: Vec<&Notification> = job.notifications.iter().collect();
+        let notifications: Vec<&Notification> = job.notifications.iter().collect();
         let senders = Senders {
             mail: Mailer::new(workspace)?.map(|mailer| (mailer, &job.reports[..])),
-            notifications: Some(Notifier::new(workspace, job, &all)?),
+            notifications: Some(Notifier::new(workspace, job, &notifications)?),
         };
         for folder in &due {
             with_outbox(workspace, folder, |outbox| {

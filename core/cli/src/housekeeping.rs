@@ -211,19 +211,19 @@ fn write_notices(workspace: &Workspace, job: &str, notices: &[String]) -> anyhow
 
 /// Removes the notices that the reports of a plan contain.
 pub fn clear_printed_notices(workspace: &Workspace, plan: &Plan) -> anyhow::Result<()> {
-    let all = notices(workspace, &plan.job);
+    let recorded = notices(workspace, &plan.job);
     let printed: BTreeSet<&str> = plan
         .nodes
         .iter()
         .filter_map(Node::report)
         .flat_map(|report| report.notices.iter().map(String::as_str))
         .collect();
-    let remaining: Vec<String> = all
+    let remaining: Vec<String> = recorded
         .iter()
         .filter(|notice| !printed.contains(notice.as_str()))
         .cloned()
         .collect();
-    if remaining.len() < all.len() {
+    if remaining.len() < recorded.len() {
         write_notices(workspace, &plan.job, &remaining)?;
     }
     Ok(())

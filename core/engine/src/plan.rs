@@ -246,10 +246,10 @@ impl<'a> Stages<'a> {
     fn new(job: &'a Job, kinds: &'a dyn Kinds, entries: &[Entry]) -> Self {
         let sources = job.sources.iter().map(|name| (name, "source"));
         let stages = job.stages.iter().map(|name| (name, "stage"));
-        let all = sources.chain(stages).enumerate();
+        let inputs = sources.chain(stages).enumerate();
         Self {
             kinds,
-            indices: all
+            indices: inputs
                 .map(|(index, (name, table))| (name.as_str(), (index, table)))
                 .collect(),
             defaults: BTreeMap::new(),

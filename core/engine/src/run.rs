@@ -346,7 +346,7 @@ impl Runner {
         }
         let sources = ctx.plan.nodes.iter().filter(|node| node.is_source());
         let budget = &RetryBudget::new(self.options.retry_budget);
-        let all = sources.map(|node| async move {
+        let reads = sources.map(|node| async move {
             let read = || async {
                 let work = AssertUnwindSafe(self.executor.source_identity(node, ctx));
                 tokio::select! {
@@ -364,7 +364,7 @@ impl Runner {
             };
             (node.name.clone(), retries.run(|_| read(), |_, _| ()).await)
         });
-        futures::future::join_all(all).await.into_iter().collect()
+        futures::future::join_all(reads).await.into_iter().collect()
     }
 
     /// Runs a plan under the lease on this job and window. The folder, the journal and the cached

@@ -307,11 +307,11 @@ pub struct Deliveries {
 impl Deliveries {
     /// Computes the states from events, in the order in which they were written.
     pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
-        let mut all = Self::default();
+        let mut deliveries = Self::default();
         for event in events {
-            all.apply(event);
+            deliveries.apply(event);
         }
-        all
+        deliveries
     }
 
     /// Applies an event; ignores events of messages that were never queued.

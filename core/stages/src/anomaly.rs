@@ -310,12 +310,13 @@ const GROUPS_MAX: usize = 200;
 
 /// The options for the richest structure for which some series has enough values.
 fn options(step: Step, set: &SeriesSet) -> Option<Options> {
-    let all: &[Options] = match step {
+    let candidates: &[Options] = match step {
         Step::Day => &[Options::DAILY],
         Step::Hour => &[Options::HOURLY, Options::HOURLY_SHORT],
     };
     let is_supported = |need: usize| set.groups.iter().any(|group| set.is_enough(group, need));
-    all.iter()
+    candidates
+        .iter()
         .copied()
         .find(|options| is_supported(options.need()))
 }

@@ -447,8 +447,8 @@ fn compute_figure<'a>(
 /// Corrects all p-values together, and determines which changes are proven and which are reported.
 fn judge(params: &Params, figures: &mut [Figure<'_>]) {
     let p = |figure: &Figure<'_>| figure.change.as_ref()?.p;
-    let all: Vec<f64> = figures.iter().filter_map(p).collect();
-    let mut adjusted = benjamini_hochberg(&all).into_iter();
+    let p_values: Vec<f64> = figures.iter().filter_map(p).collect();
+    let mut adjusted = benjamini_hochberg(&p_values).into_iter();
     for figure in figures {
         if p(figure).is_none() {
             continue;

@@ -120,11 +120,11 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     }
     let history = History::read(context, inputs)?;
     let findings = context.cells.iter().flat_map(|cell| &cell.findings);
-    let mut all: Vec<Recommendation> = match_findings(&rules, findings)
+    let mut recommendations: Vec<Recommendation> = match_findings(&rules, findings)
         .into_iter()
         .map(|answer| history.recommendation(context, answer, params.expires_days))
         .collect();
-    all.sort_by(|a, b| {
+    recommendations.sort_by(|a, b| {
         let order = a.state.cmp(&b.state);
         let order = order.then_with(|| b.priority().total_cmp(&a.priority()));
         order
@@ -142,7 +142,8 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         "rules on findings, ranked by expected effect × confidence × past success ÷ effort"
             .to_string();
     let in_state = |state: RecommendationState| {
-        all.iter()
+        recommendations
+            .iter()
             .filter(move |recommendation| recommendation.state == state)
     };
     let open = in_state(RecommendationState::Open).count();
@@ -166,7 +167,8 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         ));
     }
     let in_progress = || {
-        all.iter()
+        recommendations
+            .iter()
             .filter(|recommendation| recommendation.state.is_in_progress())
     };
     if in_progress().count() > 0 {
@@ -197,14 +199,14 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
                 .push(format!("{} {words}.", number::plural(n, "recommendation")));
         }
     }
-    let frame = result::frame(&all)?;
+    let frame = result::frame(&recommendations)?;
     // Beyond the limit, recommendations are only rows of the dataset, for later runs.
     let mut shown = 0;
-    all.retain(|recommendation| {
+    recommendations.retain(|recommendation| {
         shown += usize::from(recommendation.state == RecommendationState::Open);
         recommendation.state != RecommendationState::Open || shown <= params.top
     });
-    cell.recommendations = all;
+    cell.recommendations = recommendations;
     Ok(Analysis {
         cell: with_findings(cell, Vec::new()),
         frame: Some(frame),

@@ -122,18 +122,20 @@ impl Comparison<'_> {
             .map(|n| n as u64),
             ..Steps::default()
         };
-        let all: Vec<usize> = (0..old.rows.len()).collect();
+        let old_indices: Vec<usize> = (0..old.rows.len()).collect();
         steps.old = self.figures(old.frame.clone())?;
         steps.late = if changes.late.is_empty() {
             steps.old.clone()
         } else {
-            self.figures(join(&old, &all, &new, &changes.late)?)?
+            self.figures(join(&old, &old_indices, &new, &changes.late)?)?
         };
         steps.corrected = if changes.replaced.is_empty() && changes.replacing.is_empty() {
             steps.late.clone()
         } else {
             let replaced: BTreeSet<usize> = changes.replaced.iter().copied().collect();
-            let kept = all.into_iter().filter(|row| !replaced.contains(row));
+            let kept = old_indices
+                .into_iter()
+                .filter(|row| !replaced.contains(row));
             let added = [changes.late, changes.replacing].concat();
             self.figures(join(&old, &kept.collect::<Vec<_>>(), &new, &added)?)?
         };
@@ -364,8 +366,8 @@ fn changes_by_key(old: &[Row], new: &[Row]) -> Changes {
         }
     }
     let is_gone = |(_, row): &(usize, &Row)| !present.contains(&row.key);
-    let gone = old.iter().enumerate().filter(is_gone);
-    changes.deleted = gone.map(|(index, _)| index).collect();
+    let deleted = old.iter().enumerate().filter(is_gone);
+    changes.deleted = deleted.map(|(index, _)| index).collect();
     changes
 }
 

@@ -65,8 +65,8 @@ impl RetryingStore {
     ) -> Result<PutResult> {
         let mut attempt = 0;
         loop {
-            let put = self.inner.put_opts(location, payload.clone(), opts.clone());
-            let error = match put.await {
+            let request = self.inner.put_opts(location, payload.clone(), opts.clone());
+            let error = match request.await {
                 Ok(result) => return Ok(result),
                 Err(error) => error,
             };

@@ -122,18 +122,18 @@ pub fn forecast(arguments: &ForecastArguments) -> anyhow::Result<Exit> {
 
 /// Formats all scores as JSON, with the scores of the default method at the top level.
 fn forecast_json(found: &ForecastScores) -> anyhow::Result<Value> {
-    let mut all = serde_json::to_value(found)?;
-    if let (Some(default), Value::Object(all)) = (found.methods.first(), &mut all) {
+    let mut scores = serde_json::to_value(found)?;
+    if let (Some(default), Value::Object(scores)) = (found.methods.first(), &mut scores) {
         let coverage = default.intervals.iter().map(|interval| {
             let level = format!("{:.0}", 100.0 * interval.level);
             (level, Value::from(interval.coverage))
         });
-        all.insert("smape".to_string(), default.smape.into());
-        all.insert("mase".to_string(), default.mase.into());
-        all.insert("owa".to_string(), default.owa.into());
-        all.insert("coverage".to_string(), Value::Object(coverage.collect()));
+        scores.insert("smape".to_string(), default.smape.into());
+        scores.insert("mase".to_string(), default.mase.into());
+        scores.insert("owa".to_string(), default.owa.into());
+        scores.insert("coverage".to_string(), Value::Object(coverage.collect()));
     }
-    Ok(all)
+    Ok(scores)
 }
 
 fn forecast_text(found: &ForecastScores) -> String {

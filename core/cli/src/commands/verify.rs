@@ -395,11 +395,11 @@ impl Verifier<'_> {
                 Err(error) => difference = format!("the report cannot be rendered: {error}"),
             }
         }
-        let this = executor::build(BUILD);
+        let current_build = executor::build(BUILD);
         let build = &report.provenance.build;
-        if *build != this {
+        if *build != current_build {
             let reason = format!(
-                "the report was made by {build}; this is {this}, which renders other bytes"
+                "the report was made by {build}; this is {current_build}, which renders other bytes"
             );
             return (Answer::NotPossible, reason);
         }

@@ -281,12 +281,12 @@ pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {
         // With one verdict for all, "of two improvements two are unclear" would be redundant.
         n if parts.len() == 1 => {
             let (_, what) = parts[0].split_once(' ')?;
-            let all = if n == 2 {
+            let subject = if n == 2 {
                 "both improvements".to_string()
             } else {
                 format!("all {}", count_in_words(n, "improvement"))
             };
-            Some(format!("{all} {what}"))
+            Some(format!("{subject} {what}"))
         }
         n => Some(format!(
             "of {} {}",

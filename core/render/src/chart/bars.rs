@@ -122,10 +122,10 @@ fn draw_horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         let middle = top + row * (i as f64 + 0.5);
         let mut style = Style::new(font, Ink::Text, Anchor::Start);
         style.bold = bar.highlight;
-        let all = shown.iter().map(|bar| bar.label.as_str());
+        let labels = shown.iter().map(|bar| bar.label.as_str());
         let name = shorten_distinct(
             &bar.label,
-            all,
+            labels,
             names_width + font * 0.2,
             font,
             bar.highlight,

@@ -50,8 +50,8 @@ pub(super) fn open(cells: &[Cell]) -> Vec<&Recommendation> {
         let mut findings = recommendation.findings.iter();
         !recommendation.findings.is_empty() && findings.all(|id| set_aside.contains(id.as_str()))
     };
-    let all = cells.iter().flat_map(|cell| &cell.recommendations);
-    let mut open: Vec<&Recommendation> = all
+    let recommendations = cells.iter().flat_map(|cell| &cell.recommendations);
+    let mut open: Vec<&Recommendation> = recommendations
         .filter(|recommendation| {
             recommendation.state == RecommendationState::Open && !is_void(recommendation)
         })

@@ -199,13 +199,13 @@ impl Rows {
                 *steps.entry(pair[1] - pair[0]).or_default() += 1;
             }
         }
-        let all: u64 = steps.values().sum();
+        let total: u64 = steps.values().sum();
         let usual = steps.values().max().copied().unwrap_or(0);
-        (usual < all).then(|| {
-            let irregular = plural(all - usual, "step");
-            let verb = if all - usual == 1 { "is" } else { "are" };
+        (usual < total).then(|| {
+            let irregular = plural(total - usual, "step");
+            let verb = if total - usual == 1 { "is" } else { "are" };
             format!(
-                "{irregular} of {all} between rows {verb} not of the usual length; lags and \
+                "{irregular} of {total} between rows {verb} not of the usual length; lags and \
                  windows count rows. Use `every` to make the series regular."
             )
         })

@@ -160,9 +160,11 @@ impl<'a> Computer<'a> {
         if result.reasons.is_empty() {
             // Deserialise it, as the recorded report was, so that missing numbers are the same.
             let report = serde_json::to_value(self.run.assemble(&computed)?)?;
-            let all = printed(&serde_json::from_value(report)?)?;
+            let printed_figures = printed(&serde_json::from_value(report)?)?;
             let key = |printed: &PrintedFigure| (printed.figure.place, printed.figure.key.clone());
-            let found = all.into_iter().find(|other| key(other) == key(figure));
+            let found = printed_figures
+                .into_iter()
+                .find(|other| key(other) == key(figure));
             match found {
                 Some(found) => {
                     result.differences = differences(&figure.texts, &found.texts);
@@ -228,11 +230,11 @@ impl<'a> Computer<'a> {
                 causes.push(format!("the contract of {} changed", node.name));
             }
         }
-        let all: Vec<&Node> = match figure.figure.place {
+        let compared: Vec<&Node> = match figure.figure.place {
             Place::Provenance => self.run.plan.nodes.iter().collect(),
             _ => nodes.to_vec(),
         };
-        causes.extend(self.dataset_problems(&all));
+        causes.extend(self.dataset_problems(&compared));
         causes
     }
 

@@ -128,8 +128,8 @@ fn outcome(node: &Node, cell: Cell, report: &Report) -> Outcome {
     let mut source = None;
     if node.is_source() {
         let refused = retrocast_store::ingest::quarantine_name(node.short());
-        let all = report.provenance.datasets.iter();
-        datasets.extend(all.filter(|dataset| dataset.name == refused).cloned());
+        let cited = report.provenance.datasets.iter();
+        datasets.extend(cited.filter(|dataset| dataset.name == refused).cloned());
         let mut notes = report.sources.iter();
         source = notes.find(|note| note.name == node.short()).cloned();
     }
