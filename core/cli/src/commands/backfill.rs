@@ -69,7 +69,7 @@ pub fn backfill(
     if windows.len() < window_count {
         let n = plural((window_count - windows.len()) as u64, "window");
         terminal::message!(
-            "skipped: {n} of the range that {} not ended yet",
+            "skipped: {n} that {} not ended yet",
             if window_count - windows.len() == 1 {
                 "has"
             } else {
@@ -78,7 +78,7 @@ pub fn backfill(
         );
     }
     if windows.is_empty() {
-        let message = format!("no complete window of {job} lies in the range");
+        let message = format!("the range contains no complete window of {job}");
         return Err(WrongUsage(message).into());
     }
     if windows.len() > range.limit {

@@ -129,11 +129,11 @@ pub(super) fn one_line(argument: &str, text: &str) -> Result<String, WrongUsage>
 }
 
 fn list(runtime: &Runtime, lake: &Lake, as_json: bool) -> anyhow::Result<()> {
-    let all = runtime.block_on(lake.list())?;
+    let datasets = runtime.block_on(lake.list())?;
     if as_json {
-        return print_json(&all);
+        return print_json(&datasets);
     }
-    let rows = all.iter().map(|dataset| {
+    let rows = datasets.iter().map(|dataset| {
         vec![
             Some(dataset.name.clone()),
             Some(dataset.version.to_string()),
@@ -267,14 +267,14 @@ fn versions(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow
     }
     let cited = runtime.block_on(lake.cited(&dataset.name))?;
     if as_json {
-        let all: Vec<Value> = notes
+        let versions: Vec<Value> = notes
             .iter()
             .map(|note| {
                 json!({"version": note.version, "committed": note.committed,
                     "cited": cited.contains(&note.version), "properties": note.properties})
             })
             .collect();
-        return print_json(&all);
+        return print_json(&versions);
     }
     let rows = notes.iter().rev().map(|note| {
         let property = |key: &str| note.properties.get(key).cloned();
@@ -336,13 +336,13 @@ fn gc(
         dry_run: arguments.dry_run,
     };
     let none = BTreeSet::new();
-    let mut all = Vec::new();
+    let mut results = Vec::new();
     for name in runtime.block_on(lake.names())? {
         let cited = cited.get(&name).unwrap_or(&none);
-        all.push(runtime.block_on(lake.sweep(&name, cited, sweep))?);
+        results.push(runtime.block_on(lake.sweep(&name, cited, sweep))?);
     }
     if arguments.json {
-        return print_json(&all);
+        return print_json(&results);
     }
     let mut text = String::new();
     let verb = if arguments.dry_run {
@@ -350,7 +350,7 @@ fn gc(
     } else {
         "removed"
     };
-    for swept in all
+    for swept in results
         .iter()
         .filter(|swept| !swept.removed.is_empty() || swept.compacted)
     {
@@ -366,8 +366,8 @@ fn gc(
         }
         text.push('\n');
     }
-    let removed: u64 = all.iter().map(|swept| swept.removed.len() as u64).sum();
-    let freed: u64 = all.iter().map(|swept| swept.bytes).sum();
+    let removed: u64 = results.iter().map(|swept| swept.removed.len() as u64).sum();
+    let freed: u64 = results.iter().map(|swept| swept.bytes).sum();
     let _ = match (removed, arguments.dry_run) {
         (0, _) => writeln!(
             text,

@@ -124,7 +124,7 @@ fn summary(rendered: &[RenderedFile], out: &Path, build: &str) -> String {
             let reason = if this == build {
                 "the templates have changed, or the run's files have".to_string()
             } else {
-                format!("the run was made by {build}; this is {this}")
+                format!("the run was created by {build}; this is {this}")
             };
             let line = format!("{n} of {all} differ from those in the run: {reason}");
             writeln!(text, "{}", terminal::wrap(&line, 0))

@@ -185,12 +185,12 @@ mod tests {
     fn check(text: &str, expected: Result<&str, &str>) {
         let runs = runs();
         let jobs = ["hello", "idle", "weekly"].map(String::from);
-        let all = Runs {
+        let archive = Runs {
             runs: &runs,
             jobs: &jobs,
             archive: "reports",
         };
-        let resolved = all.resolve(text).map(|(_, run)| run.run.clone());
+        let resolved = archive.resolve(text).map(|(_, run)| run.run.clone());
         let expected = expected.map(String::from).map_err(String::from);
         assert_eq!(resolved, expected, "{text}");
     }

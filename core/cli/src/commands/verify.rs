@@ -399,7 +399,7 @@ impl Verifier<'_> {
         let build = &report.provenance.build;
         if *build != current_build {
             let reason = format!(
-                "the report was made by {build}; this is {current_build}, which renders other bytes"
+                "the report was created by {build}; this is {current_build}, which renders other bytes"
             );
             return (Answer::NotPossible, reason);
         }

@@ -212,7 +212,7 @@ impl<'a> Computer<'a> {
             .collect();
         let (old, new) = (&self.run.report.provenance.build, executor::build(BUILD));
         if *old != new {
-            causes.push(format!("the report was made by {old}; this is {new}"));
+            causes.push(format!("the report was created by {old}; this is {new}"));
         }
         for node in nodes {
             let version = self.catalogue.code_version(node.kind());
