@@ -151,7 +151,7 @@ pub fn evaluate(
     effects: &[Effect],
     sources: &[SourceNote],
 ) -> Evaluation {
-    let mut found: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+    let mut findings_by_fact: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
     let mut near: BTreeMap<&str, String> = BTreeMap::new();
     let mut evaluation = Evaluation {
         found: Vec::new(),
@@ -170,7 +170,7 @@ pub fn evaluate(
         match judge(truth, &Claim::read(truth, finding), effects) {
             Judgement::Shows(facts) => {
                 for fact in facts {
-                    found.entry(fact).or_default().push(finding);
+                    findings_by_fact.entry(fact).or_default().push(finding);
                 }
             }
             Judgement::Implied(why) => {
@@ -204,7 +204,7 @@ pub fn evaluate(
         }
     }
     for fact in &truth.facts {
-        add_outcome(fact, &found, &near, effects, &mut evaluation);
+        add_outcome(fact, &findings_by_fact, &near, effects, &mut evaluation);
     }
     evaluation
 }

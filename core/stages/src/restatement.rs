@@ -245,18 +245,18 @@ impl Comparison<'_> {
     ) -> Result<(), StageError> {
         let elsewhere = |version: usize, table: &Table, rows: &[usize]| {
             let wanted: HashSet<u128> = rows.iter().map(|row| table.rows[*row].key).collect();
-            let mut found = HashSet::new();
+            let mut matching = HashSet::new();
             if wanted.is_empty() {
-                return Ok(found);
+                return Ok(matching);
             }
             let columns: Vec<&str> = key.iter().map(String::as_str).collect();
             self.versions[version].all.read(&columns, &mut |batch| {
                 self.context.stop.check();
                 let keys = hashes(&batch, key)?.into_iter();
-                found.extend(keys.filter(|key| wanted.contains(key)));
+                matching.extend(keys.filter(|key| wanted.contains(key)));
                 Ok(())
             })?;
-            Ok::<_, StageError>(found)
+            Ok::<_, StageError>(matching)
         };
         let moved_in = elsewhere(0, new, &changes.late)?;
         let moved_out = elsewhere(1, old, &changes.deleted)?;

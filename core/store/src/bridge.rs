@@ -79,11 +79,11 @@ pub fn storable_type(data_type: &DataType) -> Option<DataType> {
 /// The schema that datasets and frames use to store rows of a schema.
 pub fn storable_schema(schema: &Schema) -> Result<SchemaRef, StoreError> {
     let fields = schema.fields().iter().map(|field| {
-        let found = storable_type(field.data_type()).ok_or_else(|| StoreError::ColumnType {
+        let storable = storable_type(field.data_type()).ok_or_else(|| StoreError::ColumnType {
             column: field.name().clone(),
             found: field.data_type().to_string(),
         })?;
-        Ok(Field::new(field.name(), found, true))
+        Ok(Field::new(field.name(), storable, true))
     });
     Ok(Arc::new(Schema::new(
         fields.collect::<Result<Vec<_>, StoreError>>()?,

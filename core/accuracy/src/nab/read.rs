@@ -180,8 +180,8 @@ fn read_series(path: &Path) -> Result<(Vec<DateTime>, Vec<f64>), Error> {
     let headers = reader.headers().map_err(failed)?.clone();
     let column = |name: &str| {
         let is_named = |header: &str| header.trim_start_matches('\u{feff}').trim() == name;
-        let found = headers.iter().position(is_named);
-        found.ok_or_else(|| {
+        let position = headers.iter().position(is_named);
+        position.ok_or_else(|| {
             Error::new(path, format!("no column `{name}`"), REMEDY).with_position(1, None)
         })
     };

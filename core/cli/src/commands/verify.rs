@@ -169,8 +169,8 @@ impl Verifier<'_> {
             return Ok(None);
         };
         let report = &contents.report;
-        let found = find_run(self.workspace, &contents);
-        let Some(folder) = found else {
+        let folder_of_run = find_run(self.workspace, &contents);
+        let Some(folder) = folder_of_run else {
             let reason = format!(
                 "the file is not from this archive: {} has no run {} of {} on {}",
                 self.workspace.reports.display(),
@@ -184,8 +184,8 @@ impl Verifier<'_> {
             self.add("render", None, result);
             return Ok(None);
         };
-        let found = folder.display().to_string();
-        self.add("run", None, (Answer::Yes, found));
+        let folder_of_run = folder.display().to_string();
+        self.add("run", None, (Answer::Yes, folder_of_run));
         let layout = nearest_layout(&folder, report, &bytes);
         let [stored, _] = stored_files(&folder, layout, report);
         let result = compare_with_file(&bytes, &stored);

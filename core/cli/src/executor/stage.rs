@@ -138,9 +138,10 @@ pub async fn query(
 
 /// A table of the ledger as a query sees it.
 fn ledger_table(table: &str, view: &LedgerView) -> Result<SqlTable, Failure> {
-    let found = table.strip_prefix(LEDGER).and_then(ledger::table);
-    let found = found.ok_or_else(|| Failure::bug(format!("the ledger has no {table}")))?;
-    Ok(SqlTable::ledger(found, view.keys(table)))
+    let ledger_table = table.strip_prefix(LEDGER).and_then(ledger::table);
+    let ledger_table =
+        ledger_table.ok_or_else(|| Failure::bug(format!("the ledger has no {table}")))?;
+    Ok(SqlTable::ledger(ledger_table, view.keys(table)))
 }
 
 /// Runs a kind that reads findings of stages and tables of the ledger.

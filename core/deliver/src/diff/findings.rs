@@ -112,7 +112,7 @@ type Key = (String, String, usize);
 
 /// Findings by node, identity and, for repeated claims, number.
 fn by_key<'a>(run: &'a RunFolder, effects: &[ImprovementVerdicts]) -> BTreeMap<Key, &'a Finding> {
-    let mut found = BTreeMap::new();
+    let mut findings = BTreeMap::new();
     let without_verdict = run.findings().filter(|(node, finding)| {
         let id = improvement_id(finding);
         let is_measured = |effect: &ImprovementVerdicts| {
@@ -122,12 +122,12 @@ fn by_key<'a>(run: &'a RunFolder, effects: &[ImprovementVerdicts]) -> BTreeMap<K
     });
     for (node, finding) in without_verdict {
         let mut key = (node.to_string(), finding.id.clone(), 0);
-        while found.contains_key(&key) {
+        while findings.contains_key(&key) {
             key.2 += 1;
         }
-        found.insert(key, finding);
+        findings.insert(key, finding);
     }
-    found
+    findings
 }
 
 /// Identity of the improvement that a finding is about.

@@ -100,19 +100,19 @@ impl Calendar {
             .unwrap_or(Timestamp::MAX);
         let newest = self.zone.to_datetime(newest).date();
         let mut next = newest.tomorrow().ok().and_then(|day| self.day_before(day));
-        let mut found = BTreeSet::new();
+        let mut due_times = BTreeSet::new();
         std::iter::from_fn(move || {
             loop {
                 // Around clock changes, an earlier day may have a later due time than the next day.
                 let is_last = |due: &&Timestamp| next.is_none_or(|(_, end)| end <= **due);
-                if found.last().is_some_and(|due| is_last(&due)) {
-                    return found.pop_last();
+                if due_times.last().is_some_and(|due| is_last(&due)) {
+                    return due_times.pop_last();
                 }
                 let (day, _) = next?;
                 let times = self.times.iter();
                 let times = times.map(|(hour, minute)| day.at(*hour, *minute, 0, 0));
                 let due = times.flat_map(|wall| self.instants(wall)).flatten();
-                found.extend(due.filter(|due| *due <= instant));
+                due_times.extend(due.filter(|due| *due <= instant));
                 next = self.day_before(day);
             }
         })

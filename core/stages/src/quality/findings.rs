@@ -30,26 +30,26 @@ pub(super) fn findings(
     input: &Input,
     quality: &Quality,
 ) -> Vec<Finding> {
-    let mut found: Vec<Finding> = limits::flags(params, quality)
+    let mut findings: Vec<Finding> = limits::flags(params, quality)
         .iter()
         .map(|flag| shortfall_finding(context, input, quality, flag))
         .collect();
     match silence_finding(context, params, input, quality) {
-        Some(finding) => found.push(finding),
+        Some(finding) => findings.push(finding),
         // A silent source also has fewer records; this is reported once.
-        None => found.extend(volume_finding(context, params, input, quality)),
+        None => findings.extend(volume_finding(context, params, input, quality)),
     }
-    found.extend(gaps::finding(context, params, input, &quality.gaps));
-    found.extend(lookalikes::findings(
+    findings.extend(gaps::finding(context, params, input, &quality.gaps));
+    findings.extend(lookalikes::findings(
         context,
         params,
         input,
         &quality.survey,
     ));
-    found.extend(missing_values_finding(context, input, quality));
-    found.extend(shape::finding(context, params, input));
-    found.extend(broken_files_finding(context, input));
-    found
+    findings.extend(missing_values_finding(context, input, quality));
+    findings.extend(shape::finding(context, params, input));
+    findings.extend(broken_files_finding(context, input));
+    findings
 }
 
 /// The finding that a score or component is below its limit.

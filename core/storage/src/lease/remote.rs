@@ -161,8 +161,8 @@ pub(super) fn request(
     mut holder: Holder,
 ) -> io::Result<RemoteResponse> {
     let now = Timestamp::now();
-    let found = read(&**store, key)?;
-    let etag = match found {
+    let current = read(&**store, key)?;
+    let etag = match current {
         None => None,
         Some((Some(claim), _)) if claim.is_held(now) => {
             return Ok(RemoteResponse::Held(Some(claim.holder)));

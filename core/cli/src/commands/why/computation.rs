@@ -296,19 +296,19 @@ pub fn suggest_id(id: &str, figures: &[PrintedFigure]) -> String {
 
 /// Compares the texts of two figures.
 fn differences(old: &[Value], new: &[Value]) -> Vec<Difference> {
-    let mut found = Vec::new();
+    let mut differences = Vec::new();
     let none = Value::Null;
     for i in 0..old.len().max(new.len()) {
         compare(
             "",
             old.get(i).unwrap_or(&none),
             new.get(i).unwrap_or(&none),
-            &mut found,
+            &mut differences,
         );
     }
-    found.dedup();
-    found.truncate(DIFFERENCES_MAX);
-    found
+    differences.dedup();
+    differences.truncate(DIFFERENCES_MAX);
+    differences
 }
 
 fn compare(name: &str, old: &Value, new: &Value, found: &mut Vec<Difference>) {
