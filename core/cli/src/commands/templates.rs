@@ -154,7 +154,7 @@ fn check(folder: Option<&Path>, as_json: bool) -> anyhow::Result<Exit> {
                 .count() as u64;
             let _ = writeln!(
                 text,
-                "{place}: no mistakes; {} of its own",
+                "{place}: no mistakes; {} replaced",
                 plural(own, "template")
             );
         }

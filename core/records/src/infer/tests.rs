@@ -114,7 +114,7 @@ from = "a.b"
 required = true"#;
     assert_eq!(code_lines(&draft).join("\n"), expected, "{}", draft.text);
     for comment in [
-        "made from 40 records of 1 file",
+        "inferred from 40 records of 1 file",
         "# unique in 40 records",
         "# decide: others are \"day\", \"updated_at\"",
         "# decide: mixed, 39 integers and 1 string",
