@@ -1,5 +1,5 @@
-//! Benchmarks of the most expensive steps, on inputs of a typical size for a weekly job. `cargo
-//! xtask bench` runs them and then whole jobs.
+//! Benchmarks of the most expensive steps, on inputs of a typical size for a weekly job.
+//! `cargo xtask bench` runs them and then whole jobs.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use retrocast_stats::{anomaly, change_point, effect, forecast, isolation_forest, search};
