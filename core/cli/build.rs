@@ -1,5 +1,5 @@
-//! Makes the program smaller: strips symbols, and packs relative relocations, which would otherwise
-//! take 14 MB of memory. Embeds the commit that it is built from.
+//! Reduces the size of the program: strips symbols, and packs relative relocations, which would
+//! otherwise take 14 MB of memory. Embeds the commit of the sources.
 
 use std::{env, path::Path, process::Command};
 
@@ -24,7 +24,7 @@ fn commit() -> String {
     let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else {
         return String::new();
     };
-    // A commit changes the file of the branch; switching branches changes HEAD.
+    // A commit changes the file of the branch, and switching branches changes HEAD.
     let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
     for name in ["HEAD"].into_iter().chain(branch.as_deref()) {
         let path = git(&["rev-parse", "--git-path", name]);

@@ -231,7 +231,7 @@ fn old_runs_are_pruned_but_pinned_and_new_runs_stay() {
     // Without a rule nothing is removed.
     let result = archive(&["prune"]).expect(0);
     assert!(
-        result.stdout.contains("left alone, without [retention]"),
+        result.stdout.contains("skipped, without [retention]"),
         "{}",
         result.stdout
     );

@@ -1,4 +1,4 @@
-//! Every command, called as users call it.
+//! Every command, as users run it.
 
 use super::support::*;
 use std::{
@@ -371,7 +371,7 @@ fn parameters_are_checked() {
         (["--window", "2026-W99"], "2026-W99"),
         (["--memory", "lots"], "\"2 GiB\""),
         (["--memory", "15"], "at least 16 MiB"),
-        (["--spill", "2 gigs"], "a number alone is MiB"),
+        (["--spill", "2 gigs"], "a plain number is in MiB"),
         (["--select", "stage.nothing"], "stage.nothing"),
     ] {
         let result = retrocast_in(scratch.path(), &[&base[..], &more[..]].concat()).expect(2);

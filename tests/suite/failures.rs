@@ -133,7 +133,7 @@ fn a_signalled_run_ends_cleanly() {
         let scratch = Scratch::new();
         let (code, stderr) = interrupt_run(signal, scratch.path(), operations());
         assert_eq!(code, Some(1), "{stderr}");
-        assert!(stderr.contains("reuses what is finished"), "{stderr}");
+        assert!(stderr.contains("reuses finished nodes"), "{stderr}");
         assert!(!stderr.contains("panicked"), "{stderr}");
         let folder = runs(&scratch.join("reports"), "weekly-operations").remove(0);
         assert_eq!(json(&folder.join("run.json"))["status"], "cancelled");

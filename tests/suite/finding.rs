@@ -1,4 +1,4 @@
-//! Decisions of people on findings, and where they are shown.
+//! Decisions of users on findings, and where they are shown.
 
 use super::support::*;
 use serde_json::Value;

@@ -52,7 +52,7 @@ fn fixed_records_are_ingested_and_leave_the_quarantine() {
     assert_stderr(&ran, &["1\u{a0}record was set aside: wrong type 1"]);
     let quarantine = "select file, line from tickets__quarantine";
     assert_eq!(ask(&scratch, quarantine), ["records/a.jsonl,2"]);
-    // The contract is fixed: the record is ingested without further action.
+    // After the contract is fixed, the record is ingested without further action.
     scratch.write("jobs/contracts/ticket.toml", contract("json"));
     run(&scratch);
     assert_eq!(ask(&scratch, quarantine), [""; 0]);

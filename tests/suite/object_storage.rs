@@ -56,7 +56,7 @@ impl Server {
         (counts[0], counts[1])
     }
 
-    /// A command on a machine, which is a folder with a cache of its own.
+    /// A command on a machine, which is a folder with its own cache.
     fn command(&self, machine: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command
@@ -403,10 +403,7 @@ fn one_of_eight_concurrent_machines_runs() {
                 successes += 1;
             } else {
                 let ended = result.expect(4);
-                assert_stderr(
-                    &ended,
-                    &["is already being run for 2026-W46 by ", "process "],
-                );
+                assert_stderr(&ended, &["is already running for 2026-W46 by ", "process "]);
             }
         }
         assert_eq!(successes, 1, "round {round}");

@@ -39,7 +39,7 @@ fn lake(scratch: &Scratch, command: &str, job: &str, arguments: &[&str]) -> Valu
     let mut all = vec!["lake", command, job];
     all.extend(arguments);
     all.push("--json");
-    // Without jobs of its own, the workspace uses those of the project.
+    // Without its own jobs, the workspace uses those of the project.
     if !scratch.join("jobs").is_dir() {
         all.extend(["--jobs", &jobs]);
     }

@@ -194,7 +194,7 @@ fn one_of_eight_concurrent_processes_runs() {
             let code = output.status.code().unwrap_or(-1);
             let stderr = String::from_utf8_lossy(&output.stderr);
             if code == 4 {
-                let named = "is already being run for 2026-W46 by ";
+                let named = "is already running for 2026-W46 by ";
                 assert!(
                     stderr.contains(named) && stderr.contains("process "),
                     "{stderr}"

@@ -77,7 +77,7 @@ fn an_improvement_is_proposed_accepted_implemented_measured_and_closed() {
     };
     let run = || retrocast_in(folder, &["run", "small", "--date", "2026-11-09"]);
 
-    // Nothing is on the register yet.
+    // The register is still empty.
     run().expect(0);
     let empty = runs(&scratch.join("reports"), "small").remove(0);
     assert!(effects(&empty).is_empty());
@@ -98,7 +98,7 @@ fn an_improvement_is_proposed_accepted_implemented_measured_and_closed() {
         "2026-09-20",
     ];
     register(&half).expect(0);
-    assert_stderr(&register(&half).expect(2), &["is already on the register"]);
+    assert_stderr(&register(&half).expect(2), &["is already in the register"]);
     assert_stderr(
         &register(&["implement", "small", "hafl"]).expect(2),
         &["did you mean \"half\"?"],

@@ -153,7 +153,7 @@ fn list_restated(scratch: &Scratch, since: &str) -> Vec<Value> {
     serde_json::from_str(&listed).unwrap()
 }
 
-/// Moved figures: window and name, with values and causes.
+/// Restated figures: window and name, with values and causes.
 type Moved = BTreeMap<(String, String), ([f64; 2], BTreeSet<String>)>;
 
 fn moved_figures(listed: &[Value]) -> Moved {
@@ -162,7 +162,7 @@ fn moved_figures(listed: &[Value]) -> Moved {
         let causes = row["causes"].as_array().unwrap().iter();
         let causes = causes.map(|cause| text(cause, "kind"));
         let values = ["value_from", "value_to"].map(|name| row[name].as_f64().unwrap());
-        // The parts of the causes add up to the movement.
+        // The parts of the causes add up to the change.
         let parts = row["causes"].as_array().unwrap().iter();
         let sum: f64 = parts.map(|cause| cause["change"].as_f64().unwrap()).sum();
         assert!((sum - (values[1] - values[0])).abs() < 1e-9, "{row}");
@@ -172,7 +172,7 @@ fn moved_figures(listed: &[Value]) -> Moved {
     rows.collect()
 }
 
-/// The figures that moved by at least 0.5 %, with the causes of their window and name.
+/// The figures that changed by at least 0.5 %, with the causes of their window and name.
 fn expected(
     before: &BTreeMap<(String, String), f64>,
     after: &BTreeMap<(String, String), f64>,
@@ -276,8 +276,8 @@ fn moved_figures_are_listed_with_their_causes_and_no_others() {
         let found = moved_figures(&list_restated(&scratch, "2026-W07"));
         check(&found, &wanted, &context);
 
-        // The share gets another definition, and one week gets a late record at the same time. What was
-        // restated before is not listed again.
+        // The share gets another definition, and one week gets a late record at the same time.
+        // Figures that were restated before are not listed again.
         let job = JOB.replace("equals = [\"failed\"]", "equals = [\"failed\", \"late\"]");
         scratch.write("jobs/small.toml", job);
         let mut more = tickets(&mut random, 95_000, 6);
@@ -291,7 +291,7 @@ fn moved_figures_are_listed_with_their_causes_and_no_others() {
             .iter()
             .map(|(key, value)| {
                 let is_restated = found.contains_key(key) || key.0 == label(5);
-                // Smaller movements do not change what was published.
+                // Smaller changes do not affect the published figures.
                 (key.clone(), if is_restated { *value } else { before[key] })
             })
             .collect();
@@ -318,7 +318,7 @@ fn moved_figures_are_listed_with_their_causes_and_no_others() {
     }
 }
 
-/// Checks that the last reports list the moved figures.
+/// Checks that the last reports list the restated figures.
 fn assert_report(scratch: &Scratch, moved: &Moved) {
     let folder = runs(&scratch.join("reports"), "small").pop().unwrap();
     let technical = fs::read_to_string(folder.join("technical.html")).unwrap();
@@ -465,7 +465,7 @@ fn interrupted_runs_and_reruns_restate_the_same_figures() {
         first,
         "an interruption changes no byte"
     );
-    // A rerun compares with what was published then, not with what is published now.
+    // A rerun compares with the figures that were published then, not with those published now.
     retrocast_in(interrupted.path(), &["rerun", "small/2026-W07"]).expect(0);
     let all = runs(&interrupted.join("reports"), "small");
     assert_eq!(all.len(), 7, "{all:?}");

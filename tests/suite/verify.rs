@@ -214,7 +214,7 @@ fn a_report_of_another_build_or_archive_is_reported_as_such() {
         &checks,
         "render",
         "not_possible",
-        "made by retrocast 0.0.9 (abcdef)",
+        "created by retrocast 0.0.9 (abcdef)",
     );
     // The templates of this build have changed.
     fs::write(run.join("report.json"), &contents).unwrap();

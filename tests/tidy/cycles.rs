@@ -1,5 +1,5 @@
 //! Dependency cycles: files of one crate that use each other's items, so that none of them can be
-//! read or changed without the others.
+//! understood or changed without the others.
 //!
 //! A file depends on the files that define the items it names. A module may use its children, and
 //! they may use its items and those of the modules above it: a stage kind and its parts belong

@@ -137,7 +137,7 @@ pub fn check_prints_and_sleeps(path: &str, text: &str) -> String {
         if !tests.contains(&index) || line.starts_with("//") {
             continue;
         }
-        // Skipped tests report it on stderr, which is allowed.
+        // Tests may report on stderr that they are skipped.
         if line.starts_with("println!(") || line.starts_with("print!(") || line.contains("dbg!(") {
             let _ = writeln!(wrong, "{path}:{}: a test prints", index + 1);
         }

@@ -8,7 +8,7 @@ use crate::{
 use std::{env, fmt::Write as _, fs, path::Path, process::Command};
 
 const USAGE: &str = "usage: cargo xtask bench effects [--series N] [--no-peers]";
-/// Python packages of each comparison; the first is the compared package.
+/// Python packages of each comparison; the first is the one to compare with.
 const PEERS: [&[&str]; 2] = [
     &["pycausalimpact==0.1.1"],
     &["tfcausalimpact==0.0.19", "tf-keras"],

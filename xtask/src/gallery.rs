@@ -20,7 +20,7 @@ const FILES: [&str; 5] = [
     "report.json",
 ];
 
-/// Runs the job in a separate workspace, so that the reports contain no local paths, and copies its
+/// Runs the job in a separate workspace, so that the reports contain no local paths. Copies its
 /// reports, with an image of each page of the executive report.
 pub fn gallery() -> Result<(), String> {
     let data = env::var_os("RETROCAST_REAL_DATA")

@@ -212,7 +212,7 @@ fn ci() -> Result<(), String> {
     Ok(())
 }
 
-/// Runs the named benchmark, or the hot parts, the engine and the main job.
+/// Runs the named benchmark, or those of the performance-critical code, the engine and the main job.
 fn bench(arguments: &[String]) -> Result<(), String> {
     build()?;
     match arguments.first().map(String::as_str) {

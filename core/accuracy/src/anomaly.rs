@@ -1,8 +1,9 @@
 //! Accuracy of anomaly detectors, by three measures.
 //!
-//! [`vus_pr`](crate::vus::vus_pr) and range F1 judge scores that may use the whole series; the score of
-//! the Numenta Anomaly Benchmark judges alerts that are raised in order of time. So the default method
-//! is measured twice: as a vote over the whole series, and as a stream that uses earlier values only.
+//! [`vus_pr`](crate::vus::vus_pr) and range F1 evaluate scores that may use the whole series; the
+//! score of the Numenta Anomaly Benchmark evaluates alerts that are raised in order of time. The
+//! default method is therefore measured twice: as a vote over the whole series, and as a stream that uses
+//! earlier values only.
 //!
 //! No method has settings per series. The rules of the router and the views of the stream were chosen on
 //! synthetic series with known deviations and on the benchmark itself, so its figures are somewhat

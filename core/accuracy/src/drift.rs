@@ -14,8 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Number of distinct strings up to which they are always categories. More strings are categories
-/// only if their number is at most half the number of rows.
+/// Maximum number of distinct strings that are always categories. More strings are categories only if
+/// their number is at most half the number of rows.
 const CATEGORIES_ALWAYS: usize = 50;
 /// Strings that denote a missing value, in lower case.
 const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "none"];
@@ -84,7 +84,7 @@ impl Table {
     /// Parses CSV text; `path` is for errors only.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, TableError> {
         let mut rows = parse_rows(path, bytes)?.into_iter();
-        let advice = "the first row must name the columns, and others must follow";
+        let advice = "the first row must name the columns, and further rows must follow";
         let header = rows
             .next()
             .ok_or_else(|| TableError::new(path, "the file is empty", advice))?;
@@ -206,8 +206,8 @@ fn parse_numbers(cells: &[&str]) -> Vec<f64> {
 }
 
 fn column_type(a: &[&str], b: &[&str]) -> ColumnType {
-    let all = || a.iter().chain(b).copied();
-    if all().all(|cell| parse_number(cell).is_some()) {
+    let all_cells = || a.iter().chain(b).copied();
+    if all_cells().all(|cell| parse_number(cell).is_some()) {
         let are_row_numbers = |cells: &[&str]| {
             let values = parse_numbers(cells);
             values.len() > 2 && values.windows(2).all(|pair| pair[1] - pair[0] == 1.0)
@@ -223,10 +223,10 @@ fn column_type(a: &[&str], b: &[&str]) -> ColumnType {
             || cell.parse::<civil::DateTime>().is_ok()
             || cell.parse::<civil::Date>().is_ok()
     };
-    if all().all(is_time) {
+    if all_cells().all(is_time) {
         return ColumnType::Time;
     }
-    let distinct: HashSet<&str> = all().collect();
+    let distinct: HashSet<&str> = all_cells().collect();
     if distinct.len() > CATEGORIES_ALWAYS.max(usize::midpoint(a.len(), b.len())) {
         ColumnType::Identifier
     } else {

@@ -115,7 +115,7 @@ fn pair(
         insert(&mut tests, test, row, name, values)?;
     }
     let mut trains = HashMap::new();
-    let mut all = Vec::new();
+    let mut pairs = Vec::new();
     for row in without_header(train_rows) {
         let (name, values) = parse(train, row)?;
         if values.is_empty() {
@@ -130,16 +130,16 @@ fn pair(
                 .with_column(1));
         };
         insert(&mut trains, train, row, name, Vec::new())?;
-        all.push(Series {
+        pairs.push(Series {
             train: values,
             test: test_values.clone(),
         });
     }
-    if all.is_empty() {
+    if pairs.is_empty() {
         let advice = "each row needs a name and numbers";
         return Err(TableError::new(train, "there are no series", advice));
     }
-    Ok(all)
+    Ok(pairs)
 }
 
 fn insert<'a>(

@@ -70,11 +70,11 @@ mod tests {
         assert_eq!(range_f1(&labels, &labels), 1.0);
         assert_eq!(range_f1(&labels, &rows(&[(80, 90)])), 0.0);
         // One of two ranges is half covered: recall (0.2 + 0.8 / 2) / 2 = 0.3, precision 1.
-        let got = range_f1(&labels, &rows(&[(10, 14)]));
-        assert!((got - 2.0 * 0.3 / 1.3).abs() < 1e-12, "{got}");
+        let score = range_f1(&labels, &rows(&[(10, 14)]));
+        assert!((score - 2.0 * 0.3 / 1.3).abs() < 1e-12, "{score}");
         // In two pieces the overlap counts half: recall (0.2 + 0.8 / 2 / 2) / 2 = 0.2.
-        let got = range_f1(&labels, &rows(&[(10, 11), (15, 17)]));
-        assert!((got - 2.0 * 0.2 / 1.2).abs() < 1e-12, "{got}");
+        let score = range_f1(&labels, &rows(&[(10, 11), (15, 17)]));
+        assert!((score - 2.0 * 0.2 / 1.2).abs() < 1e-12, "{score}");
     }
 
     #[test]

@@ -221,11 +221,11 @@ mod tests {
             let labels = labels(rows, &events);
             let scores: Vec<f64> = (0..rows).map(|row| ((row * 7919) % 97) as f64).collect();
             for window in [0, 1, 7, 30] {
-                let got = vus_pr(&labels, &scores, window).unwrap();
+                let actual = vus_pr(&labels, &scores, window).unwrap();
                 let expected = vus_pr_by_definition(&labels, &scores, window);
                 assert!(
-                    (got - expected).abs() < 1e-12,
-                    "{rows} {window}: {got} {expected}"
+                    (actual - expected).abs() < 1e-12,
+                    "{rows} {window}: {actual} {expected}"
                 );
             }
         }

@@ -1,4 +1,4 @@
-//! Benchmarks of the most expensive steps, on inputs of the size that a weekly job has.
+//! Benchmarks of the most expensive steps, on inputs of a typical size for a weekly job.
 //! `cargo xtask bench` runs them and then whole jobs.
 
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -46,7 +46,7 @@ Examples:
   retrocast show weekly-operations              findings of its newest run
 
 With --json, stdout is machine-readable: one document, or one object per line from run, rerun, backfill,
-watch and schedule. Mistakes in a job file are part of it, under \"diagnostics\" or as lines with the
+watch and schedule. Mistakes in a job file go to stdout, too: under \"diagnostics\", or as lines with the
 event \"diagnostic\". Other errors go to stderr.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage or a mistake in the job file, 3 partial result,
@@ -127,7 +127,7 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   retrocast init review && cd review && retrocast run hello
-  retrocast init review --until 2026-11-16      always the same records
+  retrocast init review --until 2026-11-16      the same records every time
 
 The simulated records end yesterday, so that a run without options has a complete week to report on.")]
     Init {
@@ -160,7 +160,7 @@ The simulated records end yesterday, so that a run without options has a complet
         #[command(subcommand)]
         command: LakeCommand,
     },
-    /// Maintain the register of improvements, whose effects runs measure
+    /// Maintain the register of improvements; runs measure their effects
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Improvement {
         /// Command to run.
@@ -197,10 +197,10 @@ Examples:
     #[command(after_help = "\
 Examples:
   retrocast run weekly-operations
-  retrocast run weekly-operations --date 2026-11-16        as on that day: the week before
+  retrocast run weekly-operations --date 2026-11-16        the last complete week before that day
   retrocast run weekly-operations --window 2026-W40 --select stage.rhythm
   retrocast run weekly-operations --window 2026-W40 --date 2026-10-12
-                                                           a given window and date of the report
+                                                           a specific window and report date
   retrocast run weekly-operations --note 'Friday was a planned test.'
   retrocast run weekly-operations --memory 2GiB
   retrocast run weekly-operations --from stage.rhythm      this node and its dependents
@@ -274,9 +274,9 @@ Examples:
   retrocast watch weekly-operations
   retrocast watch weekly-operations --window 2026-W46 --every 30
 
-New and changed files are noticed immediately on local disks, and by listing elsewhere. Without --window,
-the window is the current one: a weekly job reports on the days since Monday. Stop with Ctrl-C or
-SIGTERM.")]
+On local disks, new and changed files are detected immediately; elsewhere, sources are listed repeatedly.
+Without --window, the window is the current one: a weekly job reports on the days since Monday. Stop with
+Ctrl-C or SIGTERM.")]
     Watch {
         #[command(flatten)]
         job: JobArguments,
@@ -298,9 +298,9 @@ Examples:
   retrocast status
   retrocast status --check                 exit code 1 when a job needs attention, for monitoring
 
-Prints one line per scheduled job, those that need attention first. A job is overdue when it was due
-at least an hour ago and has not succeeded, failing when its last attempt failed, unreadable when its
-job file is invalid. Without scheduled jobs, the exit code is 0, also with --check.")]
+Prints one line per scheduled job; jobs that need attention come first. A job is overdue if it was due
+at least an hour ago and has not succeeded, failing if its last attempt failed, and unreadable if its
+job file is invalid. Without scheduled jobs, the exit code is 0, even with --check.")]
     Status {
         /// Only this job
         job: Option<String>,
@@ -318,14 +318,14 @@ Examples:
   retrocast deliver weekly-operations/2026-W46 --report executive
   retrocast deliver latest --dry-run out        write the messages to a folder, send nothing
 
-mail.toml in the workspace names sender and server of mail; [notify.NAME] in the job file names a
-webhook, Slack or Teams. Messages that a server accepted are not sent again; refused and given-up
-ones are tried once more. The exit code is 0 when a server accepted all,
-3 when some wait for another attempt, 1 when some were refused.")]
+mail.toml in the workspace sets the sender and the server of mail; [notify.NAME] in the job file sets a
+webhook, Slack or Teams. Messages that a server accepted are not sent again; messages that were refused
+or given up are tried once more. The exit code is 0 if a server accepted all messages,
+3 if some wait for another attempt, 1 if some were refused.")]
     Deliver {
         /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, its id, or a folder
         run: String,
-        /// Only the mail of this report: executive or technical
+        /// Send only the mail of this report: executive or technical
         #[arg(long, value_name = "NAME")]
         report: Option<String>,
         /// Write .eml and .json files to this folder and send nothing
@@ -428,12 +428,12 @@ Examples:
   retrocast restated weekly-operations
   retrocast restated weekly-operations --since 2026-W40 --json
 
-Each run compares the figures of earlier windows with those that were published. The list comes from the
-ledger: the newest run of each window.")]
+Each run compares the figures of earlier windows with the published ones. The list comes from the newest
+run of each window in the ledger.")]
     Restated {
         /// Name of the job
         job: String,
-        /// Only figures that reports on this window or later windows list
+        /// List only figures from reports on this window and later ones
         #[arg(long, value_name = "WINDOW")]
         since: Option<String>,
         /// Print JSON
@@ -447,8 +447,8 @@ Examples:
   retrocast export weekly-operations/2026-W46 --format csv --out figures
   retrocast export latest --format ipynb --out notebook && jupyter lab notebook/notebook.ipynb
 
-Writes findings, key figures, effects, health, recommendations and the dataset of each stage as tables;
-as JSON also report.json and findings.json with their JSON Schemas. datapackage.json describes all files
+Writes findings, key figures, effects, health, recommendations and the dataset of each stage as tables.
+JSON exports also have report.json and findings.json with their JSON Schemas. datapackage.json describes all files
 (Data Package, frictionlessdata.io). The notebook reads the cited dataset versions with pylance and
 polars. In CSV, text that a spreadsheet would read as a formula is preceded by an apostrophe. The exit
 code is 3 if a dataset version no longer exists.")]
@@ -472,7 +472,7 @@ code is 3 if a dataset version no longer exists.")]
         #[command(subcommand)]
         command: ArchiveCommand,
     },
-    /// Simulate the records of a company, with planted facts to test reports against
+    /// Simulate the records of a company, with planted facts for testing reports
     #[command(after_help = "\
 Example:
   retrocast simulate data/raw/operations --seed 7 --weeks 60 --until 2026-11-16")]
@@ -493,7 +493,7 @@ Example:
         /// types add about half as many [default: about 7 000 per week]
         #[arg(long, value_name = "N")]
         records: Option<u64>,
-        /// Improvements on the register: 3 (one is effective, one has no effect, one is too recent) or 6 (two
+        /// Improvements in the register: 3 (one is effective, one has no effect, one is too recent) or 6 (two
         /// are effective, two have no effect, one is harmful, one is too recent)
         #[arg(long, value_name = "N", default_value_t = 3, value_parser = three_or_six)]
         improvements: u32,
@@ -617,7 +617,7 @@ pub struct JobArguments {
     /// Name of the job in the jobs folder, or the path of a .toml file
     pub job: String,
     /// Date of the run; the window is the last complete one before it [default: today]. With --window
-    /// it only dates the report, and must not be before the window's end
+    /// it only sets the date of the report, and must not be before the window's end
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub date: Option<jiff::civil::Date>,
     /// Window to report on, such as 2026-W46, 2026-11, 2026-Q4, 2026-11-15 or

@@ -1,4 +1,4 @@
-//! The commands, each in its file.
+//! The commands, one per file.
 
 pub mod accuracy;
 mod archive;
@@ -38,7 +38,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Runs the command of the arguments.
+/// Runs the command in the arguments.
 pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     let workspace = Workspace::new(&arguments)?;
     if let Some(job) = arguments.command.job() {

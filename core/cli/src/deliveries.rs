@@ -30,8 +30,8 @@ pub struct Senders<'a> {
 }
 
 impl Senders<'_> {
-    /// Sends the selected deliveries of a run's outbox. With `is_new`, first adds the deliveries
-    /// that the outbox lacks. A mail error does not prevent notifications.
+    /// Sends the selected deliveries in a run's outbox. With `is_new`, first adds the missing
+    /// deliveries to the outbox. A mail error does not prevent notifications.
     fn run(
         &self,
         outbox: &mut Outbox,
@@ -108,8 +108,8 @@ pub fn send_after_run(workspace: &Workspace, job: &Job, folder: &Path, status: R
     }
 }
 
-/// Notifies the recipients of a scheduled job, once, of a failure that its administrator was
-/// alerted to.
+/// Notifies the recipients of a scheduled job once of a failure about which its administrator was
+/// alerted.
 pub fn send_failure(workspace: &Workspace, job: &Job, folder: &Path) {
     let is_wanted = |policy: SendPolicy| policy != SendPolicy::Never;
     send_new(workspace, job, folder, &is_wanted, &is_wanted);
@@ -138,7 +138,7 @@ fn send_new(
             None
         };
         if sends_mail && mailer.is_none() {
-            tracing::info!("no mail is sent: there is no {SETTINGS}");
+            tracing::info!("sending no mail: there is no {SETTINGS}");
         }
         let senders = Senders {
             mail: mailer.map(|mailer| (mailer, &job.reports[..])),
@@ -171,10 +171,10 @@ pub fn retry(workspace: &Workspace, job: &Job) {
         return;
     }
     let send = || -> anyhow::Result<()> {
-        let all: Vec<&Notification> = job.notifications.iter().collect();
+        let notifications: Vec<&Notification> = job.notifications.iter().collect();
         let senders = Senders {
             mail: Mailer::new(workspace)?.map(|mailer| (mailer, &job.reports[..])),
-            notifications: Some(Notifier::new(workspace, job, &all)?),
+            notifications: Some(Notifier::new(workspace, job, &notifications)?),
         };
         for folder in &due {
             with_outbox(workspace, folder, |outbox| {

@@ -27,8 +27,7 @@ pub fn in_one_line(error: &anyhow::Error) -> String {
     messages(error).join(": ")
 }
 
-/// The messages of an error and its causes, without repetition: many errors include their cause
-/// already.
+/// Returns the messages of an error and its causes. Omits causes that the message already contains.
 pub fn messages(error: &anyhow::Error) -> Vec<String> {
     let mut messages: Vec<String> = Vec::new();
     for cause in error.chain() {

@@ -1,4 +1,4 @@
-//! Connects the engine's nodes to store, stages and render: the only module that knows all of them.
+//! Connects the engine's nodes to store, stages and render. No other module depends on all of them.
 
 pub mod coverage;
 mod kinds;
@@ -47,7 +47,7 @@ pub struct WorkspaceExecutor {
 }
 
 impl WorkspaceExecutor {
-    /// Makes an executor for a workspace.
+    /// Creates an executor for a workspace.
     pub fn new(
         workspace: Workspace,
         catalogue: Arc<Catalogue>,
@@ -66,8 +66,7 @@ impl WorkspaceExecutor {
         }
     }
 
-    /// Makes stages write their datasets to another lake, so that computing a stage again changes
-    /// nothing.
+    /// Directs the datasets of stages to another lake, so that computing a stage again changes nothing.
     #[must_use]
     pub fn writing_to(mut self, scratch: LakeRoot) -> Self {
         self.scratch = Some(scratch);
@@ -185,7 +184,7 @@ impl WorkspaceExecutor {
                 .await
                 .map_err(|error| source_failure(node, error))?;
         let mut note = ingested.note;
-        // The uri as in the job file, so that no report contains the value of a secret.
+        // Use the uri as in the job file, so that no report contains the value of a secret.
         note.uri = retrocast_store::source::without_credentials(&source.uri);
         if note.records > 0 && note.accepted == 0 {
             return Err(no_valid_record(&note));

@@ -17,7 +17,7 @@ pub struct FolderWatcher {
 }
 
 impl FolderWatcher {
-    /// Makes a watcher without folders.
+    /// Creates a watcher without folders.
     pub fn new() -> Self {
         let changed = Arc::new(Notify::new());
         Self {

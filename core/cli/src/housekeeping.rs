@@ -1,5 +1,5 @@
-//! Removes old reports: on a full disk as the job file allows, with a notice in the next report, and on
-//! request. A removed run leaves a tombstone; pinned runs stay.
+//! Removes old reports, on request or on a full disk as the job file allows, with a notice in the
+//! next report. A removed run leaves a tombstone; pinned runs are kept.
 //!
 //! ```text
 //! lake/notices/<job>.json   notices for the next report of the job
@@ -211,19 +211,19 @@ fn write_notices(workspace: &Workspace, job: &str, notices: &[String]) -> anyhow
 
 /// Removes the notices that the reports of a plan contain.
 pub fn clear_printed_notices(workspace: &Workspace, plan: &Plan) -> anyhow::Result<()> {
-    let all = notices(workspace, &plan.job);
+    let recorded = notices(workspace, &plan.job);
     let printed: BTreeSet<&str> = plan
         .nodes
         .iter()
         .filter_map(Node::report)
         .flat_map(|report| report.notices.iter().map(String::as_str))
         .collect();
-    let remaining: Vec<String> = all
+    let remaining: Vec<String> = recorded
         .iter()
         .filter(|notice| !printed.contains(notice.as_str()))
         .cloned()
         .collect();
-    if remaining.len() < all.len() {
+    if remaining.len() < recorded.len() {
         write_notices(workspace, &plan.job, &remaining)?;
     }
     Ok(())

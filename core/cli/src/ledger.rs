@@ -206,7 +206,8 @@ pub fn publish_finished(workspace: &Workspace, job: &str) {
     }
 }
 
-/// A run of the archive as the ledger stores it; `None` if it is unfinished or made no report.
+/// Converts a run of the archive to its form in the ledger; `None` if it is unfinished or has no
+/// report.
 fn publishable(folder: &Path, run: &RunSummary) -> Option<PublishedRun> {
     if !run.status.has_reports() || !folder.join(REPORT).is_file() {
         return None;

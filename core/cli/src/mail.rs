@@ -87,13 +87,13 @@ impl Mailer {
         let status = RunSummary::read(folder)?.status;
         let mut contents = Vec::new();
         for report in reports {
-            // A run of selected nodes may have made only one of the reports.
+            // A run of selected nodes may have written only one of the reports.
             let page = folder.join(format!("{}.html", report.name));
             if status.has_reports() && !page.is_file() {
                 continue;
             }
             let limit = self.settings.attach_max_bytes();
-            // Failures are about all records, so recipients of slices are not notified.
+            // Failures concern all records, so recipients of slices are not notified.
             if status.has_reports() {
                 contents.extend(slices(folder, report, limit)?);
             }
@@ -139,7 +139,7 @@ impl Mailer {
         let is_open_mail = |delivery: &Delivery| {
             delivery.queued.channel == Channel::Mail && delivery.state.is_open()
         };
-        // Without mail to send, the login is not needed.
+        // Without mail to send, no login is needed.
         if !outbox.deliveries().iter().any(is_open_mail) {
             return Ok(());
         }

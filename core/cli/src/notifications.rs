@@ -62,8 +62,8 @@ impl Notifier {
         })
     }
 
-    /// The targets to notify of the result of a run, with its content; empty for a run that
-    /// succeeded without making a report.
+    /// Returns the targets to notify of the result of a run, with the content; empty for a run that
+    /// succeeded without a report.
     fn contents(&self, folder: &Path) -> anyhow::Result<Vec<(&Target, Content)>> {
         let status = RunSummary::read(folder)?.status;
         let exists = |name: &&String| folder.join(format!("{name}.html")).is_file();

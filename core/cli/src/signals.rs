@@ -41,7 +41,7 @@ fn listen(stop: &CancellationToken) {
             }
         };
         next_signal().await;
-        terminal::message!("stopping; the next run reuses what is finished");
+        terminal::message!("stopping; the next run reuses finished nodes");
         stop.cancel();
         next_signal().await;
         std::process::exit(1);

@@ -126,7 +126,7 @@ pub fn wrap(line: &str, indent: usize) -> String {
     wrap_to_width(line, indent, width())
 }
 
-/// Minimum number of characters between the indent and the end of a line.
+/// Minimum width of a line after the indent, in characters.
 const TEXT_WIDTH_MIN: usize = 24;
 
 /// Wraps a line at spaces, if there is a width.
@@ -170,7 +170,7 @@ pub fn escape_controls(text: &str) -> Cow<'_, str> {
 const NOTE_LENGTH: usize = 24;
 
 /// Joins the lines of a text and truncates it to `limit` characters, followed by a note on how many are
-/// omitted. A text that is hardly longer than its limit is unchanged.
+/// omitted. Text that is slightly longer than the limit is unchanged.
 pub fn truncate(text: &str, limit: usize) -> String {
     let text = text.replace(['\n', '\r', '\t'], " ");
     let length = text.chars().count();

@@ -36,9 +36,9 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Makes a workspace from the arguments; the default folders are in the current folder.
+    /// Creates a workspace from the arguments. The default folders are in the current folder.
     pub fn new(arguments: &Arguments) -> Result<Self, WrongUsage> {
-        // A folder given by option must exist; folders that are only read are not created.
+        // A folder given as an option must exist, because folders that are only read are not created.
         let options = [
             ("--jobs", &arguments.jobs),
             ("--templates", &arguments.templates),

@@ -67,7 +67,7 @@ pub enum AlertOutcome {
     AlreadySent(Sent),
 }
 
-/// The record that an alert was sent: the contents of [`SENT`].
+/// The record of a sent alert: the contents of [`SENT`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
     /// Time at which the mail program accepted it, RFC 3339.
@@ -241,7 +241,7 @@ fn marker_on_full_disk(folder: &Path, alert: &str) -> PathBuf {
     folder.join(format!("alert.{alert}.sent"))
 }
 
-/// Reads the record that this alert was sent before; an unreadable record is treated as missing.
+/// Reads the record of an earlier alert with this identity; an unreadable record is treated as missing.
 fn read_sent_record(folder: &Path, now: &Sent) -> Option<Sent> {
     let marker = std::fs::metadata(marker_on_full_disk(folder, &now.alert));
     if let Ok(modified) = marker.and_then(|data| data.modified()) {

@@ -1,7 +1,8 @@
 //! Compares two runs: setup, inputs, figures and findings.
 //!
-//! Runs are compared by their folders, so a failed or active run is compared as far as it got:
-//! findings of a stage that only one of the runs reached are neither new nor resolved.
+//! Runs are compared by their folders, so a failed or active run is compared up to its last
+//! finished node: findings of a stage that only one of the runs reached are neither new nor
+//! resolved.
 
 pub mod config;
 pub mod figures;

@@ -1,7 +1,7 @@
 //! The results of a run as a small script, `run.js` in the run's folder.
 //!
 //! Pages that show many runs read it instead of the cells, and the comparison in the browser loads
-//! it from disk as a classic script. It stays when the other files of a run are removed, so the
+//! it from disk as a classic script. It is kept when the other files of a run are removed, so the
 //! history of figures and findings has no gaps.
 
 use crate::{Error, diff::config::job_config, words::clean, write_atomically};

@@ -48,7 +48,7 @@ impl RunEntry {
         parts.collect()
     }
 
-    /// Hash of everything that pages state about it, except its files.
+    /// Hash of everything that pages show of the run, except its files.
     pub(crate) fn identity(&self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
         let flags = [
@@ -97,7 +97,7 @@ impl JobEntry {
         let mut windows_with_report: BTreeSet<String> = BTreeSet::new();
         for run in &mut runs {
             run.superseded = windows_with_report.contains(&run.names[1]);
-            // A run without a report replaces no other run.
+            // A run without a report does not replace another run.
             if run.summary.status.has_reports() {
                 windows_with_report.insert(run.names[1].clone());
             }

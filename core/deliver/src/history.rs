@@ -21,7 +21,7 @@ pub(crate) struct Report<'a> {
     pub row: &'a Row,
     /// Kind of its window; reports of one kind follow each other.
     pub spec: String,
-    /// The day after the last day of the window.
+    /// Day after the last day of the window.
     pub end: Option<Date>,
     year: usize,
 }
@@ -261,7 +261,7 @@ impl<'a> History<'a> {
             .map(|year| year.nodes.iter().map(String::as_str).zip(0..).collect())
             .collect();
         for spec in specs {
-            // Findings of the last report that looked for them.
+            // Findings of the last report that searched for them.
             let mut open: BTreeMap<&str, &FindingMeta> = BTreeMap::new();
             let of_spec = self.reports.iter().enumerate();
             for (n, (position, report)) in of_spec

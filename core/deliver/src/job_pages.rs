@@ -32,7 +32,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Folder of the state, which only this program reads.
+/// Folder of the cached state, which only this program reads.
 pub(crate) const STATE: &str = ".archive";
 /// Number of newest runs on the page of a job.
 const JOB_RUNS: usize = 12;

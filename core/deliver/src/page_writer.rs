@@ -1,4 +1,4 @@
-//! Writes pages whose contents have changed, and removes pages whose subject no longer exists.
+//! Writes pages with changed contents, and removes pages whose subject no longer exists.
 
 use crate::{Error, pages::Pages, write_atomically};
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! Pins and tombstones: which runs keep their files, and what is left of the others.
+//! Pins and tombstones: mark runs whose files are kept, and runs whose files were removed.
 //!
 //! ```text
 //! <run>/pin.json       why the files of this run are kept
@@ -65,7 +65,7 @@ pub fn pin_of(run: &Path) -> Option<Pin> {
         .then(|| read_json(path).unwrap_or_else(|_| unreadable()))
 }
 
-/// Pins a run; a pin that exists is replaced.
+/// Pins a run; an existing pin is replaced.
 pub fn pin(run: &Path, pin: &Pin) -> Result<(), Error> {
     let path = run.join(PIN);
     write_json(&path, pin).map_err(file_error("write", &path))

@@ -21,7 +21,7 @@ pub enum CellStatus {
     Done,
     /// Too little data.
     NotEnough {
-        /// The available and the required amount, and advice: "not enough: have 9 days, need 21".
+        /// The available and the required amount, with advice: "not enough: have 9 days, need 21".
         message: String,
     },
     /// Failed.
@@ -134,7 +134,7 @@ pub struct Kpi {
     pub significant: bool,
     /// Direction of the change.
     pub direction: Direction,
-    /// True if less is better.
+    /// True if lower values are better.
     pub lower_is_better: bool,
     /// Target; `None` without a target.
     pub target: Option<f64>,
@@ -201,19 +201,19 @@ pub struct Cell {
     pub title: String,
     /// Status.
     pub status: CellStatus,
-    /// The work of the stage, in one or two sentences.
+    /// A description of the work of the stage, in one or two sentences.
     pub did: String,
     /// The method and its source.
     pub method: String,
-    /// Datasets it read.
+    /// Datasets that the stage read.
     pub inputs: Vec<DatasetRef>,
-    /// Dataset it wrote.
+    /// Dataset that the stage wrote.
     pub output: Option<DatasetRef>,
-    /// Parameters it used.
+    /// Parameters of the stage.
     pub params: Vec<ParamLine>,
     /// The query, for SQL stages.
     pub query: Option<String>,
-    /// Its findings, most important first.
+    /// Findings, most important first.
     pub findings: Vec<Finding>,
     /// Key figures.
     pub kpis: Vec<Kpi>,
@@ -240,13 +240,13 @@ pub struct Cell {
     /// Records of its inputs with a time in the window; `None` for stages that do not use times.
     #[serde(default)]
     pub records: Option<u64>,
-    /// Figures of earlier windows that moved; `None` if nothing was compared.
+    /// Restated figures of earlier windows; `None` if nothing was compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restated: Option<Restatements>,
 }
 
 impl Cell {
-    /// Moves the cell to a chapter, with those of its findings that are in none yet.
+    /// Moves the cell to a chapter, with its findings that have none yet.
     #[must_use]
     pub fn in_chapter(mut self, chapter: Chapter) -> Self {
         self.chapter = chapter;

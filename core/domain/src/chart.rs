@@ -1,4 +1,4 @@
-//! Charts as data. Rendering them as pictures is separate, and the same for PDF, HTML and mail.
+//! Charts as data. Another crate renders them as pictures, in the same way for PDF, HTML and mail.
 
 use crate::table::Table;
 use jiff::civil::DateTime;
@@ -18,7 +18,7 @@ pub struct Chart {
     pub alt: String,
     /// Kind of chart, with its data.
     pub kind: ChartKind,
-    /// The same numbers, for HTML and for machines.
+    /// The same numbers as a table, for HTML and for programs.
     pub table: Option<Table>,
 }
 
@@ -32,11 +32,11 @@ pub struct Series {
     pub times: Vec<DateTime>,
     /// Values, one per time.
     pub values: Vec<Option<f64>>,
-    /// Role, which decides its style.
+    /// Role, which determines the style.
     pub role: Role,
 }
 
-/// The role of a series, which decides stroke and colour.
+/// The role of a series, which determines stroke and colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {

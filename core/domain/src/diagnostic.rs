@@ -34,7 +34,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// Makes an error about `file` without a location.
+    /// Creates an error about `file` without a location.
     pub fn error(file: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             level: Level::Error,
@@ -68,7 +68,7 @@ impl Diagnostic {
         self
     }
 
-    /// Makes it a warning.
+    /// Turns the error into a warning.
     #[must_use]
     pub fn warning(mut self) -> Self {
         self.level = Level::Warning;

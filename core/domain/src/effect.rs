@@ -29,7 +29,7 @@ impl Verdict {
         }
     }
 
-    /// Its name in data.
+    /// Returns the name in data.
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Works => "works",
@@ -79,15 +79,15 @@ impl EffectTest {
 pub struct Effect {
     /// Identity of the improvement in the register.
     pub improvement: String,
-    /// Its title in the register.
+    /// Title of the improvement in the register.
     pub title: String,
     /// Date of the change, ISO 8601.
     pub date: String,
-    /// Metric and component that it is meant to change.
+    /// Metric and component that the improvement is intended to change.
     pub metric: String,
     /// Unit of before, after and absolute, such as "failures per day".
     pub unit: String,
-    /// True if less of the metric is better.
+    /// True if lower values of the metric are better.
     pub lower_is_better: bool,
     /// Mean in the pre-period.
     #[serde(deserialize_with = "crate::null_as_nan::number")]
@@ -97,7 +97,7 @@ pub struct Effect {
     #[serde(deserialize_with = "crate::null_as_nan::number")]
     #[schemars(with = "Option<f64>")]
     pub after: f64,
-    /// Mean of the counterfactual in the post-period; the mean before while it is too early.
+    /// Mean of the counterfactual in the post-period; the mean in the pre-period while it is too early.
     #[serde(deserialize_with = "crate::null_as_nan::number")]
     #[schemars(with = "Option<f64>")]
     pub counterfactual: f64,
@@ -179,7 +179,7 @@ impl Worth {
     }
 }
 
-/// Maximum relative effect; larger effects are given as amounts, because a share of almost nothing
+/// Maximum relative effect. Larger effects are given as amounts, because a share of a tiny value
 /// means little.
 const RELATIVE_MAX: f64 = 10.0;
 

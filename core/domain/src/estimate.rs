@@ -1,8 +1,8 @@
-//! An estimate with its interval, and the only wording of it in reports.
+//! An estimate with its interval. All reports use the wording defined here.
 //!
-//! A sentence never claims more than its interval: an estimate that the test does not support is
-//! "not proven", never "stable" or "no effect". Rounding happens here once, to the digits that the
-//! width of the interval supports, so that value and interval never disagree.
+//! A sentence never claims more than the interval supports: an estimate that the test does not
+//! support is "not proven", never "stable" or "no effect". Rounding happens here once, to the
+//! digits that the width of the interval supports, so that value and interval never disagree.
 
 use crate::number::{MINUS, NBSP, THIN, fixed, only_zeros, sensible, signed, with_noun};
 
@@ -43,10 +43,10 @@ pub struct Estimate<'a> {
     counts: bool,
 }
 
-/// Factor from which a difference reads "3.4 times as high" instead of "240 % higher".
+/// Factor above which a difference is printed as "3.4 times as high" instead of "240 % higher".
 const TIMES_FROM: f64 = 3.0;
-/// Maximum number of decimals that levels get beyond those that their intervals support, so that
-/// their difference follows from them.
+/// Maximum number of decimals of levels beyond those that their intervals support, so that the
+/// printed levels give their difference.
 const EXTRA_MAX: usize = 4;
 /// Maximum number of decimals.
 const DECIMALS_MAX: usize = 12;
@@ -514,7 +514,7 @@ mod tests {
                 relative(-0.04, -0.12, 0.05, false),
                 "4 % lower than before (12 % lower to 5 % higher); not proven",
             ),
-            // The test alone proves nothing that the interval does not exclude.
+            // A difference is not proven by the test alone if the interval includes zero.
             (
                 relative(-0.04, -0.12, 0.05, true),
                 "4 % lower than before (12 % lower to 5 % higher); not proven",

@@ -1,4 +1,4 @@
-//! Printed figures: an ID for each, so that a reader can ask where it comes from.
+//! Printed figures, each with an ID that lets a reader trace its origin.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// The first letter of its IDs.
+    /// The first letter of the IDs.
     pub fn letter(self) -> char {
         match self {
             Self::Window => 'w',
@@ -66,7 +66,7 @@ impl Place {
         }
     }
 
-    /// Its name for readers.
+    /// The name for readers.
     pub fn word(self) -> &'static str {
         match self {
             Self::Window => "window",
@@ -99,7 +99,7 @@ pub struct Figure {
     pub place: Place,
     /// Its locations in `report.json`, as JSON pointers.
     pub at: Vec<String>,
-    /// Full names of the nodes that it is computed from: `stage.rhythm`, `source.tickets`.
+    /// Full names of the nodes that compute it: `stage.rhythm`, `source.tickets`.
     pub nodes: Vec<String>,
     /// Identity within its kind of place, independent of its numbers.
     pub key: String,

@@ -40,7 +40,7 @@ pub enum Chapter {
     /// Anything else.
     #[default]
     Other,
-    /// Rows made for other stages.
+    /// Rows for other stages.
     Rows,
 }
 
@@ -64,7 +64,7 @@ pub enum Direction {
 pub enum Severity {
     /// For information.
     Info,
-    /// Worth a look this week.
+    /// To be noted this week.
     Notice,
     /// Needs attention.
     Warning,
@@ -156,7 +156,7 @@ impl Ask {
 pub struct Finding {
     /// Stable identity: a hash of kind, subject and what.
     pub id: String,
-    /// Stage that found it.
+    /// Stage that reported it.
     pub stage: String,
     /// Kind of claim: `weekday_effect`, `change_point`, `anomaly`, `trend`, `volume_threshold`,
     /// `effect`, `forecast`, `quality`, `kpi`, ...
@@ -202,7 +202,7 @@ pub struct Finding {
     /// The decision of a user that is in force for the report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<FindingDecision>,
-    /// Further numbers by name, for tests and for machines.
+    /// Further numbers by name, for tests and programs.
     #[serde(default)]
     pub numbers: std::collections::BTreeMap<String, serde_json::Value>,
 }

@@ -1,7 +1,7 @@
 //! The types shared by all crates, as plain data.
 //!
 //! A report covers a [`Window`] of time, a stage returns an [`Outcome`] made of a [`Cell`] and its
-//! [`Finding`]s, and a [`Report`] is a list of cells ordered for one reader. No I/O, no clock, no
+//! [`Finding`]s, and a [`Report`] is a list of cells ordered for one audience. No I/O, no clock, no
 //! randomness.
 //!
 //! Modules are listed in the order in which data flows.

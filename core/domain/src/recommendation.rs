@@ -1,4 +1,4 @@
-//! A recommendation: an action that answers findings, with its expected effect and its effort.
+//! A recommendation: an action that addresses findings, with its expected effect and its effort.
 
 use crate::{finding::Severity, number};
 use schemars::JsonSchema;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum Risk {
     /// It is easily undone.
     Low,
-    /// It may disturb others.
+    /// It may affect other components.
     Medium,
     /// It may cause an outage, or cannot be undone.
     High,
@@ -35,19 +35,19 @@ impl Risk {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum RecommendationState {
-    /// Nobody has answered it yet.
+    /// Not answered yet.
     Open,
-    /// It is on the register of improvements.
+    /// It is in the register of improvements.
     Proposed,
-    /// It will be implemented.
+    /// To be implemented.
     Accepted,
     /// It was implemented, and its effect is being measured.
     Implemented,
     /// It was implemented, and its effect is known.
     Closed,
-    /// Somebody rejected it, and there is no new evidence for it.
+    /// It was rejected, and there is no new evidence for it.
     Rejected,
-    /// Nobody answered it before it expired.
+    /// It expired without an answer.
     Expired,
 }
 
@@ -88,20 +88,20 @@ impl PastSuccess {
     }
 }
 
-/// An action that answers findings.
+/// An action that addresses findings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recommendation {
-    /// Identity: equal in each run that makes it.
+    /// Identity, the same in each run that gives the recommendation.
     pub id: String,
-    /// Rule that made it.
+    /// Rule that gave the recommendation.
     pub rule: String,
     /// The action in one sentence, without a full stop.
     pub title: String,
     /// Category, such as configuration or scaling.
     pub category: String,
-    /// Component that it changes; "all" for all.
+    /// Component to change; "all" for all.
     pub component: String,
-    /// The metric that it is meant to change.
+    /// The metric that it is intended to change.
     pub metric: String,
     /// Steps.
     pub actions: Vec<String>,
@@ -117,18 +117,18 @@ pub struct Recommendation {
     pub past: PastSuccess,
     /// State.
     pub state: RecommendationState,
-    /// Improvement on the register that resulted from it; empty for none.
+    /// Improvement in the register that resulted from it; empty for none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub improvement: String,
-    /// First window of the uninterrupted series of runs that make it.
+    /// First window of the uninterrupted series of runs that give it.
     pub since: String,
-    /// Number of consecutive runs that make it.
+    /// Number of consecutive runs that give it.
     pub times: u64,
     /// Last day on which it is recommended, ISO 8601.
     pub expires: String,
     /// Severity of the most severe finding.
     pub severity: Severity,
-    /// Findings that it answers, the most severe first.
+    /// Findings that it addresses, the most severe first.
     pub findings: Vec<String>,
     /// Sentence of the first finding.
     pub evidence: String,

@@ -1,4 +1,4 @@
-//! A report: its contents, selected and ordered for one reader, before layout.
+//! The contents of a report, selected and ordered for one audience, before layout.
 
 pub use crate::source::{Expectation, Silence, SourceNote};
 
@@ -25,13 +25,13 @@ pub enum ReportStatus {
 /// Program and inputs of the report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Provenance {
-    /// Run that made it.
+    /// Run that wrote the report.
     pub run: String,
     /// Version of the program.
     pub build: String,
     /// Hash of the resolved job.
     pub config_hash: String,
-    /// The command line that reproduces it.
+    /// The command line that reproduces the report.
     pub command: String,
     /// Every dataset with its version.
     pub datasets: Vec<DatasetRef>,
@@ -63,7 +63,7 @@ pub struct EarlierReport {
 pub struct EarlierFinding {
     /// Its identity.
     pub id: String,
-    /// The stage that made it.
+    /// The stage that reported it.
     pub stage: String,
     /// Severity.
     pub severity: Severity,
@@ -147,7 +147,7 @@ impl EarlierReport {
         }
     }
 
-    /// Finds the same finding, by identity.
+    /// Finds a finding by identity.
     pub fn find(&self, finding: &Finding) -> Option<&EarlierFinding> {
         let found = self
             .findings
@@ -191,7 +191,7 @@ pub struct Report {
     pub schema: u32,
     /// Name of the job (its file name).
     pub job: String,
-    /// Job's title.
+    /// Title of the job.
     pub title: String,
     /// Owner of the report; empty for none.
     pub owner: String,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Relative difference below which two values are equal: sums depend on the order of records.
 const ROUNDING: f64 = 1e-9;
 
-/// The value of a figure in a whole earlier window, from the present records.
+/// The value of a figure in a whole earlier window, from the current records.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WindowValue {
     /// Label of the window.
@@ -19,7 +19,7 @@ pub struct WindowValue {
     pub value: Option<f64>,
 }
 
-/// The reason why a figure moved.
+/// The reason why a figure changed.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -63,13 +63,13 @@ impl CauseKind {
     }
 }
 
-/// A reason why a figure moved, with its share of the movement.
+/// A reason why a figure changed, with its share of the change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
     /// The reason.
     pub kind: CauseKind,
-    /// Part of the movement that is due to it, in the unit of the figure; the parts of all causes
-    /// add up. `None` if unknown, or if the figure had no value before or after.
+    /// Part of the change that is due to it, in the unit of the figure; the parts of all causes add
+    /// up. `None` if unknown, or if the figure had no value before or after.
     pub change: Option<f64>,
     /// Number of late, corrected or deleted records in the window; `None` for other causes.
     pub records: Option<u64>,
@@ -136,7 +136,7 @@ impl Restatement {
         }
     }
 
-    /// Returns true if the value moved by more than the order of records can explain.
+    /// Returns true if the value changed by more than the order of records can explain.
     pub fn is_movement(from: Option<f64>, to: Option<f64>) -> bool {
         match (from, to) {
             (Some(from), Some(to)) => (to - from).abs() > ROUNDING * from.abs().max(to.abs()),
@@ -144,8 +144,8 @@ impl Restatement {
         }
     }
 
-    /// Size of the movement relative to the published value; for shares, relative to the smaller of
-    /// the share and its complement. Infinite if there is nothing to relate it to.
+    /// Size of the change relative to the published value; for shares, relative to the smaller of
+    /// the share and its complement. Infinite if the published value is missing or zero.
     pub fn relative_size(&self) -> f64 {
         let (Some(from), Some(to)) = (self.from, self.to) else {
             return f64::INFINITY;
@@ -162,7 +162,7 @@ impl Restatement {
     }
 
     /// The causes in words: "12 late records"; if there are several, each with its part of the
-    /// movement: "12 late records (+3 min) and changed job (−1 min)".
+    /// change: "12 late records (+3 min) and changed job (−1 min)".
     pub fn causes_in_words(&self) -> String {
         let causes = self.causes.iter().map(|cause| match cause.change {
             Some(change) if self.causes.len() > 1 => {
@@ -189,21 +189,21 @@ impl Restatement {
     }
 }
 
-/// The figures of earlier windows that moved since they were published.
+/// The figures of earlier windows that changed after publication.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Restatements {
-    /// Relative movement below which figures are only counted.
+    /// Relative change below which figures are only counted.
     pub change_min: f64,
-    /// Number of windows that were compared with what was published.
+    /// Number of windows that were compared with the published figures.
     pub windows: u64,
-    /// Figures that moved by at least `change_min`, the newest window first.
+    /// Figures that changed by at least `change_min`, the newest window first.
     pub figures: Vec<Restatement>,
-    /// Number of figures that moved by less.
+    /// Number of figures that changed by less.
     pub smaller: u64,
 }
 
 impl Restatements {
-    /// One line on the figures that moved by less than the stated size; `None` if no figure did.
+    /// One line on the figures that changed by less than `change_min`; `None` if there are none.
     pub fn smaller_in_words(&self) -> Option<String> {
         let further = if self.figures.is_empty() {
             "figure"
@@ -239,7 +239,7 @@ mod tests {
         };
         check("min", 200.0, 201.0, 0.005);
         check("records", -4.0, -5.0, 0.25);
-        // 99 % and its complement, 1 %, move alike.
+        // 99 % and its complement, 1 %, change alike.
         check("share", 0.99, 0.985, 0.5);
         check("share", 0.01, 0.015, 0.5);
         for (from, to) in [(Some(0.0), Some(1.0)), (None, Some(1.0)), (Some(1.0), None)] {

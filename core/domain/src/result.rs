@@ -1,9 +1,9 @@
 //! The tables and columns that a run writes, for the data dictionary.
 
-/// A list or dataset that a run makes.
+/// A list or dataset that a run writes.
 #[derive(Debug, Clone, Copy)]
 pub struct ResultTable {
-    /// Name of the list in its file, or of the stage kind that makes the dataset.
+    /// Name of the list in its file, or of the stage kind that writes the dataset.
     pub name: &'static str,
     /// Title for readers.
     pub title: &'static str,

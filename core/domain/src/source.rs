@@ -32,7 +32,7 @@ impl Silence {
 /// A contract's expectations of its records as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Expectation {
-    /// Maximum age of the newest record when the report is made, in hours.
+    /// Maximum age of the newest record at the time of the report, in hours.
     pub fresh_hours: Option<f64>,
     /// Minimum number of records per day.
     pub daily_records_min: Option<f64>,
@@ -44,7 +44,8 @@ pub struct Expectation {
 }
 
 impl Expectation {
-    /// Value of `fresh_hours` (60 days) from which it allows for rare events, not late deliveries.
+    /// Value of `fresh_hours` (60 days) above which it means that events are rare, not that
+    /// deliveries are late.
     const RARE_HOURS: f64 = 1440.0;
 
     /// The time up to which the absence of records after the last record, at `last`, means that

@@ -1,6 +1,6 @@
 //! Suggestions for misspelt names: "did you mean ...?"
 
-/// The candidate nearest to a misspelt name; `None` if none is near.
+/// Returns the candidate nearest to a misspelt name; `None` if none is near.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     candidates

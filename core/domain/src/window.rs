@@ -1,6 +1,6 @@
 //! The civil days that a run reports on, in the job's time zone.
 //!
-//! A day on which clocks change has 23 or 25 hours; [`Window::start_instant`] and
+//! A day on which the clock changes has 23 or 25 hours; [`Window::start_instant`] and
 //! [`Window::end_instant`] give the exact limits.
 
 use crate::number::plural;

@@ -35,8 +35,8 @@ pub fn checksums(folder: &Path, known: &Hashes) -> io::Result<String> {
     Ok(out)
 }
 
-/// Names of the files of a run's folder that have changed or disappeared since the run, among those
-/// that `is_checked` accepts. Empty if the folder has no checksums.
+/// Returns the names of the files that have changed or disappeared since the run, among those that
+/// `is_checked` accepts. Empty if the folder has no checksums.
 pub fn altered_files(folder: &Path, is_checked: impl Fn(&str) -> bool) -> Vec<String> {
     let recorded = fs::read_to_string(folder.join(CHECKSUMS)).unwrap_or_default();
     let lines = recorded.lines().filter_map(|line| line.split_once("  "));

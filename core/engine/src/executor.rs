@@ -17,7 +17,7 @@ pub fn process_environment() -> Environment {
     Arc::new(|name| std::env::var(name).ok())
 }
 
-/// The kind of a failure, which decides how it is handled.
+/// The kind of a failure, which determines how it is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// A retry may succeed: network, locks, timeouts.
@@ -116,8 +116,8 @@ pub trait Executor: Send + Sync {
         progress: &dyn Progress,
     ) -> Result<Outcome, Failure>;
 
-    /// Makes the version of a reused outcome of a source the current one of its dataset, as if the
-    /// source had run. No node depends on this, so it cannot fail.
+    /// Makes the version in a reused outcome of a source the current version of its dataset, as if
+    /// the source had run. No node depends on this, so errors are not returned.
     async fn publish(&self, _node: &Node, _outcome: &Outcome, _ctx: &RunContext) {}
 
     /// Returns true if the data of a cached outcome still exists. If not, the node runs again.
@@ -191,7 +191,7 @@ pub struct RunContext {
     pub forced: bool,
     /// Id of the run: `1a2b3c4d`, or `1a2b3c4d-2` for a repetition.
     pub run: String,
-    /// The part of the id that follows from job, window, params and records. It is the same for
+    /// The part of the id that depends only on job, window, params and records. It is the same for
     /// every rerun, so it can be printed where reruns must give the same bytes.
     pub identity: String,
     /// Id of the run that is repeated.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Version of the computation of fingerprints, increased with each change to it, so that no old
+/// Version of the computation of fingerprints. Increase it with each change, so that no old
 /// fingerprint matches.
 const VERSION: u32 = 1;
 

@@ -1,14 +1,14 @@
 //! The engine: checks, plans, executes and records runs of a job.
 //!
-//! It orders and runs nodes without knowing their work. [`Kinds`] provides the stage kinds and
-//! their params, [`Executor`] executes nodes, [`Clock`] gives the time. The engine can therefore be
-//! tested without storage, data frames or fonts.
+//! It orders and runs nodes, but does not know what they do. [`Kinds`] provides the stage kinds and
+//! their params, [`Executor`] executes nodes, [`Clock`] provides the time. The engine can therefore
+//! be tested without storage, data frames or fonts.
 //!
 //! Modules are listed in the order in which a job becomes a run: the [`executor`] of nodes, the
 //! [`job`] file, the visible part of the [`ledger`], the [`plan`], [`fingerprint`]s that decide what can be
-//! reused, the [`outcome_store`] with cached outcomes, the [`run`], and the [`schedule`]. The [`lease`] that
-//! serialises runs of one window, and what machines share, come from [`retrocast_storage`]; the plan and the
-//! run's folder have their types in [`retrocast_run`].
+//! reused, the [`outcome_store`] with cached outcomes, the [`run`], and the [`schedule`]. The
+//! [`lease`] that serialises runs of one window, and shared storage, come from
+//! [`retrocast_storage`]; the plan and the run's folder have their types in [`retrocast_run`].
 
 pub mod kinds;
 

@@ -151,8 +151,9 @@ impl OutcomeStore {
         }
     }
 
-    /// Removes the cached outcomes of a job's reports that `runs` computed: they hold the large
-    /// files. Outcomes of sources and stages are small and used by later runs, so they stay.
+    /// Removes the cached outcomes of a job's reports that `runs` computed, because they hold the
+    /// large files. Outcomes of sources and stages are small and used by later runs, so they are
+    /// kept.
     pub fn forget(&self, job: &str, runs: &BTreeSet<String>) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let path = entry.path();
@@ -227,7 +228,7 @@ impl OutcomeStore {
         for name in &record.outcome.files {
             copy(name, run_folder, temporary)?;
         }
-        // An old record must not be found with the new files.
+        // An old record must not be paired with the new files.
         match fs::remove_file(self.record_path(&record.fingerprint)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

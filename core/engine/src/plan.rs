@@ -1,6 +1,6 @@
 //! The plan: every source, stage and report of a job as a node of one graph.
 //!
-//! Edges follow from the datasets that params name and the tables that queries read. Nodes are
+//! Edges are derived from the datasets that params name and the tables that queries read. Nodes are
 //! sorted topologically, in the order of the job file where edges allow, so the same file gives the
 //! same plan.
 
@@ -75,7 +75,7 @@ pub struct PlanOptions<'a> {
     pub environment: Environment,
 }
 
-/// Makes the plan of a job, or reports all errors that prevent it.
+/// Creates the plan of a job, or reports all errors that prevent it.
 pub fn build(
     job: &Job,
     kinds: &dyn Kinds,
@@ -246,10 +246,10 @@ impl<'a> Stages<'a> {
     fn new(job: &'a Job, kinds: &'a dyn Kinds, entries: &[Entry]) -> Self {
         let sources = job.sources.iter().map(|name| (name, "source"));
         let stages = job.stages.iter().map(|name| (name, "stage"));
-        let all = sources.chain(stages).enumerate();
+        let inputs = sources.chain(stages).enumerate();
         Self {
             kinds,
-            indices: all
+            indices: inputs
                 .map(|(index, (name, table))| (name.as_str(), (index, table)))
                 .collect(),
             defaults: BTreeMap::new(),
@@ -345,7 +345,7 @@ fn defaults(schema: Option<&Value>) -> BTreeMap<String, ParamLine> {
         .collect()
 }
 
-/// Params formatted for reports: those set, and the defaults of the others. Queries are printed
+/// Formats the params for reports: those set, and the defaults of the others. Queries are printed
 /// separately.
 fn param_lines(
     config: &Map<String, Value>,

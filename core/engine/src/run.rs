@@ -54,7 +54,7 @@ pub enum EngineError {
         source: io::Error,
     },
     /// Another process runs the same job and window.
-    #[error("{job} is already being run for {window}{}", busy_message(holder.as_deref()))]
+    #[error("{job} is already running for {window}{}", busy_message(holder.as_deref()))]
     Held {
         /// Name of the job.
         job: String,
@@ -346,7 +346,7 @@ impl Runner {
         }
         let sources = ctx.plan.nodes.iter().filter(|node| node.is_source());
         let budget = &RetryBudget::new(self.options.retry_budget);
-        let all = sources.map(|node| async move {
+        let reads = sources.map(|node| async move {
             let read = || async {
                 let work = AssertUnwindSafe(self.executor.source_identity(node, ctx));
                 tokio::select! {
@@ -364,7 +364,7 @@ impl Runner {
             };
             (node.name.clone(), retries.run(|_| read(), |_, _| ()).await)
         });
-        futures::future::join_all(all).await.into_iter().collect()
+        futures::future::join_all(reads).await.into_iter().collect()
     }
 
     /// Runs a plan under the lease on this job and window. The folder, the journal and the cached
@@ -386,7 +386,7 @@ impl Runner {
             event.message = Some(format!("lease {}", lease.token()));
         });
         let started = self.clock.now();
-        // Held until the end of the run is recorded.
+        // The lease is held until the end of the run is recorded.
         let lease = Arc::new(lease);
         let context = Arc::new(ctx);
         let mut scheduler = Scheduler::new(self, context, recorder.clone(), records, lease.clone());
@@ -398,7 +398,7 @@ impl Runner {
             event.duration_ms = Some(milliseconds(started, self.clock.now()));
         });
         self.store.share_last(&plan.job);
-        // Still under the lease: the next holder must see that this run has ended.
+        // This is still under the lease, because the next holder must see that this run has ended.
         if let Some((mirror, upload)) = upload {
             upload.finish().map_err(archive_error(mirror))?;
         }

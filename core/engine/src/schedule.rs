@@ -1,10 +1,10 @@
 //! The schedule of a job: due times, retries, and giving up.
 //!
-//! The archive is the only state. The plan of a scheduled run records its due time, so what is due
-//! now follows from the [`calendar`], the [`attempts`] in the archive, and the current time:
-//! [`decide`](mod@decide) computes it without files or clocks. [`conditions`] checks preconditions
-//! on the [`machine`], and [`words`] formats the status. [`export`] writes configuration for cron,
-//! systemd and Kubernetes.
+//! The archive is the only state. The plan of a scheduled run records its due time. The
+//! [`calendar`], the [`attempts`] in the archive and the current time therefore determine what is
+//! due: [`decide`](mod@decide) computes it without files or clocks. [`conditions`] checks
+//! preconditions on the [`machine`], and [`words`] formats the status. [`export`] writes
+//! configuration for cron, systemd and Kubernetes.
 
 pub mod calendar;
 

@@ -232,7 +232,7 @@ pub fn plan_with(
     plan_with_ledger(text, set, select, &LedgerView::default())
 }
 
-/// Makes the plan of a run that sees the part `view` of the ledger.
+/// Creates the plan of a run that sees the part `view` of the ledger.
 pub fn plan_with_ledger(
     text: &str,
     set: &[(String, String)],

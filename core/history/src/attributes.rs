@@ -7,13 +7,13 @@ use crate::{
 };
 use std::sync::atomic::AtomicBool;
 
-/// Maximum number of files to search: a tree that nests the same folders can name an unbounded
-/// number.
+/// Maximum number of files to search: a tree that nests the same folders can contain any number of
+/// them.
 pub const MAX_FILES: usize = if cfg!(test) { 20_000 } else { 20_000_000 };
 
 /// The result of reading the attributes.
 pub enum Attributes {
-    /// They are in the index.
+    /// The attributes are in the index.
     Indexed(git::Index),
     /// There are more files than [`MAX_FILES`].
     TooManyFiles,

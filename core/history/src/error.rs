@@ -32,7 +32,7 @@ pub enum HistoryError {
         /// The reason.
         reason: String,
     },
-    /// The clone is shallow: its oldest commits would seem to add every file.
+    /// The clone is shallow, so its oldest commits would seem to add every file.
     #[error(
         "{uri} is a shallow clone: its older commits are missing, and the figures of the oldest ones left \
          would be wrong; complete it with `git fetch --unshallow`"
@@ -122,7 +122,7 @@ pub enum HistoryError {
 }
 
 impl HistoryError {
-    /// Makes the error of a failed file operation.
+    /// Creates the error of a failed file operation.
     pub(crate) fn io(action: &'static str, file: &Path, error: &std::io::Error) -> Self {
         Self::Io {
             action,
@@ -131,7 +131,7 @@ impl HistoryError {
         }
     }
 
-    /// Makes the error of a missing branch, with the names of the existing branches.
+    /// Creates the error of a missing branch, with the names of the existing branches.
     pub(crate) fn no_branch(uri: String, branch: &str, names: &[String]) -> Self {
         Self::Branch {
             uri,

@@ -1,7 +1,7 @@
 //! Runs the program `git`: its version, environment and limits.
 //!
-//! Repositories are hostile input, and git runs programs that their configuration names. Therefore,
-//! no command reads the configuration of the machine, and objects are read through an
+//! Repositories are untrusted input, and git runs programs that their configuration names. No
+//! command therefore reads the configuration of the machine, and objects are read through an
 //! [`ObjectReader`], which ignores the configuration of their repository. Only commands that talk
 //! to a server read the user's own configuration (see `mirror`).
 
@@ -116,8 +116,7 @@ pub fn run<T>(
                     current: limit,
                     maximum: limit,
                 };
-                // A stricter limit may be in force already. If git exits early, its status reports
-                // that.
+                // A stricter limit may already be in force. If git exits early, its status shows it.
                 let _ = prlimit(Some(pid), Resource::Data, limit);
                 let _ = stdin.write_all(input);
             }
@@ -221,7 +220,7 @@ pub struct ObjectReader {
 }
 
 impl ObjectReader {
-    /// Makes a reader of the objects in a folder; `format` is the hash algorithm of their names.
+    /// Creates a reader of the objects in a folder; `format` is the hash algorithm of their names.
     pub fn new(objects: &Path, format: &str) -> Result<Self, HistoryError> {
         let git_dir = tempfile::tempdir()
             .map_err(|error| HistoryError::io("creating", &std::env::temp_dir(), &error))?;
@@ -262,7 +261,7 @@ impl ObjectReader {
         command
     }
 
-    /// Makes an empty index.
+    /// Creates an empty index.
     pub fn index(&self) -> Result<Index, HistoryError> {
         let path = self.git_dir.path();
         let folder = tempfile::tempdir_in(path);

@@ -6,11 +6,11 @@
 //! exist. A damaged mirror is recreated. A mirror contains neither user nor password.
 //!
 //! For requests to a server, and only for these, git reads the configuration of the machine and the
-//! user: it contains the user's proxy, certificates and credential helpers, without which a private
-//! repository cannot be reached. A user and password in the URI replace the helpers, are sent to
-//! that host only, and are passed to git in the environment. The server cannot change this: git
-//! uses only https (http if the address has it), stops when nothing arrives for two minutes, and
-//! never prompts.
+//! user: it contains the user's proxy, certificates and credential helpers, which are needed to
+//! reach a private repository. A user and password in the URI replace the helpers, are sent to that
+//! host only, and are passed to git in the environment. The server cannot change this: git uses
+//! only https (http if the address has it), stops when nothing arrives for two minutes, and never
+//! prompts.
 
 use crate::{
     HistoryError, git,

@@ -25,7 +25,7 @@ use std::{
     thread,
 };
 
-/// Number of commits per git process: it keeps in memory what it has read until it exits.
+/// Number of commits per git process. A process keeps all it has read in memory until it exits.
 const BATCH_SIZE: usize = if cfg!(test) { 3 } else { 1000 };
 
 /// Maximum number of concurrent git processes.
@@ -87,14 +87,14 @@ impl Repository {
         })
     }
 
-    /// The id of the head commit.
+    /// Returns the id of the head commit.
     pub fn head(&self) -> String {
         self.head.clone()
     }
 
-    /// An identity of 32 hexadecimal digits that changes exactly when the records could: a hash of
-    /// the head commit, the kind of records, the start time, and the versions of the format and of
-    /// git.
+    /// Returns an identity of 32 hexadecimal digits that changes whenever the records may change: a
+    /// hash of the head commit, the kind of records, the start time, and the versions of the format
+    /// and of git.
     pub fn identity(&self) -> String {
         let since = self
             .uri
@@ -110,8 +110,8 @@ impl Repository {
     }
 
     /// Writes the records as JSON Lines, oldest first, and returns their number. Records of a
-    /// parent come before records of its children; otherwise the order is by committer's time, then
-    /// id; files of a commit are ordered by path. Memory use: per processor, the records of one
+    /// parent come before records of its children; otherwise, commits are ordered by committer time,
+    /// then id, and the files of a commit by path. Memory holds, per processor, the records of one
     /// commit and a few MiB of others, and a few hundred bytes per commit of the history.
     pub fn write(&self, out: &mut dyn Write, cancel: &AtomicBool) -> Result<u64, HistoryError> {
         let mut list = self.reader.command();
@@ -231,8 +231,8 @@ fn unreadable(uri: &RepositoryUri, message: String) -> HistoryError {
     }
 }
 
-/// The git directory of a folder: its `.git`, which may be a file that names another folder, or the
-/// folder itself. Git would also search the parent folders.
+/// Returns the git directory of a folder: its `.git`, which may be a file that names another folder, or
+/// the folder itself. Unlike git, does not search the parent folders.
 fn git_dir(uri: &RepositoryUri, folder: &Path) -> Result<PathBuf, HistoryError> {
     let no_repository = |reason: String| HistoryError::NoRepository {
         uri: uri.to_string(),
@@ -251,7 +251,7 @@ fn git_dir(uri: &RepositoryUri, folder: &Path) -> Result<PathBuf, HistoryError> 
     })
 }
 
-/// Makes a reader of the repository's objects. The repository's configuration only determines their
+/// Creates a reader of the repository's objects. The repository's configuration determines only their
 /// location and hash algorithm.
 fn reader(
     uri: &RepositoryUri,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// Converts text for people, such as a message: bytes that are not UTF-8 are written `\xHH`.
+/// Converts text for readers, such as a message: bytes that are not UTF-8 are written `\xHH`.
 pub fn to_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

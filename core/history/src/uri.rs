@@ -160,7 +160,7 @@ impl<'a> Parts<'a> {
             Some("file_changes") => RecordKind::FileChanges,
             Some(other) => {
                 return Err(format!(
-                    "asks for {other:?}, which is not supported{}; use #commits or #file_changes",
+                    "requests {other:?}, which is not supported{}; use #commits or #file_changes",
                     did_you_mean(other, ["commits", "file_changes"])
                 ));
             }

@@ -48,7 +48,7 @@ pub enum Kind {
     Failure,
 }
 
-/// The content of a mail; the same for the same run and report.
+/// The content of a mail, the same for the same run and report.
 #[derive(Debug, Clone)]
 pub struct Content {
     /// Values for the templates.
@@ -218,8 +218,8 @@ impl Content {
         } else {
             Kind::Report
         };
-        // Independent of the wording of templates and program, so that a new wording does not send
-        // the report again.
+        // The hash is independent of the wording of templates and program, so that a new wording
+        // does not send the report again.
         let hash = canonical::hash(&(kind, report, blake3::hash(&bytes).to_hex().as_str()));
         let mut view = view(&report_file, kind, &summary.run, report);
         view.pdf = (size > 0).then(|| PdfView {

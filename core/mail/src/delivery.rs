@@ -9,8 +9,8 @@ use retrocast_domain::canonical;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Waits between attempts, in minutes, about two days in total: they cover a server's maintenance
-/// over a weekend, and a weekly report is stale after that.
+/// Waits between attempts, in minutes; about two days in total. This covers the maintenance of a
+/// server over a weekend; later, a weekly report is stale.
 const RETRY_MINUTES: [i64; 9] = [1, 5, 15, 60, 180, 360, 720, 720, 720];
 
 /// Maximum number of attempts.
@@ -53,8 +53,8 @@ pub enum EventKind {
         /// The reply.
         reply: String,
     },
-    /// The message was not accepted, for a reason that does not concern it: no connection, no
-    /// login, a service that is overloaded.
+    /// The message was not accepted for a reason that does not concern it, such as a failed
+    /// connection or login, or an overloaded service.
     Deferred {
         /// The reason.
         reason: String,
@@ -62,7 +62,7 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
-    /// It was sent, and the reply was lost.
+    /// The message was sent, and the reply was lost.
     Unknown {
         /// The reason.
         reason: String,
@@ -307,11 +307,11 @@ pub struct Deliveries {
 impl Deliveries {
     /// Computes the states from events, in the order in which they were written.
     pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
-        let mut all = Self::default();
+        let mut deliveries = Self::default();
         for event in events {
-            all.apply(event);
+            deliveries.apply(event);
         }
-        all
+        deliveries
     }
 
     /// Applies an event; ignores events of messages that were never queued.

@@ -106,7 +106,7 @@ impl Http {
             "http" => is_local(url),
             _ => false,
         });
-        // The text is not in the message: it is a secret.
+        // The message omits the text, which is a secret.
         let url = url.ok_or_else(|| {
             invalid(
                 "url: the variable must hold an address that begins with https://; http:// is \
@@ -201,7 +201,7 @@ impl Transport for Http {
         let status = response.status();
         let until = retry_after(response.headers(), envelope.time);
         let mut body = Vec::new();
-        // Only the status decides; the body explains it.
+        // Only the status determines the outcome; the body explains it.
         let _ = response
             .body_mut()
             .as_reader()

@@ -53,7 +53,7 @@ pub enum Error {
     /// The settings are invalid; the message names the key and the fix.
     #[error("mail settings: {0}")]
     Settings(String),
-    /// A notification of a job is invalid, or its secrets are; the message names the fix.
+    /// A notification of a job, or one of its secrets, is invalid; the message names the fix.
     #[error("notification {name}: {reason}")]
     Notification {
         /// Its name in the job file.

@@ -1,6 +1,6 @@
 //! Composes messages: the same content, recipient and date give the same bytes.
 //!
-//! Nothing is random and no clock is read. The Message-ID is derived from run, report, recipient
+//! It uses neither randomness nor a clock. The Message-ID is derived from run, report, recipient
 //! and content, the MIME boundaries from the Message-ID, and the Date is that of queueing.
 
 use crate::{

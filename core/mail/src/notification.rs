@@ -72,7 +72,7 @@ pub fn compose(target: &Target, content: &Content, date: Timestamp) -> Result<Me
         Channel::Slack => fit(slack::SIZE_MAX, |limit| slack::message(view, &links, limit)),
         Channel::Teams => fit(teams::SIZE_MAX, |limit| teams::message(view, &links, limit)),
         Channel::Webhook => to_json(&webhook::event(view, &links, &id, date)),
-        Channel::Mail => Err(Error::Message("a notification is no mail".to_string())),
+        Channel::Mail => Err(Error::Message("a notification is not a mail".to_string())),
     }?;
     let subject = plain_spaces(&format!("{}, {}", view.title, headline(view)));
     Ok(Message {
@@ -85,7 +85,7 @@ pub fn compose(target: &Target, content: &Content, date: Timestamp) -> Result<Me
     })
 }
 
-/// Composes with ever shorter sentences until the bytes fit.
+/// Composes with shorter and shorter sentences until the bytes fit.
 fn fit(size: usize, compose: impl Fn(usize) -> Value) -> Result<Vec<u8>, Error> {
     for limit in SENTENCE_LIMITS {
         let bytes = to_json(&compose(limit))?;
@@ -152,7 +152,7 @@ fn parts(view: &View, limit: usize) -> Vec<Part> {
         .collect();
     if findings.is_empty() && !is_failure {
         findings.push(plain(
-            &"Nothing is proven to differ from what was expected.".to_string(),
+            &"No difference from the expected values is proven.".to_string(),
         ));
     }
     let is_partial = view.kind == Kind::Partial;

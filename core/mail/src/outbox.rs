@@ -1,12 +1,12 @@
 //! The outbox of a run: stores events as lines of a file in the run's folder, and sends messages.
 //!
 //! A message is written before the event that queues it, and the event of an attempt before the
-//! attempt. Therefore, a process that dies at any point leaves a message that is either not sent,
-//! or in doubt and sent again with the same bytes. The sending process locks the file; another
-//! process gets an error.
+//! attempt. If a process dies at any point, the message is therefore either not sent, or in doubt
+//! and sent again with the same bytes. The sending process locks the file; another process gets an
+//! error.
 //!
-//! Only what must survive a power failure is flushed: messages, attempts and acceptances. The loss
-//! of another event causes at most one more attempt with the same bytes.
+//! Only messages, attempts and acceptances are flushed, because they must survive a power failure.
+//! The loss of another event causes at most one more attempt with the same bytes.
 
 use crate::{
     Content, Deliveries, DeliveryState, Error, Event, EventKind, Message, Outcome, Settings,
@@ -36,7 +36,7 @@ const REPLY_MAX: usize = 400;
 pub enum EnqueueResult {
     /// It is new.
     New,
-    /// It was refused, given up or waiting before; it is due now.
+    /// It was refused, given up or waiting; it is due now.
     Again,
     /// A server has accepted it already; it is not sent again.
     Accepted,
@@ -51,7 +51,7 @@ pub enum Selection {
     Open,
 }
 
-/// The prospect of other messages after an attempt.
+/// The outlook for other messages after an attempt.
 enum Prospect {
     Good,
     /// The connection broke; others may succeed.
@@ -279,7 +279,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Tries a delivery once; returns the prospect of the others.
+    /// Tries a delivery once; returns the outlook for the others.
     fn attempt(
         &mut self,
         transport: &mut dyn Transport,

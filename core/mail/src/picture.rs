@@ -96,7 +96,7 @@ pub fn draw(svg: &str, fonts: &Fonts, width: u32) -> Result<Picture, Error> {
         .map(|pixel| [pixel.red(), pixel.green(), pixel.blue()])
         .collect();
     let png = encode(&colours, pixels)
-        .map_err(|error| Error::Picture(format!("no PNG file can be written: {error}")))?;
+        .map_err(|error| Error::Picture(format!("cannot write a PNG file: {error}")))?;
     Ok(Picture {
         png,
         width: page_size[0].round().max(1.0) as u32,

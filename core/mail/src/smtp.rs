@@ -324,8 +324,8 @@ fn transfer(
 }
 
 /// Encodes a message for transmission: dots at the start of a line are doubled, and a line with a
-/// single dot ends the message (RFC 5321, 4.5.2). The final dot is not written separately: it would
-/// wait for the acknowledgement of the bytes before it.
+/// single dot ends the message (RFC 5321, 4.5.2). The final dot is not written separately, because
+/// it would wait for the acknowledgement of the bytes before it.
 fn encode_data(message: &[u8]) -> String {
     let text = String::from_utf8_lossy(message);
     let dot = if text.starts_with('.') { "." } else { "" };

@@ -359,7 +359,7 @@ impl Tally {
 }
 
 /// Returns true if another example of a field can be listed. A full list drops one of several
-/// examples of the same field, so that every field with errors is shown.
+/// examples of the same field, so that it has an example of every field with errors.
 fn admits_example(examples: &mut Vec<Example>, field: &str) -> bool {
     if examples.len() < EXAMPLES_MAX {
         return true;

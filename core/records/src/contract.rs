@@ -48,7 +48,7 @@
 //! SQL stages that pass on the records of such a source one by one, with their time, inherit it;
 //! others do not.
 //!
-//! **Notation of values.** Numbers, times and booleans are read as most programs write them; other
+//! **Notation of values.** Numbers, times and booleans are read in common notations; other
 //! notations are declared, for the whole contract or for a field:
 //!
 //! ```toml
@@ -80,7 +80,7 @@
 //! - *Times* are by default read in every unambiguous form: ISO 8601 and its common variants, also
 //!   followed by a space and `UTC`, `GMT` or an offset, and RFC 2822. A declared `format` replaces
 //!   these forms. It uses the directives of strptime; without `%z`, `%:z` or `%Q` times are local
-//!   to the `zone`. Hours that clocks skip or repeat have the offset before the change, a leap
+//!   to the `zone`. Hours that the clock skips or repeats have the offset before the change, a leap
 //!   second is read as the second before it, and digits beyond microseconds are truncated, toward
 //!   the past.
 //! - *Words for true and false* are by default true, t, yes, y, on, 1 and false, f, no, n, off, 0,
@@ -151,7 +151,7 @@ pub enum UnknownFields {
     Refuse,
 }
 
-/// Treatment of a field's values as personal data.
+/// Treatment of personal data in a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Personal {

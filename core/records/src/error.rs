@@ -193,7 +193,7 @@ pub enum SourceError {
     },
 }
 
-/// An entry that a pattern matches, but that is not read.
+/// An entry that matches a pattern but is not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedFile {
     /// Name as a user would write it.
@@ -245,7 +245,7 @@ pub fn remedy_of(message: &str) -> Remedy {
 }
 
 impl SourceError {
-    /// Makes the error of a failed file operation.
+    /// Creates the error of a failed file operation.
     pub fn io(action: &'static str, file: &Path, error: &std::io::Error) -> Self {
         Self::Io {
             action,

@@ -17,7 +17,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Derives the format from a file's name, ignoring compression.
+    /// Derives the format from the name of a file, ignoring compression.
     pub fn from_name(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         let name = [".gz", ".zst", ".zstd"]

@@ -205,7 +205,7 @@ impl SampleCheck {
 /// Maps fields of records to valid names: their own if possible, else derived names. Fields
 /// without a possible name are omitted.
 fn field_names<'n>(names: impl Iterator<Item = &'n String> + Clone) -> BTreeMap<&'n str, String> {
-    let all: BTreeSet<&str> = names.clone().map(String::as_str).collect();
+    let known_names: BTreeSet<&str> = names.clone().map(String::as_str).collect();
     let mut valid_names = BTreeMap::new();
     let mut used = BTreeSet::new();
     for name in names.map(String::as_str) {
@@ -220,7 +220,7 @@ fn field_names<'n>(names: impl Iterator<Item = &'n String> + Clone) -> BTreeMap<
             .chain(numbered);
         let is_free = |new: &String| {
             is_valid_name(new)
-                && (new == name || !(all.contains(new.as_str()) || used.contains(new)))
+                && (new == name || !(known_names.contains(new.as_str()) || used.contains(new)))
         };
         let valid_name = if without_dots.is_empty() && !is_valid_name(name) {
             None

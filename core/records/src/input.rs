@@ -31,7 +31,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// Makes an input from the files of a URI, whose names give their formats.
+    /// Creates an input from the files of a URI, whose names determine their formats.
     pub fn new(name: &str, uri: &str) -> Self {
         Self {
             name: name.to_string(),

@@ -4,7 +4,7 @@
 //! URI -> source: files -> read: blocks, checked records -> batches, refused records
 //! ```
 //!
-//! This crate knows nothing about datasets: it passes records on in order, with bounded memory, and
+//! This crate is independent of datasets: it passes records on in order, with bounded memory, and
 //! other crates store them. Formats, contracts and storage can therefore be tested and fuzzed
 //! separately.
 

@@ -1,12 +1,12 @@
 //! Sources: the files of a URI, and the identity of their contents.
 //!
-//! The URI determines the storage: a path or `file://` is on this machine, `s3://` and the like are
-//! object storage (see [`retrocast_storage`]), `git+file://` and `git+https://` are the history of
-//! a repository. In a pattern `*` and `?` match within one folder, `**` matches any number of
-//! folders, `[a-z]` and `[!a-z]` are sets of characters. A name that begins with a full stop is
-//! only matched by a pattern that also begins with a full stop. `{year}`, `{month}`, `{day}` and
-//! `{date}` in a pattern match dates: only the dated files and folders of the requested days are
-//! listed (see [`Days`]).
+//! The URI determines the storage: a path or `file://` is on this machine, addresses such as
+//! `s3://` are object storage (see [`retrocast_storage`]), `git+file://` and `git+https://` are the
+//! history of a repository. In a pattern `*` and `?` match within one folder, `**` matches any
+//! number of folders, `[a-z]` and `[!a-z]` are sets of characters. A name that begins with a full
+//! stop is only matched by a pattern that also begins with a full stop. `{year}`, `{month}`,
+//! `{day}` and `{date}` in a pattern match dates: only the dated files and folders of the requested
+//! days are listed (see [`Days`]).
 
 mod bucket;
 mod git;

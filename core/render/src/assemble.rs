@@ -1,7 +1,7 @@
 //! Builds a [`Report`] from the cells of a run: selects and orders the contents, and formats its
 //! sentences.
 //!
-//! Nothing is computed here that a stage could compute, except counts. Every sentence depends only
+//! Except for counts, it computes nothing that a stage could compute. Every sentence depends only
 //! on the data, so the same run always gives the same text.
 
 mod asks;
@@ -164,15 +164,15 @@ fn key_figures(cells: &[Cell]) -> Vec<Kpi> {
         let cells = cells.filter(move |cell| (cell.chapter == Chapter::Data) == is_quality);
         cells.flat_map(|cell| &cell.kpis)
     };
-    let mut all: Vec<&Kpi> = kpis_of(false).collect();
-    if all.is_empty() {
-        all = kpis_of(true).collect();
+    let mut kpis: Vec<&Kpi> = kpis_of(false).collect();
+    if kpis.is_empty() {
+        kpis = kpis_of(true).collect();
     }
     let mut seen = BTreeSet::new();
     let is_overall = |kpi: &Kpi| kpi.subject.is_empty() || kpi.subject.starts_with("all");
-    all.iter()
+    kpis.iter()
         .filter(|kpi| is_overall(kpi))
-        .chain(all.iter().filter(|kpi| !is_overall(kpi)))
+        .chain(kpis.iter().filter(|kpi| !is_overall(kpi)))
         .filter(|kpi| seen.insert((kpi.name.clone(), kpi.subject.clone())))
         .map(|kpi| (*kpi).clone())
         .collect()

@@ -119,8 +119,7 @@ impl Language {
         self.words.get("lang").is_none_or(|lang| lang == ENGLISH)
     }
 
-    /// Puts the fixed words, numbers and dates of a view into this language. Sentences are not
-    /// translated.
+    /// Translates the fixed words, numbers and dates of a view into this language, but not sentences.
     pub(crate) fn localise(&self, view: &mut Value, report: &Report) {
         if self.is_english() {
             return;
@@ -295,7 +294,7 @@ impl Language {
             && let (Ok(_), Some((n, month)), Ok(_)) =
                 (day.parse::<u8>(), self.month(english), year.parse::<u16>())
         {
-            // A short date has the first three letters of the month; a date in numbers is as short.
+            // A short date has the first three letters of the month, and a numeric date is as short.
             return if english.len() == 3 {
                 format!("{day}.{n}.{year}")
             } else {

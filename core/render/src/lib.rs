@@ -34,7 +34,7 @@ pub mod sample;
 
 pub use pdf::pdf;
 
-/// The layout of a report for one kind of reader.
+/// The layout of a report for one audience.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// Three pages and a data note, for decisions.

@@ -26,9 +26,9 @@ use typst_pdf::{PdfOptions, PdfStandard, PdfStandards};
 
 /// Renders and exports a report. The attached `report.json` has the bytes of [`report_json`].
 ///
-/// If a sequence of covered characters still fails the export, the report is rendered again without
-/// combining marks, and then with only the characters of the text font: a title must not prevent a
-/// report.
+/// A sequence of characters may fail the export although the fonts cover each of them. The report is
+/// then rendered again without combining marks, and finally with only the characters of the text font,
+/// because a title must not prevent a report.
 pub fn pdf(report: &Report, layout: Layout, templates: &Templates) -> Result<Vec<u8>, Error> {
     let narrower = [world::covered_without_marks, world::covered_by_text_font];
     let mut result = attempt(report, layout, templates, &world::covered);
@@ -61,7 +61,7 @@ fn attempt(
     export(&files, &document, &identity)
 }
 
-/// The files of a report for Typst.
+/// Collects the files of a report for Typst.
 fn files(
     report: &Report,
     layout: Layout,
@@ -164,7 +164,7 @@ fn export(
     typst_pdf::pdf(document, &options).map_err(|errors| layout_error(files, &errors))
 }
 
-/// Error messages with file and line of the template, and Typst's hints.
+/// Converts errors of Typst to messages with the file and line of the template, and Typst's hints.
 fn layout_error(files: &world::Files, errors: &[SourceDiagnostic]) -> Error {
     let messages = errors
         .iter()

@@ -1,6 +1,6 @@
 //! A sample report of the example job, with hostile text.
 //!
-//! Tests, benchmarks and the gallery render it; its numbers are invented, but consistent.
+//! Tests, benchmarks and the gallery render it. Its numbers are invented but consistent.
 
 mod analyses;
 mod effects;

@@ -201,8 +201,8 @@ fn error_at(text: &str, start: usize, message: &str) -> Error {
 /// The media type of a picture.
 pub(crate) fn media_type(file: &str) -> Option<&'static str> {
     let extension = Path::new(file).extension()?.to_str()?.to_lowercase();
-    let found = PICTURES.iter().find(|(end, _)| *end == extension);
-    found.map(|(_, media_type)| *media_type)
+    let entry = PICTURES.iter().find(|(end, _)| *end == extension);
+    entry.map(|(_, media_type)| *media_type)
 }
 
 fn check_picture(file: &str, alt: &str) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! The view of a report for print templates, with every number formatted.
 //!
-//! Templates compute nothing, so wording, selection and shortening for print are decided here. Text
-//! remains plain data without markup, just as in the report.
+//! Templates compute nothing, so this module determines wording, selection and shortening for
+//! print. Text remains plain data without markup, just as in the report.
 
 mod cell;
 mod data;
@@ -119,9 +119,9 @@ pub struct View {
     notes: Vec<String>,
     findings: Vec<FindingView>,
     findings_more: u64,
-    /// Findings that a person marked wrong or snoozed.
+    /// Findings that a user marked wrong or snoozed.
     set_aside: Vec<FindingView>,
-    /// Figures of earlier windows that moved since they were published.
+    /// Figures of earlier windows that changed after publication.
     restated: Vec<RestatementView>,
     /// Findings of the earlier report that are resolved.
     gone: Vec<FindingView>,
@@ -374,15 +374,15 @@ fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usiz
     let most_charts = per_cell.iter().map(Vec::len).max().unwrap_or(0);
     let ranked = (0..most_charts).flat_map(|rank| per_cell.iter().filter_map(move |c| c.get(rank)));
     let ranked = ranked.copied().take(CHARTS_MAX).enumerate();
-    let mut chosen: Vec<(usize, &Chart)> = ranked.collect();
+    let mut charts: Vec<(usize, &Chart)> = ranked.collect();
     let position = |chart: &Chart| {
         let all = cells.iter().flat_map(|cell| &cell.charts);
         all.into_iter()
             .position(|other| other.id == chart.id)
             .unwrap_or(usize::MAX)
     };
-    chosen.sort_by_key(|(_, chart)| position(chart));
-    chosen
+    charts.sort_by_key(|(_, chart)| position(chart));
+    charts
 }
 
 /// The first chart of an improvement, in the order of the stages.

@@ -21,18 +21,18 @@ pub const FINDINGS: &str = "findings.json";
 pub const REPORT: &str = "report.json";
 /// The hashes of the other files, for `b3sum --check`.
 pub const CHECKSUMS: &str = "checksums.b3";
-/// The summary. It is written last, so if it exists, the other files do, too.
+/// The summary. It is written last: if it exists, the other files do, too.
 pub const SUMMARY: &str = "run.json";
 /// The failure page.
 pub const FAILURE_PAGE: &str = "failure.html";
 /// The failure report as text, for a mail.
 pub const FAILURE_TEXT: &str = "failure.txt";
-/// The results of the run as a script, which the archive's pages read. It stays when the run's other
-/// files are removed.
+/// The results of the run as a script, which the archive's pages read. It is kept when the run's
+/// other files are removed.
 pub const RESULTS: &str = "run.js";
 /// The pin of a run whose files are kept, with the reason.
 pub const PIN: &str = "pin.json";
-/// The tombstone of a run whose files were removed: what was there, when and why it was removed.
+/// The tombstone of a run whose files were removed: what was removed, when and why.
 pub const TOMBSTONE: &str = "removed.json";
 /// Prefix of files that record sent alerts. They are not results of the run, and are kept when it
 /// is resumed, so that no alert is sent twice.

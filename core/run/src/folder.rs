@@ -43,7 +43,7 @@ pub struct RunFolder {
     pub job_file: String,
     /// Cells by short name of the node.
     pub cells: BTreeMap<String, Cell>,
-    /// Notes on the records of each source; only for runs that made reports.
+    /// Notes on the records of each source; only for runs that wrote reports.
     pub sources: BTreeMap<String, SourceNote>,
     /// Unreadable files, one sentence each.
     pub unreadable: Vec<String>,
@@ -110,7 +110,7 @@ impl RunFolder {
         nodes.filter_map(|node| Some((node.name.as_str(), self.cells.get(node.short())?)))
     }
 
-    /// All findings with the nodes that made them, in the order of the plan.
+    /// All findings with the nodes that reported them, in the order of the plan.
     pub fn findings(&self) -> impl Iterator<Item = (&str, &Finding)> {
         self.in_order()
             .flat_map(|(node, cell)| cell.findings.iter().map(move |finding| (node, finding)))

@@ -1,9 +1,9 @@
 //! The journal: the events of a run, one JSON object per line, written when they occur.
 //!
 //! The writing process locks the file. The lock ends with the process, so a journal without an end
-//! and without a lock belongs to an interrupted run, and nothing has to be cleaned up. Events are
-//! durable before the run relies on them: a node has finished when its line is on disk. Nodes that
-//! finish while the disk is busy share the next flush. A truncated line is removed when the run is
+//! and without a lock belongs to an interrupted run, and no cleanup is needed. Events are durable
+//! before the run relies on them: a node has finished when its line is on disk. Nodes that finish
+//! while the disk is busy share the next flush. A truncated line is removed when the run is
 //! resumed.
 
 use crate::{

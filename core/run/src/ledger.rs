@@ -66,7 +66,7 @@ impl LedgerView {
     }
 }
 
-/// Returns true for a table of events that users record, rather than of results of runs.
+/// Returns true for a table of events that users record; other tables hold results of runs.
 pub fn is_of_events(table: &str) -> bool {
     [DECISIONS, IMPROVEMENTS].contains(&table)
 }

@@ -104,7 +104,7 @@ pub struct Node {
     pub ledger: Vec<String>,
     /// Version of its code.
     pub code_version: u32,
-    /// True if reports are made without it when it fails.
+    /// True if reports are written without it when it fails.
     pub optional: bool,
     /// Hash of a source's contract; empty for other nodes.
     #[serde(default)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// The figures that earlier runs published.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PublishedFigures {
-    /// Minimum relative movement for a figure to be listed as restated.
+    /// Minimum relative change for a figure to be listed as restated.
     pub change_min: f64,
     /// The figures of the newest earlier windows, the newest window first. A window has several
     /// entries if runs on later windows restated some of its figures.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum RunStatus {
     /// Every node completed.
     Complete,
-    /// The reports were made, but an optional node failed.
+    /// The reports were written, but an optional node failed.
     Partial,
     /// A node that the reports need failed.
     Failed,
@@ -33,7 +33,7 @@ impl RunStatus {
         }
     }
 
-    /// Returns true if the run made its reports.
+    /// Returns true if the run wrote its reports.
     pub fn has_reports(self) -> bool {
         matches!(self, Self::Complete | Self::Partial)
     }

@@ -47,7 +47,7 @@ pub struct RunSummary {
     /// Id of the run that this run repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
-    /// The error that prevented it from finishing.
+    /// The error that prevented the run from finishing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -81,8 +81,8 @@ impl RunSummary {
         })
     }
 
-    /// Summarises a run's plan, journal and report. It depends on nothing else, so the summary is the
-    /// same if the process died after the run ended and another process writes it.
+    /// Summarises a run's plan, journal and report. The summary depends on nothing else, so it is
+    /// the same if another process writes it because this one died.
     pub fn of(folder: &Path) -> Result<Self, Error> {
         let RecordedPlan { plan, origin } = RecordedPlan::read(folder)?;
         let events = Journal::read(folder)?;

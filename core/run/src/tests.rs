@@ -12,7 +12,7 @@ const FILES: [(&str, &str); 3] = [
     (SUMMARY, include_str!("tests/run.json")),
 ];
 
-/// Makes a folder with some of the files of a run.
+/// Creates a folder with some of the files of a run.
 fn folder(names: &[&str]) -> TempDir {
     let folder = tempdir().unwrap();
     for (name, text) in FILES.iter().filter(|(name, _)| names.contains(name)) {
@@ -39,7 +39,7 @@ fn run_files_are_written_back_byte_for_byte() {
     for (name, text) in FILES {
         assert_eq!(read(copy, name), text, "{name}");
     }
-    // The summary follows from plan and journal.
+    // The summary is derived from plan and journal.
     assert_eq!(
         RunSummary::of(original).unwrap(),
         RunSummary::read(original).unwrap()

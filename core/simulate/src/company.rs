@@ -1,6 +1,6 @@
 //! The simulated company: its people, the number of events per day, and the planted facts.
 //!
-//! Everything is drawn here once from the seed; the writers of records only follow it. Counts are
+//! Everything is drawn here once from the seed; the writers of records only read it. Counts are
 //! gamma-Poisson around a level that is constant except for the planted facts, so that any other
 //! finding is a false claim.
 

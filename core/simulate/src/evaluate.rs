@@ -1,6 +1,6 @@
 //! Compares findings with the planted truth: found facts, missed facts, and false claims.
 //!
-//! Each finding is judged by the first of these rules that applies:
+//! The first of these rules that applies determines the judgement of a finding:
 //!
 //! 1. **Found.** Kind, source, subject, direction, date and size match a planted fact.
 //! 2. **Implied.** It is another consequence of a planted fact, or of a pattern allowed by design:
@@ -103,7 +103,7 @@ pub struct FalseClaim {
 pub struct ImpliedClaim {
     /// The claim as a sentence.
     pub sentence: String,
-    /// The fact that it follows from, and how.
+    /// The fact from which it follows, and how.
     pub why: String,
 }
 
@@ -132,8 +132,8 @@ pub struct SourceCheck {
 }
 
 impl Evaluation {
-    /// Returns true if every fact was found, nothing false was claimed, no improvement was
-    /// misjudged and every record was accounted for.
+    /// Returns true if every fact was found, there are no false claims, every verdict is correct
+    /// and all counts of records agree.
     pub fn passed(&self) -> bool {
         self.missed.is_empty()
             && self.false_claims.is_empty()
@@ -144,14 +144,14 @@ impl Evaluation {
 
 /// Compares the findings of a run with the truth.
 ///
-/// `sources` may be empty if the record counts are not to be checked.
+/// If `sources` is empty, the record counts are not checked.
 pub fn evaluate(
     truth: &Truth,
     findings: &[Finding],
     effects: &[Effect],
     sources: &[SourceNote],
 ) -> Evaluation {
-    let mut found: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+    let mut findings_by_fact: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
     let mut near: BTreeMap<&str, String> = BTreeMap::new();
     let mut evaluation = Evaluation {
         found: Vec::new(),
@@ -170,7 +170,7 @@ pub fn evaluate(
         match judge(truth, &Claim::read(truth, finding), effects) {
             Judgement::Shows(facts) => {
                 for fact in facts {
-                    found.entry(fact).or_default().push(finding);
+                    findings_by_fact.entry(fact).or_default().push(finding);
                 }
             }
             Judgement::Implied(why) => {
@@ -204,7 +204,7 @@ pub fn evaluate(
         }
     }
     for fact in &truth.facts {
-        add_outcome(fact, &found, &near, effects, &mut evaluation);
+        add_outcome(fact, &findings_by_fact, &near, effects, &mut evaluation);
     }
     evaluation
 }

@@ -4,7 +4,7 @@
 //! [`simulate`] writes tickets, AI decisions, system metrics, pipeline executions and a register of
 //! improvements to a folder, including hostile records, and the [`truth::Truth`] about them: the
 //! planted facts with their sizes, and the exact number of invalid records by reason. The other
-//! record types of the catalogue are derived from those: steps of the executions, alerts,
+//! record types of the catalogue are derived from these: steps of the executions, alerts,
 //! incidents, tasks and more. [`evaluate`] compares findings with that truth: which facts were
 //! found, and which claims are false.
 //!
@@ -72,8 +72,8 @@ pub struct Config {
     pub out: PathBuf,
     /// True if older files are compressed.
     pub compress: bool,
-    /// Number of improvements in the register: 3 (one works, one does nothing, one is too recent),
-    /// or 6 (two work, two do nothing, one does harm, one is too recent).
+    /// Number of improvements in the register: 3 (one works, one has no effect, one is too recent),
+    /// or 6 (two work, two have no effect, one is harmful, one is too recent).
     pub improvements: u32,
 }
 

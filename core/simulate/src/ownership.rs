@@ -1,4 +1,4 @@
-//! Lists the files that a simulation wrote to its folder, so that other files are never replaced.
+//! Lists the files that a simulation wrote, so that it never replaces other files.
 
 use std::{
     collections::BTreeSet,

@@ -48,9 +48,9 @@ pub enum FactKind {
     Drift,
     /// An improvement that works.
     Effect,
-    /// An improvement that does nothing.
+    /// An improvement without effect.
     NoEffect,
-    /// An improvement that does harm.
+    /// A harmful improvement.
     Harm,
 }
 

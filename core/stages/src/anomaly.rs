@@ -15,12 +15,13 @@
 //!
 //! Counts of records with times of day are also scanned by the hour: any run of 1 to 24 hours in the window is
 //! compared with the level of the four weeks before it, the hours and the weekdays (a scan statistic: Naus, 1965).
-//! The largest scores of earlier weeks give the distribution of the largest score (Gumbel, 1958). So an outage of
-//! five hours is found that hardly shows in the total of its day. Days and runs of hours then have half of `alpha`
-//! each. A run on a day that is itself reported in the same direction is not reported again.
+//! The largest scores of earlier weeks give the distribution of the largest score (Gumbel, 1958).
+//! This detects, for example, an outage of five hours that hardly affects the total of its day.
+//! Days and runs of hours then have half of `alpha` each. A run on a day that is itself reported in
+//! the same direction is not reported again.
 //!
 //! Without an event, the heading states how many steps are outside the band of 95 % of usual values, and
-//! how many are expected by chance, because steps that are not proven unusual are not proven usual.
+//! how many are expected by chance, because a step that is not proven unusual need not be usual.
 //!
 //! # Severity
 //! An event before the window is `info`. In the window, an event on the good side of its
@@ -131,7 +132,7 @@ impl MetricType {
         }
     }
 
-    /// Returns true if people notice a deviation at once: failed, waiting or missing work.
+    /// Returns true if users notice a deviation immediately: failed, waiting or missing work.
     fn is_noticed(self) -> bool {
         matches!(self, Self::Throughput | Self::ErrorRate | Self::Latency)
     }
@@ -176,7 +177,7 @@ struct Params {
     /// Direction of the deviations to find.
     #[serde(default)]
     direction: Sides,
-    /// Type of the metric; it names the events and decides which direction is bad.
+    /// Type of the metric, which names the events and determines which direction is bad.
     #[serde(default)]
     metric_type: MetricType,
     /// Name of the metric, such as "executions". Default: the value column or the dataset.
@@ -309,12 +310,13 @@ const GROUPS_MAX: usize = 200;
 
 /// The options for the richest structure for which some series has enough values.
 fn options(step: Step, set: &SeriesSet) -> Option<Options> {
-    let all: &[Options] = match step {
+    let candidates: &[Options] = match step {
         Step::Day => &[Options::DAILY],
         Step::Hour => &[Options::HOURLY, Options::HOURLY_SHORT],
     };
     let is_supported = |need: usize| set.groups.iter().any(|group| set.is_enough(group, need));
-    all.iter()
+    candidates
+        .iter()
         .copied()
         .find(|options| is_supported(options.need()))
 }

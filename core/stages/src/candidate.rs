@@ -15,9 +15,9 @@
 //! autocorrelated noise. Changes of one `switch` that is turned on and off are measured together,
 //! as the difference between on and off.
 //!
-//! p-values are corrected for all changes and series (Benjamini and Hochberg, 1995), so that at most one in
-//! twenty of the reported effects is expected to be false (`fdr`). Changes too close to be separated are
-//! reported as one, with all their names.
+//! p-values are corrected for all changes and series (Benjamini and Hochberg, 1995): at most one in
+//! twenty of the reported effects is expected to be false (`fdr`). Changes too close to be
+//! separated are reported as one, with all their names.
 //!
 //! # Caveats
 //! A step at the date of a change does not prove that the change caused it: anything else that happened on

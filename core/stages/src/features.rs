@@ -170,7 +170,7 @@ fn assemble(
     Ok((table, DataFrame::new(height, columns)?))
 }
 
-/// Makes a column of numbers.
+/// Creates a column of numbers.
 fn numbers(name: &str, values: Vec<Option<f64>>) -> Column {
     Column::new(name.into(), values)
 }

@@ -15,11 +15,11 @@
 //! Teunter, Syntetos and Babai, 2011). The method with the smallest squared errors is used, because
 //! absolute errors would favour a forecast of zero (Kolassa, 2016).
 //!
-//! Short excursions far beyond the usual range, after which the series returned to its level, are not
-//! extrapolated: one outage moves no forecast. Lasting shifts are extrapolated, and so are events that
-//! recur a week later. Errors on the past include such days, and the intervals allow for as many of them
-//! as occurred. When the last days are exceptional, it is unknown whether their level will last:
-//! the interval then covers both cases.
+//! Short excursions far beyond the usual range, after which the series returned to its level, are
+//! not extrapolated, so a single outage does not change a forecast. Lasting shifts are
+//! extrapolated, and so are events that recur a week later. Errors on the past include such days,
+//! and the intervals allow for as many of them as occurred. When the last days are exceptional, it
+//! is unknown whether their level will last: the interval then covers both cases.
 //!
 //! The forecast begins after the last complete step of the records, which may be before the window's end.
 //! A series that was never negative is not forecast below zero.

@@ -182,8 +182,8 @@ impl<'a> Groups<'a> {
             .map(|name| as_text(batch, name))
             .collect::<Result<_, _>>()?;
         if columns.is_empty() {
-            let all = self.number_of("all");
-            return Ok(vec![all; batch.frame.height()]);
+            let number = self.number_of("all");
+            return Ok(vec![number; batch.frame.height()]);
         }
         let texts: Vec<&StringChunked> =
             columns.iter().map(Column::str).collect::<Result<_, _>>()?;

@@ -24,7 +24,7 @@
 //! windows in a row, and a forecast that needs attention, are early warnings.
 //!
 //! # Caveats
-//! Points are a convention: they rank components and show a direction, but measure nothing by themselves. A
+//! Points are a convention: they rank components and show a direction, but are not a measurement. A
 //! component without findings and key figures has no score.
 
 use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, with_findings};
@@ -168,7 +168,7 @@ fn is_missed(kpi: &Kpi, findings: &[Finding]) -> bool {
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
     let history = History::read(inputs)?;
-    let mut all: Vec<Health> = deductions(&context.cells)
+    let mut component_health: Vec<Health> = deductions(&context.cells)
         .into_iter()
         .map(|(component, parts)| {
             let parts: Vec<HealthPart> = parts
@@ -183,7 +183,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
             with_history(context, &history, component, score.max(0.0), parts)
         })
         .collect();
-    all.sort_by(|a, b| {
+    component_health.sort_by(|a, b| {
         a.score
             .total_cmp(&b.score)
             .then_with(|| a.component.cmp(&b.component))
@@ -195,14 +195,18 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         context.title.clone()
     };
     cell.method = "100 points less deductions for findings, by severity".to_string();
-    let Some(worst) = all.first().map(|health| health.score) else {
+    let Some(worst) = component_health.first().map(|health| health.score) else {
         cell.did = "Found no component with findings or key figures.".to_string();
         return Ok(Analysis {
             cell: with_findings(cell, Vec::new()),
             frame: None,
         });
     };
-    let mean = all.iter().map(|health| health.score).sum::<f64>() / all.len() as f64;
+    let mean = component_health
+        .iter()
+        .map(|health| health.score)
+        .sum::<f64>()
+        / component_health.len() as f64;
     let overall = with_history(
         context,
         &history,
@@ -212,20 +216,22 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     );
     cell.did = format!(
         "Scored {}: overall {} of 100, {}.",
-        number::plural(all.len() as u64, "component"),
+        number::plural(component_health.len() as u64, "component"),
         number::fixed(overall.score, 0),
         overall.state.word()
     );
-    let findings = all
+    let findings = component_health
         .iter()
         .filter_map(|health| finding(context, &params, health))
         .collect();
-    all.insert(0, overall);
-    cell.tables.push(score_table(&all));
-    cell.tables.extend(risk_table(&context.cells, &all));
-    cell.charts.extend(chart(context, &history, &all));
-    let frame = result::frame(&all)?;
-    cell.health = all;
+    component_health.insert(0, overall);
+    cell.tables.push(score_table(&component_health));
+    cell.tables
+        .extend(risk_table(&context.cells, &component_health));
+    cell.charts
+        .extend(chart(context, &history, &component_health));
+    let frame = result::frame(&component_health)?;
+    cell.health = component_health;
     Ok(Analysis {
         cell: with_findings(cell, findings),
         frame: Some(frame),

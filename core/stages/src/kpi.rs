@@ -49,7 +49,7 @@
 //! when the corrected p-value is below `alpha` and its interval excludes zero change; it is a
 //! finding when it is also at least `change_min`. In simulations with clustered days, weeks
 //! correlated by 0.3, shares in batches and skewed sums, 3 to 7 % of the changes tested at 5 % were
-//! false.
+//! false claims.
 //!
 //! Windows of different lengths are compared per day. When the records end within the window, every
 //! figure compares the covered part with the same part of the other windows, and the first page of the
@@ -444,11 +444,11 @@ fn compute_figure<'a>(
     }
 }
 
-/// Corrects all p-values together, and decides which changes are proven and which are reported.
+/// Corrects all p-values together, and determines which changes are proven and which are reported.
 fn judge(params: &Params, figures: &mut [Figure<'_>]) {
     let p = |figure: &Figure<'_>| figure.change.as_ref()?.p;
-    let all: Vec<f64> = figures.iter().filter_map(p).collect();
-    let mut adjusted = benjamini_hochberg(&all).into_iter();
+    let p_values: Vec<f64> = figures.iter().filter_map(p).collect();
+    let mut adjusted = benjamini_hochberg(&p_values).into_iter();
     for figure in figures {
         if p(figure).is_none() {
             continue;

@@ -55,7 +55,7 @@ pub struct Context {
     pub window: Window,
     /// Periods to compare with.
     pub compare: Vec<Comparison>,
-    /// Seed of the run; stages combine it with the values that they look at.
+    /// Seed of the run, which stages combine with the values that they analyse.
     pub seed: u64,
     /// Cells of the stages that params name, for kinds that read findings; empty for others.
     pub cells: Vec<Cell>,
@@ -168,7 +168,7 @@ pub enum StageError {
     Other(String),
 }
 
-/// The way in which a kind reads the rows of its inputs.
+/// How a kind reads the rows of its inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reads {
     /// In batches: memory does not grow with the number of rows.
@@ -202,7 +202,7 @@ pub struct Kind {
     pub schema: fn() -> schemars::Schema,
     /// The dataset that it writes; `None` if its columns depend on params.
     pub result: Option<&'static ResultTable>,
-    /// The way in which it reads the rows of its inputs.
+    /// How it reads the rows of its inputs.
     pub reads: Reads,
     /// True if its key figures have values of earlier windows, to compare with published values.
     pub earlier_values: bool,

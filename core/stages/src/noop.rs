@@ -1,4 +1,4 @@
-//! A stage that does nothing: it reads no rows, writes no dataset and finds nothing.
+//! A stage that does nothing: it reads no rows, writes no dataset and reports no findings.
 //!
 //! It measures the overhead of the engine: the run time of a job of such stages is spent on
 //! planning, leases, the journal and cached outcomes only. It is also a placeholder while a job is

@@ -26,12 +26,12 @@
 //! first day, times that of no record on each whole day after it. For a whole day, this is the
 //! share of earlier days without records; the days of the silence are included, so that nothing is
 //! impossible and a short history proves little. Weekdays that usually have records, in numbers
-//! within a factor of two, are pooled; every other weekday is judged by itself. This way, a weekday
-//! source may be silent on any weekend, and a quiet Sunday is not compared with a busy Monday. For
-//! a source with regular gaps of many days, the gap is tested by Student's t on the logarithms of
-//! earlier gaps. A source is reported as silent when that probability is below 0.5 % and no earlier
-//! silence at a week's end was as long. At least seven days with records, over at least two weeks,
-//! are needed.
+//! within a factor of two, are pooled; every other weekday is assessed separately. This way, a
+//! weekday source may be silent on any weekend, and a quiet Sunday is not compared with a busy
+//! Monday. For a source with regular gaps of many days, the gap is tested by Student's t on the
+//! logarithms of earlier gaps. A source is reported as silent when that probability is below 0.5 %
+//! and no earlier silence at a week's end was as long. At least seven days with records, over at
+//! least two weeks, are needed.
 //!
 //! If the contract declares that days without records mean that nothing happened
 //! (`silence = "zero"`), only `fresh_hours` decides, and few records are not a defect.

@@ -1,4 +1,5 @@
-//! Recommendations: actions that answer the findings of other stages, ranked by their expected benefit.
+//! Recommendations: actions that address the findings of other stages, ranked by their expected
+//! benefit.
 //!
 //! ```toml
 //! [stage.advice]
@@ -30,7 +31,7 @@
 //! A recommendation has the same id in each run that reports it. Its state is read from the
 //! register of improvements (`retrocast improvement propose ID --recommendation ID`): while it is
 //! proposed or accepted it is listed with that state; if it is rejected, it returns only if its
-//! finding has become more severe or was absent in between; if nobody answers it, it expires.
+//! finding has become more severe or was absent in between; without an answer, it expires.
 //!
 //! The built-in rules cover configuration, resources, performance, scaling, alert thresholds, settings,
 //! workflow, quality, cost, message generation, enrichment, scraping and sync.
@@ -91,7 +92,7 @@ fn default_expires() -> u32 {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Params {
-    /// Stages whose findings are answered.
+    /// Stages whose findings are addressed.
     #[schemars(length(min = 1), extend("x-dataset" = true))]
     #[expect(dead_code, reason = "the cells of these stages are in the context")]
     findings: Vec<String>,
@@ -105,7 +106,7 @@ struct Params {
     #[serde(default = "default_top")]
     #[schemars(range(min = 1, max = 100))]
     top: usize,
-    /// Number of days after which a recommendation that nobody answered expires.
+    /// Number of days after which a recommendation without an answer expires.
     #[serde(default = "default_expires")]
     #[schemars(range(min = 7, max = 730))]
     expires_days: u32,
@@ -119,11 +120,11 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     }
     let history = History::read(context, inputs)?;
     let findings = context.cells.iter().flat_map(|cell| &cell.findings);
-    let mut all: Vec<Recommendation> = match_findings(&rules, findings)
+    let mut recommendations: Vec<Recommendation> = match_findings(&rules, findings)
         .into_iter()
         .map(|answer| history.recommendation(context, answer, params.expires_days))
         .collect();
-    all.sort_by(|a, b| {
+    recommendations.sort_by(|a, b| {
         let order = a.state.cmp(&b.state);
         let order = order.then_with(|| b.priority().total_cmp(&a.priority()));
         order
@@ -141,7 +142,8 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         "rules on findings, ranked by expected effect × confidence × past success ÷ effort"
             .to_string();
     let in_state = |state: RecommendationState| {
-        all.iter()
+        recommendations
+            .iter()
             .filter(move |recommendation| recommendation.state == state)
     };
     let open = in_state(RecommendationState::Open).count();
@@ -165,7 +167,8 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         ));
     }
     let in_progress = || {
-        all.iter()
+        recommendations
+            .iter()
             .filter(|recommendation| recommendation.state.is_in_progress())
     };
     if in_progress().count() > 0 {
@@ -196,14 +199,14 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
                 .push(format!("{} {words}.", number::plural(n, "recommendation")));
         }
     }
-    let frame = result::frame(&all)?;
+    let frame = result::frame(&recommendations)?;
     // Beyond the limit, recommendations are only rows of the dataset, for later runs.
     let mut shown = 0;
-    all.retain(|recommendation| {
+    recommendations.retain(|recommendation| {
         shown += usize::from(recommendation.state == RecommendationState::Open);
         recommendation.state != RecommendationState::Open || shown <= params.top
     });
-    cell.recommendations = all;
+    cell.recommendations = recommendations;
     Ok(Analysis {
         cell: with_findings(cell, Vec::new()),
         frame: Some(frame),
@@ -248,7 +251,7 @@ fn ranking_table<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
     table
 }
 
-/// The table of the steps of open recommendations, with the finding that each answers.
+/// The table of the steps of open recommendations, with the finding that each addresses.
 fn steps_table<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
     let columns = [
         "<recommendation",
@@ -274,11 +277,11 @@ fn steps_table<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
     table
 }
 
-/// The table of recommendations on the register.
+/// The table of recommendations in the register.
 fn progress_table<'a>(in_progress: impl Iterator<Item = &'a Recommendation>) -> Table {
     let columns = ["<recommendation", "<improvement", "<state", "<since", "<id"];
     let mut table = Table::new(
-        "Recommendations that are on the register of improvements.",
+        "Recommendations that are in the register of improvements.",
         &columns,
     );
     for recommendation in in_progress {

@@ -1,5 +1,5 @@
-//! Explains why the figures of an earlier window moved: applies the changes of the records one kind
-//! after another, and computes the figures after each step.
+//! Explains why the figures of an earlier window changed: applies each kind of change of the
+//! records in turn, and computes the figures after each step.
 
 use crate::{Context, Input, Inputs, Kind, Rows, StageError, times::Times};
 use polars::prelude::{AnyValue, DataFrame, IdxCa, IdxSize, NamedFrom as _};
@@ -29,8 +29,8 @@ pub struct Version {
 pub enum Identity {
     /// The columns of the key.
     Key(Vec<String>),
-    /// File and line: the names of the columns with the number of the file and the line, and
-    /// the path of each file by number, in the old and in the present version.
+    /// File and line: the names of the columns with the number of the file and the line, and the
+    /// path of each file by number, in the old and in the current version.
     Line {
         /// Column with the number of the file.
         object: &'static str,
@@ -41,7 +41,7 @@ pub enum Identity {
     },
 }
 
-/// The versions to compare, and the stage that computes the figures.
+/// The versions to compare, with the stage that computes the figures.
 pub struct Comparison<'a> {
     /// Kind of the stage.
     pub kind: &'a Kind,
@@ -49,15 +49,15 @@ pub struct Comparison<'a> {
     pub context: &'a Context,
     /// Params of the stage.
     pub params: &'a serde_json::Value,
-    /// The present input of the stage.
+    /// The current input of the stage.
     pub input: &'a Input,
-    /// The version behind the published figures, and the present version.
+    /// The version behind the published figures, and the current version.
     pub versions: [Version; 2],
     /// Identity of the rows.
     pub identity: Identity,
 }
 
-/// The figures of the window after each step, by the present definition.
+/// The figures of the window after each step, by the current definition.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Steps {
     /// Figures of the old records.
@@ -122,18 +122,20 @@ impl Comparison<'_> {
             .map(|n| n as u64),
             ..Steps::default()
         };
-        let all: Vec<usize> = (0..old.rows.len()).collect();
+        let old_indices: Vec<usize> = (0..old.rows.len()).collect();
         steps.old = self.figures(old.frame.clone())?;
         steps.late = if changes.late.is_empty() {
             steps.old.clone()
         } else {
-            self.figures(join(&old, &all, &new, &changes.late)?)?
+            self.figures(join(&old, &old_indices, &new, &changes.late)?)?
         };
         steps.corrected = if changes.replaced.is_empty() && changes.replacing.is_empty() {
             steps.late.clone()
         } else {
             let replaced: BTreeSet<usize> = changes.replaced.iter().copied().collect();
-            let kept = all.into_iter().filter(|row| !replaced.contains(row));
+            let kept = old_indices
+                .into_iter()
+                .filter(|row| !replaced.contains(row));
             let added = [changes.late, changes.replacing].concat();
             self.figures(join(&old, &kept.collect::<Vec<_>>(), &new, &added)?)?
         };
@@ -243,18 +245,18 @@ impl Comparison<'_> {
     ) -> Result<(), StageError> {
         let elsewhere = |version: usize, table: &Table, rows: &[usize]| {
             let wanted: HashSet<u128> = rows.iter().map(|row| table.rows[*row].key).collect();
-            let mut found = HashSet::new();
+            let mut matching = HashSet::new();
             if wanted.is_empty() {
-                return Ok(found);
+                return Ok(matching);
             }
             let columns: Vec<&str> = key.iter().map(String::as_str).collect();
             self.versions[version].all.read(&columns, &mut |batch| {
                 self.context.stop.check();
                 let keys = hashes(&batch, key)?.into_iter();
-                found.extend(keys.filter(|key| wanted.contains(key)));
+                matching.extend(keys.filter(|key| wanted.contains(key)));
                 Ok(())
             })?;
-            Ok::<_, StageError>(found)
+            Ok::<_, StageError>(matching)
         };
         let moved_in = elsewhere(0, new, &changes.late)?;
         let moved_out = elsewhere(1, old, &changes.deleted)?;
@@ -364,8 +366,8 @@ fn changes_by_key(old: &[Row], new: &[Row]) -> Changes {
         }
     }
     let is_gone = |(_, row): &(usize, &Row)| !present.contains(&row.key);
-    let gone = old.iter().enumerate().filter(is_gone);
-    changes.deleted = gone.map(|(index, _)| index).collect();
+    let deleted = old.iter().enumerate().filter(is_gone);
+    changes.deleted = deleted.map(|(index, _)| index).collect();
     changes
 }
 

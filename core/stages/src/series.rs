@@ -269,7 +269,7 @@ struct Tallies {
     clock_changes: ClockChanges,
 }
 
-/// Makes the series of all groups.
+/// Builds the series of all groups.
 pub(crate) fn collect(
     context: &Context,
     input: &Input,

@@ -1,9 +1,9 @@
 //! A dataset that is the result of a SQL query over other datasets.
 //!
-//! The query runs in Apache `DataFusion` and uses its dialect: joins, common table expressions, window
-//! functions, `date_trunc`, `unnest` of lists, and so on. Tables are the sources and stages of the job,
-//! by name; the edges of the plan follow from them. The query does not see rows at or after the end of
-//! the window. Other stages read the result under this stage's name.
+//! The query runs in Apache `DataFusion` and uses its dialect: joins, common table expressions,
+//! window functions, `date_trunc`, `unnest` of lists, and more. Tables are the sources and stages
+//! of the job, by name; the edges of the plan are derived from them. The query does not see rows at
+//! or after the end of the window. Other stages read the result under this stage's name.
 //!
 //! Results of earlier runs of the job are in `ledger.findings`, `ledger.kpis`, `ledger.effects` and
 //! `ledger.runs`: the newest run of each window that ends by the start of this run's window.
@@ -174,7 +174,7 @@ fn last_day(context: &Context) -> Date {
     end.yesterday().unwrap_or(end)
 }
 
-/// Makes a finding from each of the first rows.
+/// Converts each of the first rows to a finding.
 fn sentences(
     context: &Context,
     batch: &Batch<'_>,

@@ -258,7 +258,7 @@ fn run(
         })?),
         None => None,
     };
-    let mut found = Results::default();
+    let mut results = Results::default();
     let mut cell = Cell::new(&context.stage, TEMPORAL_PATTERN.name);
     cell.title = format!("Patterns in time: {}", params.input.replace('_', " "));
     cell.method = METHOD.to_string();
@@ -272,41 +272,41 @@ fn run(
     };
     cell.title = format!("Patterns in time: {}", data.measure);
     if data.days() < params.days_min {
-        found.skipped.push(format!(
+        results.skipped.push(format!(
             "have {}, need {}",
             plural(data.days(), "day"),
             params.days_min
         ));
     } else {
-        rhythm::analyse(&data, &mut found);
+        rhythm::analyse(&data, &mut results);
         if params.effects.contains(&EffectName::Year) {
-            years::analyse(&data, &mut found);
+            years::analyse(&data, &mut results);
         }
         if params.volume.is_some() {
-            volume::analyse(&data, &mut found);
+            volume::analyse(&data, &mut results);
         }
         if let Some(day) = split {
-            split::analyse(&data, day, &mut found);
+            split::analyse(&data, day, &mut results);
         }
     }
-    if found.done.is_empty() {
-        let message = if found.skipped.is_empty() {
+    if results.done.is_empty() {
+        let message = if results.skipped.is_empty() {
             "name an effect, a `volume` column or a `split` day".to_string()
         } else {
-            found.skipped.join("; ")
+            results.skipped.join("; ")
         };
-        cell.caveats.extend(found.caveats);
+        cell.caveats.extend(results.caveats);
         cell.status = not_enough(message);
         return Ok(Analysis { cell, frame: None });
     }
-    for reason in &found.skipped {
-        found
+    for reason in &results.skipped {
+        results
             .caveats
             .push(format!("Not tested for lack of data: {reason}."));
     }
-    let frame = frame_of(&found.rows)?;
-    let done = number::list(&found.done);
-    let findings = select_claims(&params, &mut found);
+    let frame = frame_of(&results.rows)?;
+    let done = number::list(&results.done);
+    let findings = select_claims(&params, &mut results);
     cell.did = format!(
         "Looked {} {done}{} in {}, {}: {}.",
         if done.starts_with("a threshold") {
@@ -314,7 +314,7 @@ fn run(
         } else {
             "at"
         },
-        if found.rows.iter().any(ResultRow::is_rhythm) {
+        if results.rows.iter().any(ResultRow::is_rhythm) {
             format!(" of {}", data.measure)
         } else {
             String::new()
@@ -330,9 +330,9 @@ fn run(
             format!("{} proven", plural(findings.len() as u64, "pattern"))
         },
     );
-    cell.charts = found.charts;
-    cell.tables = found.tables;
-    cell.caveats.extend(found.caveats);
+    cell.charts = results.charts;
+    cell.tables = results.tables;
+    cell.caveats.extend(results.caveats);
     Ok(Analysis {
         cell: with_findings(cell, findings),
         frame: Some(frame),

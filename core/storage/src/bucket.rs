@@ -28,7 +28,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Opens an address without a request. The error gives the reason.
+    /// Opens an address without sending a request. The error states the reason.
     pub fn open(address: Address) -> Result<Self, String> {
         Ok(Self {
             store: open(&address)?,

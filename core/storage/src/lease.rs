@@ -1,7 +1,7 @@
 //! Leases: one per window of a job, and one per dataset while it is written.
 //!
 //! A lease is a file that the kernel locks for the process that holds it. The lock ends with the
-//! process, so nothing has to be unlocked by hand. The file names the holder, for messages, and
+//! process, so nobody has to unlock it by hand. The file names the holder, for messages, and
 //! contains a fencing token that counts the holders: before every commit the holder checks that the
 //! token is still its own, so that a holder that lost its lock (on a network file system, or in a
 //! lake that was deleted and created again) commits nothing. A lake in object storage has the same
@@ -64,7 +64,7 @@ pub struct LeasePath {
 }
 
 impl LeasePath {
-    /// Makes the path of a lease; `names` are its components below the lake's lease folder.
+    /// Builds the path of a lease; `names` are its components below the lake's lease folder.
     fn new(lake: &LakeFiles, names: &[&str]) -> Self {
         let key = format!("leases/{}.lease", names.join("/"));
         Self {
@@ -93,7 +93,7 @@ impl fmt::Display for LeasePath {
 pub enum LeaseResponse {
     /// Held by this process until it is dropped.
     Granted(Lease),
-    /// Held by another process: the holder, unless it has not written its name yet.
+    /// Held by another process, with the holder unless it has not written its name yet.
     Held(Option<Holder>),
 }
 
@@ -161,7 +161,7 @@ impl Lease {
         Ok(LeaseResponse::Granted(lease))
     }
 
-    /// Records the id of the run in the lease.
+    /// Writes the id of the run to the lease.
     pub fn set_run(&mut self, run: &str) -> io::Result<()> {
         self.holder.run = run.to_string();
         if let Some(remote) = &self.remote {
@@ -175,8 +175,8 @@ impl Lease {
         self.holder.token
     }
 
-    /// Returns true if this process still holds it: the file at its path is the locked one, with
-    /// this lease's token.
+    /// Returns true if this process still holds the lease: the file at its path is the locked one,
+    /// with this lease's token.
     pub fn is_held(&self) -> bool {
         let id = |file: &File| file.metadata().map(|data| (data.dev(), data.ino())).ok();
         let is_held_locally = File::open(&self.path).is_ok_and(|mut file| {

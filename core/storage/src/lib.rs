@@ -1,4 +1,5 @@
-//! Storage that machines share: object storage by its address, and the leases and archive in it.
+//! Storage shared by several machines: object storage by its address, and the leases and the
+//! archive in it.
 //!
 //! Addresses are `s3://bucket/…` and, in builds that support them, `gs://…` and `az://…`. Settings
 //! that are not in the address come from the environment variables that other tools use: for S3
@@ -115,7 +116,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Opens a bucket, once per process, so that connections are reused. The error gives the reason.
+/// Opens a bucket, once per process, so that connections are reused. The error states the reason.
 pub fn open(address: &Address) -> Result<Arc<dyn ObjectStore>, String> {
     static STORES: OnceLock<Mutex<BTreeMap<String, Arc<dyn ObjectStore>>>> = OnceLock::new();
     if address.bucket.is_empty() || address.bucket.contains('@') {
@@ -205,7 +206,7 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
             Ok(Arc::new(builder.build()?))
         }
         _ => {
-            // An explicit endpoint without encryption is intended.
+            // An explicit endpoint without encryption is allowed.
             let allow_http =
                 endpoint().is_some_and(|(_, endpoint)| endpoint.starts_with("http://"));
             let builder = AmazonS3Builder::from_env()
@@ -241,7 +242,7 @@ pub fn cause(error: &object_store::Error) -> String {
         cause = deeper;
     }
     let message = cause.to_string();
-    // The response of a server may be a whole page; its first line is enough.
+    // The response of a server may be a whole page. Its first line is enough.
     let line = message.lines().find(|line| !line.trim().is_empty());
     line.unwrap_or("no reason given")
         .chars()

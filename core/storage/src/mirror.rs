@@ -3,8 +3,8 @@
 //! Runs are written and read in the folder, just as without a shared store. Before the archive is
 //! read, files of other machines are fetched; during a run and at its end, its files are uploaded.
 //! A run's folder has a single writer, the holder of the lease on its window, so conflicts are
-//! rare. In a conflict the shared store wins, except for a journal: it is append-only, so the
-//! longer version of it is newer.
+//! rare. In a conflict the shared store wins, except for a journal, which is append-only, so its
+//! longer version is newer.
 //!
 //! Pages about many runs are derived. They are uploaded but not fetched: each machine rebuilds them
 //! before it uploads.
@@ -379,7 +379,7 @@ fn remove_empty(root: &Path, file: &Path) {
         .skip(1)
         .take_while(|folder| *folder != root);
     for folder in above {
-        // Fails, as intended, if the folder is not empty.
+        // This fails, as intended, if the folder is not empty.
         if fs::remove_dir(folder).is_err() {
             return;
         }

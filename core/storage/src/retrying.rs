@@ -1,9 +1,9 @@
 //! Reliable conditional puts and listings over a network that loses responses.
 //!
 //! The client retries a conditional put if the server reports that it did not process it, but not
-//! if the connection breaks: the first attempt may have succeeded, and then the second would fail
-//! because of it. The object is therefore read back. If it has the bytes of this put, the put
-//! succeeded: every writer writes unique contents (holder and time).
+//! if the connection breaks: the first attempt may have succeeded, which would make the second
+//! fail. The object is therefore read back. If it has the bytes of this put, the put succeeded:
+//! every writer writes unique contents (holder and time).
 //!
 //! The client does not retry an interrupted page of a listing either. A listing is therefore read
 //! completely before any of it is returned, and retried if it is interrupted.
@@ -65,8 +65,8 @@ impl RetryingStore {
     ) -> Result<PutResult> {
         let mut attempt = 0;
         loop {
-            let put = self.inner.put_opts(location, payload.clone(), opts.clone());
-            let error = match put.await {
+            let request = self.inner.put_opts(location, payload.clone(), opts.clone());
+            let error = match request.await {
                 Ok(result) => return Ok(result),
                 Err(error) => error,
             };

@@ -1,8 +1,8 @@
 //! The interface to object storage shared by several machines, for leases, cached outcomes and the
 //! archive.
 //!
-//! Each machine works in a local folder; a [`SharedStore`] holds what the others must see. Two
-//! properties make that safe: writes are atomic, and puts can be conditional.
+//! Each machine works in a local folder; a [`SharedStore`] holds the files that the others must
+//! see. This is safe because writes are atomic, and puts can be conditional.
 
 use jiff::Timestamp;
 use std::{

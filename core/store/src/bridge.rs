@@ -79,11 +79,11 @@ pub fn storable_type(data_type: &DataType) -> Option<DataType> {
 /// The schema that datasets and frames use to store rows of a schema.
 pub fn storable_schema(schema: &Schema) -> Result<SchemaRef, StoreError> {
     let fields = schema.fields().iter().map(|field| {
-        let found = storable_type(field.data_type()).ok_or_else(|| StoreError::ColumnType {
+        let storable = storable_type(field.data_type()).ok_or_else(|| StoreError::ColumnType {
             column: field.name().clone(),
             found: field.data_type().to_string(),
         })?;
-        Ok(Field::new(field.name(), found, true))
+        Ok(Field::new(field.name(), storable, true))
     });
     Ok(Arc::new(Schema::new(
         fields.collect::<Result<Vec<_>, StoreError>>()?,
@@ -139,14 +139,14 @@ fn to_series(field: &Field, arrays: &[ArrayRef]) -> Result<Series, StoreError> {
     // SAFETY: both types are the C structure `ArrowSchema` (checked above for size and alignment);
     // the value is moved, so its release callback still runs exactly once.
     let schema: polars_arrow::ffi::ArrowSchema = unsafe { std::mem::transmute(schema) };
-    // SAFETY: the structure was made by arrow from a valid field one line earlier.
+    // SAFETY: arrow created the structure from a valid field one line earlier.
     let imported = unsafe { polars_arrow::ffi::import_field_from_c(&schema) }?;
     let mut chunks = Vec::with_capacity(arrays.len());
     for array in arrays {
         let (array, _) = to_ffi(&array.to_data())?;
         // SAFETY: as for the schema: both types are the same C structure, and the value is moved.
         let array: polars_arrow::ffi::ArrowArray = unsafe { std::mem::transmute(array) };
-        // SAFETY: the structure was made by arrow from a valid array of the field's type, and keeps
+        // SAFETY: arrow created the structure from a valid array of the field's type, and keeps
         // that array's buffers alive until polars releases it.
         let chunk =
             unsafe { polars_arrow::ffi::import_array_from_c(array, imported.dtype().clone()) }?;
@@ -191,7 +191,7 @@ fn from_series(series: &Series) -> Result<ArrayRef, StoreError> {
     let schema: FFI_ArrowSchema = unsafe { std::mem::transmute(schema) };
     // SAFETY: the same for `ArrowArray`.
     let array: FFI_ArrowArray = unsafe { std::mem::transmute(array) };
-    // SAFETY: polars made both from one valid series just above, and they describe the same type.
+    // SAFETY: polars created both from one valid series just above, and they describe the same type.
     let data = unsafe { from_ffi(array, &schema) }?;
     Ok(make_array(data))
 }

@@ -1,8 +1,8 @@
 //! The lake: the versioned Lance datasets of one job.
 //!
-//! A dataset is a folder `<root>/<job>/<name>.lance`, local or in object storage. Every write makes
-//! one new version by one commit; older versions stay readable, so a report can always cite its
-//! inputs.
+//! A dataset is a folder `<root>/<job>/<name>.lance`, local or in object storage. Every write
+//! creates one new version by one commit. Older versions stay readable, so a report can always cite
+//! its inputs.
 
 mod adopt;
 mod increment;
@@ -171,7 +171,7 @@ impl Lake {
     }
 
     /// Writes a stream as a new version, by one commit. Others may write the same dataset
-    /// concurrently: each writer makes its own version, and the returned version has the rows of
+    /// concurrently: each writer creates its own version, and the returned version has the rows of
     /// the stream.
     pub async fn write(
         &self,
@@ -196,8 +196,8 @@ impl Lake {
         Ok(self.root.uri(name))
     }
 
-    /// The newest version, if it was made from the same inputs by a process that died before
-    /// recording it. Writing it again would only give it another number.
+    /// Returns the newest version, if a process wrote it from the same inputs and died before
+    /// recording it. Writing it again would only change its number.
     async fn committed_from_same_inputs(
         &self,
         name: &str,

@@ -3,11 +3,11 @@
 //! Append-only datasets beside the job's other datasets, one per table: `ledger__findings`,
 //! `ledger__kpis`, `ledger__effects`. A finished run publishes its rows once. Its row in
 //! `ledger__runs` is written last and makes the others visible: a process that dies earlier leaves
-//! invisible rows, and the next publication of the same run completes them. Decisions of people are
+//! invisible rows, and the next publication of the same run completes them. Decisions of users are
 //! events in `ledger__decisions`, and changes of improvements are events in `ledger__improvements`.
 //! Rows are never changed; the current state is a fold over events.
 //!
-//! Queries read `ledger.findings` and so on: the newest finished run of each window.
+//! Queries on tables such as `ledger.findings` read the newest finished run of each window.
 
 mod append;
 mod decisions;
@@ -81,8 +81,8 @@ impl Ledger {
     }
 }
 
-/// The ledger table with this name in a query: `None` for a name outside the ledger, an error with
-/// the name for an unknown table of the ledger.
+/// Finds the ledger table with this name in a query. Returns `None` for a name outside the ledger,
+/// and an error with the name for an unknown table of the ledger.
 pub(crate) fn table_in_query(query_name: &str) -> Option<Result<&'static LedgerTable, String>> {
     let name = query_name.strip_prefix(SCHEMA)?.strip_prefix('.')?;
     Some(table(name).ok_or_else(|| name.to_string()))

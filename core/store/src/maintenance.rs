@@ -1,9 +1,9 @@
 //! Maintains a lake: lists its contents, tags the cited versions, and removes the others.
 //!
-//! A report cites the versions it was made from. Each gets a tag `cited-<version>`, which protects
-//! it from any cleanup by Lance. Cleanup follows the archive: versions that no archived report
-//! cites lose their tag, and are removed when they are old enough, unless the newest version needs
-//! them.
+//! A report cites the versions it was computed from. Each gets a tag `cited-<version>`, which
+//! protects it from any cleanup by Lance. Cleanup follows the archive: versions that no archived
+//! report cites lose their tag, and are removed once they are old enough, unless the newest version
+//! needs them.
 
 mod query;
 
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(old, polars::df!("n" => [1_i64]).unwrap());
         assert!(!lake.exists(&versions[0]).await);
         assert!(lake.exists(&versions[3]).await);
-        // The report was removed, and with it the reason to keep the version.
+        // The report was removed, so there is no reason to keep the version.
         let report = lake
             .sweep("numbers", &BTreeSet::new(), options(none, false))
             .await

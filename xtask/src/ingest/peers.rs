@@ -13,7 +13,7 @@ use std::{
 /// Another reader.
 pub struct Peer {
     name: &'static str,
-    /// Its packages; the first is the reader itself.
+    /// Python packages; the first is the reader itself.
     packages: &'static [&'static str],
     script: &'static str,
 }
@@ -46,7 +46,7 @@ pub struct InstalledPeer {
 }
 
 impl Peer {
-    /// Installs it; the error names it.
+    /// Installs the packages in a virtual environment. Errors name the reader.
     pub fn install(&self) -> Result<InstalledPeer, String> {
         let version = self.packages[0].split("==").nth(1).unwrap_or_default();
         let name = format!("{} {version}", self.name);
@@ -64,7 +64,7 @@ impl Peer {
 }
 
 impl InstalledPeer {
-    /// Reads files; returns the measurement, the rows kept and the records refused.
+    /// Reads files, and returns the measurement with the numbers of kept rows and refused records.
     pub fn read(
         &self,
         files: &Path,

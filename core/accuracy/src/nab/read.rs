@@ -180,8 +180,8 @@ fn read_series(path: &Path) -> Result<(Vec<DateTime>, Vec<f64>), Error> {
     let headers = reader.headers().map_err(failed)?.clone();
     let column = |name: &str| {
         let is_named = |header: &str| header.trim_start_matches('\u{feff}').trim() == name;
-        let found = headers.iter().position(is_named);
-        found.ok_or_else(|| {
+        let position = headers.iter().position(is_named);
+        position.ok_or_else(|| {
             Error::new(path, format!("no column `{name}`"), REMEDY).with_position(1, None)
         })
     };
@@ -240,14 +240,14 @@ fn find_window_rows(
 ) -> Result<Vec<(usize, usize)>, Error> {
     let mut rows = Vec::with_capacity(windows.len());
     for [start, end] in windows {
-        let time = |text_of_time: &String| {
-            parse_time(text_of_time).ok_or_else(|| {
+        let time = |time_text: &String| {
+            parse_time(time_text).ok_or_else(|| {
                 let error = Error::new(
                     path,
-                    format!("{text_of_time:?} is not a time"),
+                    format!("{time_text:?} is not a time"),
                     "write it as 2014-02-14 14:30:00",
                 );
-                locate(error, text, text_of_time)
+                locate(error, text, time_text)
             })
         };
         let (from, to) = (time(start)?, time(end)?);

@@ -257,13 +257,14 @@ mod tests {
             &[45],
             0.848_283_639_957_513 / 0.986_614_298_151_430_3,
         );
-        // Before any window, and long after one: the full cost. In the probationary period: none.
+        // Alerts before any window, or long after one, have the full cost, those in the
+        // probationary period none.
         check(&window, &[40, 20], 1.0 - 0.11);
         check(&window, &[40, 90], 1.0 - 0.11);
         check(&window, &[40, 10], 1.0);
         // Nine rows after a window of ten: 2 / (1 + e^5) - 1.
         check(&window, &[40, 58], 1.0 - 0.11 * 0.986_614_298_151_430_3);
-        // A window of one row has no length to measure a distance by.
+        // A window of one row has no length to relate a distance to.
         check(&[(40, 40)], &[40, 41], 1.0 - 0.11);
         // A window within the probationary period is ignored.
         check(&[(2, 9)], &[5], 0.0);

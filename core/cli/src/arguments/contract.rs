@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-/// Format of the records, if it cannot be derived from the files; the same keys as in a source.
+/// Format of the records, if the files do not determine it. The keys are those of a source.
 #[derive(Debug, Args)]
 pub struct FormatArguments {
     /// Format of the records [default: from the file names]
@@ -43,9 +43,9 @@ Examples:
   retrocast contract infer export.csv --name ticket --out jobs/contracts/ticket.toml
   retrocast contract infer export.log --format csv --delimiter ';'
 
-A draft describes the records it was inferred from; comments mark what you must decide. Formats of times,
-numbers and missing values are declared where all records agree, with the evidence. Records are sampled
-evenly from all files.")]
+The draft describes the sampled records; comments mark what you must decide. It declares formats of times,
+numbers and missing values where all records agree, with the evidence. Records are sampled evenly from all
+files.")]
     Infer {
         /// Files: a path or pattern, as in a job file
         uri: String,
@@ -68,8 +68,8 @@ Examples:
   retrocast contract check 'data/raw/tickets/**/*.jsonl' --contract ticket
   retrocast contract check export.csv --contract drafts/ticket.toml --json
 
-Exit codes: 0 all records conform to the contract and its expectations, 1 some do not or a file cannot
-be read completely, 2 wrong usage or an invalid contract")]
+Exit codes: 0 all records conform to the contract and its expectations, 1 some records do not, or a file
+cannot be read completely, 2 wrong usage or an invalid contract")]
     Check {
         /// Files: a path or pattern, as in a job file
         uri: String,

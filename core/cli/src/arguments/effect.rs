@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Location of the outcome, and the change.
+/// The outcome in a CSV file, the change, and the method.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
@@ -12,11 +12,11 @@ Examples:
   retrocast evaluate effect --csv daily.csv --time day --value errors \\
       --controls requests,latency --start 2026-03-02
 
-Method auto depends only on the number of units and periods. For a panel it is synthetic difference in
+The method auto depends only on the number of units and periods. For a panel, it is synthetic difference in
 differences (sdid), or difp if five or more units changed, or did if there are too few units or periods
-for weights; for one series it is a regression on season and controls.")]
+for weights. For a single series, it is a regression on season and controls.")]
 pub struct EffectArguments {
-    /// CSV file with a header; comma, semicolon, tab or bar between cells
+    /// CSV file with a header, delimited by commas, semicolons, tabs or vertical bars
     #[arg(long, value_name = "FILE")]
     pub csv: PathBuf,
     /// Column of times: days, weeks, months, quarters, years or whole numbers
@@ -39,7 +39,7 @@ pub struct EffectArguments {
         conflicts_with = "unit"
     )]
     pub controls: Vec<String>,
-    /// First period after the change, written as in the column of times
+    /// First period after the change, in the format of the column of times
     #[arg(long, value_name = "TIME")]
     pub start: String,
     /// Estimator
@@ -54,7 +54,7 @@ pub struct EffectArguments {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum MethodArgument {
-    /// Chosen by the number of units and periods
+    /// Choose by the number of units and periods
     Auto,
     /// Difference in differences; needs --unit
     Did,
@@ -66,7 +66,7 @@ pub enum MethodArgument {
     Difp,
     /// Regression on season and controls with autocorrelated errors
     Regression,
-    /// Structural time series: moving level and season, controls
+    /// Structural time series: time-varying level and season, controls
     Structural,
     /// Interrupted time series: a straight line on both sides of the change
     Interrupted,

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 /// Subcommands of `retrocast finding`.
 #[derive(Debug, Subcommand)]
 pub enum FindingCommand {
-    /// State that a finding is known; it stays where it is
+    /// Mark a finding as known; reports show it as before, with the decision
     #[command(after_help = "\
 Example:
   retrocast finding acknowledge latest#3f9a1c20b7de --by ann --why 'new disks are ordered'")]
@@ -15,7 +15,7 @@ Example:
         #[command(flatten)]
         decision: DecisionArguments,
     },
-    /// State that a finding is not true; reports list it apart from the others
+    /// Mark a finding as wrong; reports list it under "Set aside"
     #[command(after_help = "\
 Example:
   retrocast finding wrong weekly-operations/2026-W46#3f9a --by ann --why 'a load test'")]
@@ -62,8 +62,8 @@ Examples:
 /// A decision to record.
 #[derive(Debug, Args)]
 pub struct DecisionArguments {
-    /// Run as in `retrocast show`, and the id of a finding or its first characters; `retrocast show RUN
-    /// --json` prints ids
+    /// Run, as in `retrocast show`, and the id of a finding or the first characters of the id; `retrocast
+    /// show RUN --json` prints ids
     #[arg(value_name = "RUN#FINDING")]
     pub finding: String,
     /// Reason

@@ -4,7 +4,7 @@ use super::date;
 use clap::{Args, Subcommand};
 use jiff::civil::Date;
 
-/// Commands on the register of improvements.
+/// Subcommands of `retrocast improvement`.
 #[derive(Debug, Subcommand)]
 pub enum ImprovementCommand {
     /// Add an improvement to the register
@@ -40,7 +40,7 @@ after each change.")]
         job: String,
         /// TOML file
         file: std::path::PathBuf,
-        /// Person or team that imports it [default: the current user]
+        /// Person or team that imports the file [default: the current user]
         #[arg(long, value_name = "NAME", env = "USER", hide_env = true)]
         who: Option<String>,
     },
@@ -59,15 +59,15 @@ Examples:
         #[arg(long)]
         json: bool,
     },
-    /// Record that an improvement will be made
+    /// Record that an improvement will be implemented
     Accept {
         #[command(flatten)]
         request: ChangeArguments,
-        /// Recommendation to accept; the improvement is first added to the register
+        /// Recommendation to accept; its improvement is added to the register first
         #[arg(long, value_name = "ID")]
         recommendation: Option<String>,
     },
-    /// Record that an improvement was made, so that runs measure its effect
+    /// Record that an improvement was implemented, so that runs measure its effect
     #[command(after_help = "\
 Example:
   retrocast improvement implement weekly-operations cache-2026 --date 2026-10-05 --cost 4000
@@ -90,15 +90,15 @@ A job measures the improvements of the register with two stages:
         #[arg(long, value_name = "AMOUNT", value_parser = cost)]
         cost: Option<f64>,
     },
-    /// Record that an improvement will not be made
+    /// Record that an improvement will not be implemented
     Reject {
         #[command(flatten)]
         request: ChangeArguments,
-        /// Recommendation to reject; the improvement is first added to the register
+        /// Recommendation to reject; its improvement is added to the register first
         #[arg(long, value_name = "ID")]
         recommendation: Option<String>,
     },
-    /// Record that the effect is known, and end its measurement
+    /// Record that the effect is known; later runs do not measure it
     Close {
         #[command(flatten)]
         request: ChangeArguments,
@@ -107,7 +107,7 @@ A job measures the improvements of the register with two stages:
     List {
         /// Name of the job
         job: String,
-        /// Only improvements in this state
+        /// List only improvements in this state
         #[arg(long, value_name = "STATE", value_parser =
             ["proposed", "accepted", "rejected", "implemented", "closed"])]
         state: Option<String>,
@@ -119,7 +119,7 @@ A job measures the improvements of the register with two stages:
     Show {
         /// Name of the job
         job: String,
-        /// Improvement: its id
+        /// Id of the improvement
         id: String,
         /// Print JSON
         #[arg(long)]
@@ -132,7 +132,7 @@ A job measures the improvements of the register with two stages:
 pub struct ChangeArguments {
     /// Name of the job
     pub job: String,
-    /// Improvement: its id, of letters, digits, dots and dashes
+    /// Id of the improvement: letters, digits, dots and dashes
     pub id: String,
     /// Reason
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -148,7 +148,7 @@ pub struct ChangeArguments {
 /// Details of a proposed improvement.
 #[derive(Debug, Default, Args)]
 pub struct Details {
-    /// Recommendation that it follows; options that are not given have the values of the recommendation
+    /// Recommendation to follow; its values are the defaults of the other options
     #[arg(long, value_name = "ID")]
     pub recommendation: Option<String>,
     /// Title
@@ -157,25 +157,25 @@ pub struct Details {
     /// Category, such as configuration, resources, scaling, workflow or quality
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub category: String,
-    /// Person or team that will make it
+    /// Person or team that will implement the improvement
     #[arg(long, value_name = "NAME", default_value = "")]
     pub owner: String,
-    /// Component that it changes [default: all]
+    /// Component that the improvement changes [default: all]
     #[arg(long, value_name = "NAME", default_value = "")]
     pub component: String,
-    /// Metric that it is meant to change
+    /// Metric that the improvement is intended to change
     #[arg(long, value_name = "NAME", default_value = "")]
     pub metric: String,
     /// Expected change of the metric, such as -30% or 0.1
     #[arg(long, value_name = "CHANGE", value_parser = relative_change, allow_hyphen_values = true)]
     pub expect: Option<f64>,
-    /// More of the metric is better; by default less is
+    /// Higher values of the metric are better [default: lower values are better]
     #[arg(long)]
     pub higher_is_better: bool,
     /// Link to a ticket or a change request
     #[arg(long, value_name = "URL", default_value = "")]
     pub link: String,
-    /// Finding that it addresses: its id
+    /// Id of the finding that the improvement addresses
     #[arg(long, value_name = "ID", default_value = "")]
     pub finding: String,
 }

@@ -1,4 +1,4 @@
-//! Arguments of commands on the contents of reports: `report`, `export` and `schema`.
+//! Arguments of `retrocast report`, `export` and `schema`.
 
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ in the archive is changed.")]
     Render {
         /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
         run: String,
-        /// Only this report: executive or technical
+        /// Render only this report: executive or technical
         #[arg(long, value_name = "NAME")]
         report: Option<String>,
         /// Folder to write to [default: JOB-WINDOW-RUN]

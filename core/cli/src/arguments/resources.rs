@@ -1,9 +1,9 @@
-//! Arguments for the resources of a run, and for the nodes that it repeats.
+//! Arguments for the resources of a run, and for the nodes to run again.
 
 use clap::Args;
 use retrocast_engine::job::size::{self, SIZE_HELP};
 
-/// Resources of a run, and the form of its output.
+/// Resources of a run, and the format of its output.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct ResourceArguments {
     /// Print events as JSON, one object per line, instead of progress
@@ -13,7 +13,7 @@ pub struct ResourceArguments {
     #[arg(long, value_name = "N", env = "RETROCAST_THREADS",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
-    /// Memory shared by all nodes, such as "2 GiB", 2G, 512MiB or 2GB; a plain number is MiB. A query
+    /// Memory shared by all nodes, such as "2 GiB", 2G, 512MiB or 2GB; a plain number is in MiB. A query
     /// uses up to half of it before it spills to disk [default: half of the free memory]
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub memory: Option<u64>,
@@ -37,22 +37,22 @@ pub struct WatchArguments {
     pub rounds: Option<u32>,
 }
 
-/// Nodes to run even if nothing changed.
+/// Nodes to run even if nothing has changed.
 #[derive(Debug, Args)]
 pub struct ForceArguments {
-    /// Run every node, even if nothing changed
+    /// Run every node, even if nothing has changed
     #[arg(long, conflicts_with = "from")]
     pub force: bool,
-    /// Run this node and its dependents, even if nothing changed
+    /// Run this node and its dependents, even if nothing has changed
     #[arg(long, value_name = "NODE")]
     pub from: Vec<String>,
 }
 
 const MIB: u64 = 1 << 20;
 
-/// Parses a size into bytes; a plain number is MiB.
+/// Parses a size into bytes; a plain number is in MiB.
 pub(super) fn size(text: &str) -> Result<u64, String> {
-    size::parse(text, MIB).ok_or_else(|| format!("{SIZE_HELP}; a number alone is MiB"))
+    size::parse(text, MIB).ok_or_else(|| format!("{SIZE_HELP}; a plain number is in MiB"))
 }
 
 /// Parses the memory of a run into bytes, within the supported range.

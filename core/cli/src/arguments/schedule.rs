@@ -13,8 +13,8 @@ Examples:
   retrocast schedule run                            every scheduled job
   retrocast schedule run weekly-operations
 
-Runs jobs one after the other. Job files are read again before every check, and the archive is the only
-state, so the scheduler can be stopped, started and moved at any time. Without scheduled jobs it exits
+Runs jobs one after another. Job files are read again before every check, and the archive is the only
+state, so the scheduler can be stopped, started and moved at any time. Without scheduled jobs, it exits
 with code 2.")]
     Run {
         /// Jobs [default: every scheduled job]
@@ -28,16 +28,16 @@ Examples:
   retrocast schedule tick                           every due job
   retrocast schedule tick weekly-operations --again retry after giving up
 
-A later tick retries failures and catches up missed runs, as the job file declares. The exit code is
-the worst of all jobs. On a full disk, old reports are removed as [retention] allows; if that is not
-enough, nothing runs, the exit code is 1, and the administrator is mailed once.")]
+Later ticks retry failed runs and catch up missed runs, as configured in the job file. The exit code is
+the most severe of all jobs. On a full disk, old reports are removed as [retention] allows; if that does
+not free enough space, nothing runs, the exit code is 1, and the administrator is mailed once.")]
     Tick {
         /// Jobs [default: every scheduled job]
         job: Vec<String>,
         /// Also run jobs that wait for a retry, were given up or were missed
         #[arg(long)]
         again: bool,
-        /// Print nothing about jobs that are not run, and exit with code 0 for them
+        /// Ignore jobs that are not run: print nothing about them, and exit with code 0
         #[arg(long)]
         quiet: bool,
         #[command(flatten)]

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use std::path::PathBuf;
 
-/// Commands on the templates of reports, pages and mail.
+/// Subcommands of `retrocast templates`.
 #[derive(Debug, Subcommand)]
 pub enum TemplatesCommand {
     /// Write the built-in templates to a folder, to change them
@@ -12,7 +12,7 @@ Examples:
   retrocast templates export templates
   retrocast templates check                 after each change
 
-A workspace uses the files in its templates folder, and the built-in templates for all others: keep only the
+A workspace uses the files in its templates folder and the built-in templates for all others: keep only the
 files that you change.")]
     Export {
         /// Folder to write to; it must not contain changed templates
@@ -24,9 +24,9 @@ Examples:
   retrocast templates check
   retrocast templates check drafts/templates --json
 
-Mistakes are printed with file, line and column. Exit codes: 0 for no mistakes, 2 for mistakes.")]
+Prints mistakes with file, line and column. The exit code is 2 if there are any, else 0.")]
     Check {
-        /// Folder of templates [default: that of the workspace]
+        /// Folder of templates [default: the workspace's]
         folder: Option<PathBuf>,
         /// Print JSON
         #[arg(long)]

@@ -23,7 +23,7 @@ fn sizes_have_units_and_plain_numbers_are_mib() {
         ("15", "at least 16 MiB"),
         ("512 B", "at least 16 MiB"),
         ("much", "\"2 GiB\""),
-        ("2 gigs", "a number alone is MiB"),
+        ("2 gigs", "a plain number is in MiB"),
     ] {
         let error = memory(text).unwrap_err();
         assert!(error.contains(expected), "{text}: {error}");

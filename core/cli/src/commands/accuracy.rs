@@ -38,18 +38,18 @@ fn format_table(columns: &[&str], rows: Vec<Vec<String>>) -> String {
 
 /// Measures a detector of anomalies.
 pub fn anomaly(arguments: &AnomalyArguments) -> anyhow::Result<Exit> {
-    let found = evaluate_anomaly(&arguments.data, &arguments.labels, arguments.method);
-    let found = found.map_err(|error| WrongUsage(error.to_string()))?;
+    let evaluation = evaluate_anomaly(&arguments.data, &arguments.labels, arguments.method);
+    let evaluation = evaluation.map_err(|error| WrongUsage(error.to_string()))?;
     if arguments.json {
-        print_json(&found)?;
+        print_json(&evaluation)?;
     } else {
-        print(&anomaly_text(&found))?;
+        print(&anomaly_text(&evaluation))?;
     }
     Ok(Exit::Done)
 }
 
-fn anomaly_text(found: &AnomalyEvaluation) -> String {
-    let files = found.files.iter().map(|file| {
+fn anomaly_text(evaluation: &AnomalyEvaluation) -> String {
+    let files = evaluation.files.iter().map(|file| {
         vec![
             file.file.clone(),
             number::count(file.rows as u64),
@@ -69,17 +69,17 @@ fn anomaly_text(found: &AnomalyEvaluation) -> String {
         "VUS-PR",
         "range F1",
     ];
-    let nab = &found.nab;
+    let nab = &evaluation.nab;
     let mut text = format_table(&columns, files.collect());
     text.push_str(&format!(
         "\nMethod      {}\nVUS-PR      {} (mean of {} series)\nRange F1    {} (mean of {} series, best threshold of each)\n\
          NAB score   {} standard, {} reward low FP, {} reward low FN (one best threshold for all; {})\n\
          \u{20}           {} standard at a threshold fixed beforehand; {} of {} windows found, {} false alarms",
-        found.method,
-        measure(found.vus_pr.mean, 3),
-        number::count(found.vus_pr.series as u64),
-        measure(found.range_f1.mean, 3),
-        number::count(found.range_f1.series as u64),
+        evaluation.method,
+        measure(evaluation.vus_pr.mean, 3),
+        number::count(evaluation.vus_pr.series as u64),
+        measure(evaluation.range_f1.mean, 3),
+        number::count(evaluation.range_f1.series as u64),
         measure(nab.standard, 2),
         measure(nab.reward_low_fp, 2),
         measure(nab.reward_low_fn, 2),
@@ -93,10 +93,10 @@ fn anomaly_text(found: &AnomalyEvaluation) -> String {
         nab.windows,
         nab.false_alarms,
     ));
-    if !found.unlabelled.is_empty() {
+    if !evaluation.unlabelled.is_empty() {
         text.push_str(&format!(
             "\nNot measured: {} that the labels do not name",
-            number::plural(found.unlabelled.len() as u64, "file")
+            number::plural(evaluation.unlabelled.len() as u64, "file")
         ));
     }
     text
@@ -110,34 +110,34 @@ pub fn forecast(arguments: &ForecastArguments) -> anyhow::Result<Exit> {
         .map(|steps| *steps as usize)
         .collect();
     let horizon = arguments.horizon as usize;
-    let found = forecasts::evaluate(&arguments.train, &arguments.test, &seasons, horizon);
-    let found = found.map_err(|error| WrongUsage(error.to_string()))?;
+    let scores = forecasts::evaluate(&arguments.train, &arguments.test, &seasons, horizon);
+    let scores = scores.map_err(|error| WrongUsage(error.to_string()))?;
     if arguments.json {
-        print_json(&forecast_json(&found)?)?;
+        print_json(&forecast_json(&scores)?)?;
     } else {
-        print(&forecast_text(&found))?;
+        print(&forecast_text(&scores))?;
     }
     Ok(Exit::Done)
 }
 
 /// Formats all scores as JSON, with the scores of the default method at the top level.
-fn forecast_json(found: &ForecastScores) -> anyhow::Result<Value> {
-    let mut all = serde_json::to_value(found)?;
-    if let (Some(default), Value::Object(all)) = (found.methods.first(), &mut all) {
+fn forecast_json(evaluation: &ForecastScores) -> anyhow::Result<Value> {
+    let mut scores = serde_json::to_value(evaluation)?;
+    if let (Some(default), Value::Object(scores)) = (evaluation.methods.first(), &mut scores) {
         let coverage = default.intervals.iter().map(|interval| {
             let level = format!("{:.0}", 100.0 * interval.level);
             (level, Value::from(interval.coverage))
         });
-        all.insert("smape".to_string(), default.smape.into());
-        all.insert("mase".to_string(), default.mase.into());
-        all.insert("owa".to_string(), default.owa.into());
-        all.insert("coverage".to_string(), Value::Object(coverage.collect()));
+        scores.insert("smape".to_string(), default.smape.into());
+        scores.insert("mase".to_string(), default.mase.into());
+        scores.insert("owa".to_string(), default.owa.into());
+        scores.insert("coverage".to_string(), Value::Object(coverage.collect()));
     }
-    Ok(all)
+    Ok(scores)
 }
 
-fn forecast_text(found: &ForecastScores) -> String {
-    let methods = found.methods.iter().map(|method| {
+fn forecast_text(scores: &ForecastScores) -> String {
+    let methods = scores.methods.iter().map(|method| {
         let mut row = vec![
             method.method.to_string(),
             number::fixed(method.smape, 3),
@@ -176,13 +176,13 @@ fn forecast_text(found: &ForecastScores) -> String {
     let mut text = format_table(&columns, methods.collect());
     text.push_str(&format!(
         "\n{} series, {} ahead. OWA: mean of sMAPE and MASE, each over that of Naive2.",
-        number::count(found.series as u64),
-        number::plural(found.horizon as u64, "step"),
+        number::count(scores.series as u64),
+        number::plural(scores.horizon as u64, "step"),
     ));
     for (count, what) in [
-        (found.short, "too short for a backtest: Naive2 is used"),
+        (scores.short, "too short for a backtest: Naive2 is used"),
         (
-            found.unscaled,
+            scores.unscaled,
             "without change from season to season: not in MASE",
         ),
     ] {
@@ -197,18 +197,18 @@ fn forecast_text(found: &ForecastScores) -> String {
 pub fn drift(arguments: &DriftArguments) -> anyhow::Result<Exit> {
     let read = |path| Table::read(path).map_err(|error| WrongUsage(error.to_string()));
     let (reference, current) = (read(&arguments.reference)?, read(&arguments.current)?);
-    let found =
+    let comparison =
         drift::compare(&reference, &current).map_err(|error| WrongUsage(error.to_string()))?;
     if arguments.json {
-        print_json(&found)?;
+        print_json(&comparison)?;
     } else {
-        print(&drift_text(&found))?;
+        print(&drift_text(&comparison))?;
     }
     Ok(Exit::Done)
 }
 
-fn drift_text(found: &TableDrift) -> String {
-    let columns = found.columns.iter().map(|column| {
+fn drift_text(drift: &TableDrift) -> String {
+    let columns = drift.columns.iter().map(|column| {
         let compared = column.comparison.as_ref();
         let of = |value: &dyn Fn(&Comparison) -> Option<f64>| measure(compared.and_then(value), 4);
         let verdict = match compared {
@@ -250,20 +250,20 @@ fn drift_text(found: &TableDrift) -> String {
         "Hellinger",
     ];
     let mut text = format_table(&heads, columns.collect());
-    let [before, after] = found.rows.map(|rows| number::plural(rows as u64, "row"));
+    let [before, after] = drift.rows.map(|rows| number::plural(rows as u64, "row"));
     text.push_str(&format!(
         "\n{}: {} of {} have drifted ({before}, then {after})",
-        if found.drifted {
+        if drift.drifted {
             "The table has drifted"
         } else {
             "No drift of the table"
         },
-        found.drifted_columns,
-        number::plural(found.compared as u64, "compared column"),
+        drift.drifted_columns,
+        number::plural(drift.compared as u64, "compared column"),
     ));
-    for (names, what) in [(&found.removed, "gone"), (&found.added, "new")] {
+    for (names, change) in [(&drift.removed, "Removed"), (&drift.added, "Added")] {
         if !names.is_empty() {
-            text.push_str(&format!("\nColumns that are {what}: {}", names.join(", ")));
+            text.push_str(&format!("\n{change} columns: {}", names.join(", ")));
         }
     }
     text

@@ -130,10 +130,14 @@ pub fn find_with_files(workspace: &Workspace, run: &str) -> anyhow::Result<PathB
     Err(WrongUsage(message).into())
 }
 
-/// Reads a JSON file that only runs with a report have in their folder.
+/// Reads a JSON file from a run's folder; only runs with a report have such files.
 pub fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = std::fs::read(path)
-        .with_context(|| format!("cannot read {}: did the run make a report?", path.display()))?;
+    let text = std::fs::read(path).with_context(|| {
+        format!(
+            "cannot read {}: did the run write a report?",
+            path.display()
+        )
+    })?;
     serde_json::from_slice(&text).with_context(|| format!("{} is invalid", path.display()))
 }
 

@@ -64,21 +64,21 @@ pub fn backfill(
     };
     let mut windows = windows(&planned.job, range);
     let today = job::today(&planned.job.timezone)?;
-    let all = windows.len();
+    let window_count = windows.len();
     windows.retain(|window| window.end <= today);
-    if windows.len() < all {
-        let n = plural((all - windows.len()) as u64, "window");
+    if windows.len() < window_count {
+        let n = plural((window_count - windows.len()) as u64, "window");
         terminal::message!(
-            "skipped: {n} of the range that {} not over yet",
-            if all - windows.len() == 1 {
-                "is"
+            "skipped: {n} that {} not ended yet",
+            if window_count - windows.len() == 1 {
+                "has"
             } else {
-                "are"
+                "have"
             }
         );
     }
     if windows.is_empty() {
-        let message = format!("no complete window of {job} lies in the range");
+        let message = format!("the range contains no complete window of {job}");
         return Err(WrongUsage(message).into());
     }
     if windows.len() > range.limit {

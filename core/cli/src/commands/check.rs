@@ -36,7 +36,7 @@ pub fn check(
         reported.push((loaded.checked.diagnostics.clone(), text.clone()));
     }
     let planned = job::plan_with_warnings(loaded, arguments, &mut |diagnostics, text| {
-        // Without a requested window or node, the job need not have everything that a run needs.
+        // Without a requested window or node, the job may lack what only a run needs.
         if selects_run {
             reported.push((diagnostics.to_vec(), text.to_string()));
         }
@@ -98,10 +98,12 @@ fn missing_file_warnings(
             continue;
         };
         let message = match error {
-            SourceError::NoFolder { folder, .. } => format!("there is no folder {folder:?} now"),
-            SourceError::NoFile { file, .. } => format!("there is no file {file:?} now"),
+            SourceError::NoFolder { folder, .. } => {
+                format!("the folder {folder:?} does not exist yet")
+            }
+            SourceError::NoFile { file, .. } => format!("the file {file:?} does not exist yet"),
             SourceError::NoMatch { folder, seen, .. } => {
-                format!("no file in {folder:?} matches now{seen}")
+                format!("no file in {folder:?} matches yet{seen}")
             }
             _ => continue,
         };

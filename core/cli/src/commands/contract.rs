@@ -88,8 +88,8 @@ fn draft(
     .map(|(records, reason)| format!(" ({} {reason})", plural(records, "record")))
     .collect();
     print(&format!(
-        "{}: a draft, inferred from {} in {}{}; read it, decide where it asks you to, then: \
-         retrocast contract check {uri:?} --contract {}",
+        "{}: a draft, inferred from {} in {}{}; review it, resolve the comments with \"decide\", then \
+         run: retrocast contract check {uri:?} --contract {}",
         out.display(),
         plural(drafted.records, "record"),
         plural(drafted.files, "file"),

@@ -73,7 +73,7 @@ pub fn deliver(
         if notifications.is_empty() {
             return Err(no_settings(workspace).into());
         }
-        terminal::message!("no mail is sent: there is no {SETTINGS}");
+        terminal::message!("sending no mail: there is no {SETTINGS}");
     }
     let senders = Senders {
         mail: mailer.map(|mailer| (mailer, &reports[..])),
@@ -85,7 +85,7 @@ pub fn deliver(
         let _ = writeln!(text, "{}", mail::format_delivery(delivery));
     }
     if text.is_empty() {
-        terminal::message!("nothing to deliver: no notification is for runs with this result");
+        terminal::message!("nothing to deliver: no notification covers the result of this run");
     }
     print(&text)?;
     Ok(exit(&deliveries))
@@ -119,8 +119,8 @@ fn exit(deliveries: &Deliveries) -> Exit {
     exits.fold(Exit::Done, Exit::more_severe)
 }
 
-/// The job of a run: from the current job file, which may have corrected addresses, else from the
-/// recorded one.
+/// Loads the job of a run from the current job file, which may have corrected addresses, or else from
+/// the recorded one.
 fn load_job(workspace: &Workspace, folder: &Path) -> anyhow::Result<Job> {
     let name = RunSummary::read(folder)?.job;
     let arguments = JobArguments {

@@ -19,7 +19,7 @@ use crate::{
 };
 use retrocast_stats::{intervention::SeriesMethod, panel::Method};
 
-/// An estimator, for the kind of data that it needs.
+/// An estimator, by the kind of data that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Estimator {
     Panel(Method),

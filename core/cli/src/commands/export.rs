@@ -92,7 +92,7 @@ struct Exporter<'a> {
     run: RunFolder,
     formats: Vec<TableFormat>,
     package: Package,
-    /// Datasets that no longer exist, one sentence each.
+    /// Sentences about datasets that no longer exist.
     missing: Vec<String>,
     /// Lines that list the written files on the terminal.
     lines: Vec<String>,

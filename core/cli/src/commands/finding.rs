@@ -124,7 +124,7 @@ fn find_finding<'a>(findings: &'a [Finding], id: &str) -> Result<&'a Finding, Wr
         (0, Some(nearest)) => format!("did you mean {nearest:?}?"),
         (0, None) => "`retrocast show RUN --json` prints their ids".to_string(),
         (_, _) => format!(
-            "it may be {}",
+            "it matches {}",
             ids.into_iter().collect::<Vec<_>>().join(" or ")
         ),
     };

@@ -145,7 +145,7 @@ impl Register {
         if register(&changes).contains_key(request.id.as_str()) {
             let id = &request.id;
             let message = format!(
-                "{id:?} is already on the register; `retrocast improvement show {} {id}` shows it",
+                "{id:?} is already in the register; `retrocast improvement show {} {id}` shows it",
                 request.job
             );
             return Err(WrongUsage(message).into());
@@ -230,12 +230,13 @@ impl Register {
 
     /// Finds a recommendation of an earlier run by id.
     fn recommendation(&self, job: &str, id: &str) -> anyhow::Result<PublishedRecommendation> {
-        let all = self.runtime.block_on(self.ledger.recommendations())?;
-        let ids: Vec<String> = all
+        let recommendations = self.runtime.block_on(self.ledger.recommendations())?;
+        let ids: Vec<String> = recommendations
             .iter()
             .map(|recommendation| recommendation.id.clone())
             .collect();
-        all.into_iter()
+        recommendations
+            .into_iter()
             .find(|recommendation| recommendation.id == id)
             .ok_or_else(|| {
                 let help = match nearest(id, ids.iter().map(String::as_str)) {
@@ -302,7 +303,7 @@ impl Register {
         Ok(print(&table(&answer))?)
     }
 
-    /// Changes the state of an improvement that is on the register.
+    /// Changes the state of an improvement that is in the register.
     fn change(
         &self,
         request: &ChangeArguments,
@@ -346,8 +347,8 @@ impl Register {
 
     fn list(&self, state: Option<&str>, as_json: bool) -> anyhow::Result<()> {
         let changes = self.changes()?;
-        let all = register(&changes).into_values();
-        let listed: Vec<&Improvement> = all
+        let improvements = register(&changes).into_values();
+        let listed: Vec<&Improvement> = improvements
             .filter(|improvement| state.is_none_or(|state| improvement.state.name() == state))
             .collect();
         if as_json {
@@ -465,12 +466,12 @@ fn find<'a>(
     job: &str,
     id: &str,
 ) -> Result<&'a Improvement, WrongUsage> {
-    let all = register(changes);
-    all.get(id).copied().ok_or_else(|| {
-        let help = match nearest(id, all.keys().copied()) {
+    let improvements = register(changes);
+    improvements.get(id).copied().ok_or_else(|| {
+        let help = match nearest(id, improvements.keys().copied()) {
             Some(nearest) => format!("did you mean {nearest:?}?"),
             None => format!("`retrocast improvement list {job}` lists them"),
         };
-        WrongUsage(format!("no improvement {id:?} is on the register; {help}"))
+        WrongUsage(format!("no improvement {id:?} is in the register; {help}"))
     })
 }

@@ -28,7 +28,7 @@ pub fn init(folder: &Path, until: Option<Date>) -> anyhow::Result<Exit> {
         let path = folder.join(name);
         if path.exists() {
             return Err(WrongUsage(format!(
-                "{} already exists; choose an empty or new folder, nothing was written",
+                "{} already exists; nothing was written: choose a new or empty folder",
                 path.display()
             ))
             .into());

@@ -141,7 +141,7 @@ pub fn load(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<L
     load_as(workspace, jobs, &path, &name, text, arguments)
 }
 
-/// Checks the text of a job file that need not be in the jobs folder.
+/// Checks the text of a job file, which may be outside of the jobs folder.
 pub fn load_text(
     workspace: &Workspace,
     jobs: &Path,
@@ -318,7 +318,7 @@ pub fn plan_with_warnings(
     }
 }
 
-/// Selects the nodes to run even if nothing changed: all, or some with their dependents.
+/// Selects the nodes to run even if nothing has changed: all nodes, or some with their dependents.
 pub fn forced_nodes(planned: &PlannedRun, arguments: &ForceArguments) -> Result<Force, WrongUsage> {
     if arguments.force {
         return Ok(Force::Everything);
@@ -337,8 +337,8 @@ pub fn forced_nodes(planned: &PlannedRun, arguments: &ForceArguments) -> Result<
     }
 }
 
-/// Hashes names, sizes and times of a source's files: cheap, and enough to decide whether to read
-/// it.
+/// Hashes names, sizes and times of a source's files. This is cheap, and enough to decide whether
+/// to read the source.
 pub async fn listing_summary(
     workspace: &Workspace,
     plan: &Plan,
@@ -358,8 +358,8 @@ fn report_date(window: &Window, today: Date) -> Date {
     window.end.min(today)
 }
 
-/// Rejects a date before the end of a given window. With a window, the date does not select the
-/// records but only dates the report, so such a date is probably a mistake.
+/// Rejects a date before the end of a given window. With a window, the date sets only the date of
+/// the report and does not select records, so an earlier date is probably a mistake.
 pub fn check_date(arguments: &JobArguments) -> Result<(), WrongUsage> {
     let (Some(date), Some(text)) = (arguments.date, &arguments.window) else {
         return Ok(());
@@ -373,8 +373,8 @@ pub fn check_date(arguments: &JobArguments) -> Result<(), WrongUsage> {
     }
     let (label, words) = (window.label(), window.words());
     Err(WrongUsage(format!(
-        "--date {date} is before the end of --window {label} ({words}); with --window, the date only \
-         dates the report: omit one of them, or use a date from {} on",
+        "--date {date} is before the end of --window {label} ({words}); with --window, --date only sets \
+         the date of the report: omit one of them, or use a date from {} on",
         window.end
     )))
 }
@@ -477,7 +477,7 @@ mod tests {
         assert_eq!(
             error,
             "--date 2026-10-18 is before the end of --window 2026-W42 (12 to 18 October 2026); with \
-             --window, the date only dates the report: omit one of them, or use a date from \
+             --window, --date only sets the date of the report: omit one of them, or use a date from \
              2026-10-19 on"
         );
     }

@@ -32,7 +32,7 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// Limit of the memory of a query before it spills, and of its spilled data, in bytes.
+/// Limits of a query in bytes: memory before it spills, and spilled data.
 const QUERY_BYTES: u64 = 1 << 30;
 /// Properties of a version that `lake show` prints.
 const SHOWN_PROPERTIES: [&str; 6] = [
@@ -105,7 +105,7 @@ fn open(runtime: &Runtime, workspace: &Workspace, job: &str) -> anyhow::Result<L
     let lake = Lake::new(root, job).map_err(|error| WrongUsage(error.to_string()))?;
     if runtime.block_on(lake.names())?.is_empty() {
         let help = if workspace.job_names().iter().any(|name| name == job) {
-            "run it, or use --lake for a lake elsewhere".to_string()
+            "run it, or name another lake with --lake".to_string()
         } else {
             workspace.suggest_job(job)
         };
@@ -129,11 +129,11 @@ pub(super) fn one_line(argument: &str, text: &str) -> Result<String, WrongUsage>
 }
 
 fn list(runtime: &Runtime, lake: &Lake, as_json: bool) -> anyhow::Result<()> {
-    let all = runtime.block_on(lake.list())?;
+    let datasets = runtime.block_on(lake.list())?;
     if as_json {
-        return print_json(&all);
+        return print_json(&datasets);
     }
-    let rows = all.iter().map(|dataset| {
+    let rows = datasets.iter().map(|dataset| {
         vec![
             Some(dataset.name.clone()),
             Some(dataset.version.to_string()),
@@ -267,14 +267,14 @@ fn versions(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow
     }
     let cited = runtime.block_on(lake.cited(&dataset.name))?;
     if as_json {
-        let all: Vec<Value> = notes
+        let versions: Vec<Value> = notes
             .iter()
             .map(|note| {
                 json!({"version": note.version, "committed": note.committed,
                     "cited": cited.contains(&note.version), "properties": note.properties})
             })
             .collect();
-        return print_json(&all);
+        return print_json(&versions);
     }
     let rows = notes.iter().rev().map(|note| {
         let property = |key: &str| note.properties.get(key).cloned();
@@ -336,13 +336,13 @@ fn gc(
         dry_run: arguments.dry_run,
     };
     let none = BTreeSet::new();
-    let mut all = Vec::new();
+    let mut results = Vec::new();
     for name in runtime.block_on(lake.names())? {
         let cited = cited.get(&name).unwrap_or(&none);
-        all.push(runtime.block_on(lake.sweep(&name, cited, sweep))?);
+        results.push(runtime.block_on(lake.sweep(&name, cited, sweep))?);
     }
     if arguments.json {
-        return print_json(&all);
+        return print_json(&results);
     }
     let mut text = String::new();
     let verb = if arguments.dry_run {
@@ -350,7 +350,7 @@ fn gc(
     } else {
         "removed"
     };
-    for swept in all
+    for swept in results
         .iter()
         .filter(|swept| !swept.removed.is_empty() || swept.compacted)
     {
@@ -366,12 +366,12 @@ fn gc(
         }
         text.push('\n');
     }
-    let removed: u64 = all.iter().map(|swept| swept.removed.len() as u64).sum();
-    let freed: u64 = all.iter().map(|swept| swept.bytes).sum();
+    let removed: u64 = results.iter().map(|swept| swept.removed.len() as u64).sum();
+    let freed: u64 = results.iter().map(|swept| swept.bytes).sum();
     let _ = match (removed, arguments.dry_run) {
         (0, _) => writeln!(
             text,
-            "nothing to remove: every version is new, newest or cited"
+            "nothing to remove: every version is recent, the newest, or cited"
         ),
         (_, true) => writeln!(text, "{} would be removed", plural(removed, "version")),
         (_, false) => writeln!(
@@ -387,7 +387,7 @@ fn gc(
 fn print_answer(answer: &Answer, csv: bool, as_json: bool) -> anyhow::Result<()> {
     let shown = plural(answer.rows.len() as u64, "row");
     if answer.more && (csv || as_json) {
-        terminal::message!("warning: only the first {shown}; --rows N gives more");
+        terminal::message!("warning: only the first {shown}; --rows N shows more");
     }
     if as_json {
         let rows: Vec<Value> = answer

@@ -1,4 +1,4 @@
-//! `retrocast report render`: renders the reports of a run again, only from their contents.
+//! `retrocast report render`: renders the reports of a run again from their contents alone.
 
 use super::{archive, print, print_json};
 use crate::{Exit, diagnose::WrongUsage, executor, terminal, workspace::Workspace};
@@ -101,7 +101,7 @@ pub fn output_folder(
     for root in [&workspace.reports, folder] {
         if target.starts_with(absolute(root)?) {
             let message = format!(
-                "--out {}: this folder is in the archive, where nothing is changed; name another",
+                "--out {}: this folder is in the archive, which must not change; name another folder",
                 out.display()
             );
             return Err(WrongUsage(message).into());
@@ -124,7 +124,7 @@ fn summary(rendered: &[RenderedFile], out: &Path, build: &str) -> String {
             let reason = if this == build {
                 "the templates have changed, or the run's files have".to_string()
             } else {
-                format!("the run was made by {build}, and this is {this}")
+                format!("the run was created by {build}; this is {this}")
             };
             let line = format!("{n} of {all} differ from those in the run: {reason}");
             writeln!(text, "{}", terminal::wrap(&line, 0))

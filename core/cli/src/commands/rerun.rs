@@ -89,7 +89,7 @@ pub fn as_recorded(
     let (folder, recorded) = find_recorded(workspace, run)?;
     if recorded.origin.build != BUILD && !any_build {
         let (old, new) = (&recorded.origin.build, BUILD);
-        let reason = format!("it was made by {old}, and this is {new}");
+        let reason = format!("the run was created by {old}; this is {new}");
         return Err(not_repeatable(&folder, &reason).into());
     }
     let path = folder.join(JOB);

@@ -49,10 +49,10 @@ impl<'a> Runs<'a> {
         .ok_or_else(|| self.describe_unknown(text))
     }
 
-    /// The run with the newest date; of several on that date, the last one started.
+    /// The run with the newest date; among several on that date, the last one started.
     fn latest(self, is_candidate: impl Fn(&RunSummary) -> bool) -> Option<&'a Run> {
         let runs = self.runs.iter().filter(|(_, run)| is_candidate(run));
-        // The first of equals, because runs are sorted newest first.
+        // The first of equal runs, because runs are sorted newest first.
         runs.rev().max_by(|(_, a), (_, b)| a.date.cmp(&b.date))
     }
 
@@ -85,7 +85,7 @@ impl<'a> Runs<'a> {
             let windows = unique(windows.map(|(_, run)| run.window.as_str()));
             return if windows.is_empty() {
                 format!(
-                    "the job {job} has no runs in {archive} yet: `retrocast run {job}` makes one"
+                    "the job {job} has no runs in {archive} yet: `retrocast run {job}` starts one"
                 )
             } else {
                 let windows = list(windows.into_iter(), ", ");
@@ -185,12 +185,12 @@ mod tests {
     fn check(text: &str, expected: Result<&str, &str>) {
         let runs = runs();
         let jobs = ["hello", "idle", "weekly"].map(String::from);
-        let all = Runs {
+        let archive = Runs {
             runs: &runs,
             jobs: &jobs,
             archive: "reports",
         };
-        let resolved = all.resolve(text).map(|(_, run)| run.run.clone());
+        let resolved = archive.resolve(text).map(|(_, run)| run.run.clone());
         let expected = expected.map(String::from).map_err(String::from);
         assert_eq!(resolved, expected, "{text}");
     }
@@ -235,7 +235,7 @@ mod tests {
             ),
             (
                 "idle",
-                "the job idle has no runs in reports yet: `retrocast run idle` makes one",
+                "the job idle has no runs in reports yet: `retrocast run idle` starts one",
             ),
             (
                 "weekli",

@@ -1,4 +1,4 @@
-//! `retrocast restated`: figures of earlier windows that moved since they were published.
+//! `retrocast restated`: figures of earlier windows that changed after publication.
 
 use super::{lake::table, print, print_json};
 use crate::{Exit, diagnose::WrongUsage, ledger::JobLedger, workspace::Workspace};

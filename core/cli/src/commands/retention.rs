@@ -76,7 +76,7 @@ struct PrunedJob {
     job: String,
     rule: RetentionRule,
     runs: Vec<RemovableRun>,
-    /// Number of runs that stay because the ledger lacks their findings.
+    /// Number of runs that are kept because the ledger lacks their findings.
     unpublished: u64,
 }
 
@@ -160,7 +160,7 @@ fn prune(workspace: &Workspace, arguments: &PruneArguments) -> anyhow::Result<Ex
         let names = without_rule.join(", ");
         let _ = writeln!(
             text,
-            "left alone, without [retention] in the job file or --keep: {names}"
+            "skipped, without [retention] in the job file or --keep: {names}"
         );
     }
     let verb = if arguments.dry_run {
@@ -229,7 +229,7 @@ fn read_job(workspace: &Workspace, name: &str, is_needed: bool) -> anyhow::Resul
     }
 }
 
-/// Selects the runs to remove. Runs that the ledger lacks are published first, and stay if that fails.
+/// Selects the runs to remove. Runs that the ledger lacks are published first, and kept if that fails.
 fn select(workspace: &Workspace, job: &str, rule: RetentionRule, dry_run: bool) -> PrunedJob {
     let mut runs = housekeeping::removable(workspace, job, &rule);
     let mut unpublished = 0;

@@ -30,7 +30,7 @@ use tokio::runtime::Runtime;
 /// Program name and version, as printed on reports.
 pub const BUILD: &str = concat!("retrocast ", env!("CARGO_PKG_VERSION"));
 
-/// Resources of a run, and the form of its output.
+/// Resources of a run, and the format of its output.
 #[derive(Debug, Clone, Copy)]
 pub struct RunResources {
     /// Events as JSON lines instead of progress.
@@ -57,8 +57,8 @@ impl From<ResourceArguments> for RunResources {
     }
 }
 
-/// Default memory of a run: half of the free memory, which leaves the rest for uncounted allocations
-/// and other programs; 512 MiB if the free memory is unknown.
+/// Default memory of a run: half of the free memory, or 512 MiB if it is unknown. The rest is for
+/// uncounted allocations and other programs.
 pub fn default_memory() -> u64 {
     const MINIMUM: u64 = 64 << 20;
     const ASSUMED_FREE: u64 = 1 << 30;
@@ -92,7 +92,7 @@ pub fn run_and_print(
 ) -> anyhow::Result<Exit> {
     let end = planned.plan.window.end_instant();
     if end > jiff::Timestamp::now() && !resources.json {
-        terminal::message!("note: the window is not over; records still to come count as missing");
+        terminal::message!("note: the window has not ended; later records count as missing");
     }
     let started = Instant::now();
     let result = execute(workspace, planned, resources, configure)?;
@@ -210,7 +210,7 @@ pub const INSPECTION: RunResources = RunResources {
     mail: false,
 };
 
-/// Finds an existing run of a plan that is complete and that another run would only repeat.
+/// Finds a complete run of a plan that another run would only repeat.
 pub fn find_up_to_date(
     workspace: &Workspace,
     planned: &job::PlannedRun,
@@ -228,7 +228,7 @@ pub struct RunEngine {
     pub runner: Runner,
 }
 
-/// Starts the runtimes and makes a runner, which Ctrl-C and SIGTERM cancel.
+/// Starts the runtimes and creates a runner, which Ctrl-C and SIGTERM cancel.
 pub fn start_runner(
     workspace: &Workspace,
     planned: &job::PlannedRun,
@@ -243,7 +243,7 @@ pub fn start_runner(
     }
     options.cancel = signals::stop().child_token();
     configure(&mut options);
-    // Fails if a pool already exists, which does not matter.
+    // An error means that a pool already exists, which is fine.
     let _ = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)
         .build_global();

@@ -35,19 +35,19 @@ fn built_in() -> BTreeMap<String, String> {
     let mail = retrocast_mail::Templates::built_in();
     let text =
         |name: &str, text: Option<&str>| (name.to_string(), text.unwrap_or_default().to_string());
-    let mut all: BTreeMap<String, String> = reports
+    let mut templates: BTreeMap<String, String> = reports
         .names()
         .map(|name| text(name, reports.text(name)))
         .collect();
-    all.extend(mail.names().map(|name| text(name, mail.text(name))));
+    templates.extend(mail.names().map(|name| text(name, mail.text(name))));
     let archive = retrocast_deliver::built_in_templates();
-    all.extend(archive.map(|(name, text)| (format!("archive/{name}"), text.to_string())));
-    all
+    templates.extend(archive.map(|(name, text)| (format!("archive/{name}"), text.to_string())));
+    templates
 }
 
 fn export(folder: &Path) -> anyhow::Result<Exit> {
-    let all = built_in();
-    let changed: Vec<String> = all
+    let templates = built_in();
+    let changed: Vec<String> = templates
         .iter()
         .filter(|(name, text)| {
             let known = fs::read_to_string(folder.join(name));
@@ -63,7 +63,7 @@ fn export(folder: &Path) -> anyhow::Result<Exit> {
         );
         return Err(WrongUsage(message).into());
     }
-    for (name, text) in &all {
+    for (name, text) in &templates {
         let path = folder.join(name);
         let write = || {
             fs::create_dir_all(path.parent().unwrap_or(folder))?;
@@ -74,7 +74,7 @@ fn export(folder: &Path) -> anyhow::Result<Exit> {
     print(&format!(
         "wrote {} to {folder}\nnext: remove the files that you do not change; after each change, run \
          `retrocast templates check {folder}`",
-        plural(all.len() as u64, "template"),
+        plural(templates.len() as u64, "template"),
         folder = folder.display()
     ))?;
     Ok(Exit::Done)
@@ -154,7 +154,7 @@ fn check(folder: Option<&Path>, as_json: bool) -> anyhow::Result<Exit> {
                 .count() as u64;
             let _ = writeln!(
                 text,
-                "{place}: no mistakes; {} of its own",
+                "{place}: no mistakes; {} replaced",
                 plural(own, "template")
             );
         }

@@ -1,5 +1,5 @@
-//! `retrocast simulate` and `retrocast evaluate`: simulate records with planted facts, and check whether
-//! a run found them.
+//! `retrocast simulate` and `retrocast evaluate`: simulates records with planted facts, and checks
+//! whether a run found them.
 
 use super::{
     archive::{find, read},

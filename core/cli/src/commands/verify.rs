@@ -32,9 +32,9 @@ const NAMES_MAX: usize = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
-    /// The check holds.
+    /// The check passed.
     Yes,
-    /// The check does not hold.
+    /// The check failed.
     No,
     /// The check is not possible here.
     NotPossible,
@@ -69,7 +69,7 @@ struct Verification {
     target: String,
     /// Folder of the run, if it is known.
     run: Option<PathBuf>,
-    /// True if all checks hold.
+    /// True if all checks passed.
     verified: bool,
     checks: Vec<Check>,
 }
@@ -124,8 +124,8 @@ fn text(verification: &Verification) -> String {
     let failed = failed.filter(|check| check.answer != Answer::Yes).count() as u64;
     let _ = match failed {
         0 => writeln!(text, "verified"),
-        1 => writeln!(text, "not verified: 1 check does not hold"),
-        n => writeln!(text, "not verified: {} do not hold", plural(n, "check")),
+        1 => writeln!(text, "not verified: 1 check did not pass"),
+        n => writeln!(text, "not verified: {} did not pass", plural(n, "check")),
     };
     text
 }
@@ -169,8 +169,8 @@ impl Verifier<'_> {
             return Ok(None);
         };
         let report = &contents.report;
-        let found = find_run(self.workspace, &contents);
-        let Some(folder) = found else {
+        let folder_of_run = find_run(self.workspace, &contents);
+        let Some(folder) = folder_of_run else {
             let reason = format!(
                 "the file is not from this archive: {} has no run {} of {} on {}",
                 self.workspace.reports.display(),
@@ -184,8 +184,8 @@ impl Verifier<'_> {
             self.add("render", None, result);
             return Ok(None);
         };
-        let found = folder.display().to_string();
-        self.add("run", None, (Answer::Yes, found));
+        let folder_of_run = folder.display().to_string();
+        self.add("run", None, (Answer::Yes, folder_of_run));
         let layout = nearest_layout(&folder, report, &bytes);
         let [stored, _] = stored_files(&folder, layout, report);
         let result = compare_with_file(&bytes, &stored);
@@ -255,7 +255,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// Compares the attached data with the archive's.
+    /// Compares the attached data with that of the archive.
     fn data(&mut self, folder: &Path, layout: Layout, contents: &Contents, file: Option<&str>) {
         let [_, stored] = stored_files(folder, layout, &contents.report);
         let result = compare_with_file(&contents.json, &stored);
@@ -395,11 +395,11 @@ impl Verifier<'_> {
                 Err(error) => difference = format!("the report cannot be rendered: {error}"),
             }
         }
-        let this = executor::build(BUILD);
+        let current_build = executor::build(BUILD);
         let build = &report.provenance.build;
-        if *build != this {
+        if *build != current_build {
             let reason = format!(
-                "the report was made by {build}, and this is {this}, which renders other bytes"
+                "the report was created by {build}; this is {current_build}, which renders other bytes"
             );
             return (Answer::NotPossible, reason);
         }
@@ -410,7 +410,7 @@ impl Verifier<'_> {
         (Answer::No, difference)
     }
 
-    /// Returns true if the run was made with other templates.
+    /// Returns true if the run used other templates.
     fn have_templates_changed(&self, folder: &Path) -> bool {
         let plan = read_json::<Plan>(folder.join(PLAN)).ok();
         let nodes = plan.as_ref().map_or(&[][..], |plan| &plan.nodes);
@@ -419,7 +419,7 @@ impl Verifier<'_> {
     }
 }
 
-/// Finds the run that made a report: one with the same data, else the one that the report names.
+/// Finds the run that wrote a report: one with the same data, else the one that the report names.
 fn find_run(workspace: &Workspace, contents: &Contents) -> Option<PathBuf> {
     let report = &contents.report;
     // The name comes from the PDF, which is not trusted.

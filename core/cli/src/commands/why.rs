@@ -26,7 +26,7 @@ struct Answer<'a> {
 
 /// Rows behind a figure.
 struct ExampleRows {
-    /// Number of all rows behind it.
+    /// Total number of rows.
     total: u64,
     /// The first rows.
     answer: maintenance::Answer,
@@ -93,7 +93,7 @@ fn list(run: &RecordedRun, figures: &[PrintedFigure], as_json: bool) -> anyhow::
     Ok(Exit::Done)
 }
 
-/// The first rows behind a figure, and the number of all of them.
+/// Returns the first rows behind a figure, and their total number.
 fn example_rows(
     computer: &Computer<'_>,
     definition: &Definition,
@@ -108,7 +108,7 @@ fn example_rows(
             [] => format!("{id} is not computed from rows"),
             [name] => format!("{name}, which computes {id}, reads no rows that can be filtered"),
             _ => format!(
-                "{id} is made from several stages; ask for the figures of one of them: {}",
+                "{id} is computed from several stages; ask for the figures of one of them: {}",
                 names.join(", ")
             ),
         })

@@ -3,8 +3,8 @@
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use retrocast_domain::{Window, report::SourceNote, window::long};
 
-/// Returns a message if a window is before or after all records; `None` if it is not, or if no
-/// source has times.
+/// Returns a message if a window is before or after all records; `None` otherwise, or if no source
+/// has times.
 pub fn outside_message(sources: &[SourceNote], window: &Window) -> Option<String> {
     let (first, last) = record_period(sources, window)?;
     (window.end <= first || window.start > last).then(|| message(window, first, last))

@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-/// Code version of sources; increase it whenever the same records and contract could give different
+/// Code version of sources. Increase it whenever the same records and contract could give different
 /// rows.
 const SOURCE_CODE_VERSION: u32 = 3;
 

@@ -9,7 +9,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 impl WorkspaceExecutor {
     /// Computes a source or stage again, from the recorded outcomes that it read: a stage runs, the
-    /// records of a source are counted. A stage that failed in the run fails again, as a cell.
+    /// records of a source are counted. The cell of a stage that failed in the run reports the
+    /// failure again.
     pub async fn recompute(
         &self,
         node: &Node,
@@ -39,7 +40,7 @@ impl WorkspaceExecutor {
             }
             computed => computed?,
         };
-        // The rows are in another lake, where they have another version.
+        // In another lake, the rows have another version.
         let recorded_versions = recorded.datasets.iter().map(|dataset| dataset.version);
         for (dataset, version) in outcome.datasets.iter_mut().zip(recorded_versions) {
             dataset.version = version;

@@ -44,7 +44,7 @@ pub async fn render(
     };
     let whole = report_inputs(node, spec, inputs, &ctx.plan, provenance);
     let report = assemble_inputs(whole.clone(), spec, &ctx.plan);
-    // Versions that a report cites are tagged, so that no cleanup removes them.
+    // Tag the versions that a report cites, so that no cleanup removes them.
     let lake = executor.lake(ctx)?;
     let cited = lake.cite(&report.provenance.datasets).await;
     cited.map_err(super::failure)?;
@@ -106,8 +106,8 @@ pub fn is_full(error: &std::io::Error) -> bool {
     matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
-/// Assembles the report of a plan from outcomes by short name of the node; the datasets of the
-/// provenance follow from them.
+/// Assembles the report of a plan, including the datasets of its provenance, from outcomes by short
+/// name of the node.
 pub fn assemble(
     node: &Node,
     spec: &ReportSpec,
@@ -153,7 +153,7 @@ fn report_inputs(
             .to_string(),
         });
         let chapter = retrocast_stages::kind(planned.kind()).and_then(|kind| kind.chapter);
-        // A stage may be read for the recipients of slices only.
+        // A stage may be an input only for the recipients of slices.
         let is_shown = planned.is_source()
             || spec
                 .stages
@@ -352,8 +352,8 @@ fn write(
     contents: String,
 ) -> anyhow::Result<Vec<String>> {
     let json = retrocast_render::report_json(report)?;
-    // Rendered from what is stored, so that rendering it again gives the same bytes: JSON has no
-    // NaN, for example.
+    // Render the stored JSON, so that rendering it again gives the same bytes: JSON has no NaN, for
+    // example.
     let stored: Report = serde_json::from_slice(&json)?;
     let mut files = rendered_files(&stored, layout, templates)?;
     files.push((contents, json));

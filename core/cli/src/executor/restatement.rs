@@ -1,5 +1,5 @@
-//! Compares the figures of a stage with those that earlier runs published, and finds out why they
-//! moved.
+//! Compares the figures of a stage with those that earlier runs published, and finds the causes of
+//! changes.
 
 use super::{WorkspaceExecutor, failure, lineage, rows::LakeRows};
 use jiff::ToSpan as _;
@@ -30,14 +30,14 @@ pub struct Stage<'a> {
     pub node: &'a Node,
     pub kind: &'static Kind,
     pub params: &'a Value,
-    /// Its context for the window of the run.
+    /// The stage's context for the window of the run.
     pub context: &'a Context,
-    /// Its input datasets, with their times.
+    /// The stage's input datasets, with their times.
     pub inputs: &'a BTreeMap<String, Arc<Outcome>>,
     pub ctx: &'a RunContext,
 }
 
-/// The figures of a window that moved, with the run that published them.
+/// The figures of a window that changed, with the run that published them.
 struct MovedFigures<'a> {
     published: &'a PublishedWindow,
     lineage: &'a Lineage,
@@ -119,7 +119,7 @@ impl Stage<'_> {
         Ok(key.map(|key| (name.clone(), key)))
     }
 
-    /// Adds the causes to moved figures.
+    /// Adds the causes to changed figures.
     async fn explain(
         &self,
         moved: MovedFigures<'_>,
@@ -253,8 +253,9 @@ impl Stage<'_> {
     }
 }
 
-/// The causes of a movement: the effect of the current job and program on the old records, then the
-/// effect of each kind of change of the records. A change without an effect is not a cause.
+/// Returns the causes of a change: the effect of the current job and program on the old records,
+/// then the effect of each kind of change of the records. A change without an effect is not a
+/// cause.
 fn causes(
     figure: &Restatement,
     steps: &Steps,

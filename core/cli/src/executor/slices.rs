@@ -52,7 +52,7 @@ pub async fn read_values(
     let mut known = BTreeSet::new();
     let mut columns = BTreeSet::new();
     for (name, outcome) in inputs {
-        // Results of analyses have columns of their own.
+        // Results of analyses have other columns.
         let nodes = [format!("source.{name}"), format!("stage.{name}")];
         let node = nodes.iter().find_map(|node| ctx.plan.node(node));
         let has_records = node.is_some_and(|node| node.is_source() || node.kind() == SQL);
@@ -241,7 +241,7 @@ fn write_one(task: &SliceTask<'_>, slicer: &Slicer<'_>, slice: &SliceFile) -> an
     report.author_note.clone_from(&task.report.author_note);
     let (layout, templates) = (task.layout, task.templates);
     let json = retrocast_render::report_json(&report)?;
-    // Rendered from what is stored, so that rendering it again gives the same bytes.
+    // Render the stored JSON, so that rendering it again gives the same bytes.
     let report: Report = serde_json::from_slice(&json)?;
     let contents = [
         retrocast_render::pdf(&report, layout, templates)?,

@@ -43,7 +43,7 @@ impl<'a> Stage<'a> {
         Ok(Self { node, kind, params })
     }
 
-    /// The stage's way of reading rows.
+    /// How the stage reads rows.
     pub fn reads(self) -> Reads {
         self.kind.reads
     }
@@ -138,9 +138,10 @@ pub async fn query(
 
 /// A table of the ledger as a query sees it.
 fn ledger_table(table: &str, view: &LedgerView) -> Result<SqlTable, Failure> {
-    let found = table.strip_prefix(LEDGER).and_then(ledger::table);
-    let found = found.ok_or_else(|| Failure::bug(format!("the ledger has no {table}")))?;
-    Ok(SqlTable::ledger(found, view.keys(table)))
+    let ledger_table = table.strip_prefix(LEDGER).and_then(ledger::table);
+    let ledger_table =
+        ledger_table.ok_or_else(|| Failure::bug(format!("the ledger has no {table}")))?;
+    Ok(SqlTable::ledger(ledger_table, view.keys(table)))
 }
 
 /// Runs a kind that reads findings of stages and tables of the ledger.
@@ -342,7 +343,7 @@ pub async fn analyse(
     Ok(build_outcome(node, inputs, analysis.cell, datasets))
 }
 
-/// The dataset with the same records, if `name` is the result of queries that select all of them.
+/// Returns the dataset with the same records, if `name` results from queries that select all rows.
 fn records_of(name: &str, ctx: &RunContext) -> Option<String> {
     let select_all = |name: &str| selection(name, ctx).filter(Selection::is_whole);
     let steps = std::iter::successors(select_all(name), |selection| select_all(&selection.table));

@@ -78,7 +78,7 @@ fn last_published(
     for figure in figures {
         if let Some(window) = index(&|run| run.publication == figure.publication) {
             let key = (window, figure.stage.clone(), figure.metric.clone());
-            // Further figures with the same name are those of groups.
+            // Other figures with the same name are those of groups.
             last.entry(key).or_insert((window, figure.value));
         }
     }

@@ -185,7 +185,7 @@ fn compare_nodes(
         let [old, new] = hashes;
         compare("contract's content", old, new);
     }
-    // The inputs of a node follow from its keys, except those of reports, which read everything.
+    // The keys of a node determine its inputs, except those of reports, which read everything.
     if out.len() == before && !new_node.is_report() && old_node.inputs != new_node.inputs {
         out.push(Setting {
             place: new_node.name.clone(),

@@ -10,12 +10,12 @@ use retrocast_run::{NodeState, RunFolder};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// A claim that only one run makes.
+/// A claim in only one run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Claim {
     /// Identity of the claim.
     pub id: String,
-    /// Node that made it.
+    /// Node that reported it.
     pub node: String,
     /// Kind of claim.
     pub kind: String,
@@ -29,7 +29,7 @@ pub struct Claim {
     pub sentence: String,
 }
 
-/// A claim that both runs make.
+/// A claim in both runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PersistingFinding {
     /// The claim of the second run.
@@ -112,7 +112,7 @@ type Key = (String, String, usize);
 
 /// Findings by node, identity and, for repeated claims, number.
 fn by_key<'a>(run: &'a RunFolder, effects: &[ImprovementVerdicts]) -> BTreeMap<Key, &'a Finding> {
-    let mut found = BTreeMap::new();
+    let mut findings = BTreeMap::new();
     let without_verdict = run.findings().filter(|(node, finding)| {
         let id = improvement_id(finding);
         let is_measured = |effect: &ImprovementVerdicts| {
@@ -122,12 +122,12 @@ fn by_key<'a>(run: &'a RunFolder, effects: &[ImprovementVerdicts]) -> BTreeMap<K
     });
     for (node, finding) in without_verdict {
         let mut key = (node.to_string(), finding.id.clone(), 0);
-        while found.contains_key(&key) {
+        while findings.contains_key(&key) {
             key.2 += 1;
         }
-        found.insert(key, finding);
+        findings.insert(key, finding);
     }
-    found
+    findings
 }
 
 /// Identity of the improvement that a finding is about.

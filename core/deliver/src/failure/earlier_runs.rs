@@ -34,7 +34,7 @@ pub(super) fn find(
     let Some(job) = folder.parent().and_then(Path::parent) else {
         return (None, None);
     };
-    let mut found: Vec<(Timestamp, EarlierRun)> = Vec::new();
+    let mut reports: Vec<(Timestamp, EarlierRun)> = Vec::new();
     // An unreadable folder is treated as empty.
     for (other_window, path) in folders(job).unwrap_or_default() {
         for (other_run, path) in folders(&path).unwrap_or_default() {
@@ -60,12 +60,12 @@ pub(super) fn find(
                 created: zone.date_and_time(time),
                 same_window: other_window == *window,
             };
-            found.push((time, earlier_run));
+            reports.push((time, earlier_run));
         }
     }
-    found.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.href.cmp(&b.1.href)));
-    let last = found.first().map(|(_, run)| run.clone());
-    let mut others = found.into_iter().map(|(_, run)| run).skip(1);
+    reports.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.href.cmp(&b.1.href)));
+    let last = reports.first().map(|(_, run)| run.clone());
+    let mut others = reports.into_iter().map(|(_, run)| run).skip(1);
     let is_last_on_window = last.as_ref().is_some_and(|run| run.same_window);
     let earlier = others.find(|run| run.same_window && !is_last_on_window);
     (last, earlier)

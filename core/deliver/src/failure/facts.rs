@@ -203,7 +203,7 @@ fn failed_node(
         retries => facts.push(format!("tried {}", plural(retries as u64 + 1, "time"))),
     }
     if node.optional {
-        facts.push("optional: reports do without it".to_string());
+        facts.push("optional: reports are written without it".to_string());
     }
     FailedNode {
         node: clean(&node.name, 120),

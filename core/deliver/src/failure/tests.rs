@@ -122,7 +122,7 @@ What failed
     No file matches /data/*.jsonl
     Put them there
     Fix the uri
-  source.costs (09:00:05, optional: reports do without it)
+  source.costs (09:00:05, optional: reports are written without it)
     Gone
 
 What to do

@@ -63,12 +63,12 @@ pub(super) fn finding_page(site: &Site, finding: &FindingHistory) -> Value {
     let state = match (finding.points.last(), finding.spans.last()) {
         (Some(last), _) if last.state == FindingState::Resolved => {
             format!(
-                "Resolved in {}: looked for again and no longer found.",
+                "Resolved in {}: searched for again and no longer found.",
                 name(last.at)
             )
         }
         (Some(_), Some(span)) if span.times > 1 => format!(
-            "In every report that looked for it since {}: {}.",
+            "In every report that searched for it since {}: {}.",
             name(span.from),
             plural(span.times, "report")
         ),
@@ -139,7 +139,7 @@ pub(super) fn finding_page(site: &Site, finding: &FindingHistory) -> Value {
             _ => "Uninterrupted series of reports, newest first".to_string(),
         },
         "spans": spans.collect::<Vec<_>>(),
-        "caption": caption("State in each report that looked for it", rows.len(), finding.points.len()),
+        "caption": caption("State in each report that searched for it", rows.len(), finding.points.len()),
         "rows": rows,
     })
 }

@@ -122,15 +122,15 @@ fn sort_diagnostics(
             !is_about_missing(&diagnostic.message) && !broken_lines.contains(&line(diagnostic))
         });
     }
-    let mut all = syntax;
-    all.extend(found);
-    all.sort_by_key(|diagnostic| {
+    let mut diagnostics = syntax;
+    diagnostics.extend(found);
+    diagnostics.sort_by_key(|diagnostic| {
         let span = diagnostic.span.as_ref().map(|span| (span.start, span.end));
         (span, diagnostic.message.clone())
     });
-    all.dedup();
-    all.extend(other_files);
-    all
+    diagnostics.dedup();
+    diagnostics.extend(other_files);
+    diagnostics
 }
 
 impl Checker<'_> {
@@ -157,7 +157,7 @@ impl Checker<'_> {
             _ => "window",
         };
         let help = format!("use \"previous\", or a number of {unit}s such as \"4 {unit}s\"");
-        let mut all = Vec::new();
+        let mut comparisons = Vec::new();
         for item in document.get("compare").map_or(&[][..], Item::items) {
             let Some(text) = item.text() else { continue };
             let Ok(comparison) = text.parse::<Comparison>() else {
@@ -176,9 +176,9 @@ impl Checker<'_> {
                 self.error(&item.span, message, &help);
                 continue;
             }
-            all.push(comparison);
+            comparisons.push(comparison);
         }
-        all
+        comparisons
     }
 
     fn parse_timezone(&mut self, document: &Item) -> String {

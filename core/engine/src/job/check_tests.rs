@@ -520,7 +520,7 @@ fn columns_of_queries_are_checked_where_tables_are_known() {
     assert_eq!(with("rhythm"), [""; 0]);
     assert_eq!(with("metrics"), [""; 0]);
     assert_eq!(with("daily join rhythm on true"), [""; 0]);
-    // Consequences of an error are not reported as well.
+    // Consequences of an error are not reported.
     let text = JOB
         .replace(query, "select missing from tickets where n > ${params.least}")
         .replace(

@@ -45,7 +45,7 @@ pub enum RunResultKind {
     Success,
     /// The reports lack an optional part.
     Partial,
-    /// No report was made.
+    /// No report was written.
     Failure,
 }
 
@@ -191,7 +191,7 @@ mod tests {
             test_support::JOB
         );
         let job = test_support::job(&text);
-        let all = [
+        let kinds = [
             RunResultKind::Success,
             RunResultKind::Partial,
             RunResultKind::Failure,
@@ -213,7 +213,7 @@ mod tests {
                     kind: NotificationKind::Webhook,
                     url: "BUS".to_string(),
                     secret: Some("KEY".to_string()),
-                    on: all.to_vec(),
+                    on: kinds.to_vec(),
                     send: SendPolicy::Always,
                     link: Some("https://reports.example.org/".to_string()),
                 },

@@ -1,7 +1,7 @@
 //! TOML text as a tree in which every key and value has a span.
 //!
-//! Messages need spans to point at the line to fix, so a file is parsed into this tree first and
-//! into types later. The parser continues after a syntax error, so the rest is still checked.
+//! Messages need spans to point to the line to fix, so a file is parsed into this tree before it is
+//! converted to types. The parser continues after a syntax error, so the rest is still checked.
 
 use retrocast_domain::Diagnostic;
 use serde_json::{Map, Value};

@@ -297,7 +297,7 @@ fn sql_literal(replacement: Replacement) -> Result<Option<String>, (String, Stri
                     .to_string(),
             ));
         }
-        // NULL keeps the query parseable; a typed NULL would be no better.
+        // NULL keeps the query parseable. A typed NULL would not help further.
         Replacement::Unknown => "NULL".to_string(),
     }))
 }

@@ -42,8 +42,8 @@ pub fn render(diagnostics: &[Diagnostic], text: &str, colour: bool) -> String {
     out
 }
 
-/// The span if it is within the text, limited to its first line: a highlighted query of forty lines
-/// would hide the message.
+/// Returns the span if it is within the text, limited to its first line, because a highlighted
+/// query of forty lines would hide the message.
 fn highlighted_span(diagnostic: &Diagnostic, text: &str) -> Option<Span> {
     let span = diagnostic.span.clone()?;
     let highlighted = text.get(span.clone())?;

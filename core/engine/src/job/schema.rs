@@ -18,10 +18,10 @@ use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Names the key whose value selects the variant of a `oneOf`.
+/// The keyword that names the key whose value selects the variant of a `oneOf`.
 pub const DISCRIMINATOR: &str = "x-discriminator";
 
-/// A job: records in, reports out.
+/// A job, which turns records into reports.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct JobFile {
@@ -48,7 +48,7 @@ struct JobFile {
     schedule: Option<ScheduleFile>,
     /// Reports that may be removed when the disk is full; by default none.
     retention: Option<RetentionFile>,
-    /// Figures of earlier windows that moved since they were published.
+    /// Figures of earlier windows that changed after publication.
     restatement: Option<RestatementFile>,
     /// Runs to send as mail; `mail.toml` of the workspace names the mail server.
     mail: Option<MailFile>,
@@ -77,8 +77,8 @@ fn default_false_claims() -> f64 {
 #[serde(deny_unknown_fields)]
 struct ScheduleFile {
     /// Cron expression (minute, hour, day of month, month, weekday) in the job's time zone, such as
-    /// "0 9 * * SUN". A time that clocks skip is due as long after midnight as on other days; a time
-    /// that occurs twice is due once, unless the job is due every hour.
+    /// "0 9 * * SUN". A time that the clock skips is due as long after midnight as on other days; a
+    /// time that occurs twice is due once, unless the job is due every hour.
     cron: String,
     /// Missed runs to catch up.
     #[serde(default)]
@@ -87,8 +87,8 @@ struct ScheduleFile {
     #[serde(default = "default_most")]
     #[schemars(range(min = 1, max = 1000))]
     most: i64,
-    /// Waits before the retries of a failed run, in order. After the last retry the run is given up
-    /// until the next due time.
+    /// Waits before the retries of a failed run, in order. After the last retry, the run is given
+    /// up until the next due time.
     #[serde(default = "default_retry")]
     #[schemars(length(max = 10))]
     retry: Vec<String>,
@@ -137,11 +137,11 @@ struct RetentionFile {
     at_least: Option<i64>,
 }
 
-/// Figures of earlier windows that moved since they were published.
+/// Figures of earlier windows that changed after publication.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RestatementFile {
-    /// Minimum relative movement for a figure to be listed; smaller movements are only counted. For
+    /// Minimum relative change for a figure to be listed; smaller changes are only counted. For
     /// shares, relative to the smaller of the share and its complement.
     #[serde(default = "default_restatement")]
     #[schemars(range(min = 0.0, max = 10.0))]
@@ -260,7 +260,7 @@ struct StageFile {
     kind: String,
     /// Title in the reports.
     title: Option<String>,
-    /// True if reports are made without this stage when it fails.
+    /// True if reports are written without this stage when it fails.
     #[serde(default)]
     optional: bool,
     /// Timeout, such as "10 minutes".
@@ -284,7 +284,7 @@ pub const COMMON_STAGE_KEYS: [&str; 5] = ["kind", "title", "optional", "timeout"
 struct ReportsFile {
     /// A summary of a few pages, for decisions.
     executive: Option<ReportFile>,
-    /// A chapter per stage, with methods and tables, for review.
+    /// One chapter per stage, with methods and tables, for review.
     technical: Option<ReportFile>,
 }
 
@@ -298,12 +298,12 @@ struct ReportFile {
     title: Option<String>,
     /// Stages in the report; by default all.
     stages: Option<Vec<String>>,
-    /// Column such as "component": in addition, one report for each of its values, with nothing about the
-    /// others.
+    /// Column, such as "component", with one additional report for each of its values, without
+    /// anything about the others.
     each: Option<String>,
-    /// Recipients of the reports that `each` makes; only values with a recipient get a report.
+    /// Recipients of the reports of `each`; only values with a recipient get a report.
     recipients: Option<RecipientsFile>,
-    /// True if reports that `each` makes also contain results about all records; by default false.
+    /// True if the reports of `each` also contain results about all records; by default false.
     shared: Option<bool>,
     /// Language of headings, labels, numbers and dates.
     language: Option<LanguageFile>,
@@ -424,7 +424,7 @@ fn stage_schema(kind: &str, common: &Value, params: &Value) -> Value {
     schema
 }
 
-/// Prefixes the names of a kind's own definitions, so that those of two kinds cannot collide.
+/// Prefixes the names of a kind's definitions, so that those of two kinds cannot collide.
 fn rename_definitions(schema: &mut Value, kind: &str) {
     match schema {
         Value::Object(map) => {

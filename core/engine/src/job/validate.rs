@@ -238,11 +238,11 @@ impl<'a> Validator<'a> {
             return Some(values.iter().collect());
         }
         let branches = schema["oneOf"].as_array().or(schema["anyOf"].as_array())?;
-        let mut all = Vec::new();
+        let mut values = Vec::new();
         for branch in branches.iter().filter(|branch| branch["type"] != "null") {
-            all.extend(self.allowed_values(branch)?);
+            values.extend(self.allowed_values(branch)?);
         }
-        Some(all)
+        Some(values)
     }
 
     fn check_allowed(&mut self, allowed: &[&Value], item: &Item) {

@@ -45,8 +45,8 @@ impl LastFingerprints {
             fingerprints,
             file,
         };
-        // A node that changes with each window adds a line per run, so the file is compacted now
-        // and then.
+        // A node that changes with each window adds a line per run, so the file is compacted
+        // occasionally.
         if text.lines().count() > 8 * last.fingerprints.len() + 64 {
             let _ = last.rewrite();
         }

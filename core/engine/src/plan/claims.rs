@@ -1,4 +1,4 @@
-//! The budget of false claims: each stage that makes claims has an equal part of the job's.
+//! The budget of false claims: each stage that makes claims has an equal part of the job's budget.
 
 use crate::{
     job::{

@@ -11,8 +11,8 @@ pub(super) fn sort_topologically(nodes: Vec<Node>) -> Vec<Node> {
     let inputs = input_indices(&nodes);
     let readers = readers(&inputs);
     let mut missing: Vec<usize> = inputs.iter().map(Vec::len).collect();
-    let all = 0..nodes.len();
-    let mut ready: BinaryHeap<Reverse<usize>> = all
+    let indices = 0..nodes.len();
+    let mut ready: BinaryHeap<Reverse<usize>> = indices
         .clone()
         .filter(|index| missing[*index] == 0)
         .map(Reverse)

@@ -84,8 +84,8 @@ impl Recorder {
     }
 }
 
-/// The retry budget shared by all nodes of a run. Without it, while storage is down, every node
-/// would use all its retries one after the other.
+/// The retry budget shared by all nodes of a run. Without it, every node would use all its retries
+/// in turn while storage is down.
 #[derive(Debug)]
 pub(super) struct RetryBudget(AtomicU32);
 

@@ -129,7 +129,7 @@ async fn a_concurrent_run_reports_the_holder_of_the_lease() {
         result = second => result.unwrap_err(),
     };
     let text = error.to_string();
-    let start = "review is already being run for 2026-W46 by run ";
+    let start = "review is already running for 2026-W46 by run ";
     assert!(
         text.starts_with(start) && text.contains("process "),
         "{text}"

@@ -33,7 +33,7 @@ type Inputs = BTreeMap<String, Arc<Outcome>>;
 /// The state of a node.
 #[derive(Debug, Clone)]
 pub(super) enum State {
-    /// Not started, running, or finished but not yet durable.
+    /// The node has not started, is running, or is finished but not yet durable.
     Open,
     Done {
         outcome: Arc<Outcome>,

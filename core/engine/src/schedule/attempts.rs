@@ -50,7 +50,7 @@ pub fn attempts(archive: &Path, job: &str) -> Vec<Attempt> {
     attempts
 }
 
-/// A run that was started by hand, without a due time, and made its reports.
+/// A run that was started by hand, without a due time, and wrote its reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ManualRun {
     /// Id of the run.
@@ -61,8 +61,8 @@ pub struct ManualRun {
     pub ended: Timestamp,
 }
 
-/// Finds the newest run of a job that was started by hand and made its reports. It fulfils no due
-/// time, because it may be on another window or with other params.
+/// Finds the newest run of a job that was started by hand and wrote its reports. It fulfils no due
+/// time, because its window or params may differ.
 pub fn last_manual_success(archive: &Path, job: &str) -> Option<ManualRun> {
     let folders = run_folders_of(archive, job).into_iter();
     let runs = folders.filter(|folder| RunOrigin::read(folder).is_ok_and(|run| run.due.is_none()));

@@ -2,8 +2,8 @@
 //!
 //! The expression is matched against local times, and each is then converted to an instant.
 //!
-//! - A local time that clocks skip is due as long after midnight as on other days (RFC 5545,
-//!   3.3.5): when clocks change from 2:00 to 3:00, 2:30 is due at 3:30. Two times that coincide are
+//! - A local time that the clock skips is due as long after midnight as on other days (RFC 5545,
+//!   3.3.5): when the clock changes from 2:00 to 3:00, 2:30 is due at 3:30. Two times that coincide are
 //!   due once.
 //! - A local time that occurs twice is due the first time. The repeated hour is due twice only if
 //!   the expression names every hour: a job due every fifteen minutes does not pause for an hour.
@@ -17,7 +17,7 @@ use jiff::{
 };
 use std::collections::BTreeSet;
 
-/// Longer than any clock change: clocks have never changed by more than a day.
+/// Longer than any clock change: no clock has ever changed by more than a day.
 const MAX_CLOCK_CHANGE: SignedDuration = SignedDuration::from_hours(26);
 
 /// An invalid cron expression.
@@ -100,19 +100,19 @@ impl Calendar {
             .unwrap_or(Timestamp::MAX);
         let newest = self.zone.to_datetime(newest).date();
         let mut next = newest.tomorrow().ok().and_then(|day| self.day_before(day));
-        let mut found = BTreeSet::new();
+        let mut due_times = BTreeSet::new();
         std::iter::from_fn(move || {
             loop {
                 // Around clock changes, an earlier day may have a later due time than the next day.
                 let is_last = |due: &&Timestamp| next.is_none_or(|(_, end)| end <= **due);
-                if found.last().is_some_and(|due| is_last(&due)) {
-                    return found.pop_last();
+                if due_times.last().is_some_and(|due| is_last(&due)) {
+                    return due_times.pop_last();
                 }
                 let (day, _) = next?;
                 let times = self.times.iter();
                 let times = times.map(|(hour, minute)| day.at(*hour, *minute, 0, 0));
                 let due = times.flat_map(|wall| self.instants(wall)).flatten();
-                found.extend(due.filter(|due| *due <= instant));
+                due_times.extend(due.filter(|due| *due <= instant));
                 next = self.day_before(day);
             }
         })
@@ -224,7 +224,7 @@ fn minutes(cron: &Cron) -> Vec<u32> {
 
 #[cfg(test)]
 thread_local! {
-    /// Number of searches of an expression, which is the cost of a calendar.
+    /// Number of searches of an expression, which determines the cost of a calendar.
     pub(super) static SEARCHES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 

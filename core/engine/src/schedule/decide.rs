@@ -4,13 +4,13 @@
 //! - **Missed runs.** `none` and `latest` run the newest due time since the last fulfilled due
 //!   time, `none` only within [`TOLERANCE`] of it; older due times are skipped, whether attempted
 //!   or not. `all` runs every due time since then, oldest first, and retries older failed due
-//!   times, but only the newest `most` of all these. A job without attempts has missed nothing:
+//!   times, but only the newest `most` of all these. A job without attempts has missed no run:
 //!   only its newest due time is considered.
 //! - **Retries.** A failed attempt is retried after the next of the job's waits, which begins at
 //!   the end of the attempt. If the attempt after the last wait fails, the due time is given up. An
 //!   interrupted run counts as failed at its last event.
 //! - **Cancelled** runs start again at once: a machine that was stopped resumes its work. After
-//!   [`MAX_CANCELLATIONS`] cancellations, the cause is unlikely to be a person, and each further
+//!   [`MAX_CANCELLATIONS`] cancellations, the cause is probably not a user, and each further
 //!   cancellation counts as a failure.
 //! - **Clocks that are set back.** Attempts later than now are included, so nothing runs twice. A
 //!   due time later than now does not affect earlier due times, so a clock that was wrong for a
@@ -38,7 +38,7 @@ const MAX_COUNTED: usize = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum State {
-    /// To run now.
+    /// Due to run now.
     Now,
     /// An active run exists.
     Running,
@@ -228,15 +228,15 @@ fn considered_due_times(
     };
     let mut open: Vec<Timestamp> = calendar_due.filter(unfulfilled).collect();
     // A due time with attempts is considered, even if the calendar has changed since.
-    let all = schedule.missed == Missed::All;
+    let catches_up_all = schedule.missed == Missed::All;
     let attempted = attempts_by_due.range(..=now).filter(|(due, attempts)| {
         let given_up = failed_attempts(attempts).len() >= schedule.max_attempts() as usize;
-        !is_fulfilled(attempts) && (is_since_last(due) || (all && !given_up))
+        !is_fulfilled(attempts) && (is_since_last(due) || (catches_up_all && !given_up))
     });
     open.extend(attempted.map(|(due, _)| *due));
     open.sort_unstable();
     open.dedup();
-    let count = if all {
+    let count = if catches_up_all {
         schedule.catch_up_max as usize
     } else {
         1
@@ -266,10 +266,10 @@ fn streak<'a>(
     attempts_by_due: &BTreeMap<Timestamp, Vec<&'a Attempt>>,
     success: Option<&Attempt>,
 ) -> Vec<&'a Attempt> {
-    let all = attempts_by_due
+    let failures = attempts_by_due
         .values()
         .flat_map(|attempts| failed_attempts(attempts));
-    let mut streak: Vec<&Attempt> = all
+    let mut streak: Vec<&Attempt> = failures
         .filter(|attempt| success.is_none_or(|success| attempt.started > success.started))
         .collect();
     streak.sort_by_key(|attempt| (attempt.started, attempt.due));
@@ -286,14 +286,15 @@ fn alerts(
     now: Timestamp,
 ) -> Vec<DueAlert> {
     let fulfilled = last_fulfilled(attempts_by_due, now);
-    let all = schedule.missed == Missed::All;
+    let catches_up_all = schedule.missed == Missed::All;
     let nth = (schedule.alert_after as usize).saturating_sub(1);
     let in_a_row = streak.get(nth).copied();
     let alerts = attempts_by_due.range(..=now).filter_map(|(due, attempts)| {
         let failed = failed_attempts(attempts);
         let last = failed.last()?;
         let recent = now.duration_since(last.ended.unwrap_or(last.started)) < ALERT_PERIOD;
-        let current = fulfilled.is_none_or(|fulfilled| *due > fulfilled) || (all && recent);
+        let current =
+            fulfilled.is_none_or(|fulfilled| *due > fulfilled) || (catches_up_all && recent);
         let in_a_row = in_a_row.filter(|attempt| attempt.due == *due);
         let candidates = failed.get(nth).copied().into_iter().chain(in_a_row);
         let attempt = candidates.min_by_key(|attempt| attempt.started)?;

@@ -2,10 +2,9 @@
 //!
 //! All of them only call `retrocast schedule tick`, about every quarter of an hour; it runs the
 //! jobs that are due. Due times, time zones, retries and recovery from outages are therefore the
-//! same everywhere, and follow only from the job file. After an edit of the job file, nothing needs
-//! to be exported again unless the minute changes. Every due time coincides with a call: the
-//! minutes of the calls include those of the job, and offsets of time zones are whole quarters of
-//! an hour.
+//! same everywhere, and depend only on the job file. After an edit of the job file, export again
+//! only if the minute has changed. Every due time coincides with a call: the minutes of the calls
+//! include those of the job, and offsets of time zones are whole quarters of an hour.
 
 mod cron;
 mod kubernetes;
@@ -34,9 +33,9 @@ pub struct ScheduledCommand<'a> {
     pub program: PathBuf,
     /// Options that name folders, such as `--workspace`.
     pub folders: Vec<String>,
-    /// Folders that it writes to.
+    /// Folders that the program writes to.
     pub writes: Vec<PathBuf>,
-    /// The user that it runs as.
+    /// The user that runs the program.
     pub user: Option<String>,
     /// The program's container image.
     pub image: String,

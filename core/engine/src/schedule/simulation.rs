@@ -1,7 +1,7 @@
 //! Tests of schedules over years, with a simulated clock.
 //!
-//! Expected values are not computed by the calendar: a plain loop visits every minute of the year
-//! and compares its local time with the schedule.
+//! Expected values do not come from the calendar: a plain loop visits every minute of the year and
+//! compares its local time with the schedule.
 
 mod policy;
 
@@ -297,7 +297,7 @@ fn checks_at_fixed_minutes_run_every_due_time_once() {
         for (start, end) in CHANGES.map(|(start, end)| (instant(start), instant(end))) {
             let mut simulation = Simulation::new(case.cron, zone, "2026-01-01T00:00:00Z");
             simulation.archive_limit = 20;
-            // Like cron: on the minute, however long the previous run took.
+            // Like cron, the check starts on the minute, however long the previous run took.
             let mut check = *due.iter().find(|due| **due >= start).unwrap();
             while check < end {
                 simulation.now = simulation.now.max(check);

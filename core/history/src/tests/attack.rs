@@ -169,7 +169,7 @@ fn unusual_trees_are_read() {
         .collect();
     let entry =
         |mode: &str, name: &str| [format!("{mode} {name}\0").as_bytes(), &bytes[..]].concat();
-    // Old programs wrote group permissions; some programs write leading zeros, and names that lead
+    // Old programs wrote group permissions. Some programs write leading zeros, and names that point
     // to other folders.
     let tree = [
         entry("100664", "a"),

@@ -14,7 +14,7 @@ use std::{
 /// A cancellation flag that is never set.
 pub static NOT_CANCELLED: AtomicBool = AtomicBool::new(false);
 
-/// Makes a `git` command that ignores the configuration of this machine.
+/// Returns a `git` command that ignores the configuration of this machine.
 pub fn git(folder: &Path) -> Command {
     let mut command = Command::new("git");
     command
@@ -45,7 +45,7 @@ pub fn stdout_of(command: &mut Command) -> Vec<u8> {
 pub struct Fixture {
     _folder: tempfile::TempDir,
     pub path: PathBuf,
-    /// Seconds since 1970 of the next commit.
+    /// Time of the next commit, in seconds since 1970.
     pub now: i64,
 }
 
@@ -156,11 +156,11 @@ impl Fixture {
         records(&self.uri(suffix)).unwrap()
     }
 
-    /// The path, change, and lines added and deleted of every file of a commit.
+    /// Lists the files of a commit, each with its path, its change, and the lines added and deleted.
     pub fn files(&self, commit: &str) -> Vec<String> {
-        let all = self.records("#file_changes");
-        let of_commit = all.iter().filter(|record| record["commit"] == commit);
-        of_commit.map(format_file).collect()
+        let records = self.records("#file_changes");
+        let files = records.iter().filter(|record| record["commit"] == commit);
+        files.map(format_file).collect()
     }
 }
 

@@ -46,9 +46,9 @@ fn errors_are_reported_with_advice() {
         ("git+https://host/a b", "has spaces in its path"),
         (
             "git+file:///r#comits",
-            "asks for \"comits\", which is not supported, did you mean `commits`?",
+            "requests \"comits\", which is not supported, did you mean `commits`?",
         ),
-        ("git+file:///r#", "asks for \"\""),
+        ("git+file:///r#", "requests \"\""),
         (
             "git+file:///r?brnch=a",
             "has the unknown key `brnch`, did you mean `branch`?",

@@ -74,12 +74,12 @@ fn list(part: &Part) -> Value {
 }
 
 fn runs(line: &Line) -> Vec<Value> {
-    let all = [
+    let parts = [
         (&line.before, false),
         (&line.strong, true),
         (&line.after, false),
     ];
-    let filled = all.into_iter().filter(|(part, _)| !part.is_empty());
+    let filled = parts.into_iter().filter(|(part, _)| !part.is_empty());
     filled
         .map(|(part, is_strong)| text(part, is_strong))
         .collect()

@@ -79,7 +79,7 @@ pub(super) fn message(view: &View, links: &Links, limit: usize) -> Value {
 fn list(part: &Part) -> Vec<Value> {
     let mut title = block(&[run(part.title, &strong())]);
     title["spacing"] = "Medium".into();
-    let mut all = vec![title];
+    let mut elements = vec![title];
     for (index, line) in part.lines.iter().enumerate() {
         let marker = if part.is_ordered {
             format!("{}. ", index + 1)
@@ -99,9 +99,9 @@ fn list(part: &Part) -> Vec<Value> {
         }
         let mut row = block(&runs);
         row["spacing"] = "Small".into();
-        all.push(row);
+        elements.push(row);
     }
-    all
+    elements
 }
 
 fn block(runs: &[Value]) -> Value {

@@ -140,7 +140,7 @@ mod tests {
         assert!(Pattern::new("a\n(").is_err());
     }
 
-    /// Checks a pattern that takes a backtracking matcher exponential time.
+    /// Checks a pattern that would take exponential time in a backtracking matcher.
     #[test]
     fn time_is_linear_in_the_text() {
         let pattern = Pattern::new("(a+)+").unwrap();

@@ -257,7 +257,7 @@ impl ContractReader<'_> {
         if let Some(span) = children_span
             && !holds_struct(&kind)
         {
-            let help = "only `struct` and `list<struct>` have fields of their own";
+            let help = "only `struct` and `list<struct>` have nested fields";
             let message = format!("field `{name}` of type `{kind_name}` has fields");
             self.error(span, message, Some(help.into()));
         }

@@ -168,7 +168,7 @@ fn is_phone(text: &str) -> bool {
     has_prefix && is_plain && (7..=15).contains(&digits)
 }
 
-/// Ranks names of fields by how certainly they identify a record, the most certain first.
+/// Ranks field names that suggest the identity of a record, the most certain first.
 pub(super) fn key_rank(name: &str) -> Option<usize> {
     const ALONE: [&str; 5] = ["id", "uuid", "guid", "key", "uid"];
     let words = words(name);
@@ -181,7 +181,7 @@ pub(super) fn key_rank(name: &str) -> Option<usize> {
     })
 }
 
-/// Ranks names of fields by how certainly they hold the time of a record.
+/// Ranks field names that suggest the time of a record, the most certain first.
 pub(super) fn time_rank(name: &str) -> Option<usize> {
     const NAMES: [&str; 15] = [
         "created at",

@@ -66,12 +66,12 @@ fn permissive_contract() -> Contract {
 /// Samples about `limit` records; all if it is `None`.
 pub(super) fn read_sample(input: &InputFiles, limit: Option<u64>) -> Result<Sample, SourceError> {
     let mut sample = Sample::default();
-    let all = input.files.len();
-    let files: Vec<usize> = if limit.is_none() || all <= FILES_MAX {
-        (0..all).collect()
+    let file_count = input.files.len();
+    let files: Vec<usize> = if limit.is_none() || file_count <= FILES_MAX {
+        (0..file_count).collect()
     } else {
         (0..FILES_MAX)
-            .map(|index| index * all / FILES_MAX)
+            .map(|index| index * file_count / FILES_MAX)
             .collect()
     };
     for (files_done, index) in files.iter().enumerate() {

@@ -114,7 +114,7 @@ from = "a.b"
 required = true"#;
     assert_eq!(code_lines(&draft).join("\n"), expected, "{}", draft.text);
     for comment in [
-        "made from 40 records of 1 file",
+        "inferred from 40 records of 1 file",
         "# unique in 40 records",
         "# decide: others are \"day\", \"updated_at\"",
         "# decide: mixed, 39 integers and 1 string",
@@ -594,7 +594,7 @@ fn records_are_sampled_from_all_files() {
     );
 }
 
-/// A simple random number generator for making records.
+/// A simple random number generator for records.
 struct Dice(u64);
 
 impl Dice {

@@ -355,8 +355,8 @@ fn toml_key(name: &str) -> String {
 pub(super) fn head(sample: &Sample, unmet: &[String]) -> String {
     let files = retrocast_domain::number::plural(sample.files.len() as u64, "file");
     let mut text = format!(
-        "# A draft, made from {} of {}. It describes these records, not what records must\n\
-         # look like: read it, resolve what it marks with \"decide\", and write descriptions.\n",
+        "# A draft, inferred from {} of {}. It describes these records, not what records must\n\
+         # be: review it, resolve the comments with \"decide\", and write descriptions.\n",
         records(sample.records),
         files.replace('\u{a0}', " "),
     );

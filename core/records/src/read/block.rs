@@ -25,7 +25,7 @@ const BLOCK_BYTES: usize = 2 << 20;
 const BLOCK_RECORDS_MAX: usize = 1 << 16;
 /// Bytes kept of a record that is refused without parsing.
 const HEAD_BYTES: usize = 64 << 10;
-/// Number of bytes used to detect the layout of a JSON file.
+/// Number of bytes to detect the layout of a JSON file from.
 const PROBE_BYTES: usize = 64 << 10;
 
 /// Whole records of one file.
@@ -75,7 +75,7 @@ pub(super) enum Stop {
 /// Receiver of blocks; returns false to stop.
 pub(super) type Emit<'a> = &'a mut dyn FnMut(Block) -> bool;
 
-/// Reads one file of text to its end.
+/// Reads one text file to its end.
 pub(super) fn read_text(
     text: Text<'_>,
     file: usize,

@@ -274,7 +274,7 @@ fn type_mismatch(kind: &FieldKind) -> ArrowError {
     ArrowError::SchemaError(format!("column is not {}", kind.expected()))
 }
 
-/// Makes empty columns for `fields`.
+/// Creates empty columns for `fields`.
 pub(super) fn columns(fields: &[Field], pseudonyms: &Arc<Pseudonyms>) -> Vec<Column> {
     fields
         .iter()

@@ -67,7 +67,7 @@ impl Header {
         self.names.len() > 1 && line == self.line
     }
 
-    /// Makes a header with the given column names.
+    /// Creates a header with the given column names.
     pub fn from_names<'n>(
         names: impl Iterator<Item = &'n str>,
         marks: Marks,
@@ -226,7 +226,7 @@ impl Header {
     }
 }
 
-/// Makes the names of undeclared columns distinct.
+/// Renames undeclared columns, so that their names are distinct.
 fn distinguish_names(mut names: Vec<String>, fields: &[Field]) -> Vec<String> {
     for index in 1..names.len() {
         let name = &names[index];

@@ -65,8 +65,8 @@ fn decompress<'a>(
     (&mut counted)
         .take(MAGIC_BYTES_MAX)
         .read_to_end(&mut head)?;
-    let all = io::Cursor::new(head.clone()).chain(counted);
-    let raw = BufReader::with_capacity(BUFFER_BYTES, all);
+    let whole = io::Cursor::new(head.clone()).chain(counted);
+    let raw = BufReader::with_capacity(BUFFER_BYTES, whole);
     let name = name.to_ascii_lowercase();
     let has_ending = |ending: &str| !head.is_empty() && name.ends_with(ending);
     if let Some((_, kind)) = UNSUPPORTED

@@ -102,14 +102,14 @@ impl ExtraFields {
         if self.rest.is_empty() {
             return Ok(None);
         }
-        let mut all = Map::new();
+        let mut object = Map::new();
         for (path, value) in self.rest.drain(..) {
-            if all.contains_key(&path) {
+            if object.contains_key(&path) {
                 let duplicate = Violation::new(Reason::BrokenJson, "the field occurs twice");
                 return Err(duplicate.at_field(&truncate(&path, NAME_LENGTH_MAX)));
             }
-            all.insert(path, value);
+            object.insert(path, value);
         }
-        Ok((!all.is_empty()).then_some(Value::Object(all)))
+        Ok((!object.is_empty()).then_some(Value::Object(object)))
     }
 }

@@ -1,8 +1,8 @@
 //! A fast path for common JSON records: one flat object per line, without escapes, that conforms to
 //! its contract. They are parsed in one pass from the bytes of the line.
 //!
-//! All other records are left to the general parser in `json.rs`, which also reports errors. The
-//! results are therefore the same as without this module.
+//! The general parser in `json.rs` handles all other records, and reports errors. The results are
+//! therefore the same as without this module.
 
 use super::{column::Column, value};
 use crate::contract::{Field, FieldKind};

@@ -87,7 +87,7 @@ pub(super) struct Redactor<'a> {
 }
 
 impl<'a> Redactor<'a> {
-    /// Makes a redactor; `None` if the contract protects no field.
+    /// Creates a redactor; `None` if the contract protects no field.
     pub fn new(contract: &'a Contract) -> Option<Self> {
         let mut names = Vec::new();
         collect_paths(&contract.fields, "", Personal::Hash, &mut names);

@@ -1,8 +1,8 @@
 //! Replaces personal data with hashes.
 //!
 //! With a key, they are keyed BLAKE3 hashes: nobody can recover a value without the key, and equal
-//! values have the same hash in all datasets made with it. Without a key, they are BLAKE3 hashes in
-//! key derivation mode, with the dataset's name as the context: equal values are recognisable
+//! values have the same hash in all datasets written with it. Without a key, they are BLAKE3 hashes
+//! in key derivation mode, with the dataset's name as the context: equal values are recognisable
 //! within one dataset only, but an attacker can verify guesses.
 
 use std::fmt;
@@ -23,7 +23,7 @@ impl fmt::Debug for Pseudonyms {
 }
 
 impl Pseudonyms {
-    /// Makes the hasher for a dataset, with a key if there is one.
+    /// Creates the hasher for a dataset, with a key if there is one.
     pub fn new(dataset: &str, key: Option<&[u8]>) -> Self {
         let hasher = match non_empty(key) {
             Some(key) => blake3::Hasher::new_keyed(&blake3::derive_key(KEY_CONTEXT, key)),

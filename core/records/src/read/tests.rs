@@ -236,7 +236,7 @@ fn common_variants_of_csv_are_read() {
         ],
         None,
     );
-    // Line ends of old Macintoshes and of Windows.
+    // Line ends of classic Mac OS and of Windows.
     check("id;n\r1;2\r3;4\r", Format::Csv, &[2, 3], &[], None);
     check("id;n\r\n1;2\r\n3;4", Format::Csv, &[2, 3], &[], None);
     // A line with only tabs is a record of empty cells.
@@ -347,7 +347,7 @@ fn a_line_above_the_header_declares_the_delimiter() {
             "{messages:?}"
         );
     }
-    // A delimiter that the header does not reveal.
+    // A delimiter that cannot be detected from the header.
     assert_eq!(outcome(b"sep=:\nid:n\n1:2\n", &Dialect::AS_FOUND).0, [3]);
     let declared = |delimiter| Dialect {
         delimiter: Some(delimiter),

@@ -29,7 +29,8 @@ pub enum Time {
 
 impl Time {
     /// Microseconds since 1970 UTC; a time without an offset is local to the zone, else UTC. Hours
-    /// that clocks skip or repeat are resolved as in RFC 5545: with the offset before the change.
+    /// that the clock skips or repeats are resolved as in RFC 5545: with the offset before the
+    /// change.
     pub fn in_zone(self, zone: Option<&TimeZone>) -> i64 {
         let (local, zone) = match (self, zone) {
             (Self::Instant(micros), _) | (Self::Local(micros), None) => return micros,

@@ -1,7 +1,9 @@
+//! Times are read in the declared or a common format, or refused.
+
 use super::*;
 use crate::contract::Zone;
 
-/// Parses a text, and formats the time in UTC; "-" if the text is refused.
+/// Parses a string, and formats the time in UTC; "-" if the string is refused.
 fn normalize(text: &str) -> String {
     timestamp(text)
         .and_then(time_text)
@@ -12,7 +14,7 @@ fn zone(name: &str) -> Zone {
     Zone::find(name).unwrap()
 }
 
-/// Parses a text with a format, and formats the result.
+/// Parses a string with a format, and formats the result.
 fn read_as(text: &str, format: &str, zone: Option<Zone>) -> String {
     let unit = EpochUnit::ALL
         .into_iter()

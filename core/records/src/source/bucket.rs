@@ -101,7 +101,7 @@ impl BucketPattern<'_> {
         }
     }
 
-    /// Makes the error for a missing object; `key` may be the path of a folder.
+    /// Creates the error for a missing object; `key` may be the path of a folder.
     async fn missing_error(&self, key: &str) -> SourceError {
         let prefix = StorePath::from(key);
         let mut below = self.store.list(Some(&prefix));
@@ -200,7 +200,7 @@ impl BucketPattern<'_> {
         }
     }
 
-    /// Converts the metadata of an object. As with folders, the path is relative to the fixed part,
+    /// Converts the metadata of an object. As for folders, the path is relative to the fixed part,
     /// so that moving the records does not change it.
     fn file(&self, meta: &ObjectMeta) -> SourceFile {
         let key = meta.location.as_ref();

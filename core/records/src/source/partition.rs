@@ -70,8 +70,8 @@ impl Partition {
                     .to_string(),
             );
         }
-        let all = segments.concat();
-        let count = |field: &str| all.matches(field).count();
+        let placeholders = segments.concat();
+        let count = |field: &str| placeholders.matches(field).count();
         let parts = [count("{year}"), count("{month}"), count("{day}")];
         let is_valid = match (count("{date}"), parts) {
             (1, [0, 0, 0]) => true,

@@ -152,7 +152,7 @@ fn findings(report: &Report, list: &mut FigureList) {
     }
 }
 
-/// Returns true if a headline, which may name further groups, is about this finding.
+/// Returns true if a headline is about this finding; it may name further groups.
 pub(crate) fn is_same(finding: &Finding, headline: &Finding) -> bool {
     (&finding.stage, &finding.id) == (&headline.stage, &headline.id)
         && headline.sentence.starts_with(&finding.sentence)

@@ -1,4 +1,4 @@
-//! Chooses the headlines of the first page: new findings first, by harm, and one line for many
+//! Selects the headlines of the first page: new findings first, by harm, and one line for many
 //! groups with the same finding.
 
 use super::findings;
@@ -21,7 +21,7 @@ const PRINTED_MAX: usize = 5;
 const NAMED_MAX: usize = 3;
 
 /// Orders the findings that have a sentence by importance. Removes covered findings and those that
-/// a person set aside, and merges equal findings of several groups.
+/// a user set aside, and merges equal findings of several groups.
 pub(super) fn order_findings(
     cells: &[Cell],
     earlier: Option<&EarlierReport>,
@@ -39,10 +39,10 @@ pub(super) fn order_findings(
 }
 
 /// Orders findings by importance: alarms before notices, the report's subject before hints on data
-/// quality, new findings before known ones, findings within the window before those that only touch
-/// it, and figures that people notice before lasting changes of level, and lasting changes before
-/// other signs of trouble. Among equals, the first of each stage and kind comes first, so that a
-/// noisy stage cannot fill the page. Rows of queries, which have no test, come last among
+/// quality, new findings before known ones, findings within the window before those that only
+/// overlap it, figures that users notice before lasting changes of level, and lasting changes
+/// before other signs of trouble. Among equals, the first of each stage and kind comes first, so
+/// that a noisy stage cannot fill the page. Rows of queries, which have no test, come last among
 /// informational findings.
 pub fn sort_by_importance(
     findings: Vec<Finding>,
@@ -171,8 +171,8 @@ impl Prominence {
     }
 }
 
-/// Rank by harm: figures and effects that people notice, then expected harm, then lasting changes
-/// of level, then other signs of trouble, then single days. Critical findings rank one higher.
+/// Rank by harm: figures and effects that users notice, then expected harm, then lasting changes of
+/// level, then other signs of trouble, then single days. Critical findings rank one higher.
 fn harm(finding: &Finding) -> u8 {
     let rank = match finding.chapter {
         Chapter::Improvements | Chapter::Figures => 1,

@@ -52,8 +52,8 @@ fn end_of_records(sources: &[SourceNote], window: &Window) -> Option<String> {
     (is_in_window && missing > 0).then(|| {
         let noun = window.spec.noun();
         format!(
-            "The newest record is dated {}, {} before the {noun} ends: figures of the {noun} lack those \
-             days.",
+            "The newest record is dated {}, {} before the {noun} ends: figures of the {noun} do not cover \
+             those days.",
             long(last),
             plural(missing.unsigned_abs().into(), "day")
         )
@@ -191,12 +191,7 @@ pub(super) fn source_notes(source: &SourceNote) -> Vec<String> {
         let files = plural(broken.len() as u64, "file");
         let named = list_first(&broken, broken.len() as u64, "file");
         notes.push(format!(
-            "{name}: {files} could not be read to {}: {named}.",
-            if broken.len() == 1 {
-                "its end"
-            } else {
-                "their ends"
-            }
+            "{name}: {files} could not be read completely: {named}."
         ));
     }
     let unknown: Vec<String> = source

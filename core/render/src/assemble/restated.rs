@@ -16,17 +16,24 @@ fn figures(cells: &[Cell]) -> impl Iterator<Item = (&Cell, &Restatement)> {
 
 /// One line on all restated figures, for the notes on data; `None` if no figure was restated.
 pub(super) fn note(cells: &[Cell]) -> Option<String> {
-    let all: Vec<&Restatement> = figures(cells).map(|(_, figure)| figure).collect();
+    let restatements: Vec<&Restatement> = figures(cells).map(|(_, figure)| figure).collect();
     let smaller = smaller(cells);
-    if all.is_empty() {
+    if restatements.is_empty() {
         return smaller;
     }
-    let windows: BTreeSet<&str> = all.iter().map(|figure| figure.window.as_str()).collect();
-    let causes = all.iter().flat_map(|figure| &figure.causes);
+    let windows: BTreeSet<&str> = restatements
+        .iter()
+        .map(|figure| figure.window.as_str())
+        .collect();
+    let causes = restatements.iter().flat_map(|figure| &figure.causes);
     let causes: BTreeSet<_> = causes.map(|cause| cause.kind).collect();
     let causes: Vec<&str> = causes.into_iter().map(CauseKind::words).collect();
-    let figures = plural(all.len() as u64, "figure");
-    let verb = if all.len() == 1 { "has" } else { "have" };
+    let figures = plural(restatements.len() as u64, "figure");
+    let verb = if restatements.len() == 1 {
+        "has"
+    } else {
+        "have"
+    };
     let windows = list(&windows.into_iter().collect::<Vec<_>>());
     let note = format!(
         "{figures} of {windows} {verb} moved since publication: {}. The technical report lists them.",
@@ -38,15 +45,15 @@ pub(super) fn note(cells: &[Cell]) -> Option<String> {
     })
 }
 
-/// One line on figures that moved by less than the stated size.
+/// One line on figures that changed by less than the minimum.
 fn smaller(cells: &[Cell]) -> Option<String> {
     let mut restated = cells.iter().filter_map(|cell| cell.restated.clone());
-    let mut all = restated.next()?;
+    let mut merged = restated.next()?;
     for more in restated {
-        all.smaller += more.smaller;
-        all.figures.extend(more.figures);
+        merged.smaller += more.smaller;
+        merged.figures.extend(more.figures);
     }
-    all.smaller_in_words()
+    merged.smaller_in_words()
 }
 
 /// The notice for the first page: restated figures that are among its key figures.
@@ -66,8 +73,8 @@ pub(crate) fn notice(cells: &[Cell], kpis: &[Kpi]) -> Option<String> {
             format!("{metric} of {window} is {to} instead of {from} ({why})")
         })
         .collect();
-    let all = list_first(&sentences, sentences.len() as u64, "figure");
-    (!sentences.is_empty()).then(|| format!("Restated: {all}."))
+    let listed = list_first(&sentences, sentences.len() as u64, "figure");
+    (!sentences.is_empty()).then(|| format!("Restated: {listed}."))
 }
 
 #[cfg(test)]
@@ -106,11 +113,11 @@ mod tests {
         assert_eq!(note(&[Cell::new("a", "kpi")]), None);
         let small = "2 figures of earlier windows moved by less than 0.5 %.";
         assert_eq!(plain(note(&[cell(&[], 2)])).as_deref(), Some(small));
-        let both = "1 figure of 2026-W45 has moved since publication: late records. The technical \
+        let expected = "1 figure of 2026-W45 has moved since publication: late records. The technical \
                     report lists them. 1 further figure of earlier windows moved by less than 0.5 %.";
         assert_eq!(
             plain(note(&[cell(&["Delay"], 0), cell(&[], 1)])).as_deref(),
-            Some(both)
+            Some(expected)
         );
         assert_eq!(notice(&[cell(&["Delay"], 0)], &[]), None, "no key figure");
     }

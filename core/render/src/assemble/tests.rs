@@ -463,7 +463,7 @@ fn missing_last_days_are_reported_if_no_stage_checks_them() {
         texts("2026-11-18T14:00:00Z", &[]),
         [
             "The newest record is dated 18 November 2026, 4 days before the week ends: figures of the \
-             week lack those days."
+             week do not cover those days."
         ]
     );
     assert!(texts("2026-11-22T09:00:00Z", &[]).is_empty());
@@ -549,7 +549,7 @@ fn source_notes_have_right_plurals() {
         [
             "tickets: 12 345 records in 14 files, 99.6 % accepted; 45 left out: 30 (a value has the \
              wrong type) and 15 (late); 1 duplicate.",
-            "tickets: 1 file could not be read to its end: a.gz (cut off).",
+            "tickets: 1 file could not be read completely: a.gz (cut off).",
             "tickets: 1 field is not in the contract: colour (1 record).",
         ]
     );

@@ -98,8 +98,8 @@ fn period_of_records(sources: &[SourceNote], timezone: &str) -> String {
     }
 }
 
-/// The start of the verdict without alarms. The absence of findings proves nothing, so it only
-/// states that nothing was found, and only if stages had enough data.
+/// The start of the verdict without alarms. Because the absence of findings proves nothing, it
+/// states only that nothing was found, and only if stages had enough data.
 fn lead_without_alarms(noun: &str, inputs: &VerdictInputs) -> String {
     let cells = inputs.cells;
     let has_failed = |cell: &Cell| cell.status.is_failed();
@@ -219,7 +219,7 @@ fn kpi_clause(inputs: &VerdictInputs, noun: &str) -> Option<String> {
     Some(text)
 }
 
-/// States the share of refused records, on which no figure is based.
+/// States the share of refused records, which no figure includes.
 fn refused_clause(sources: &[SourceNote]) -> Option<String> {
     let records: u64 = sources.iter().map(|source| source.records).sum();
     let refused = sources.iter().flat_map(|source| &source.quarantined);
@@ -281,12 +281,12 @@ pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {
         // With one verdict for all, "of two improvements two are unclear" would be redundant.
         n if parts.len() == 1 => {
             let (_, what) = parts[0].split_once(' ')?;
-            let all = if n == 2 {
+            let subject = if n == 2 {
                 "both improvements".to_string()
             } else {
                 format!("all {}", count_in_words(n, "improvement"))
             };
-            Some(format!("{all} {what}"))
+            Some(format!("{subject} {what}"))
         }
         n => Some(format!(
             "of {} {}",

@@ -125,11 +125,11 @@ impl<'a> Parser<'a> {
     pub(super) fn take_line_then(&mut self, length: usize) -> Option<&'a [u8]> {
         while self.skip(b" ") || self.skip(b"\r") {}
         self.skip(b"\n");
-        let taken = self
+        let bytes = self
             .bytes
             .get(self.position..self.position.checked_add(length)?)?;
         self.position += length;
-        Some(taken)
+        Some(bytes)
     }
 
     /// Reads the next value; `None` if it is damaged or nests too deeply.

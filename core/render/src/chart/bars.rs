@@ -72,7 +72,7 @@ fn drawn_values(parts: Parts) -> impl Iterator<Item = f64> {
     })
 }
 
-/// The accent colour marks the subject of the title; if nothing is proven, no bar has it.
+/// The accent colour marks the subject of the title; no bar has it if nothing is proven.
 fn ink(bar: &Bar) -> Ink {
     if bar.highlight {
         Ink::Accent
@@ -122,10 +122,10 @@ fn draw_horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         let middle = top + row * (i as f64 + 0.5);
         let mut style = Style::new(font, Ink::Text, Anchor::Start);
         style.bold = bar.highlight;
-        let all = shown.iter().map(|bar| bar.label.as_str());
+        let labels = shown.iter().map(|bar| bar.label.as_str());
         let name = shorten_distinct(
             &bar.label,
-            all,
+            labels,
             names_width + font * 0.2,
             font,
             bar.highlight,

@@ -29,13 +29,13 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         .filter_map(|v| drawable(Some(*v)))
         .collect();
     ranges.sort_by(f64::total_cmp);
-    let all = ranges
+    let values = ranges
         .iter()
         .copied()
         .chain(target)
         .chain(value)
         .chain([0.0]);
-    let (low, high) = extent(all).unwrap_or((0.0, 1.0));
+    let (low, high) = extent(values).unwrap_or((0.0, 1.0));
     let (low, high) = if high > low { (low, high) } else { (0.0, 1.0) };
     let text = shorten(parts.text, canvas.width * 0.4, font * 1.1, true);
     let left = font * 0.5;

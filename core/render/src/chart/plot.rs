@@ -169,9 +169,9 @@ pub(crate) fn end_labels(
     let heights = blocks
         .iter()
         .map(|(_, lines, _)| lines.len() as f64 * line + font * 0.15);
-    let wanted: Vec<(f64, f64)> = blocks.iter().map(|block| block.2).zip(heights).collect();
+    let preferred: Vec<(f64, f64)> = blocks.iter().map(|block| block.2).zip(heights).collect();
     let range = (plot.top - font * 0.5, plot.bottom + font * 0.8);
-    for (block, y) in blocks.iter_mut().zip(move_apart(&wanted, range)) {
+    for (block, y) in blocks.iter_mut().zip(move_apart(&preferred, range)) {
         block.2 = y;
     }
     for (label, lines, y) in &blocks {

@@ -107,8 +107,9 @@ impl Axis {
         }
         // Chooses the number of ticks that wastes the least height.
         let waste = |axis: &Self| (axis.high - axis.low) / (high - low);
-        let all = (count..=count + 2).map(|n| Self::nice(low, high, n));
-        all.min_by(|a, b| waste(a).total_cmp(&waste(b)))
+        let candidates = (count..=count + 2).map(|n| Self::nice(low, high, n));
+        candidates
+            .min_by(|a, b| waste(a).total_cmp(&waste(b)))
             .unwrap_or(Self {
                 low,
                 high,

@@ -105,10 +105,10 @@ fn has_no_highlight(panels: &[Panel]) -> bool {
 
 /// The largest number of columns with panels that are wide enough, filled evenly.
 fn columns(width: f64, font: f64, panels: usize) -> usize {
-    let most = ((width / (font * 13.5)) as usize)
+    let columns_max = ((width / (font * 13.5)) as usize)
         .clamp(1, 5)
         .min(panels.max(1));
-    panels.max(1).div_ceil(panels.max(1).div_ceil(most))
+    panels.max(1).div_ceil(panels.max(1).div_ceil(columns_max))
 }
 
 fn draw_heading(canvas: &mut Canvas, panel: &Panel, all: &[Panel], plot: &Plot, baseline: f64) {

@@ -6,7 +6,7 @@
 use super::text::{escape, shorten, text_width};
 use std::fmt::Write as _;
 
-/// The role of a shape or text, which decides its colour in both palettes.
+/// The role of a shape or text, which determines its colour in both palettes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ink {
     /// Prominent text.

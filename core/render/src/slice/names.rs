@@ -88,9 +88,9 @@ impl Names {
             return None;
         }
         self.lengths.iter().find_map(|length| {
-            let found = text.get(from..from + length)?;
-            let names = self.by_text.get(found)?;
-            let last = found.chars().next_back();
+            let candidate = text.get(from..from + length)?;
+            let names = self.by_text.get(candidate)?;
+            let last = candidate.chars().next_back();
             let next = text[from + length..].chars().next();
             let is_whole = !(is_letter(last) && is_letter(next));
             let is_start = names.iter().any(|name| name.is_start);

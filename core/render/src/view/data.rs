@@ -158,7 +158,7 @@ fn wrap_command(command: &str) -> String {
     lines.join(" \\\n  ")
 }
 
-/// A figure of an earlier window that moved.
+/// A restated figure of an earlier window.
 #[derive(Debug, Serialize)]
 pub(super) struct RestatementView {
     window: String,

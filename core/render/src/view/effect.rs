@@ -38,7 +38,7 @@ pub(super) struct EffectView {
 }
 
 pub(super) fn effect(effect: &Effect, limit: usize, figure: String) -> EffectView {
-    // Nothing is estimated yet, and a zero would look like an estimate.
+    // There is no estimate yet, and a zero would look like one.
     let early = effect.verdict == Verdict::TooEarly;
     let or_dash = move |text: String| if early { "–".to_string() } else { text };
     let estimate = effect.estimate();

@@ -86,17 +86,17 @@ impl FigureIds {
     /// The IDs of the figures that are plain text. The first notes are about printing, so they have
     /// the ID of the provenance.
     pub fn texts(&self, report: &Report, notes_about_printing: usize) -> TextFigures {
-        let all = |list: &str, n: usize| -> Vec<String> {
+        let ids = |list: &str, n: usize| -> Vec<String> {
             (0..n).map(|i| self.at(&format!("/{list}/{i}"))).collect()
         };
         let mut notes = vec![self.provenance.clone(); notes_about_printing];
-        notes.extend(all("notes", report.notes.len()));
+        notes.extend(ids("notes", report.notes.len()));
         TextFigures {
             window: self.at("/period"),
             verdict: self.at("/verdict"),
             health: self.at("/sources"),
             news: self.at("/earlier"),
-            notices: all("notices", report.notices.len()),
+            notices: ids("notices", report.notices.len()),
             notes,
         }
     }

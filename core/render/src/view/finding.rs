@@ -103,7 +103,7 @@ pub(super) fn headline(
     }
 }
 
-/// The decision of a person on a finding.
+/// The decision of a user on a finding.
 fn decision(finding: &Finding) -> Option<String> {
     let decision = finding.decision.as_ref()?;
     Some(shorten(&decision.sentence(), DECISION_MAX))

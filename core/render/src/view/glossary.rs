@@ -116,12 +116,12 @@ fn texts(value: &Value, out: &mut Vec<String>) {
 /// The terms that occur in the printed text, with their meanings; `headings` are those of tables
 /// defined by templates.
 pub(super) fn glossary(view: &Value, headings: &[&str]) -> Vec<[&'static str; 2]> {
-    let mut all: Vec<String> = headings.iter().map(|text| text.to_lowercase()).collect();
-    texts(view, &mut all);
+    let mut strings: Vec<String> = headings.iter().map(|text| text.to_lowercase()).collect();
+    texts(view, &mut strings);
     let occurs = |words: &&str| match *words {
         // A letter may mean anything within a text, but as a heading it is a probability.
-        "p" => all.iter().any(|text| text == "p"),
-        words => all.iter().any(|text| contains_words(text, words)),
+        "p" => strings.iter().any(|text| text == "p"),
+        words => strings.iter().any(|text| contains_words(text, words)),
     };
     TERMS
         .iter()

@@ -68,7 +68,7 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings, figure: String) -> KpiView
         None if is_nearly_same || kpi.direction == Direction::None => ("steady", ""),
         None => ("steady", "not proven"),
     };
-    // A noun is set smaller than its number; "%", "ms" and the like belong to the number.
+    // A noun is set smaller than its number; units such as "%" and "ms" belong to the number.
     let noun = format!("{NBSP}{}", kpi.unit);
     let (number, noun) = match kpi.text.strip_suffix(&noun) {
         Some(number) if kpi.unit.chars().count() > 3 => (number, kpi.unit.as_str()),

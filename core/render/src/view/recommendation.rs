@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 #[derive(Debug, Serialize)]
 struct RecommendationView {
     title: String,
-    /// The finding that it answers.
+    /// The finding that it addresses.
     evidence: String,
     /// Its expected effect, its effort and its risk.
     promise: String,
@@ -41,7 +41,7 @@ pub(super) fn view(report: &Report, ids: &FigureIds) -> RecommendationsView {
 }
 
 /// The open recommendations of all stages, the most promising first, without recommendations whose
-/// findings a person set aside.
+/// findings a user set aside.
 pub(super) fn open(cells: &[Cell]) -> Vec<&Recommendation> {
     let findings = cells.iter().flat_map(|cell| &cell.findings);
     let set_aside = findings.filter(|finding| finding.is_set_aside());
@@ -50,8 +50,8 @@ pub(super) fn open(cells: &[Cell]) -> Vec<&Recommendation> {
         let mut findings = recommendation.findings.iter();
         !recommendation.findings.is_empty() && findings.all(|id| set_aside.contains(id.as_str()))
     };
-    let all = cells.iter().flat_map(|cell| &cell.recommendations);
-    let mut open: Vec<&Recommendation> = all
+    let recommendations = cells.iter().flat_map(|cell| &cell.recommendations);
+    let mut open: Vec<&Recommendation> = recommendations
         .filter(|recommendation| {
             recommendation.state == RecommendationState::Open && !is_void(recommendation)
         })

@@ -326,7 +326,7 @@ fn split_wide(table: TableView, location: &str) -> Vec<TableView> {
         .map(|group| {
             let columns: Vec<usize> = std::iter::once(0).chain(group.iter().copied()).collect();
             let (from, to) = (group[0] + 1, group[group.len() - 1] + 1);
-            let which = if from == to {
+            let part_name = if from == to {
                 format!("column {from}")
             } else {
                 format!("columns {from} to {to}")
@@ -334,7 +334,7 @@ fn split_wide(table: TableView, location: &str) -> Vec<TableView> {
             TableView {
                 breakable: false,
                 figure: table.figure.clone(),
-                caption: format!("{} ({which} of {n})", table.caption),
+                caption: format!("{} ({part_name} of {n})", table.caption),
                 columns: columns
                     .iter()
                     .map(|column| table.columns[*column].clone())

@@ -155,13 +155,13 @@ fn triggers<'a>(
     incidents: &'a [Incident],
     random: &mut Random,
 ) -> Vec<(i64, Trigger<'a>)> {
-    let mut all: Vec<(i64, Trigger)> = Vec::new();
-    all.extend(
+    let mut triggers: Vec<(i64, Trigger)> = Vec::new();
+    triggers.extend(
         faults
             .iter()
             .map(|fault| (fault.second, Trigger::Fault(*fault))),
     );
-    all.extend(
+    triggers.extend(
         streaks
             .iter()
             .map(|streak| (streak.second, Trigger::Streak(*streak))),
@@ -170,12 +170,12 @@ fn triggers<'a>(
         for _ in 0..3 + random.poisson(2.0 * incident.services.len() as f64) {
             let second = incident.second + random.below(MAX_ALERT_DELAY_S) as i64;
             let service = *random.pick(&incident.services);
-            all.push((second, Trigger::Incident(incident, service)));
+            triggers.push((second, Trigger::Incident(incident, service)));
         }
     }
     // The sort is stable, so events of the same second keep their order.
-    all.sort_by_key(|(second, _)| *second);
-    all
+    triggers.sort_by_key(|(second, _)| *second);
+    triggers
 }
 
 /// Writes all alerts under `root/alerts`.
@@ -189,8 +189,8 @@ pub(crate) fn write(
     let days = &company.days;
     let until = days.last().map_or(0, |day| day.start + day.seconds);
     let mut table = Table::new(root, SPEC, seed, compress, days);
-    let all = triggers(faults, streaks, incidents, &mut table.random);
-    let mut rest = all.into_iter().enumerate().peekable();
+    let drawn = triggers(faults, streaks, incidents, &mut table.random);
+    let mut rest = drawn.into_iter().enumerate().peekable();
     for day in days {
         table.open(day)?;
         let end = day.start + day.seconds;

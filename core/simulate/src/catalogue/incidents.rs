@@ -125,14 +125,14 @@ fn draw_planted(company: &Company, random: &mut Random) -> Vec<Incident> {
             customers: 400 + random.below(2000) as u64,
         });
     };
-    let all = (0..SERVICES.len()).collect();
+    let all_services = (0..SERVICES.len()).collect();
     if let Some(day) = company.outage {
         add(
             day,
             "Pipelines and AI components stand still",
             "critical",
             20.0,
-            all,
+            all_services,
             2,
         );
     }

@@ -17,7 +17,7 @@ pub(super) struct Claim<'a> {
     pub kind: &'a str,
     /// Sources that it may be about; a single source if it is unambiguous.
     pub sources: Vec<&'static str>,
-    /// Names of components, services and the like in its subject.
+    /// Names in its subject, such as components and services.
     pub names: Vec<String>,
     /// Column of the metrics table that it is about.
     pub measure: Option<&'static str>,

@@ -73,7 +73,7 @@ impl Reporter<'_> {
                 Finding::identity("chart", &group.series.subject, "anomaly")
             ),
             alt: format!(
-                "{title}. {}, {}, with what was expected and the 95\u{a0}% band; {} marked.",
+                "{title}. {}, {}, with the expected values and the 95\u{a0}% band; {} marked.",
                 words::capitalised(&name),
                 self.set.dates_in_words(from),
                 number::plural(group.events.len() as u64, "event")

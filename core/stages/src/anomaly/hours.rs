@@ -99,9 +99,9 @@ pub(super) fn find_bursts<'a>(
             .collect();
         GroupBursts { group, bursts }
     };
-    let mut found: Vec<GroupBursts> = hours.groups.par_iter().map(find).collect();
-    found.retain(|group| !group.bursts.is_empty());
-    found
+    let mut bursts: Vec<GroupBursts> = hours.groups.par_iter().map(find).collect();
+    bursts.retain(|group| !group.bursts.is_empty());
+    bursts
 }
 
 fn hour(start: DateTime, count: Option<f64>) -> Hour {

@@ -128,9 +128,9 @@ impl Reporter<'_> {
         format!("the level of the weeks {when}, with the usual rhythm")
     }
 
-    /// Severity of an event. A single step is critical only if people notice the deviation, it is
-    /// large, and it is recent, so that readers can still act. An event without a bad direction
-    /// is never critical.
+    /// Severity of an event. A single step is critical only if users notice the deviation, and if
+    /// it is large and recent, so that readers can still act. An event without a bad direction is
+    /// never critical.
     pub(super) fn severity(&self, event: &Event, relative: f64) -> Severity {
         let per_day = self.set.period.per_day();
         let lasts = event.last - event.first + 1 >= LASTING_DAYS * per_day;
@@ -353,14 +353,14 @@ impl Reporter<'_> {
         let steps = self.set.starts.len();
         let outcome = match events {
             0 => {
-                let mut all = StepCounts::default();
+                let mut totals = StepCounts::default();
                 for group in scored {
-                    all.steps += group.step_counts.steps;
-                    all.outside += group.step_counts.outside;
-                    all.small += group.step_counts.small;
-                    all.reach_zero += group.step_counts.reach_zero;
+                    totals.steps += group.step_counts.steps;
+                    totals.outside += group.step_counts.outside;
+                    totals.small += group.step_counts.small;
+                    totals.reach_zero += group.step_counts.reach_zero;
                 }
-                self.none_proven(all)
+                self.none_proven(totals)
             }
             1 => "1 unusual event is proven".to_string(),
             n => format!("{} are proven", number::plural(n as u64, "unusual event")),

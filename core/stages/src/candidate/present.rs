@@ -56,7 +56,7 @@ impl Reporter<'_> {
             if is_harmful {
                 "undo it or explain it"
             } else {
-                "put it on the register"
+                "add it to the register"
             },
         ));
         let in_group = words::in_group(group);

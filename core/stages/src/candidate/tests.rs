@@ -1,4 +1,4 @@
-//! Checks that the change that moved a series is found among many that did not.
+//! Checks that a change with an effect on a series is found among many without one.
 
 use super::*;
 use crate::series::test_data::{self, input, times};

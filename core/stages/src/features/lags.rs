@@ -63,7 +63,7 @@ enum FeatureSpec {
     SamePeriod(SamePeriod),
 }
 
-/// A number in a column's name: 90, or `0_5` for 0.5.
+/// Formats a number for the name of a column: `90`, or `0_5` for 0.5.
 fn format_suffix(number: f64) -> String {
     let text = format!("{number:.6}");
     text.trim_end_matches('0')
@@ -113,7 +113,7 @@ fn feature_specs(params: &Params) -> Vec<FeatureSpec> {
     specs
 }
 
-/// All features of earlier values.
+/// Computes all features of earlier values.
 pub(super) fn features(context: &Context, params: &Params, rows: &Rows) -> Vec<Feature> {
     let specs = feature_specs(params);
     let pairs: Vec<(&(String, Vec<Option<f64>>), &FeatureSpec)> = rows
@@ -203,7 +203,7 @@ impl FeatureSpec {
         }
     }
 
-    /// The feature's values for all rows.
+    /// Computes the feature for all rows.
     fn compute(&self, params: &Params, rows: &Rows, values: &[Option<f64>]) -> Vec<Option<f64>> {
         let present = params.include_present;
         let mut features = Vec::with_capacity(values.len());
@@ -235,7 +235,7 @@ impl FeatureSpec {
     }
 }
 
-/// Key of the same time a week or a year before a row.
+/// Returns the key of the same time a week or a year before a row.
 fn key_before(rows: &Rows, every: Every, period: SamePeriod, row: usize) -> Option<i64> {
     let civil = rows.civil[row];
     let days = |days: i64| civil.checked_sub(days.days()).ok();
@@ -255,7 +255,7 @@ fn key_before(rows: &Rows, every: Every, period: SamePeriod, row: usize) -> Opti
     exists.then(|| Timestamp::as_microsecond(moment))
 }
 
-/// The same date a year earlier; 28 February for 29 February.
+/// Returns the same date a year earlier; 28 February for 29 February.
 fn year_before(day: Date) -> Option<Date> {
     day.checked_sub(1.year()).ok()
 }

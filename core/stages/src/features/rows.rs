@@ -17,7 +17,7 @@ use retrocast_domain::number::{self, plural};
 use retrocast_stats::describe::quantile;
 use std::{collections::BTreeMap, ops::Range};
 
-/// Maximum number of rows of the result. A job that asks for more is wrong, for example one with
+/// Maximum number of rows of the result. A job that exceeds it is probably a mistake, such as
 /// hourly rows for very many series.
 const ROWS_MAX: usize = 10_000_000;
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -199,13 +199,13 @@ impl Rows {
                 *steps.entry(pair[1] - pair[0]).or_default() += 1;
             }
         }
-        let all: u64 = steps.values().sum();
+        let total: u64 = steps.values().sum();
         let usual = steps.values().max().copied().unwrap_or(0);
-        (usual < all).then(|| {
-            let irregular = plural(all - usual, "step");
-            let verb = if all - usual == 1 { "is" } else { "are" };
+        (usual < total).then(|| {
+            let irregular = plural(total - usual, "step");
+            let verb = if total - usual == 1 { "is" } else { "are" };
             format!(
-                "{irregular} of {all} between rows {verb} not of the usual length; lags and \
+                "{irregular} of {total} between rows {verb} not of the usual length; lags and \
                  windows count rows. Use `every` to make the series regular."
             )
         })
@@ -228,7 +228,7 @@ impl Rows {
     }
 }
 
-/// Makes the time column: days or timestamps.
+/// Creates the time column: days or timestamps.
 fn time_column(name: &str, keys: &[i64], has_days: bool) -> Column {
     let (column, dtype) = if has_days {
         let days: Vec<i32> = keys.iter().map(|key| *key as i32).collect();

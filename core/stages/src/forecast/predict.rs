@@ -58,10 +58,10 @@ fn options(context: &Context, params: &Params, known: usize) -> Options {
         Step::Hour if known >= 24 * 7 * 4 => 168,
         Step::Hour => 24,
     };
-    let wanted = params.horizon as usize * per_day;
+    let requested = params.horizon as usize * per_day;
     Options {
         period,
-        horizon: wanted.min((known / 3).max(per_day)).max(1),
+        horizon: requested.min((known / 3).max(per_day)).max(1),
         levels: params.level.clone(),
         total: context.window.days() as usize * per_day,
         origins: 24,
@@ -80,7 +80,7 @@ pub(super) fn foretell<'a>(
         let options = options(context, params, values.len());
         let outlook = numerics::forecast(&values, &options).ok()?;
         let breach = params.capacity.and_then(|capacity| {
-            // One exceptional day must not bend the line.
+            // A single exceptional day must not bend the line.
             let usual = clean(&values, options.period).values;
             let stretch = current_stretch(&usual, options.period)?;
             let horizon = params.horizon as usize * lines.period.per_day();

@@ -92,13 +92,13 @@ impl Reporter<'_> {
             .collect();
         let last = times.last()?;
         let what = match times.len() {
-            1 => format!("{last} is exceptional and is not carried on"),
+            1 => format!("{last} is exceptional and is not extrapolated"),
             2 | 3 => format!(
-                "{} are exceptional and not carried on",
+                "{} are exceptional and not extrapolated",
                 number::list(&times)
             ),
             n => format!(
-                "{}, the last {last}, are not carried on",
+                "{}, the last {last}, are not extrapolated",
                 number::plural(n as u64, &format!("exceptional {noun}"))
             ),
         };
@@ -445,7 +445,7 @@ impl Reporter<'_> {
             (None, _) => return None,
         };
         Some(format!(
-            "The line carries the whole rise on; the forecast also allows for its end, and the {level} \
+            "The line extrapolates the whole rise; the forecast also allows for its end, and the {level} \
              interval of the forecast for a single {} reaches the limit on {reached}.",
             self.lines.period.noun()
         ))

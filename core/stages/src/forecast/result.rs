@@ -5,7 +5,7 @@ use retrocast_domain::result::{ResultTable, column};
 pub(super) const RESULT: ResultTable = ResultTable {
     name: "forecast",
     title: "Forecasts",
-    description: "The dataset of a stage of kind forecast: a row a period ahead and group. After the mean come the ends of each interval asked for, named by its level.",
+    description: "The dataset of a stage of kind forecast: one row per period ahead and group. After the mean follow the bounds of each requested interval, named by its level.",
     columns: &[
         column(
             "group",

@@ -178,7 +178,7 @@ fn one_outage_moves_no_forecast() {
             .collect()
     };
     let exceptional =
-        |days: &str| format!("{days} not carried on; the interval allows for such days.");
+        |days: &str| format!("{days} not extrapolated; the interval allows for such days.");
     check_builds(
         "regular",
         regular(84, 0.0),
@@ -206,7 +206,7 @@ fn one_outage_moves_no_forecast() {
         regular(83, 0.0),
         "136",
         "94 to 137); on 15 past dates the forecast was as accurate as repeating last week.",
-        "15 November 2026 is exceptional and is not carried on; whether it lasts is not known yet, and \
+        "15 November 2026 is exceptional and is not extrapolated; whether it lasts is not known yet, and \
          the interval allows for both.",
     );
     let out = |days: &[usize], usual: fn(usize) -> f64| -> Vec<f64> {

@@ -38,8 +38,8 @@ impl History {
     /// The scores of the windows before `window`.
     pub(super) fn before(&self, window: &Window, component: &str) -> &[EarlierScore] {
         let start = window.start_instant();
-        let all = self.0.get(component).map_or(&[][..], Vec::as_slice);
-        &all[..all.partition_point(|score| score.window_end <= start)]
+        let scores = self.0.get(component).map_or(&[][..], Vec::as_slice);
+        &scores[..scores.partition_point(|score| score.window_end <= start)]
     }
 }
 

@@ -1,4 +1,4 @@
-//! Checks that scores follow from findings, and history from the ledger.
+//! Checks that scores are derived from findings, and history from the ledger.
 
 use super::*;
 use crate::{

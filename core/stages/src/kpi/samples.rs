@@ -244,7 +244,7 @@ impl RecordReader<'_> {
         let empty: Vec<Sample> = (0..self.windows.windows.len())
             .map(|index| Sample::with_days(self.windows.empty_days(index)))
             .collect();
-        let mut all = vec![empty.clone(); params.metrics.len()];
+        let mut overall = vec![empty.clone(); params.metrics.len()];
         let no_records = vec![Sample::default(); self.windows.windows.len()];
         let mut whole =
             (self.windows.part.as_ref()).map(|_| vec![no_records; params.metrics.len()]);
@@ -290,7 +290,7 @@ impl RecordReader<'_> {
                         continue;
                     };
                     let group = by_group.get_mut(&groups.labels[group_indices[row]]);
-                    let both = std::iter::once(&mut all[metric_index])
+                    let both = std::iter::once(&mut overall[metric_index])
                         .chain(group.map(|samples| &mut samples[metric_index]));
                     for samples in both {
                         let Some(sample) = samples.get_mut(window) else {
@@ -303,15 +303,18 @@ impl RecordReader<'_> {
             Ok(())
         })?;
         caveats.extend(unusable.caveats());
-        let samples = all.into_iter().enumerate().map(|(metric_index, all)| {
-            let groups = by_group.iter_mut().map(|(label, samples)| {
-                (
-                    Some(label.clone()),
-                    std::mem::take(&mut samples[metric_index]),
-                )
+        let samples = overall
+            .into_iter()
+            .enumerate()
+            .map(|(metric_index, overall)| {
+                let groups = by_group.iter_mut().map(|(label, samples)| {
+                    (
+                        Some(label.clone()),
+                        std::mem::take(&mut samples[metric_index]),
+                    )
+                });
+                std::iter::once((None, overall)).chain(groups).collect()
             });
-            std::iter::once((None, all)).chain(groups).collect()
-        });
         Ok(AllSamples {
             metrics: samples.collect(),
             whole,

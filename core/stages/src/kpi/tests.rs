@@ -236,7 +236,7 @@ fn groups_have_rows_and_panels() {
 fn empty_and_wrong_inputs_are_reported() {
     let cell = measure(runs(11, 1, |_| 0.0, |_| 0.9), success_rate()).cell;
     assert!(
-        matches!(&cell.status, CellStatus::NotEnough { message } if message.contains("no records: runs holds none before the end"))
+        matches!(&cell.status, CellStatus::NotEnough { message } if message.contains("no records: runs has none before the end"))
     );
     let check = |metric: Value, expected: &str| {
         let context = Context {

@@ -30,26 +30,26 @@ pub(super) fn findings(
     input: &Input,
     quality: &Quality,
 ) -> Vec<Finding> {
-    let mut found: Vec<Finding> = limits::flags(params, quality)
+    let mut findings: Vec<Finding> = limits::flags(params, quality)
         .iter()
         .map(|flag| shortfall_finding(context, input, quality, flag))
         .collect();
     match silence_finding(context, params, input, quality) {
-        Some(finding) => found.push(finding),
+        Some(finding) => findings.push(finding),
         // A silent source also has fewer records; this is reported once.
-        None => found.extend(volume_finding(context, params, input, quality)),
+        None => findings.extend(volume_finding(context, params, input, quality)),
     }
-    found.extend(gaps::finding(context, params, input, &quality.gaps));
-    found.extend(lookalikes::findings(
+    findings.extend(gaps::finding(context, params, input, &quality.gaps));
+    findings.extend(lookalikes::findings(
         context,
         params,
         input,
         &quality.survey,
     ));
-    found.extend(missing_values_finding(context, input, quality));
-    found.extend(shape::finding(context, params, input));
-    found.extend(broken_files_finding(context, input));
-    found
+    findings.extend(missing_values_finding(context, input, quality));
+    findings.extend(shape::finding(context, params, input));
+    findings.extend(broken_files_finding(context, input));
+    findings
 }
 
 /// The finding that a score or component is below its limit.
@@ -345,8 +345,8 @@ fn broken_files_finding(context: &Context, input: &Input) -> Option<Finding> {
     finding.n = source.files;
     finding.period = period_of_records(context, input);
     let template = match count {
-        1 => "The file {file} of {name} could not be read to its end: {reason}.",
-        _ => "{count} of {name} could not be read to their ends, such as {file}: {reason}.",
+        1 => "The file {file} of {name} could not be read completely: {reason}.",
+        _ => "{count} of {name} could not be read completely, such as {file}: {reason}.",
     };
     finding.sentence = fill(
         template,
@@ -361,7 +361,7 @@ fn broken_files_finding(context: &Context, input: &Input) -> Option<Finding> {
         1 => ("one file".to_string(), "have it delivered again in full"),
         _ => (plural(count, "file"), "have them delivered again in full"),
     };
-    let happened = "could not be read to the end";
+    let happened = "could not be read completely";
     finding.ask = Some(Ask::new(files, happened, request));
     Some(finding.number("broken_files", count))
 }

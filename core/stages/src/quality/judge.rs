@@ -121,11 +121,11 @@ impl Quality {
         if self.value(component).is_none() {
             return 0.0;
         }
-        let all: f64 = self
+        let total_weight: f64 = self
             .known_components()
             .map(|(component, _)| component.weight())
             .sum();
-        component.weight() / all
+        component.weight() / total_weight
     }
 
     /// Weighted mean of the known components, from 0 to 100.
@@ -142,7 +142,7 @@ impl Quality {
     }
 }
 
-/// Judges one dataset.
+/// Assesses one dataset.
 pub(super) fn judge(
     context: &Context,
     params: &Params,
@@ -226,8 +226,8 @@ fn validity(params: &Params, source: Option<&SourceNote>) -> Assessment {
         params.format_count(source.records)
     );
     if broken > 0 {
-        let all = plural(files, "file");
-        basis.push_str(&format!("; {broken} of {all} not read to the end"));
+        let file_count = plural(files, "file");
+        basis.push_str(&format!("; {broken} of {file_count} not read completely"));
     }
     Assessment::new(Some(valid * (1.0 - broken as f64 / files as f64)), basis)
 }

@@ -97,11 +97,11 @@ fn column_finding(
             format!("{} ({n})", quote(text))
         })
         .collect();
-    let all = params.format_count(records);
+    let record_count = params.format_count(records);
     let (total, introduction) = match sets.len() as u64 {
         1 => (String::new(), String::new()),
         n => (
-            format!(" ({} sets, {all} in all)", number::count(n)),
+            format!(" ({} sets, {record_count} in all)", number::count(n)),
             "for example ".to_string(),
         ),
     };
@@ -119,7 +119,7 @@ fn column_finding(
     )
 }
 
-/// Puts a value in quotes, with invisible characters escaped.
+/// Quotes a value, with invisible characters escaped.
 fn quote(text: &str) -> String {
     let mut out = String::from("\"");
     for letter in text.chars() {

@@ -123,12 +123,15 @@ fn count_source(context: &Context, column: &str, input: &Input) -> Result<Origin
             Ok(())
         })?;
     }
-    let all = counts
+    let totals = counts
         .values()
         .fold([0, 0], |sum, count| [sum[0] + count[0], sum[1] + count[1]]);
     let values = counts.into_iter().map(|(label, [accepted, refused])| {
         let records = (accepted + refused) as f64;
-        let (refused_others, others) = (all[1] - refused, (all[0] + all[1]) as f64 - records);
+        let (refused_others, others) = (
+            totals[1] - refused,
+            (totals[0] + totals[1]) as f64 - records,
+        );
         let ratio = poisson_rate_ratio(
             refused as f64,
             records,
@@ -162,8 +165,8 @@ fn count_source(context: &Context, column: &str, input: &Input) -> Result<Origin
 
 /// Corrects for multiple testing over all values of all sources.
 fn adjust_p_values(origins: &mut [Origin]) {
-    let all = || origins.iter().flat_map(|origin| &origin.values);
-    let p: Vec<f64> = all().map(|value| value.p).collect();
+    let values = || origins.iter().flat_map(|origin| &origin.values);
+    let p: Vec<f64> = values().map(|value| value.p).collect();
     let mut adjusted = benjamini_hochberg(&p).into_iter();
     for value in origins.iter_mut().flat_map(|origin| &mut origin.values) {
         value.p_adjusted = adjusted.next().unwrap_or(1.0);

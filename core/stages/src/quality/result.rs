@@ -1,4 +1,4 @@
-//! The columns of the stage's dataset.
+//! The columns of the dataset of the stage.
 
 use retrocast_domain::result::{ResultTable, column};
 

@@ -475,11 +475,11 @@ impl WeekdayPattern {
             return 1.0;
         }
         let pooled = self.pooled_with(weekday_index(day));
-        let all = pooled.iter().map(|i| self.days[*i]).sum::<f64>() - 1.0;
+        let day_count = pooled.iter().map(|i| self.days[*i]).sum::<f64>() - 1.0;
         let later = ends.active.iter().skip(1).filter(|(other, last)| {
             *other != day && *last > hour && pooled.contains(&weekday_index(*other))
         });
-        share(all - later.count() as f64, all)
+        share(day_count - later.count() as f64, day_count)
     }
 }
 

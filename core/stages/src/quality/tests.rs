@@ -126,13 +126,13 @@ fn bad_records_duplicates_and_broken_files_lower_the_score() {
     assert!((points - expected).abs() < 0.3, "{points}");
     assert_eq!(
         plain(&parts[0][5]),
-        "400 of 1000 records left out; 1 of 10 files not read to the end"
+        "400 of 1000 records left out; 1 of 10 files not read completely"
     );
     // Flags are reported first.
     assert_eq!(
         plain(&analysis.cell.notices[0]),
         "Figures based on tickets need caution: its score is 86.8 of 100, below 90 (lowest: \
-         validity 54.0 %, 400 of 1000 records left out; 1 of 10 files not read to the end)."
+         validity 54.0 %, 400 of 1000 records left out; 1 of 10 files not read completely)."
     );
 }
 

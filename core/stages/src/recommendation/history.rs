@@ -26,7 +26,7 @@ struct EarlierRecommendation {
     severity: Severity,
 }
 
-/// An improvement on the register that follows a recommendation.
+/// An improvement in the register that follows a recommendation.
 #[derive(Debug, Clone)]
 struct RegisteredImprovement {
     id: String,
@@ -65,7 +65,7 @@ impl History {
         })
     }
 
-    /// Makes the recommendation of an answer, with its state.
+    /// Creates the recommendation of an answer, with its state.
     pub(super) fn recommendation(
         &self,
         context: &Context,
@@ -148,8 +148,8 @@ impl History {
 
 /// The highest confidence among the findings.
 fn confidence(findings: &[&Finding]) -> f64 {
-    let all = findings.iter().map(|finding| finding.confidence);
-    all.fold(0.0, f64::max).clamp(0.0, 1.0)
+    let confidences = findings.iter().map(|finding| finding.confidence);
+    confidences.fold(0.0, f64::max).clamp(0.0, 1.0)
 }
 
 /// The expected effect: a rule's range, updated with the measured effects of its category.

@@ -16,7 +16,7 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "id",
             "text",
             "",
-            "Identity, the same in each run that makes it.",
+            "Identity, the same in each run that gives it.",
         ),
         column(
             "state",
@@ -56,7 +56,7 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "since",
             "text",
             "",
-            "Window of the first of the consecutive runs that make it.",
+            "Window of the first of the consecutive runs that give it.",
         ),
         column(
             "expires",
@@ -68,7 +68,7 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "evidence",
             "text",
             "",
-            "Sentence of the most severe finding that it answers.",
+            "Sentence of the most severe finding that it addresses.",
         ),
     ],
 };

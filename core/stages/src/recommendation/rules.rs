@@ -49,7 +49,7 @@ enum ChangeDirection {
 enum MinimumSeverity {
     /// Good to know.
     Info,
-    /// Worth a look this week.
+    /// To be noted this week.
     Notice,
     /// Needs attention.
     Warning,
@@ -74,7 +74,7 @@ impl From<MinimumSeverity> for Severity {
 enum RiskLevel {
     /// It is easily undone.
     Low,
-    /// It may disturb others.
+    /// It may affect other components.
     Medium,
     /// It may cause an outage, or cannot be undone.
     High,
@@ -87,7 +87,7 @@ pub(super) struct Rule {
     /// Name: part of the identity of its recommendations.
     #[schemars(length(min = 1, max = 64))]
     pub(super) name: String,
-    /// Findings that it answers.
+    /// Findings that the rule addresses.
     #[serde(default)]
     when: Condition,
     /// Category, such as configuration or scaling.
@@ -165,7 +165,7 @@ impl Rule {
     }
 }
 
-/// A rule with the findings that it answers for one component, the most severe first.
+/// A rule with the findings that it addresses for one component, the most severe first.
 pub(super) struct Answer<'a> {
     pub(super) rule: &'a Rule,
     pub(super) component: &'a str,

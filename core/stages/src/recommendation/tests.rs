@@ -245,7 +245,7 @@ fn state_follows_from_the_register_and_time() {
         &[(&id, "closed", "2026-09-20T00:00:00")],
         RecommendationState::Open,
     );
-    // Nobody answered in time.
+    // There was no answer in time.
     let late = (
         &*id,
         "2026-11-09T00:00:00",

@@ -257,8 +257,8 @@ impl Coverage {
         let records = self.seconds.last().map_or(0, |(_, records)| *records);
         let usual = records as f64 / (end - begin + 1).max(period.seconds()) as f64
             * period.seconds() as f64;
-        // The end of the window is what the report is about: it is excluded only if no earlier week had such
-        // a silence.
+        // The report covers the end of the window, so it is excluded only if no earlier week had
+        // such a silence.
         let silent_max = if at_end { 0.0 } else { 0.25 };
         expected >= EXPECTED_MIN
             && expected >= DEVIATION_MIN * usual.sqrt()
@@ -296,8 +296,8 @@ impl Coverage {
             && self.is_missing(silence, end, period, true)
         {
             caveats.push(format!(
-                "No record after {}: counted as zero until {}, since the contract allows so long a \
-                 silence.",
+                "No record after {}: counted as zero until {}, since the contract allows such a long \
+                 gap.",
                 long(self.last.date()),
                 format_end(end)
             ));
@@ -416,7 +416,7 @@ mod tests {
         Coverage::from_times(&times, &window("UTC")).expect("records")
     }
 
-    /// Makes `a_day` records, evenly spread over the hours of each day, between two times.
+    /// Creates `a_day` records, evenly spread over the hours of each day, between two times.
     fn evenly(from: DateTime, to: DateTime, a_day: i64) -> Vec<DateTime> {
         let (begin, end) = (seconds(from), seconds(to));
         let step = DAY / a_day;
@@ -561,7 +561,7 @@ mod tests {
         let zero = |end: &str| {
             format!(
                 "No record after 25 October 2026: counted as zero until {end}, since the contract \
-                 allows so long a silence."
+                 allows such a long gap."
             )
         };
         check(Some(monday), monday, &zero("the end of 15 November 2026"));

@@ -5,7 +5,7 @@ use crate::{Context, Input, times::Times};
 use rayon::prelude::*;
 use retrocast_domain::{number::plural, window::long};
 
-/// Minimum number of records for a series of counts; with fewer, any pattern is accidental.
+/// Minimum number of records for a series of counts; with fewer, any pattern may be accidental.
 pub(crate) const RECORDS_MIN: u64 = 20;
 /// Minimum number of periods with records, for the same reason.
 pub(crate) const ACTIVE_MIN: usize = 8;
@@ -26,7 +26,7 @@ pub(crate) fn nothing(
     let none = context.window.spec.without_records();
     if rows == 0 {
         return Some(format!(
-            "no records: {name} holds none before the end of the window, {window}; check the source"
+            "no records: {name} has none before the end of the window, {window}; check the source"
         ));
     }
     if times.known() == 0 {

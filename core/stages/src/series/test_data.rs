@@ -83,7 +83,7 @@ pub(crate) fn times(name: &str, times: &[DateTime]) -> Column {
     column.cast(&dtype).expect("times")
 }
 
-/// Makes `count(day, group)` records per day for each group.
+/// Creates `count(day, group)` records per day for each group.
 pub(crate) fn records(
     first: &str,
     days: usize,

@@ -299,7 +299,7 @@ fn reasons_for_empty_series_are_reported() {
         some().clear(),
         "2026-W46",
         None,
-        "no records: tickets holds none before the end",
+        "no records: tickets has none before the end",
     );
     check(some(), "2026-W30", None, "all of tickets are after its end");
     check(

@@ -243,10 +243,11 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<RhythmFit> {
         return None;
     }
     let rates = BlockRates::fit(&counts)?;
-    let all: Vec<usize> = (0..rhythm.labels.len()).collect();
-    let overall = rates.overall(&counts, &all)?;
+    let categories: Vec<usize> = (0..rhythm.labels.len()).collect();
+    let overall = rates.overall(&counts, &categories)?;
     let against = |set: &[usize]| -> Vec<Option<Comparison>> {
-        all.iter()
+        categories
+            .iter()
             .map(|&category| rates.contrast(&[category], set, 0.95))
             .collect()
     };
@@ -256,7 +257,7 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<RhythmFit> {
     } else {
         Vec::new()
     };
-    let against_all = against(&all);
+    let against_all = against(&categories);
     Some(RhythmFit {
         counts,
         rates,

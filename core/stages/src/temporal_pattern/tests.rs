@@ -640,7 +640,7 @@ fn too_little_data_is_reported_with_what_is_needed() {
     let cell = analyse(records(0, |_| 9.0, 1), json!({}), "2026-01-13");
     check_message(
         &cell,
-        "no records: failures holds none before the end of the window",
+        "no records: failures has none before the end of the window",
     );
     let cell = analyse(records(60, |_| 0.1, 1), json!({}), "2026-03-05");
     check_message(&cell, "need at least 30 records");

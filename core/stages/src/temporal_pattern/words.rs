@@ -84,7 +84,7 @@ pub(super) fn highlight(chart: &mut Chart, finding: &Finding) {
     }
 }
 
-/// Makes a bar chart with its alternative text and table; the intervals of the bars are formatted.
+/// Builds a bar chart with its alternative text and table; the intervals of the bars are formatted.
 pub(super) fn bars(
     id: String,
     title: String,

@@ -161,8 +161,8 @@ pub(super) fn request(
     mut holder: Holder,
 ) -> io::Result<RemoteResponse> {
     let now = Timestamp::now();
-    let found = read(&**store, key)?;
-    let etag = match found {
+    let current = read(&**store, key)?;
+    let etag = match current {
         None => None,
         Some((Some(claim), _)) if claim.is_held(now) => {
             return Ok(RemoteResponse::Held(Some(claim.holder)));
@@ -176,7 +176,7 @@ pub(super) fn request(
     let renewed = Instant::now();
     let etag = match store.put_if(key, claim.bytes()?, etag.as_ref())? {
         Some(etag) => etag,
-        // Granted after all, if only the response was lost and a retry found the object.
+        // The lease was granted after all if only the response was lost and a retry found the object.
         None => match read(&**store, key)? {
             Some((Some(stored), etag)) if stored.is_same(&claim) => etag,
             Some((claim, _)) => return Ok(RemoteResponse::Held(claim.map(|claim| claim.holder))),
@@ -306,7 +306,7 @@ pub fn active_runs(store: &dyn SharedStore) -> io::Result<BTreeSet<String>> {
         let Some((job, window)) = parse_window(&entry.key) else {
             continue;
         };
-        // A lease that was not written for this long has expired, regardless of its content.
+        // A lease that has not been renewed for this long has expired, regardless of its content.
         if now.duration_since(entry.modified) > recent {
             continue;
         }

@@ -18,8 +18,8 @@ const ROWS_PER_DELETION_MIN: u64 = 10;
 
 impl Lake {
     /// Moves a staged dataset into this lake, without the superseded rows. Does nothing and returns
-    /// `None` if more than a tenth of the rows are superseded: rewriting the others is then better.
-    /// No dataset with this name may exist yet.
+    /// `None` if more than a tenth of the rows are superseded: in this case, rewriting the others
+    /// is better. No dataset with this name may exist yet.
     pub(crate) async fn adopt(
         &self,
         staging: &Lake,

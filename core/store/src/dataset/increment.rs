@@ -31,7 +31,7 @@ use std::{
 /// The column where Lance returns the address of a row: its fragment in the upper 32 bits, its
 /// offset in the lower 32 bits.
 pub(crate) const ROW_ADDRESS: &str = "_rowaddr";
-/// Number of versions to search for a property: compaction makes versions without properties.
+/// Number of versions to search for a property, because compaction creates versions without properties.
 const LOOK_BACK: u64 = 16;
 
 /// The rows of a dataset to read.
@@ -352,7 +352,7 @@ async fn fragments_with(
     objects: &BTreeSet<u32>,
 ) -> lance::Result<Vec<Fragment>> {
     let projection = dataset.schema().project(&[origin::OBJECT])?;
-    let mut found = Vec::new();
+    let mut fragments = Vec::new();
     for fragment in dataset.get_fragments() {
         let Some(last) = fragment.count_rows(None).await?.checked_sub(1) else {
             continue;
@@ -364,10 +364,10 @@ async fn fragments_with(
             first > last || objects.range(first..=last).next().is_some()
         });
         if may_have {
-            found.push(fragment.metadata().clone());
+            fragments.push(fragment.metadata().clone());
         }
     }
-    Ok(found)
+    Ok(fragments)
 }
 
 /// The properties of a version; `None` if unknown.

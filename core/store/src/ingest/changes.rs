@@ -8,7 +8,7 @@ use crate::source::Listing;
 use retrocast_records::Format;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The changes that an increment makes.
+/// The changes in an increment.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Indices of the files to read, in order.

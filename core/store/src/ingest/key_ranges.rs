@@ -1,8 +1,8 @@
 //! Finds the objects whose key range overlaps the new rows.
 //!
 //! The range of key positions of each object is known. Records that arrive in the order of their
-//! keys, such as numbered tickets, overlap few earlier objects, and only these objects have to be
-//! searched; with random keys, all objects overlap.
+//! keys, such as numbered tickets, overlap few earlier objects, and only these must be searched.
+//! With random keys, all objects overlap.
 
 use std::collections::BTreeSet;
 

@@ -48,8 +48,8 @@ use times::Times;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Version of the ingest, changed when the same records could give other rows: then every source is
-/// read again.
+/// Version of the ingest. Increase it when the same records could give other rows: every source is
+/// then read again.
 const INGEST: &str = "ingest 4";
 /// Maximum number of attempts for a source if others write its datasets at the same time.
 const ATTEMPTS_MAX: u32 = 3;

@@ -124,7 +124,7 @@ fn warnings(
     }
     for (file, reason) in broken {
         out.push(format!(
-            "The file {file:?} of source {name:?} could not be read to its end: {reason}."
+            "The file {file:?} of source {name:?} could not be read completely: {reason}."
         ));
     }
     for SkippedFile { name: file, reason } in skipped {

@@ -291,7 +291,7 @@ fn malformed_files_are_reported() {
         "half a line is not a record"
     );
     assert!(
-        found.warnings[0].contains("could not be read to its end"),
+        found.warnings[0].contains("could not be read completely"),
         "{:?}",
         found.warnings
     );

@@ -1,4 +1,4 @@
-//! Decisions of people as events, and the decisions in force.
+//! Decisions of users as events, and the decisions in force.
 
 use super::{
     Ledger,

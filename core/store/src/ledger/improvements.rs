@@ -61,7 +61,7 @@ impl fmt::Display for ImprovementState {
 /// An improvement after a change of its state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Improvement {
-    /// Id, chosen by people: `cache-2026`.
+    /// Id chosen by the user, such as `cache-2026`.
     pub id: String,
     /// The state.
     pub state: ImprovementState,
@@ -83,13 +83,13 @@ pub struct Improvement {
     /// Component that it changes; empty for all.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub component: String,
-    /// Metric that it is meant to change.
+    /// Metric that it is intended to change.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub metric: String,
     /// Expected relative change of the metric: -0.3 for 30 % less.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_relative: Option<f64>,
-    /// True if less of the metric is better.
+    /// True if lower values of the metric are better.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lower_is_better: Option<bool>,
     /// First day after the change.
@@ -101,7 +101,7 @@ pub struct Improvement {
     /// Link to a ticket or a change request.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub link: String,
-    /// Id of the finding that it answers.
+    /// Id of the finding that it addresses.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub finding: String,
     /// Recommendation that led to it.
@@ -110,7 +110,7 @@ pub struct Improvement {
 }
 
 impl Improvement {
-    /// Id of the event.
+    /// Returns the id of the event.
     pub fn event(&self) -> String {
         // The dataset stores microseconds.
         let time = self.time.as_microsecond();
@@ -141,11 +141,11 @@ impl Ledger {
         self.append(&IMPROVEMENTS, rows).await.map(drop)
     }
 
-    /// All changes of state, oldest first.
+    /// Returns all changes of state, oldest first.
     pub async fn improvements(&self) -> Result<Vec<Improvement>, StoreError> {
-        let mut all: Vec<Improvement> = self.rows(&IMPROVEMENTS).await?;
-        all.sort_by_cached_key(|improvement| (improvement.time, improvement.event()));
-        Ok(all)
+        let mut changes: Vec<Improvement> = self.rows(&IMPROVEMENTS).await?;
+        changes.sort_by_cached_key(|improvement| (improvement.time, improvement.event()));
+        Ok(changes)
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// A recommendation as a run published it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PublishedRecommendation {
-    /// Identity, the same in every run that makes the recommendation.
+    /// Identity, the same in every run that gives the recommendation.
     pub id: String,
     /// Its state at that time, such as open.
     pub state: String,
@@ -19,7 +19,7 @@ pub struct PublishedRecommendation {
     pub category: String,
     /// Component that it changes; "all" for all.
     pub component: String,
-    /// Metric that it is meant to change.
+    /// Metric that it is intended to change.
     pub metric: String,
     /// Percent of the metric per day of work.
     pub priority: f64,
@@ -35,11 +35,11 @@ pub struct PublishedRecommendation {
     pub effort_days: f64,
     /// Risk: low, medium or high.
     pub risk: String,
-    /// First window of the uninterrupted series of runs that make it.
+    /// First window of the uninterrupted series of runs that give it.
     pub since: String,
     /// Last day of the recommendation.
     pub expires: String,
-    /// The most severe finding that it answers.
+    /// The most severe finding that it addresses.
     #[serde(default)]
     pub finding: Option<String>,
     /// Sentence of that finding.

@@ -97,7 +97,7 @@ pub const FINDINGS: LedgerTable = LedgerTable {
             "id",
             TEXT,
             "",
-            "Identity of the finding: equal in each run that has it.",
+            "Identity of the finding, the same in each run that has it.",
         ),
         column("state", TEXT, "", "new, persisting or resolved."),
         column(

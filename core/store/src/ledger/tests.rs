@@ -79,7 +79,7 @@ async fn a_run_is_published_once() {
     // The same run, finished again after an interruption.
     let resumed = publication(run(2, "a", 11), &["leak", "outage"]);
     assert_eq!(ledger.publish(&[resumed]).await.unwrap(), 0);
-    // A run without findings is still a run, and its name is not enough to identify it.
+    // A run without findings is published, too, and its name is not enough to identify it.
     let rerun = publication(run(2, "a", 12), &[]);
     let both = [first, rerun];
     assert_eq!(ledger.publish(&both).await.unwrap(), 1);

@@ -1,4 +1,4 @@
-//! Runs in the ledger, and the selection of the runs that a run on a later window sees.
+//! Runs in the ledger, and the newest run of each window.
 
 use super::{
     Improvement, Ledger, LedgerTable, register,
@@ -33,7 +33,7 @@ pub struct PublishedRun {
 }
 
 impl PublishedRun {
-    /// The common columns of its rows.
+    /// Returns the columns that all of its rows share.
     pub(super) fn columns(&self) -> Result<Map<String, Value>, StoreError> {
         let columns = serde_json::to_value(self).map_err(|error| write_error(&error))?;
         match columns {
@@ -52,15 +52,13 @@ pub(super) fn write_error(error: &serde_json::Error) -> StoreError {
 }
 
 impl Ledger {
-    /// All runs that are published completely, in order of publication.
+    /// Returns all runs that are published completely, in order of publication.
     pub async fn runs(&self) -> Result<Vec<PublishedRun>, StoreError> {
         self.rows(&RUNS).await
     }
-}
 
-impl Ledger {
-    /// The keys of the current rows: the rows of the newest run of each window, the last change of
-    /// each improvement, and all other events.
+    /// Returns the keys of the current rows: the rows of the newest run of each window, the last change
+    /// of each improvement, and all other events.
     pub async fn current_keys(&self, table: &LedgerTable) -> Result<Vec<String>, StoreError> {
         if table.published_by_runs {
             let runs = newest_by_window(self.runs().await?, |_| true);
@@ -77,8 +75,8 @@ impl Ledger {
     }
 }
 
-/// Selects the run of each window that finished last, among the runs that `is_visible` accepts,
-/// ordered by the end of the window.
+/// Selects, for each window, the run that finished last among those that `is_visible` accepts. The
+/// result is ordered by the end of the window.
 pub fn newest_by_window(
     runs: Vec<PublishedRun>,
     is_visible: impl Fn(&PublishedRun) -> bool,

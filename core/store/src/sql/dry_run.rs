@@ -15,8 +15,8 @@ use datafusion::{
 };
 use std::sync::Arc;
 
-/// Evaluates the constant expressions that remain after optimisation: the optimiser leaves failing
-/// expressions to execution.
+/// Evaluates the constant expressions that remain after optimisation, because the optimiser leaves
+/// failing expressions to the execution.
 pub(super) fn check_constants(plan: &LogicalPlan) -> Result<()> {
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {

@@ -24,7 +24,7 @@ use datafusion::{
 };
 use std::{collections::BTreeSet, ops::ControlFlow};
 
-/// Maximum length of a query, in bytes; far more than people write by hand.
+/// Maximum length of a query, in bytes; much longer than any query written by hand.
 const QUERY_BYTES_MAX: usize = 256 << 10;
 /// Maximum nesting of expressions. A chain such as `a or b or c` nests once per operator.
 const DEPTH_MAX: usize = 256;

@@ -18,7 +18,7 @@ pub struct Selection {
     select: Box<Select>,
 }
 
-/// The selection of a query; `None` if it joins, groups, limits or otherwise combines rows.
+/// Returns the selection of a query; `None` if it joins, groups, limits or otherwise combines rows.
 pub fn selection(sql: &str) -> Option<Selection> {
     parse::with_parsed(sql, |statement| match statement {
         Parsed::Statement(statement) => match *statement {
@@ -73,8 +73,8 @@ impl Selection {
         self.select.selection.is_none()
     }
 
-    /// Name in the result of the unchanged column `name`; `None` if it is missing, or if the query
-    /// filters rows by it.
+    /// Returns the name that the column `name` has in the result; `None` if the query omits or changes
+    /// the column, or filters rows by it.
     pub fn column(&self, name: &str) -> Option<String> {
         let is_filtered_by = self.select.selection.as_ref().is_some_and(|filter| {
             let mut finder = ColumnFinder(name);
@@ -106,7 +106,7 @@ fn selects_all(options: &WildcardAdditionalOptions) -> bool {
         && options.opt_alias.is_none()
 }
 
-/// The name that an identifier means: unquoted identifiers are lowercase.
+/// Returns the name of an identifier, in lowercase unless it is quoted.
 fn normalized_name(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
@@ -146,12 +146,12 @@ mod tests {
     #[test]
     fn queries_that_combine_rows_are_not_selections() {
         let check = |sql: &str, expected: Option<(&str, &str)>| {
-            let found = selection(sql).and_then(|found| {
-                let column = found.column("opened")?;
-                Some((found.table, column))
+            let actual = selection(sql).and_then(|selection| {
+                let column = selection.column("opened")?;
+                Some((selection.table, column))
             });
             let expected = expected.map(|(table, column)| (table.to_string(), column.to_string()));
-            assert_eq!(found, expected, "{sql}");
+            assert_eq!(actual, expected, "{sql}");
         };
         check(
             "select 'all' as component, * from incidents",

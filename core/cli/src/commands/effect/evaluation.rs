@@ -1,4 +1,4 @@
-//! The evaluation of a change, in the form in which it is printed as JSON.
+//! The evaluation of a change, as printed in JSON.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ pub(super) struct Evaluation {
     /// First period after the change, written as in the file.
     pub(super) start: String,
     pub(super) method: &'static str,
-    /// Reason for the method, if the data decided it.
+    /// Reason for the method, if the data determined it.
     pub(super) reason: Option<String>,
     /// Average effect per period after the change.
     pub(super) estimate: f64,

@@ -107,7 +107,7 @@ pub(super) struct Periods {
 }
 
 impl Periods {
-    /// Makes a period of each of the distinct ascending times, without filling gaps.
+    /// Turns each of the distinct ascending times into a period, without filling gaps.
     pub(super) fn new(times: &[Time]) -> Self {
         let days: Option<Vec<i64>> = times
             .iter()
@@ -125,7 +125,7 @@ impl Periods {
         }
     }
 
-    /// Makes periods of the times, and adds the calendar periods between them that have no row.
+    /// Turns the times into periods, and adds the calendar periods between them that have no row.
     /// Weekly times get weekly periods, not daily periods.
     pub(super) fn with_gaps(times: &[Time]) -> Self {
         let without_gaps = Self::new(times);

@@ -19,7 +19,7 @@ pub(super) fn text(evaluation: &Evaluation) -> String {
     line(
         "Data",
         format!(
-            "{} {} before the change, {} after; fit before: {} off on average",
+            "{} {} before the change, {} after; root mean square error before: {}",
             evaluation.periods_before,
             evaluation.periods,
             evaluation.periods_after,
@@ -57,7 +57,7 @@ pub(super) fn text(evaluation: &Evaluation) -> String {
             .map(|alternative| alternative.name.as_str())
             .collect();
         let body = format!(
-            "{} to {} at {}, when nothing was changed",
+            "{} to {} at {}, when nothing changed",
             sensible(low),
             sensible(high),
             list(&dates)
@@ -108,14 +108,12 @@ fn method(evaluation: &Evaluation) -> String {
 
 fn chance(evaluation: &Evaluation) -> String {
     let inference = match evaluation.inference.as_str() {
-        "placebo" => "judged by the same estimate for units without the change",
-        "jackknife" => "judged by leaving each unit out in turn",
-        "conformal" => "judged by moving residuals along time",
-        "placebo in time" => {
-            "judged by a model of the noise and the same estimate at earlier dates"
-        }
-        "constant" => "judged by counting, since the series never varied before",
-        _ => "judged by a model of the noise",
+        "placebo" => "from the same estimate for units without the change",
+        "jackknife" => "from leaving each unit out in turn",
+        "conformal" => "from shifting the residuals in time",
+        "placebo in time" => "from a model of the noise and the same estimate at earlier dates",
+        "constant" => "from counting, since the series never varied before",
+        _ => "from a model of the noise",
     };
     match &evaluation.rank {
         Some(rank) => format!(

@@ -1,5 +1,5 @@
-//! The exported folder as a Data Package: a descriptor with the columns, types and hashes of all
-//! files. <https://datapackage.org>
+//! The exported folder as a [Data Package](https://datapackage.org): a descriptor with the columns,
+//! types and hashes of all files.
 
 use anyhow::Context as _;
 use retrocast_domain::{Report, report::Provenance, result::ResultColumn};
@@ -17,7 +17,7 @@ use std::{
 const DESCRIPTOR: &str = "datapackage.json";
 /// The version of the standard.
 const PROFILE: &str = "https://datapackage.org/profiles/2.0/datapackage.json";
-/// Bytes that are hashed at once.
+/// Number of bytes to hash at once.
 const BLOCK: usize = 1 << 16;
 
 /// The files of a folder and their descriptions.
@@ -48,7 +48,7 @@ impl Package {
         }
     }
 
-    /// The path of a file.
+    /// Returns the path of a file.
     pub fn path(&self, file: &str) -> PathBuf {
         self.folder.join(file)
     }
@@ -61,16 +61,16 @@ impl Package {
 
     /// Describes a file that is not a table.
     pub fn add_file(&mut self, file: &str, media_type: &str) -> anyhow::Result<()> {
-        let described = self.describe(file, media_type)?;
-        self.files.push(Value::Object(described));
+        let entry = self.describe(file, media_type)?;
+        self.files.push(Value::Object(entry));
         Ok(())
     }
 
     /// Describes a JSON file and its schema, which is another file.
     pub fn add_json(&mut self, file: &str, schema: &str) -> anyhow::Result<()> {
-        let mut described = self.describe(file, "application/json")?;
-        described.insert("jsonSchema".to_string(), schema.into());
-        self.files.push(Value::Object(described));
+        let mut entry = self.describe(file, "application/json")?;
+        entry.insert("jsonSchema".to_string(), schema.into());
+        self.files.push(Value::Object(entry));
         self.add_file(schema, "application/schema+json")
     }
 
@@ -97,7 +97,7 @@ impl Package {
             field
         });
         let fields: Vec<Value> = fields.collect();
-        let more = json!({
+        let details = json!({
             "type": "table",
             "title": table.title,
             "description": table.description,
@@ -105,29 +105,29 @@ impl Package {
             "rows": written.rows,
             "schema": { "fields": fields },
         });
-        if let Value::Object(more) = more {
-            resource.extend(more);
+        if let Value::Object(details) = details {
+            resource.extend(details);
         }
         self.resources.push(Value::Object(resource));
         Ok(())
     }
 
-    /// Path, media type and hash of a file.
+    /// Returns the path, media type and hash of a file.
     fn describe(&self, file: &str, media_type: &str) -> anyhow::Result<Map<String, Value>> {
         let path = self.path(file);
         let hash = hash(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let mut described = Map::new();
-        described.insert("path".to_string(), file.into());
-        described.insert("mediatype".to_string(), media_type.into());
-        described.insert("hash".to_string(), format!("sha256:{hash}").into());
-        Ok(described)
+        let mut entry = Map::new();
+        entry.insert("path".to_string(), file.into());
+        entry.insert("mediatype".to_string(), media_type.into());
+        entry.insert("hash".to_string(), format!("sha256:{hash}").into());
+        Ok(entry)
     }
 
-    /// Writes the descriptor and returns it. It names no licence: that is up to the owner of the
-    /// data.
+    /// Writes the descriptor and returns it. It names no licence, because only the owner of the data
+    /// can.
     pub fn finish(mut self, report: &Report) -> anyhow::Result<Value> {
-        for all in [&mut self.resources, &mut self.files] {
-            all.sort_by(|a, b| a["path"].as_str().cmp(&b["path"].as_str()));
+        for entries in [&mut self.resources, &mut self.files] {
+            entries.sort_by(|a, b| a["path"].as_str().cmp(&b["path"].as_str()));
         }
         let Provenance {
             run,
@@ -168,7 +168,7 @@ impl Package {
     }
 }
 
-/// A name of lower-case letters, digits, dots, hyphens and underscores.
+/// Joins parts to a name of lowercase letters, digits, dots, hyphens and underscores.
 fn package_name(parts: &[&str]) -> String {
     let name = parts.join("-").to_lowercase();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -177,7 +177,7 @@ fn package_name(parts: &[&str]) -> String {
         .collect()
 }
 
-/// SHA-256 hash of a file, in hexadecimal.
+/// Computes the SHA-256 hash of a file, in hexadecimal.
 fn hash(path: &Path) -> std::io::Result<String> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();

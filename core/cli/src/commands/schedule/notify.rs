@@ -33,7 +33,7 @@ pub(super) fn send_failure_alert(
     report_result(scheduled, result, problems);
 }
 
-/// Returns true if the program is to stop: mail that hangs must not delay the exit.
+/// Returns true if the program should stop: a hanging mail program must not delay the exit.
 fn is_stopped() -> bool {
     signals::stop().is_cancelled()
 }

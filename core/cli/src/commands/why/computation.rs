@@ -158,11 +158,13 @@ impl<'a> Computer<'a> {
             }
         }
         if result.reasons.is_empty() {
-            // Read back as the recorded report was, so that missing numbers are the same.
+            // Deserialise it, as the recorded report was, so that missing numbers are the same.
             let report = serde_json::to_value(self.run.assemble(&computed)?)?;
-            let all = printed(&serde_json::from_value(report)?)?;
+            let printed_figures = printed(&serde_json::from_value(report)?)?;
             let key = |printed: &PrintedFigure| (printed.figure.place, printed.figure.key.clone());
-            let found = all.into_iter().find(|other| key(other) == key(figure));
+            let found = printed_figures
+                .into_iter()
+                .find(|other| key(other) == key(figure));
             match found {
                 Some(found) => {
                     result.differences = differences(&figure.texts, &found.texts);
@@ -179,7 +181,7 @@ impl<'a> Computer<'a> {
                 Status::Different
             };
         }
-        // The versions themselves are the figures of the provenance.
+        // In the provenance, the versions themselves are the figures.
         if figure.figure.place == Place::Provenance {
             let problems = self.dataset_problems(&self.run.plan.nodes.iter().collect::<Vec<_>>());
             if !problems.is_empty() {
@@ -210,7 +212,7 @@ impl<'a> Computer<'a> {
             .collect();
         let (old, new) = (&self.run.report.provenance.build, executor::build(BUILD));
         if *old != new {
-            causes.push(format!("the report was made by {old}, and this is {new}"));
+            causes.push(format!("the report was created by {old}; this is {new}"));
         }
         for node in nodes {
             let version = self.catalogue.code_version(node.kind());
@@ -228,11 +230,11 @@ impl<'a> Computer<'a> {
                 causes.push(format!("the contract of {} changed", node.name));
             }
         }
-        let all: Vec<&Node> = match figure.figure.place {
+        let compared: Vec<&Node> = match figure.figure.place {
             Place::Provenance => self.run.plan.nodes.iter().collect(),
             _ => nodes.to_vec(),
         };
-        causes.extend(self.dataset_problems(&all));
+        causes.extend(self.dataset_problems(&compared));
         causes
     }
 
@@ -294,19 +296,19 @@ pub fn suggest_id(id: &str, figures: &[PrintedFigure]) -> String {
 
 /// Compares the texts of two figures.
 fn differences(old: &[Value], new: &[Value]) -> Vec<Difference> {
-    let mut found = Vec::new();
+    let mut differences = Vec::new();
     let none = Value::Null;
     for i in 0..old.len().max(new.len()) {
         compare(
             "",
             old.get(i).unwrap_or(&none),
             new.get(i).unwrap_or(&none),
-            &mut found,
+            &mut differences,
         );
     }
-    found.dedup();
-    found.truncate(DIFFERENCES_MAX);
-    found
+    differences.dedup();
+    differences.truncate(DIFFERENCES_MAX);
+    differences
 }
 
 fn compare(name: &str, old: &Value, new: &Value, found: &mut Vec<Difference>) {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Value of the subject of figures of all records.
+/// Subject of figures on all records.
 const ALL: &str = "all";
 
 /// A dataset that a stage read.
@@ -45,7 +45,7 @@ pub struct NodeDefinition {
     /// The query, for a stage that runs one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    /// The datasets that it read, each followed by those that it derives from.
+    /// The datasets that the node read, each followed by its own inputs.
     pub inputs: Vec<Input>,
     /// Tables of the ledger that it read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -72,9 +72,9 @@ pub struct Definition {
     pub group: String,
     /// The period of the claim, if it has its own.
     pub period: String,
-    /// Number of records behind it; `None` if it has none of its own.
+    /// Number of records behind it; `None` if it does not count records.
     pub records: Option<u64>,
-    /// Nodes that compute it.
+    /// Nodes that compute the figure.
     pub nodes: Vec<NodeDefinition>,
     /// The rows behind it, if its stage reads rows that can be filtered.
     pub rows: Option<RowFilter>,
@@ -187,7 +187,7 @@ fn node_definition(run: &RecordedRun, node: &Node) -> NodeDefinition {
     }
 }
 
-/// Collects the datasets that a node reads, each followed by those that it derives from.
+/// Collects the datasets that a node reads, each followed by its own inputs.
 fn collect_inputs(
     run: &RecordedRun,
     node: &Node,

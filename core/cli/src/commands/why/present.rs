@@ -95,7 +95,7 @@ fn define(text: &mut String, figure: &PrintedFigure, definition: &Definition) {
             .iter()
             .map(|node| node.node.as_str())
             .collect();
-        line(text, "made from", &names.join(", "));
+        line(text, "computed by", &names.join(", "));
         return;
     }
     for node in &definition.nodes {

@@ -1,4 +1,4 @@
-//! The parts of a recorded run that are needed to compute its figures again.
+//! The parts of a recorded run needed to compute its figures again.
 
 use super::super::archive;
 use crate::executor;
@@ -64,7 +64,7 @@ impl RecordedRun {
         })
     }
 
-    /// The node that made the report; if there are several, the one whose inputs the report lists.
+    /// The node that wrote the report; if there are several, the one whose inputs the report lists.
     fn report_node(&self) -> Option<(&Node, &ReportSpec)> {
         let nodes = self.plan.nodes.iter();
         let reports = nodes.filter_map(|node| Some((node, node.report()?)));
@@ -114,7 +114,7 @@ impl RecordedRun {
         inputs.filter_map(outcome).flatten().cloned().collect()
     }
 
-    /// Files of the run that were changed after it ended, among those that figures depend on.
+    /// Files that figures depend on and that changed after the run ended.
     pub fn altered_files(&self) -> Vec<String> {
         retrocast_engine::altered_files(&self.folder, |name| {
             [REPORT, PLAN].contains(&name) || name.starts_with(CELLS)
@@ -128,8 +128,8 @@ fn outcome(node: &Node, cell: Cell, report: &Report) -> Outcome {
     let mut source = None;
     if node.is_source() {
         let refused = retrocast_store::ingest::quarantine_name(node.short());
-        let all = report.provenance.datasets.iter();
-        datasets.extend(all.filter(|dataset| dataset.name == refused).cloned());
+        let cited = report.provenance.datasets.iter();
+        datasets.extend(cited.filter(|dataset| dataset.name == refused).cloned());
         let mut notes = report.sources.iter();
         source = notes.find(|note| note.name == node.short()).cloned();
     }

@@ -109,7 +109,7 @@ fn findings_sentence(difference: &Difference) -> Option<String> {
     }
 }
 
-/// Describes findings that are neither new nor resolved, because only one run looked for them.
+/// Describes findings that are neither new nor resolved, because only one run searched for them.
 fn not_compared_sentence(difference: &Difference) -> Option<String> {
     let all = &difference.findings.not_compared;
     let findings: u64 = all.iter().map(|stage| stage.findings).sum();
@@ -260,7 +260,7 @@ fn setup_sentence(difference: &Difference) -> String {
         (false, false) => format!("The same {}; {differ}.", list(&same)),
     };
     if config.text_differs && config.is_same_job() {
-        text.push_str(" The job files differ in their text, but not in what was run.");
+        text.push_str(" The texts of the job files differ, but their meaning is the same.");
     }
     text
 }

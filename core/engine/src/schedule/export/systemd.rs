@@ -124,14 +124,14 @@ fn outermost_folders(folders: &[std::path::PathBuf]) -> impl Iterator<Item = Str
         let mut others = folders.iter().filter(|other| *other != folder);
         others.any(|other| folder.starts_with(other))
     };
-    let mut all: Vec<String> = folders
+    let mut outer_folders: Vec<String> = folders
         .iter()
         .filter(|folder| !is_inside_another(folder))
         .map(|folder| folder.display().to_string())
         .collect();
-    all.sort();
-    all.dedup();
-    all.into_iter()
+    outer_folders.sort();
+    outer_folders.dedup();
+    outer_folders.into_iter()
 }
 
 /// Escapes %, which starts a specifier.

@@ -30,7 +30,7 @@ impl<'r> InputBuffer<'r> {
         }
         let length = self.bytes.len();
         let missing = min_length - length;
-        // Reserved at once: growing would copy, and allocate memory that is never used.
+        // Reserve all at once: growing would copy, and allocate memory that is never used.
         self.bytes.reserve_exact(missing);
         let read = (&mut self.rest)
             .take(missing as u64)
@@ -45,7 +45,7 @@ impl<'r> InputBuffer<'r> {
         }
     }
 
-    /// Converts lone carriage returns, the line ends of old Macintoshes.
+    /// Converts lone carriage returns, the line ends of classic Mac OS.
     pub fn convert_carriage_returns(&mut self) {
         self.converts_returns = true;
         replace_carriage_returns(&mut self.bytes);

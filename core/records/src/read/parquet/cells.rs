@@ -202,8 +202,8 @@ impl Kind {
                 let child = |field: &Field| {
                     Cells::find(columns.fields(), columns.columns(), field, unknown)
                 };
-                let all = columns.fields().iter().zip(columns.columns());
-                let rest = unlisted_columns(all, fields, unknown);
+                let named_columns = columns.fields().iter().zip(columns.columns());
+                let rest = unlisted_columns(named_columns, fields, unknown);
                 Self::Struct(fields.iter().map(child).collect(), rest)
             }
             _ => {
@@ -219,11 +219,11 @@ impl Kind {
 
 /// The column at a name or path, and the nulls of the containing values.
 fn find(names: &Fields, columns: &[ArrayRef], key: &str) -> Option<(ArrayRef, Option<NullBuffer>)> {
-    let mut all = names.iter().zip(columns);
-    if let Some((_, column)) = all.clone().find(|(name, _)| name.name() == key) {
+    let mut named_columns = names.iter().zip(columns);
+    if let Some((_, column)) = named_columns.clone().find(|(name, _)| name.name() == key) {
         return Some((Arc::clone(column), None));
     }
-    all.find_map(|(name, column)| {
+    named_columns.find_map(|(name, column)| {
         let rest = key.strip_prefix(name.name().as_str())?.strip_prefix('.')?;
         let inner = column.as_struct_opt()?;
         let (found, nulls) = find(inner.fields(), inner.columns(), rest)?;

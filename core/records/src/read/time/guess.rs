@@ -52,8 +52,8 @@ fn tokenize(text: &str) -> Vec<Token<'_>> {
 
 /// Formats that fit the tokens of a text.
 fn candidate_formats(text: &str) -> Option<Vec<String>> {
-    let all = tokenize(text);
-    let mut rest = all.as_slice();
+    let tokens = tokenize(text);
+    let mut rest = tokens.as_slice();
     let mut weekday = String::new();
     if let [Token::Word(day), after @ ..] = rest
         && is_weekday(day)

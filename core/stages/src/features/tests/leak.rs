@@ -80,7 +80,7 @@ fn count_changed_rows(every: &str, present: bool, seed: u64) -> usize {
         rows_of(frame_of(&analysis), time)
     };
     let (before, after) = (compute(&rows), compute(&other));
-    // Check rows up to and including the one that begins at the change.
+    // Checks the rows up to and including the one that begins at the change.
     let end = if every == "hour" {
         format!("{} {}", from.date(), from.time())
     } else {

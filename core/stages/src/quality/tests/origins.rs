@@ -64,10 +64,10 @@ fn a_component_that_loses_more_than_others_is_reported() {
         raw.extend(lines(b, r#"{"component": "b"}"#));
         input_with_refused(&raw)
     };
-    let check = |a: usize, b: usize, found: &[&str]| {
+    let check = |a: usize, b: usize, expected: &[&str]| {
         let params = json!({"by": "component", "flag_below": {"score": 50}});
         let analysis = analyse_with(raw(a, b), params).expect("an analysis");
-        super::check(&analysis, found);
+        super::check(&analysis, expected);
         analysis
     };
     check(20, 20, &[]);

@@ -44,8 +44,8 @@ pub(super) fn best_candidate(
         .unwrap_or(0);
     let peers = (0..p.len()).filter(|c| is_proven(*c) && is_high(*c) == is_high(best));
     let named = with_peers(data, fitted, best, peers);
-    let all: Vec<usize> = (0..p.len()).collect();
-    let comparison = compare(fitted, &named, &all);
+    let categories: Vec<usize> = (0..p.len()).collect();
+    let comparison = compare(fitted, &named, &categories);
     let when = rhythm.name_time(&named);
     let base = than_average_over(&rhythm.add_zone(data, &when), rhythm.all);
     let mut claim = words::estimate(data, &comparison, true).claim(&base);
@@ -180,7 +180,7 @@ pub(super) fn weekday_candidates(
     let p_of = |c: Option<Comparison>| c.map_or(1.0, |c| c.p);
     let (all, working) = (&fitted.against_all, &fitted.against_working);
     let log_min = log_threshold(data);
-    // Working days are judged among themselves, so that a quiet weekend does not decide.
+    // Working days are compared with each other, so that a quiet weekend has no influence.
     let p: Vec<f64> = WORKING.iter().map(|&day| p_of(working[day])).collect();
     let adjusted = holm(&p);
     let differs =
@@ -320,7 +320,7 @@ fn day_candidate(
         log(*a).total_cmp(&log(*b))
     });
     let strongest = strongest.unwrap_or(0);
-    let all = compare(fitted, days, &[0, 1, 2, 3, 4, 5, 6]);
+    let against_all = compare(fitted, days, &[0, 1, 2, 3, 4, 5, 6]);
     let working = compare(fitted, days, &WORKING);
     let when = rhythm.name_time(days);
     let lowest = lowest.map_or_else(String::new, |(low, c)| {
@@ -335,7 +335,7 @@ fn day_candidate(
     let (estimate, against, base) = if working_first {
         (&working, &fitted.against_working, working_days)
     } else {
-        (&all, &fitted.against_all, rhythm.all)
+        (&against_all, &fitted.against_all, rhythm.all)
     };
     let claim = format!(
         "{}{}{lowest}",
@@ -345,7 +345,7 @@ fn day_candidate(
     let sentence = sentence(data, group, &claim);
     let what = format!("{} {when}", data.measure);
     let mut finding = start_finding(data, rhythm, group, fitted, estimate, &what);
-    finding = with_ratio(finding, "ratio_all", Some(all));
+    finding = with_ratio(finding, "ratio_all", Some(against_all));
     if working_first {
         finding.baseline = Some(working_days.to_string());
     }
@@ -470,10 +470,10 @@ fn title(
     than: &str,
 ) -> String {
     let above = comparison.estimate > 1.0;
-    let all: Vec<usize> = (0..fitted.against_all.len()).collect();
+    let categories: Vec<usize> = (0..fitted.against_all.len()).collect();
     let is_count = !data.amounts && !data.is_share();
     let claim = match (above, is_count) {
-        _ if !is_beyond_all(data, fitted, named, &all, above) => {
+        _ if !is_beyond_all(data, fitted, named, &categories, above) => {
             let estimate = words::estimate(data, comparison, true);
             return statement(data, group, &estimate.claim(than));
         }

@@ -94,14 +94,14 @@ pub(super) fn push_rows(
             fitted.rates.events[category],
             fitted.rates.exposure[category],
         );
-        let all = &fitted.against_all[category];
+        let comparison = &fitted.against_all[category];
         let count = words::format_count(data, events, exposure);
         let mut row = vec![
             label.clone(),
             count,
             rates[category].clone(),
-            change(all),
-            bounds(all),
+            change(comparison),
+            bounds(comparison),
         ];
         if let Some(working) = fitted.against_working.get(category) {
             row.extend([change(working), bounds(working)]);
@@ -116,7 +116,7 @@ pub(super) fn push_rows(
             category: label.clone(),
             events,
             exposure,
-            ratio: all.map(|c| [c.estimate, c.lower, c.upper]),
+            ratio: comparison.map(|c| [c.estimate, c.lower, c.upper]),
         });
     }
 }
@@ -129,8 +129,8 @@ pub(super) fn chart_against_all(
     fitted: &RhythmFit,
     index: usize,
 ) -> Chart {
-    let all = &fitted.against_all;
-    bars(data, rhythm, group, index, all, &rhythm.baseline())
+    let comparisons = &fitted.against_all;
+    bars(data, rhythm, group, index, comparisons, &rhythm.baseline())
 }
 
 /// The chart of an effect with this index, compared with working days.
@@ -199,10 +199,10 @@ pub(super) fn calendar(data: &Data<'_>) -> Chart {
             *sum += hour.events;
         }
     }
-    let most = days
+    let busiest_day = days
         .iter()
         .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
-    let busiest = most.map_or_else(String::new, |(day, sum)| {
+    let busiest = busiest_day.map_or_else(String::new, |(day, sum)| {
         let day = long(*day);
         format!(" The most on one day: {} on {day}.", number::sensible(*sum))
     });
@@ -211,7 +211,7 @@ pub(super) fn calendar(data: &Data<'_>) -> Chart {
         id: chart_id(&data.context.stage, "calendar"),
         unit: format!("{} per day", data.measure),
         alt: format!(
-            "Calendar, {}, a square a day, darker for more {}.{busiest}",
+            "Calendar, {}, one square per day, darker for more {}.{busiest}",
             range(from, data.end.yesterday().unwrap_or(data.end)),
             data.measure
         ),

@@ -54,7 +54,7 @@ fn few_superseded_rows_are_marked_as_deleted() {
         .join("lake/job/tickets.lance/_deletions");
     assert_eq!(std::fs::read_dir(deletions).unwrap().count(), 1);
 
-    // The same records make no new version; new records supersede older records.
+    // The same records create no new version; new records supersede older records.
     let repeated = bench.ingest("raw/*.jsonl").unwrap();
     assert_eq!(repeated.dataset, found.dataset);
     let more = lines([7, 50]);

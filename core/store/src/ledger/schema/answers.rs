@@ -47,7 +47,7 @@ pub const RECOMMENDATIONS: LedgerTable = LedgerTable {
             "id",
             TEXT,
             "",
-            "Identity of the recommendation: equal in each run that makes it.",
+            "Identity of the recommendation, the same in each run that gives it.",
         ),
         column(
             "state",
@@ -55,17 +55,12 @@ pub const RECOMMENDATIONS: LedgerTable = LedgerTable {
             "",
             "open, proposed, accepted, implemented, closed, rejected or expired.",
         ),
-        column("stage", TEXT, "", "Stage that made it."),
-        column("rule", TEXT, "", "Rule that made it."),
+        column("stage", TEXT, "", "Stage that gave it."),
+        column("rule", TEXT, "", "Rule that gave it."),
         column("title", TEXT, "", "The action."),
         column("category", TEXT, "", "Category."),
-        column(
-            "component",
-            TEXT,
-            "",
-            "Component that it changes; all for all.",
-        ),
-        column("metric", TEXT, "", "Metric that it is meant to change."),
+        column("component", TEXT, "", "Component to change; all for all."),
+        column("metric", TEXT, "", "Metric that it is intended to change."),
         column(
             "priority",
             NUMBER,
@@ -105,20 +100,20 @@ pub const RECOMMENDATIONS: LedgerTable = LedgerTable {
             "since",
             TEXT,
             "",
-            "First window of the uninterrupted series of runs that make it.",
+            "First window of the uninterrupted series of runs that give it.",
         ),
         column(
             "times",
             COUNT,
             "runs",
-            "Number of consecutive runs that make it.",
+            "Number of consecutive runs that give it.",
         ),
         column("expires", TEXT, "", "Last day on which it is recommended."),
         column(
             "finding",
             TEXT,
             "",
-            "The most severe finding that it answers.",
+            "The most severe finding that it addresses.",
         ),
         column("evidence", TEXT, "", "Sentence of that finding."),
     ],
@@ -126,12 +121,12 @@ pub const RECOMMENDATIONS: LedgerTable = LedgerTable {
     identity: Some("id"),
 };
 
-/// Figures of earlier windows that moved since they were published.
+/// Figures of earlier windows that changed after publication.
 pub const RESTATEMENTS: LedgerTable = LedgerTable {
     name: "restatements",
     query_name: "ledger.restatements",
     title: "Restated figures",
-    description: "Figures of earlier windows that moved by at least the size that the job states.",
+    description: "Figures of earlier windows that changed by at least the minimum of the job.",
     columns: &[
         column("stage", TEXT, "", "Stage of the figure."),
         column("of_window", TEXT, "", "The earlier window."),
@@ -167,12 +162,12 @@ pub const RESTATEMENTS: LedgerTable = LedgerTable {
     identity: None,
 };
 
-/// Decisions of people.
+/// Decisions of users.
 pub const DECISIONS: LedgerTable = LedgerTable {
     name: "decisions",
     query_name: "ledger.decisions",
     title: "Decisions",
-    description: "Decisions of people, one event each; the last one on a key is in force.",
+    description: "User decisions, one event each; the last one on a key is in force.",
     columns: &[
         column("time", TIME, "", "Time of the decision."),
         column("who", TEXT, "", "Person or team that decided."),
@@ -234,7 +229,7 @@ pub const IMPROVEMENTS: LedgerTable = LedgerTable {
         ),
         column("owner", TEXT, "", "Person or team that implements it."),
         column("component", TEXT, "", "Component; null for all."),
-        column("metric", TEXT, "", "Metric that it is meant to change."),
+        column("metric", TEXT, "", "Metric that it is intended to change."),
         column(
             "expected_relative",
             NUMBER,
@@ -245,12 +240,12 @@ pub const IMPROVEMENTS: LedgerTable = LedgerTable {
             "lower_is_better",
             FLAG,
             "",
-            "Whether less of the metric is better.",
+            "Whether lower values of the metric are better.",
         ),
         column("date", DAY, "", "First day after the change."),
         column("cost", NUMBER, "", "Cost of implementing it."),
         column("link", TEXT, "", "Link to a ticket or a change request."),
-        column("finding", TEXT, "", "Finding that it answers."),
+        column("finding", TEXT, "", "Finding that it addresses."),
         column("recommendation", TEXT, "", "Recommendation that led to it."),
         column(EVENT, TEXT, "", "Identity of the event."),
     ],

@@ -1,4 +1,4 @@
-//! A time without a zone means the same wherever it comes from.
+//! A time without a zone has the same meaning wherever it comes from.
 
 use super::*;
 
@@ -202,7 +202,7 @@ fn skipped_and_repeated_times_are_resolved() {
         "cast(date '2026-09-06' as timestamp)",
         "2026-09-06T04:00:00Z",
     );
-    // The whole hour that clocks show twice, with a record every half hour.
+    // The hour that occurs twice, with a record every half hour.
     let first = "2026-10-24T22:00:00Z".parse::<jiff::Timestamp>().unwrap();
     let at = (0..8).map(|n| first.as_microsecond() + n * 1_800_000_000);
     let at: ArrayRef =
