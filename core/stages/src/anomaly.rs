@@ -211,6 +211,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         period: params.period.into(),
         part_periods: PartPeriods::LeaveOut,
         periods_max: history_max(params.period),
+        without_year: false,
         groups_max: GROUPS_MAX,
         measure: params.measure.as_deref(),
     };

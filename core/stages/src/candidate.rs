@@ -200,6 +200,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         period: Period::Day,
         part_periods: PartPeriods::LeaveOut,
         periods_max: DAYS_MAX,
+        without_year: false,
         groups_max: GROUPS_MAX,
         measure: params.measure.as_deref(),
     };

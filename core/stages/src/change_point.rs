@@ -8,6 +8,9 @@
 //! p-values of all groups are corrected together (Benjamini and Hochberg 1995). The 95 % interval of the
 //! date follows Bai (1997); intervals of means allow for autocorrelation.
 //!
+//! From two years of records on, the season of the year is removed where the months of one year follow from
+//! those of the others; the caveats name the groups. With less, a season looks like a change.
+//!
 //! If a line, straight or with a bend, describes a series better than steps (Schwarz's criterion with
 //! autoregressive errors), no shift is claimed, and the caveats report it: see `trend`. If it describes the
 //! series about as well, the finding says so. A few days of outage are not a
@@ -148,7 +151,7 @@ pub(crate) fn default_segment(period: Period) -> usize {
 pub const CHANGE_POINT: Kind = Kind {
     name: "change_point",
     chapter: Some(Chapter::Changes),
-    code_version: 7,
+    code_version: 8,
     summary: "Dates at which the level of a series shifted, with the means before and after.",
     manual: include_str!("change_point.rs"),
     schema: || schemars::schema_for!(Params),
@@ -179,6 +182,7 @@ fn run(
         period,
         part_periods: params.part_periods,
         periods_max: params.periods_max,
+        without_year: true,
         groups_max: params.groups_max,
         measure: params.measure.as_deref(),
     };

@@ -247,6 +247,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         period: requested_or_found(params.period, context, records, params.time.as_deref())?,
         part_periods: PartPeriods::LeaveOut,
         periods_max: PERIODS_MAX,
+        without_year: false,
         groups_max: GROUPS_MAX,
         measure: params.measure.as_deref(),
     };

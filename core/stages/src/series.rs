@@ -17,10 +17,13 @@ use retrocast_domain::{
     number::plural,
     window::{long, range},
 };
-use retrocast_stats::describe::median;
+use retrocast_stats::{describe::median, yearly::yearly_season};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::{Range, RangeFrom},
+};
 
 pub(crate) mod clock;
 pub(crate) mod coverage;
@@ -101,6 +104,8 @@ pub(crate) struct Request<'a> {
     pub(crate) part_periods: PartPeriods,
     /// Maximum number of periods; the latest are kept.
     pub(crate) periods_max: usize,
+    /// Whether the season of the year is removed where earlier years show one.
+    pub(crate) without_year: bool,
     /// Maximum number of groups; the groups with the most records are kept.
     pub(crate) groups_max: usize,
     /// Name of the metric; by default from the column or dataset.
@@ -335,8 +340,14 @@ pub(crate) fn collect(
             context.window.words()
         ));
     }
-    let complete = span.complete_periods(request.part_periods, &mut set.caveats);
-    keep_largest(&mut tallies.groups, request.groups_max, &mut set.caveats);
+    let complete = span.complete_periods(request, &mut set.caveats);
+    let axis = span.starts.len().saturating_sub(request.periods_max.max(1))..;
+    keep_largest(
+        &mut tallies.groups,
+        request.groups_max,
+        axis,
+        &mut set.caveats,
+    );
     add_groups(request, &coverage, &tallies, &span, complete, &mut set);
     if let Some(end) = set.end() {
         set.caveats
@@ -447,17 +458,20 @@ fn add_groups(
     coverage: &Coverage,
     tallies: &Tallies,
     span: &Span,
-    complete: std::ops::Range<usize>,
+    complete: Range<usize>,
     set: &mut SeriesSet,
 ) {
+    let kept_from = complete.end.saturating_sub(request.periods_max.max(1));
+    let kept = complete.start.max(kept_from)..complete.end;
     let starts = &span.starts;
     let mut scaled: BTreeSet<Date> = BTreeSet::new();
+    let mut seasonal = Vec::new();
     for (label, group) in &tallies.groups {
         // The period in which a group first appears after the others is also incomplete.
         let own_start = span.period.floor(group.first);
         let begins_with_records = own_start <= span.period.floor(coverage.first())
             || starts.first().is_some_and(|start| own_start < *start);
-        let with_parts: Vec<Option<f64>> = starts
+        let mut with_parts: Vec<Option<f64>> = starts
             .iter()
             .enumerate()
             .map(|(i, start)| {
@@ -476,18 +490,21 @@ fn add_groups(
                 if group.is_count && normalised != sum {
                     normalised = normalised.round();
                 }
-                if normalised != sum && complete.contains(&i) {
+                if normalised != sum && kept.contains(&i) {
                     scaled.insert(start.date());
                 }
                 Some(normalised)
             })
             .collect();
-        let periods = group.periods.range(complete.clone());
+        let periods = group.periods.range(kept.clone());
+        if request.without_year && without_year(&mut with_parts, &complete, request.period) {
+            seasonal.push(label.clone());
+        }
         set.groups.push(Group {
             subject: words::subject(request.by, label),
             label: label.clone(),
-            values: with_parts[complete.clone()].to_vec(),
-            with_parts,
+            values: with_parts[kept.clone()].to_vec(),
+            with_parts: with_parts[first_shown(&kept, &complete)..].to_vec(),
             records: periods.clone().map(|(_, tally)| tally.records).sum(),
             active: periods.count(),
             first: group.first,
@@ -500,14 +517,41 @@ fn add_groups(
             long(*last)
         ));
     }
-    set.parts_before = complete.start;
-    set.starts = starts[complete].to_vec();
+    if !seasonal.is_empty() {
+        let years = complete.len() as f64 / request.period.cadence().year();
+        set.caveats
+            .push(words::without_year(&seasonal, request.by, years));
+    }
+    set.parts_before = kept.start - first_shown(&kept, &complete);
+    set.starts = starts[kept].to_vec();
+}
+
+/// Index of the first period of `with_parts`: an incomplete one only if it comes right before the others.
+fn first_shown(kept: &Range<usize>, complete: &Range<usize>) -> usize {
+    if kept.start > complete.start {
+        kept.start
+    } else {
+        0
+    }
+}
+
+/// Removes the season of the year if the complete periods show one; returns true if so.
+fn without_year(values: &mut [Option<f64>], complete: &Range<usize>, period: Period) -> bool {
+    let year = period.cadence().year();
+    let Some(season) = yearly_season(&values[complete.clone()], year) else {
+        return false;
+    };
+    for (i, value) in values[complete.clone()].iter_mut().enumerate() {
+        *value = value.map(|value| season.remove(i, value));
+    }
+    true
 }
 
 /// Keeps the groups with the most records.
 fn keep_largest(
     groups: &mut BTreeMap<String, GroupTally>,
     groups_max: usize,
+    axis: RangeFrom<usize>,
     caveats: &mut Vec<String>,
 ) {
     let excess = groups.len().saturating_sub(groups_max);
@@ -528,5 +572,5 @@ fn keep_largest(
         ));
     }
     // A group without a record on the axis has no series.
-    groups.retain(|_, group| !group.periods.is_empty());
+    groups.retain(|_, group| group.periods.range(axis.clone()).next().is_some());
 }

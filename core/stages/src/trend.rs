@@ -3,7 +3,8 @@
 //! The records are aggregated to one value per period. The Mann-Kendall test decides whether the series
 //! rises or falls. Weekday effects are removed from daily series first (median deviation of each
 //! weekday from a running median), and the variance allows for autocorrelation (Hamed and Rao 1998; Yue
-//! and Wang 2004).
+//! and Wang 2004). From two years of records on, the season of the year is removed, too, where the months
+//! of one year follow from those of the others; the caveats name the groups.
 //!
 //! A ramp of the last weeks hardly shows in a test of a whole year. So the best bend is tested as well:
 //! the date from which a level series rises or falls steadily (Hudson 1966; Feder 1975), with the result of
@@ -155,7 +156,7 @@ fn fifty() -> usize {
 pub const TREND: Kind = Kind {
     name: "trend",
     chapter: Some(Chapter::Changes),
-    code_version: 7,
+    code_version: 8,
     summary: "Slow movement for each group: improving, worsening, or not proven, with its interval.",
     manual: include_str!("trend.rs"),
     schema: || schemars::schema_for!(Params),
@@ -189,6 +190,7 @@ fn run(
         period,
         part_periods: params.part_periods,
         periods_max: params.periods_max,
+        without_year: true,
         groups_max: params.groups_max,
         measure: params.measure.as_deref(),
     };

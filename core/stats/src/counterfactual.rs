@@ -13,12 +13,13 @@
 //! values are skipped by the filter.
 
 mod family;
-mod linear;
 
 pub(crate) use family::{Family, Line, Regression};
 
-use crate::describe::{mean, sd};
-use linear::{backward, cholesky, dot, forward};
+use crate::{
+    describe::{mean, sd},
+    linear::{backward, cholesky, dot, forward},
+};
 
 /// A model of the errors, in units of their variance without the random walk.
 #[derive(Debug, Clone, Copy, PartialEq)]

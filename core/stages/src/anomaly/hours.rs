@@ -48,6 +48,7 @@ pub(super) fn collect_hours(
         period: Period::Hour,
         part_periods: PartPeriods::LeaveOut,
         periods_max: history_max(Step::Hour),
+        without_year: false,
         groups_max: super::GROUPS_MAX,
         measure: params.measure.as_deref(),
     };

@@ -217,3 +217,44 @@ fn incomplete_weeks_at_either_end_are_not_shifts() {
         );
     }
 }
+
+/// Three years of daily records with a season of the year of 30 %, up by `step` after day 1000.
+fn seasonal_years(seed: u64, step: f64) -> DataFrame {
+    let mut noise = Noise(seed * 104_729);
+    records("2023-11-16", 1096, &["a"], |day, _| {
+        let wave = (std::f64::consts::TAU * f64::from(day) / 365.25).sin();
+        let level = if day < 1000 {
+            20.0
+        } else {
+            20.0 * (1.0 + step)
+        };
+        noise.poisson(level * (1.0 + 0.3 * wave))
+    })
+}
+
+#[test]
+fn a_season_of_the_year_is_not_a_shift() {
+    let mut claims = 0;
+    for seed in 0..6 {
+        for params in [
+            serde_json::json!({"input": "tickets"}),
+            serde_json::json!({"input": "tickets", "period": "week"}),
+        ] {
+            let cell = analyse("2026-11-16", seasonal_years(seed, 0.0), &params).cell;
+            claims += usize::from(!cell.findings.is_empty());
+            let caveats = cell.caveats.join(" ");
+            assert!(caveats.contains("season of the year"), "{caveats}");
+            let cell = analyse("2026-11-16", seasonal_years(seed, 0.3), &params).cell;
+            let found = &cell.findings;
+            assert!(!found.is_empty(), "seed {seed} {params}: {caveats}");
+            let date: Date = found[0].numbers["date"]
+                .as_str()
+                .expect("a date")
+                .parse()
+                .expect("a date");
+            let off = (jiff::civil::date(2026, 8, 12) - date).get_days();
+            assert!(off.abs() <= 21, "seed {seed} {params}: {date}");
+        }
+    }
+    assert!(claims <= 1, "{claims} of 12");
+}

@@ -25,7 +25,7 @@ impl Span {
         let last_moment = end.checked_sub(jiff::ToSpan::nanosecond(1)).unwrap_or(end);
         let mut start = Some(period.floor(last_moment));
         while let Some(time) = start.filter(|time| *time >= first_start) {
-            if starts.len() >= request.periods_max.max(1) {
+            if starts.len() >= history_max(request) {
                 break;
             }
             starts.push(time);
@@ -62,11 +62,13 @@ impl Span {
     /// Range of the periods to analyse; adds caveats on incomplete periods.
     pub(super) fn complete_periods(
         &self,
-        part_periods: PartPeriods,
+        request: &Request<'_>,
         caveats: &mut Vec<String>,
     ) -> std::ops::Range<usize> {
         let n = self.starts.len();
-        if let Some(first) = self.late_first_record {
+        // A season of the year is estimated from periods before those that are reported on.
+        let reports_start = n <= request.periods_max;
+        if let Some(first) = self.late_first_record.filter(|_| reports_start) {
             caveats.push(format!(
                 "The first record is dated {}; {} counts as whole.",
                 long(first.date()),
@@ -74,14 +76,18 @@ impl Span {
             ));
         }
         let mut incomplete = Vec::new();
-        if self.first_is_incomplete {
+        if self.first_is_incomplete && reports_start {
             incomplete.push(self.period.words(self.starts[0]));
         }
         if self.last_is_incomplete && n > usize::from(self.first_is_incomplete) {
             incomplete.push(self.period.words(self.starts[n - 1]));
         }
+        let start = usize::from(self.first_is_incomplete).min(n);
+        let complete = start
+            ..n.saturating_sub(usize::from(self.last_is_incomplete))
+                .max(start);
         if incomplete.is_empty() {
-            return 0..n;
+            return complete;
         }
         let names = number::list(&incomplete);
         let they = if incomplete.len() == 1 {
@@ -89,16 +95,26 @@ impl Span {
         } else {
             "they are"
         };
-        if part_periods == PartPeriods::Keep {
+        if request.part_periods == PartPeriods::Keep {
             caveats.push(format!(
                 "Records cover {names} in part; {they} kept, as the job file asks."
             ));
             return 0..n;
         }
         caveats.push(format!("Records cover {names} in part; {they} left out."));
-        let start = usize::from(self.first_is_incomplete).min(n);
-        start
-            ..n.saturating_sub(usize::from(self.last_is_incomplete))
-                .max(start)
+        complete
     }
+}
+
+/// Number of years from which a season of the year is estimated.
+const YEARS: f64 = 5.0;
+
+/// Maximum number of periods to read.
+fn history_max(request: &Request<'_>) -> usize {
+    let years = if request.without_year {
+        (YEARS * request.period.cadence().year()).ceil() as usize
+    } else {
+        0
+    };
+    request.periods_max.max(years).max(1)
 }

@@ -15,6 +15,7 @@ fn request(period: Period, part_periods: PartPeriods) -> Request<'static> {
         period,
         part_periods,
         periods_max: 366,
+        without_year: false,
         groups_max: 50,
         measure: None,
     }

@@ -150,3 +150,23 @@ pub(crate) fn chart_id(stage: &str, what: &str) -> String {
         .map(safe)
         .collect()
 }
+
+/// The caveat that names the groups whose season of the year was removed.
+pub(super) fn without_year(groups: &[String], by: &[String], years: f64) -> String {
+    let what = if by.is_empty() {
+        String::new()
+    } else {
+        let (shown, more) = groups.split_at(groups.len().min(5));
+        let rest = if more.is_empty() {
+            String::new()
+        } else {
+            format!(" and {} more", more.len())
+        };
+        format!(" of {}{rest}", number::list(shown))
+    };
+    format!(
+        "Adjusted for the season of the year{what}, estimated from {} years: values and levels are those of \
+         an average time of the year.",
+        number::fixed(years, 1)
+    )
+}

@@ -2,7 +2,7 @@
 
 /// Factors a symmetric matrix, given by its lower triangle, in place; returns the logarithm of its
 /// determinant, or `None` if it is singular.
-pub(super) fn cholesky(matrix: &mut [f64], size: usize) -> Option<f64> {
+pub(crate) fn cholesky(matrix: &mut [f64], size: usize) -> Option<f64> {
     let mut log_determinant = 0.0;
     for i in 0..size {
         let (above, line) = matrix.split_at_mut(i * size);
@@ -20,7 +20,7 @@ pub(super) fn cholesky(matrix: &mut [f64], size: usize) -> Option<f64> {
 }
 
 /// Solves `L x = b`.
-pub(super) fn forward(triangle: &[f64], b: &[f64]) -> Vec<f64> {
+pub(crate) fn forward(triangle: &[f64], b: &[f64]) -> Vec<f64> {
     let size = b.len();
     let mut x = b.to_vec();
     for i in 0..size {
@@ -31,7 +31,7 @@ pub(super) fn forward(triangle: &[f64], b: &[f64]) -> Vec<f64> {
 }
 
 /// Solves `L' x = b`.
-pub(super) fn backward(triangle: &[f64], b: &[f64]) -> Vec<f64> {
+pub(crate) fn backward(triangle: &[f64], b: &[f64]) -> Vec<f64> {
     let size = b.len();
     let mut x = b.to_vec();
     for i in (0..size).rev() {
@@ -43,6 +43,6 @@ pub(super) fn backward(triangle: &[f64], b: &[f64]) -> Vec<f64> {
     x
 }
 
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
