@@ -11,6 +11,7 @@ mod suite {
     mod exports;
     mod failures;
     mod finding;
+    mod hostile;
     mod incidents;
     mod lake;
     mod ledger;
