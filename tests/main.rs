@@ -3,6 +3,7 @@
 mod suite {
     pub mod support;
 
+    mod accessibility;
     mod archive;
     mod bad_input;
     mod catalogue;
