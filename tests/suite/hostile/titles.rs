@@ -115,7 +115,7 @@ const RARE: &[&str] = &[
     "\u{fff9}",
 ];
 
-/// A sequence of numbers that depends only on its seed (SplitMix64).
+/// A sequence of numbers that depends only on its seed (`SplitMix64`).
 struct Random(u64);
 
 impl Random {
