@@ -3,6 +3,7 @@
 mod suite {
     pub mod support;
 
+    mod accessibility;
     mod archive;
     mod bad_input;
     mod catalogue;
@@ -11,6 +12,7 @@ mod suite {
     mod exports;
     mod failures;
     mod finding;
+    mod hostile;
     mod incidents;
     mod lake;
     mod ledger;
