@@ -94,7 +94,7 @@ pub(super) fn notes(
             CellStatus::NotEnough { message } => {
                 notes.push(format!(
                     "{name} had too little data: {}.",
-                    without_prefix(message)
+                    without_setting(without_prefix(message))
                 ));
             }
             CellStatus::Failed { message } => {
@@ -166,6 +166,12 @@ fn missing_record_notes(
         notes.push(format!("{none} for {stages}."));
     }
     notes
+}
+
+/// Removes the advice on the contract, which the section of the stage has.
+fn without_setting(message: &str) -> &str {
+    let advice = message.find("; if the absence of records means");
+    advice.map_or(message, |start| &message[..start])
 }
 
 /// Removes the prefix "not enough: ", which the surrounding sentence already expresses.
