@@ -333,8 +333,11 @@ impl Language {
         let Some((figure, unit)) = start.map(|start| text.split_at(start)) else {
             return text.to_string();
         };
-        match self.phrase(unit) {
-            Some(unit) => format!("{figure}{unit}"),
+        // An interval may follow: "+0.8 percentage points (−0.7 to +2.3)".
+        let (unit, rest) = unit.split_at(unit.find('(').unwrap_or(unit.len()));
+        let space = &unit[unit.trim_end().len()..];
+        match self.phrase(unit.trim_end()) {
+            Some(unit) => format!("{figure}{unit}{space}{rest}"),
             None => text.to_string(),
         }
     }
