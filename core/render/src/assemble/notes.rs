@@ -93,14 +93,14 @@ pub(super) fn notes(
             CellStatus::Done => {}
             CellStatus::NotEnough { message } => {
                 notes.push(format!(
-                    "{name} had too little data: {}.",
+                    "“{name}” had too little data: {}.",
                     without_setting(without_prefix(message))
                 ));
             }
             CellStatus::Failed { message } => {
-                notes.push(format!("{name} failed: {}.", without_name(cell, message)));
+                notes.push(format!("“{name}” failed: {}.", without_name(cell, message)));
             }
-            CellStatus::NotRun { reason } => notes.push(format!("{name} was not run: {reason}.")),
+            CellStatus::NotRun { reason } => notes.push(format!("“{name}” was not run: {reason}.")),
         }
     }
     for note in &mut notes {
