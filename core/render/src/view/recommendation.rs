@@ -78,7 +78,7 @@ fn recommendation(recommendation: &Recommendation, figure: String) -> Recommenda
     };
     RecommendationView {
         title: shorten(&recommendation.title, 160),
-        evidence: shorten_to_sentence(&recommendation.evidence, 220),
+        evidence: shorten_to_sentence(&recommendation.evidence, 320),
         promise: shorten(
             &format!(
                 "{expected}: {}, for {days} of work at {} risk{past}.",
