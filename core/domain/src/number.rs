@@ -376,7 +376,9 @@ pub fn recorded_with_unit(value: f64, unit: &str) -> String {
 pub(crate) fn with_noun(text: &str, unit: &str) -> String {
     match unit {
         "" => text.to_string(),
-        unit if text == "1" => format!("1{NBSP}{}", singular_of(unit)),
+        unit if text.trim_start_matches(['+', MINUS]) == "1" => {
+            format!("{text}{NBSP}{}", singular_of(unit))
+        }
         unit => format!("{text}{NBSP}{unit}"),
     }
 }

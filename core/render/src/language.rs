@@ -177,9 +177,11 @@ impl Language {
             self.findings(&mut cell["findings"]);
             self.kpis(&mut cell["kpis"]);
             self.effects(&mut cell["effects"]);
+            // The columns of queries have names, not headings.
+            let is_raw = matches!(cell["kind"].as_str(), Some("sql" | "features"));
             items(&mut cell["tables"])
                 .iter_mut()
-                .for_each(|table| self.table(table));
+                .for_each(|table| self.table(table, is_raw));
         }
     }
 
@@ -221,6 +223,7 @@ impl Language {
             "verdict",
             "days",
             "placebos",
+            "controls",
         ];
         items(effects)
             .iter_mut()
@@ -229,20 +232,29 @@ impl Language {
 
     /// Translates headings, and the cells that hold figures or fixed words. Names from records are
     /// kept.
-    fn table(&self, table: &mut Value) {
+    fn table(&self, table: &mut Value, is_raw: bool) {
         const FIXED: [&str; 8] = [
             "verdict", "trend", "state", "severity", "risk", "weekday", "month", "when",
         ];
+        // A longer text is a sentence, which stays whole.
+        const FIXED_LETTERS_MAX: usize = 40;
         let mut is_fixed = Vec::new();
         for column in items(&mut table["columns"]) {
             let title = column["title"].as_str().unwrap_or_default().to_lowercase();
-            is_fixed.push(column["align"] == "right" || FIXED.contains(&title.as_str()));
-            self.phrase_at(&mut column["title"]);
+            let has_words = !is_raw && FIXED.contains(&title.as_str());
+            is_fixed.push(column["align"] == "right" || has_words);
+            if !is_raw {
+                self.phrase_at(&mut column["title"]);
+            }
         }
         for row in items(&mut table["rows"]) {
             let cells = items(row).iter_mut().zip(&is_fixed);
+            let is_short = |cell: &Value| {
+                let text = cell.as_str();
+                text.is_some_and(|text| text.chars().count() <= FIXED_LETTERS_MAX)
+            };
             cells
-                .filter(|(_, is_fixed)| **is_fixed)
+                .filter(|(cell, is_fixed)| **is_fixed && is_short(cell))
                 .for_each(|(cell, _)| self.short_at(cell));
         }
     }
@@ -320,8 +332,11 @@ impl Language {
         let Some((figure, unit)) = start.map(|start| text.split_at(start)) else {
             return text.to_string();
         };
-        match self.phrase(unit) {
-            Some(unit) => format!("{figure}{unit}"),
+        // An interval may follow: "+0.8 percentage points (−0.7 to +2.3)".
+        let (unit, rest) = unit.split_at(unit.find('(').unwrap_or(unit.len()));
+        let space = &unit[unit.trim_end().len()..];
+        match self.phrase(unit.trim_end()) {
+            Some(unit) => format!("{figure}{unit}{space}{rest}"),
             None => text.to_string(),
         }
     }

@@ -148,7 +148,8 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     };
     let open = in_state(RecommendationState::Open).count();
     cell.did = format!(
-        "Answered {} with {}.",
+        "Made {} from {}.",
+        number::plural(open as u64, "recommendation"),
         number::plural(
             context
                 .cells
@@ -157,7 +158,6 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
                 .sum(),
             "finding"
         ),
-        number::plural(open as u64, "recommendation"),
     );
     if open > 0 {
         cell.tables

@@ -275,7 +275,12 @@ impl Nodes<'_> {
         }
         let words = [" had too little data", " failed: ", " was not run: "];
         let mut cells = self.report.cells.iter();
-        if let Some(cell) = cells.find(|cell| is_about(&title(cell), &words)) {
+        let is_of = |cell: &&Cell| {
+            let name = title(cell);
+            // Reports of older versions have no quotation marks.
+            is_about(&name, &words) || is_about(&format!("“{name}”"), &words)
+        };
+        if let Some(cell) = cells.find(is_of) {
             return vec![stage_node(&cell.stage)];
         }
         let empty = self.stages(|cell| cell.records == Some(0));

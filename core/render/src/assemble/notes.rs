@@ -93,14 +93,14 @@ pub(super) fn notes(
             CellStatus::Done => {}
             CellStatus::NotEnough { message } => {
                 notes.push(format!(
-                    "{name} had too little data: {}.",
-                    without_prefix(message)
+                    "“{name}” had too little data: {}.",
+                    without_setting(without_prefix(message))
                 ));
             }
             CellStatus::Failed { message } => {
-                notes.push(format!("{name} failed: {}.", without_name(cell, message)));
+                notes.push(format!("“{name}” failed: {}.", without_name(cell, message)));
             }
-            CellStatus::NotRun { reason } => notes.push(format!("{name} was not run: {reason}.")),
+            CellStatus::NotRun { reason } => notes.push(format!("“{name}” was not run: {reason}.")),
         }
     }
     for note in &mut notes {
@@ -166,6 +166,12 @@ fn missing_record_notes(
         notes.push(format!("{none} for {stages}."));
     }
     notes
+}
+
+/// Removes the advice on the contract, which the section of the stage has.
+fn without_setting(message: &str) -> &str {
+    let advice = message.find("; if the absence of records means");
+    advice.map_or(message, |start| &message[..start])
 }
 
 /// Removes the prefix "not enough: ", which the surrounding sentence already expresses.

@@ -609,8 +609,8 @@ fn failures_are_reported_once_and_by_a_readable_name() {
     assert_eq!(
         notes::notes(&cells, &[], &[], &week()),
         [
-            "No name failed: the query is wrong.",
-            "After was not run: stage.no_name failed."
+            "“No name” failed: the query is wrong.",
+            "“After” was not run: stage.no_name failed."
         ]
     );
 }

@@ -117,7 +117,13 @@ fn draw_heading(canvas: &mut Canvas, panel: &Panel, all: &[Panel], plot: &Plot, 
     // A short name leaves more space for the note.
     let name_width = text_width(&label_name(&panel.label), font, true) + font;
     let note_width_max = plot_width - name_width.min(plot_width * 0.45);
-    let note = shorten(&panel.note, note_width_max, font * 0.92, false);
+    let fits = text_width(&panel.note, font * 0.92, false) <= note_width_max;
+    let note = if fits {
+        panel.note.clone()
+    } else {
+        panel.note.replace("percentage points", "points")
+    };
+    let note = shorten(&note, note_width_max, font * 0.92, false);
     let note_width = if note.is_empty() {
         0.0
     } else {

@@ -61,6 +61,13 @@ impl Language {
                 .filter(|effect| effect.verdict == verdict)
                 .count()
         };
+        let working = report.effects.iter();
+        let working = working.filter(|effect| effect.verdict == Verdict::Works);
+        let is_uncontrolled = working.clone().any(|effect| effect.controls.is_empty());
+        let works = count("works", working.count()).map(|works| {
+            let reservation = words("uncontrolled").filter(|_| is_uncontrolled);
+            format!("{works}{}", reservation.unwrap_or_default())
+        });
         let unchanged = (!report.kpis.is_empty() && better + worse == 0)
             .then(|| words("unchanged").unwrap_or_default().to_string());
         let clauses: Vec<String> = [
@@ -70,12 +77,14 @@ impl Language {
             count("worse", worse),
             unchanged,
             count("missed", missed.count()),
-            count("works", effects(Verdict::Works)),
+            works,
             count("harmful", effects(Verdict::Harmful)),
             count("unclear", effects(Verdict::Unclear)),
+            count("too_early", effects(Verdict::TooEarly)),
         ]
         .into_iter()
         .flatten()
+        .filter(|clause| !clause.is_empty())
         .collect();
         Some(if clauses.is_empty() {
             format!("{lead}.")

@@ -1,7 +1,8 @@
 //! Formats findings.
 
 use super::{LONG_SENTENCE_MAX, SHORT_SENTENCE_MAX};
-use crate::words::{dates_in_words, shorten, shorten_to_sentence};
+use crate::words::{dates_in_words, format_short_date, shorten, shorten_to_sentence};
+use jiff::{Span, civil::DateTime};
 use retrocast_domain::{
     Chapter, Finding, Severity,
     estimate::level_with_interval,
@@ -25,8 +26,28 @@ pub(super) struct FindingView {
     figure: String,
 }
 
+/// Formats a period of hours: "10 Nov 2026, 06:00 to 20:00" from the starts of the first and last hour.
+fn hours_in_words(period: &str) -> Option<String> {
+    let (first, last) = period.split_once(" to ")?;
+    let [first, last]: [DateTime; 2] = [first.parse().ok()?, last.parse().ok()?];
+    let end = last.checked_add(Span::new().hours(1)).ok()?;
+    let time = |moment: DateTime| format!("{:02}:{:02}", moment.hour(), moment.minute());
+    let day = format_short_date(first.date());
+    Some(if first.date() == end.date() {
+        format!("{day}, {} to {}", time(first), time(end))
+    } else {
+        let last_day = format_short_date(end.date());
+        format!("{day}, {} to {last_day}, {}", time(first), time(end))
+    })
+}
+
 /// The period of a finding; for findings on data, the days of the records.
 fn period(finding: &Finding) -> String {
+    if finding.period.contains('T')
+        && let Some(hours) = hours_in_words(&finding.period)
+    {
+        return hours;
+    }
     let days = dates_in_words(&finding.period);
     if finding.chapter == Chapter::Data && !days.is_empty() {
         return format!("among records of {days}");

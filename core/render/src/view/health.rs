@@ -37,8 +37,8 @@ pub(super) fn health(report: &Report) -> Health {
     } else {
         accepted as f64 / records as f64
     };
-    let empty = report.sources.iter().any(|source| source.accepted == 0)
-        || has_no_records(&report.cells, &report.sources);
+    let is_silent = has_no_records(&report.cells, &report.sources);
+    let empty = is_silent || report.sources.iter().any(|source| source.accepted == 0);
     let data_cells = report
         .cells
         .iter()
@@ -68,6 +68,7 @@ pub(super) fn health(report: &Report) -> Health {
         let sources = plural(report.sources.len() as u64, "source");
         // Explains a level below "good" if nearly all records are accepted.
         let reason = match alarms.count() as u64 {
+            0 if is_silent => "; none in this period".to_string(),
             0 if !has_notices => String::new(),
             0 => "; some are missing".to_string(),
             n => format!("; {} about the data", plural(n, "warning")),

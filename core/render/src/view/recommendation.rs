@@ -63,7 +63,7 @@ pub(super) fn open(cells: &[Cell]) -> Vec<&Recommendation> {
 fn recommendation(recommendation: &Recommendation, figure: String) -> RecommendationView {
     let days = match recommendation.effort_days {
         1.0 => "1 day".to_string(),
-        days => format!("{} days", number::sensible(days)),
+        days => format!("{} days", number::recorded(days)),
     };
     let past = match (recommendation.past.judged, recommendation.past.worked) {
         (0, _) => String::new(),
@@ -72,12 +72,16 @@ fn recommendation(recommendation: &Recommendation, figure: String) -> Recommenda
             recommendation.category
         ),
     };
+    let expected = match recommendation.past.judged {
+        0 => "Rule of thumb, not measured yet",
+        _ => "Expected",
+    };
     RecommendationView {
         title: shorten(&recommendation.title, 160),
-        evidence: shorten_to_sentence(&recommendation.evidence, 220),
+        evidence: shorten_to_sentence(&recommendation.evidence, 320),
         promise: shorten(
             &format!(
-                "Expected: {}, for {days} of work at {} risk{past}.",
+                "{expected}: {}, for {days} of work at {} risk{past}.",
                 recommendation.expected_effect(),
                 recommendation.risk.word(),
             ),

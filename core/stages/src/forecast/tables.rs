@@ -83,9 +83,8 @@ impl Reporter<'_> {
             let selection = if is_one {
                 "the forecaster with the smallest recent errors is used; the error column counts all dates alike"
             } else {
-                "those whose recent errors are close to the best are combined: of their forecasts for each \
-                 date the middle half is averaged; the share is a forecaster's part in these averages, and the \
-                 error column counts all dates alike"
+                "forecasters close to the best recently are combined (for each date, the mean of the middle \
+                 half); the error column counts all dates alike"
             };
             table.caption = format!(
                 "Mean absolute errors{} on {} over {}; {selection}.",

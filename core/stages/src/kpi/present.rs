@@ -486,10 +486,15 @@ pub(super) fn charts(
             .map(|panel| format!("{} {}", panel.label, panel.note))
             .collect();
         let by = params.by.join(" / ");
+        let some = if group_figures(metric, figures).count() > panels.len() {
+            format!("{} of them, ", panels.len())
+        } else {
+            String::new()
+        };
         Chart {
             id: chart_id(&context.stage, &format!("{index}-{}", metric.name)),
             title: format!(
-                "{} by {by}: the last {HISTORY} {noun}s, with the value of the last {noun}",
+                "{} by {by}: {some}the last {HISTORY} {noun}s, with the value of the last {noun}",
                 capitalised(&metric.name),
                 noun = context.window.spec.noun()
             ),

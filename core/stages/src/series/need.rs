@@ -50,7 +50,7 @@ pub(crate) fn nothing(
                 .to_string()
         };
         return Some(format!(
-            "{none}: those of {name} end on {last}, before {window}; {advice}"
+            "{none}: the records of {name} end on {last}, before {window}; {advice}"
         ));
     }
     None

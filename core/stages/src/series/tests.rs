@@ -307,7 +307,7 @@ fn reasons_for_empty_series_are_reported() {
         some(),
         "2026-W50",
         None,
-        "those of tickets end on 15 November 2026",
+        "the records of tickets end on 15 November 2026",
     );
     let timeless = df!("at" => [None::<i64>, None]).expect("a frame");
     let timeless = timeless
