@@ -12,6 +12,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -98,15 +99,25 @@ const LATER_LAGS: std::ops::RangeInclusive<usize> = 2..=6;
 impl Correlation {
     /// The autocorrelation of residuals, whose mean is zero.
     pub(crate) fn of(residuals: &[f64]) -> Self {
-        let square: f64 = residuals.iter().map(|v| v * v).sum();
-        let at = |lag: usize| {
-            let pairs = residuals.iter().zip(residuals.iter().skip(lag));
-            let product: f64 = pairs.map(|(a, b)| a * b).sum();
-            if square > 0.0 { product / square } else { 0.0 }
-        };
+        let [mut square, mut first, mut later] = [0.0; 3];
+        // Sum of the values at the later lags.
+        let mut earlier = 0.0;
+        for (i, value) in residuals.iter().enumerate() {
+            let at = |lag: usize| i.checked_sub(lag).map_or(0.0, |i| residuals[i]);
+            earlier += at(*LATER_LAGS.start()) - at(*LATER_LAGS.end() + 1);
+            square += value * value;
+            first += value * at(1);
+            later += value * earlier;
+        }
+        if square <= 0.0 {
+            return Self {
+                first: 0.0,
+                later: 0.0,
+            };
+        }
         Self {
-            first: at(1).clamp(-0.98, 0.98),
-            later: LATER_LAGS.map(at).sum::<f64>() / LATER_LAGS.count() as f64,
+            first: (first / square).clamp(-0.98, 0.98),
+            later: later / square / LATER_LAGS.count() as f64,
         }
     }
 
@@ -170,7 +181,7 @@ const MODELS: [Model; 23] = {
 /// Number of models without independent errors.
 const AUTOREGRESSIVE: usize = 11;
 /// Prior probability of a model with independent errors in proportion to that of one without.
-const PRIOR_WITH_ERRORS: f64 = 0.4;
+const PRIOR_WITH_ERRORS: f64 = 0.8;
 
 impl Model {
     fn prior(self) -> f64 {
@@ -433,37 +444,20 @@ pub fn content_seed<'a>(values: impl IntoIterator<Item = &'a f64>) -> u64 {
 }
 
 /// Seeded noise for simulations, the same on every machine.
-pub(crate) struct Noise {
-    generator: ChaCha8Rng,
-    spare: Option<f64>,
-}
+pub(crate) struct Noise(ChaCha8Rng);
 
 impl Noise {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            generator: ChaCha8Rng::seed_from_u64(seed),
-            spare: None,
-        }
+        Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
     fn uniform(&mut self) -> f64 {
-        self.generator.random::<f64>()
+        self.0.random::<f64>()
     }
 
-    /// Standard normal, by the polar method (Marsaglia and Bray 1964).
+    /// Standard normal.
     pub(crate) fn normal(&mut self) -> f64 {
-        if let Some(spare) = self.spare.take() {
-            return spare;
-        }
-        loop {
-            let (u, v) = (2.0 * self.uniform() - 1.0, 2.0 * self.uniform() - 1.0);
-            let s = u * u + v * v;
-            if s > 0.0 && s < 1.0 {
-                let factor = (-2.0 * s.ln() / s).sqrt();
-                self.spare = Some(v * factor);
-                return u * factor;
-            }
-        }
+        self.0.sample(StandardNormal)
     }
 
     /// A stationary first-order autoregressive series with variance 1.
