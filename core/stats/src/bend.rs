@@ -7,7 +7,7 @@
 
 use crate::{
     change_point::{clip_outliers, fewest},
-    distribution::t_quantile,
+    end_line::EndLine,
     search::{Candidate, NoisePosterior, Search, simulated_p},
     trend::median_of,
 };
@@ -23,11 +23,16 @@ pub struct Bend {
     pub slope: [f64; 3],
     /// Change from the level to the last value of the line, with its 95 % interval.
     pub change: [f64; 3],
+    /// The line after the bend, on which all intervals are based.
+    pub end: EndLine,
     /// Number of values.
     pub n: usize,
     /// Simulated p-value of no change at any date.
     pub p: f64,
 }
+
+/// Coverage of the intervals of a bend.
+const LEVEL: f64 = 0.95;
 
 impl Bend {
     /// Height of the broken line at an index.
@@ -63,22 +68,17 @@ pub fn bend(values: &[f64], search: &Search) -> Option<Bend> {
     let p = simulated_p(best_bend, &clean, &best, search);
     let rho = NoisePosterior::new(best_bend, n, best.correlation, search).autocorrelation();
     let Line { level, slope } = fit(&clean, best.at);
-    let after = (n - best.at) as f64;
-    let inflation = (1.0 + rho) / (1.0 - rho);
-    let noise = best.residual_squares / (n as f64 - 3.0) * inflation;
-    let quantile = t_quantile(0.975, (n as f64 / inflation - 3.0).max(2.0));
-    let slope_error = (12.0 * noise / (after * (after * after - 1.0)).max(1.0)).sqrt();
-    let end_error = noise * (4.0 * after - 2.0) / (after * (after + 1.0));
-    let change_error = (noise / best.at as f64 + end_error).sqrt();
-    let interval = |estimate: f64, error: f64| {
-        let half = quantile * error;
-        [estimate, estimate - half, estimate + half]
-    };
+    let after = n - best.at;
+    let rise = slope * after as f64;
+    let end = EndLine::new(after, level + rise, slope, n, best.residual_squares, rho);
+    let change_error = (end.mean_variance(best.at) + end.variance(0.0)).sqrt();
+    let interval = |estimate: f64, half: f64| [estimate, estimate - half, estimate + half];
     Some(Bend {
         position: best.at,
         level,
-        slope: interval(slope, slope_error),
-        change: interval(slope * after, change_error),
+        slope: interval(slope, end.slope_half_width(LEVEL)),
+        change: interval(rise, end.quantile(LEVEL) * change_error),
+        end,
         n,
         p,
     })

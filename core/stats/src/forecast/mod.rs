@@ -16,6 +16,8 @@
 //! the outliers that were known then; their errors are relative to the original series, and errors
 //! on outliers are ignored in their scores. Intervals allow for outliers at the rate of the series,
 //! and are never narrower than the rounding of the values, unless all values are the same.
+//!
+//! A movement that began lately is in no backtest: [`recent_line`] finds it, and [`Outlook::along`] extrapolates it.
 
 mod arima;
 mod backtest;
@@ -29,8 +31,8 @@ pub mod m4;
 mod members;
 mod minimise;
 mod outliers;
+mod recent_line;
 mod seasons;
-mod stretch;
 mod theta;
 
 pub use arima::Arima;
@@ -41,8 +43,8 @@ pub use forecasters::{Drift, Forecaster, Level, SeasonalMean, SeasonalNaive};
 pub use intermittent::{Croston, SeasonalRate, Tsb};
 pub use members::standard;
 pub use outliers::{Cleaned, clean};
+pub use recent_line::{RecentLine, recent_line};
 pub use seasons::seasons;
-pub use stretch::{CLEAR, Stretch, current_stretch};
 pub use theta::{DynamicTheta, Theta};
 
 use crate::describe::median;
