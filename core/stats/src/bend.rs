@@ -7,9 +7,8 @@
 
 use crate::{
     change_point::{clip_outliers, fewest},
-    end_line::EndLine,
+    end_line::{EndLine, clip_around},
     search::{Candidate, NoisePosterior, Search, simulated_p},
-    trend::median_of,
 };
 
 /// A bend of a series.
@@ -63,7 +62,8 @@ pub fn bend(values: &[f64], search: &Search) -> Option<Bend> {
     // A steep ramp differs from the median around it as outliers do. So the first search only gives
     // the line from which outliers are measured.
     let first = best_bend(&clip_outliers(values, m), m)?;
-    let clean = clip_around(values, first.at);
+    let Line { level, slope } = fit(values, first.at);
+    let clean = clip_around(values, |i| level + slope * rise(first.at, i));
     let best = best_bend(&clean, m)?;
     let p = simulated_p(best_bend, &clean, &best, search);
     let rho = NoisePosterior::new(best_bend, n, best.correlation, search).autocorrelation();
@@ -109,22 +109,6 @@ fn fit(values: &[f64], position: usize) -> Line {
         level: mean - slope * sum / n,
         slope,
     }
-}
-
-/// Clips values farther than three and a half robust standard deviations from the broken line.
-fn clip_around(values: &[f64], position: usize) -> Vec<f64> {
-    let Line { level, slope } = fit(values, position);
-    let line = |i: usize| level + slope * rise(position, i);
-    let deviations = values
-        .iter()
-        .enumerate()
-        .map(|(i, value)| (value - line(i)).abs());
-    let limit = 3.5 * 1.4826 * median_of(&mut deviations.collect::<Vec<_>>());
-    if limit <= 0.0 {
-        return values.to_vec();
-    }
-    let clip = |(i, value): (usize, &f64)| value.clamp(line(i) - limit, line(i) + limit);
-    values.iter().enumerate().map(clip).collect()
 }
 
 /// Finds the bend with the smallest remaining sum of squares; `None` for a constant segment.

@@ -1,10 +1,11 @@
 //! The straight line at the end of a series, with intervals that allow for autocorrelation.
 
 use crate::{
-    change_point::{clip_outliers, fewest},
+    change_point::clip_outliers,
     distribution::{t_p, t_quantile},
     search::{Candidate, NoisePosterior, Search, simulated_p},
     seasonal::line,
+    trend::median_of,
 };
 
 /// A straight line through the last values of a series.
@@ -97,11 +98,13 @@ impl EndLine {
 /// is larger still.
 const CLEARLY_LEVEL: f64 = 0.01;
 
-/// The least-squares line through all values, without outliers, and the p-value of its slope: 1 if the
-/// series is constant or too short for a [`search`](crate::search).
+/// The least-squares line through all values, and the p-value of its slope: 1 if the series is constant or
+/// shorter than two segments of a [`search`](crate::search). Outliers are clipped as for a
+/// [`bend`](crate::bend::bend).
 pub(crate) fn straight_line(values: &[f64], search: &Search) -> (EndLine, f64) {
     let (n, m) = (values.len(), search.segment_min.max(2));
-    let clean = clip_outliers(values, m);
+    let (intercept, slope) = line(&clip_outliers(values, m));
+    let clean = clip_around(values, |i| intercept + slope * i as f64);
     let (intercept, slope) = line(&clean);
     let end = |residual_squares: f64, rho: f64| {
         let height = intercept + slope * (n as f64 - 1.0);
@@ -111,7 +114,7 @@ pub(crate) fn straight_line(values: &[f64], search: &Search) -> (EndLine, f64) {
         return (end(0.0, 0.0), 1.0);
     };
     let squares = candidate.residual_squares;
-    if n < fewest(m) {
+    if n < 2 * m {
         return (end(squares, candidate.correlation.first.max(0.0)), 1.0);
     }
     let noise = NoisePosterior::new(best_line, n, candidate.correlation, search);
@@ -123,6 +126,20 @@ pub(crate) fn straight_line(values: &[f64], search: &Search) -> (EndLine, f64) {
         p
     };
     (fitted, p)
+}
+
+/// Clips values farther than three and a half robust standard deviations from a line.
+pub(crate) fn clip_around(values: &[f64], line: impl Fn(usize) -> f64) -> Vec<f64> {
+    let deviations = values
+        .iter()
+        .enumerate()
+        .map(|(i, value)| (value - line(i)).abs());
+    let limit = 3.5 * 1.4826 * median_of(&mut deviations.collect::<Vec<_>>());
+    if limit <= 0.0 {
+        return values.to_vec();
+    }
+    let clip = |(i, value): (usize, &f64)| value.clamp(line(i) - limit, line(i) + limit);
+    values.iter().enumerate().map(clip).collect()
 }
 
 /// The straight line as the only candidate of a search; `None` for a constant segment.

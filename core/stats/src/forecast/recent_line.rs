@@ -14,7 +14,6 @@
 use super::{Options, Outlook, clean, intervals::Allowance};
 use crate::{
     bend::bend,
-    change_point::fewest,
     end_line::{EndLine, straight_line},
     search::Search,
     seasonal,
@@ -90,14 +89,14 @@ impl RecentLine {
 }
 
 /// The line at the end of a series without gaps, whose season has `period` steps. Segments between steps
-/// and bends have at least `segment_min` values. `None` if the series is too short for a search.
+/// and bends have at least `segment_min` values. `None` if the series is shorter than two of them.
 pub fn recent_line(values: &[f64], period: usize, segment_min: usize) -> Option<RecentLine> {
     let search = Search {
         segment_min,
         ..Search::default()
     };
     let n = values.len();
-    if n < fewest(segment_min) {
+    if n < 2 * segment_min {
         return None;
     }
     let first = n.saturating_sub(VALUES_MAX.max(SEASONS_MAX * period));
@@ -256,6 +255,7 @@ mod tests {
             levels: vec![0.95],
             total: WEEK,
             origins: 8,
+            seasons_min: 3,
         }
     }
 
@@ -279,6 +279,7 @@ mod tests {
             error: 0.0,
             naive_error: 0.0,
             origins: 0,
+            seasons_min: 3,
             outliers: Vec::new(),
             open: 0.0,
             constant: false,
