@@ -27,8 +27,9 @@
 //!
 //! A movement that began in the last weeks cannot be tested on earlier dates. It is found as in `trend`:
 //! a level and, from a bend on, a straight line, tested against the same search in level series of the
-//! same autocorrelation. If the bend is proven (p below 0.001) and is not a step, the forecast follows the
-//! line, from two weeks (weeks and months: five periods) after the bend on. How long a movement will last is
+//! same autocorrelation. If the bend is proven (p below 0.001), is not a step, and began after most of the
+//! past dates, the forecast follows the line, from two weeks (weeks and months: five periods) after the
+//! bend on. How long a movement will last is
 //! unknown: one of `n` periods ends within the next `k` with probability `k / (n + k)` (Gott 1993). So the
 //! line is extrapolated for as long as it has lasted, and the interval covers an early end as well as
 //! the uncertainty of the slope.

@@ -7,7 +7,7 @@ use crate::{
     series::{Group, SeriesSet, period::Period},
 };
 use retrocast_stats::{
-    forecast::{self as numerics, Options, Outlook, RecentLine, recent_line},
+    forecast::{self as numerics, Options, Outlook, RecentLine, clean, recent_line},
     seasonal::interpolate,
 };
 
@@ -21,14 +21,16 @@ pub(super) struct GroupForecast<'a> {
     pub(super) outlook: Outlook,
     /// The line along which the metric moved lately; `None` if the series is too short.
     pub(super) recent: Option<RecentLine>,
+    /// True if the forecast follows this line, instead of the forecasters that the backtest selected.
+    is_followed: bool,
     /// Time at which the limit's share is reached; `None` without a capacity.
     pub(super) breach: Option<Breach>,
 }
 
 impl GroupForecast<'_> {
-    /// The line that the forecast follows, instead of the forecasters that the backtest selected.
+    /// The line that the forecast follows, if it does.
     pub(super) fn followed(&self) -> Option<&RecentLine> {
-        self.recent.as_ref().filter(|line| line.is_followed())
+        self.recent.as_ref().filter(|_| self.is_followed)
     }
 
     /// Time at which the limit's share is reached, and the line that reaches it.
@@ -115,10 +117,15 @@ pub(super) fn foretell<'a>(
         let options = options(context, params, lines.period, values.len());
         let mut outlook = numerics::forecast(&values, &options).ok()?;
         let segment_min = default_segment(lines.period);
-        let recent = recent_line(&values, options.period, segment_min);
-        if let Some(followed) = recent.as_ref().filter(|line| line.is_followed()) {
-            outlook = outlook.along(followed, &values, &options);
+        // A single exceptional day must not bend the line.
+        let usual = clean(&values, options.period).values;
+        let recent = recent_line(&usual, options.period, segment_min);
+        let is_young = |line: &&RecentLine| line.is_followed(values.len(), &options);
+        let followed = recent.as_ref().filter(is_young);
+        if let Some(line) = followed {
+            outlook = outlook.along(line, &values, &options);
         }
+        let is_followed = followed.is_some();
         let breach = params.capacity.and_then(|capacity| {
             let horizon = params.horizon(lines.period);
             breach(recent.as_ref()?, horizon, *params.level.last()?, &capacity)
@@ -129,6 +136,7 @@ pub(super) fn foretell<'a>(
             season: season_words(lines.period, options.period),
             outlook,
             recent,
+            is_followed,
             breach,
         })
     };

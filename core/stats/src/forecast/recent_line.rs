@@ -7,11 +7,11 @@
 //! of its slope, only that half. A slope is proven by simulation of level series with the same
 //! autocorrelation.
 //!
-//! How long a movement will last is unknown. One that has lasted `n` steps ends within the next `k` steps
+//! A forecast follows a line only if it began with a bend after most dates of the backtest. How long a movement will last is unknown. One that has lasted `n` steps ends within the next `k` steps
 //! with probability `k / (n + k)` (Gott 1993): in the median it lasts as long again, and the interval of a
 //! forecast covers an early end.
 
-use super::{Options, Outlook, clean, intervals::Allowance};
+use super::{Options, Outlook, clean, intervals::Allowance, origins};
 use crate::{
     bend::bend,
     end_line::{EndLine, straight_line},
@@ -61,9 +61,14 @@ impl RecentLine {
         self.p < CLEAR
     }
 
-    /// Returns true if forecasts follow the line: it began with a proven bend.
-    pub fn is_followed(&self) -> bool {
-        self.is_bend && self.is_proven()
+    /// Returns true if a forecast of `n` values follows the line: it began with a proven bend, after most of
+    /// the dates from which forecasters are tested. Later, the test decides between them.
+    pub fn is_followed(&self, n: usize, options: &Options) -> bool {
+        let origins = origins(n, options);
+        let is_young = origins
+            .get(origins.len() / 2)
+            .is_some_and(|origin| *origin <= self.start);
+        self.is_bend && self.is_proven() && is_young
     }
 
     /// Height of the line, without the season, `step` steps after the last value (0 is the next step).
@@ -308,7 +313,7 @@ mod tests {
                 .collect();
             let (values, next) = all.split_at(DAYS);
             let line = recent_line(values, WEEK, 14).expect("a line");
-            if !line.is_followed() {
+            if !line.is_followed(DAYS, &options) {
                 continue;
             }
             dated += usize::from(line.start.abs_diff(DAYS - age) <= 3);
@@ -389,10 +394,7 @@ mod tests {
         assert!(!step.is_proven(), "{step:?}");
         assert!((step.at(0) - 75.0).abs() < 2.0, "{step:?}");
         let straight = line_of(|i| 0.1 * i);
-        assert!(
-            straight.is_proven() && !straight.is_followed(),
-            "{straight:?}"
-        );
+        assert!(straight.is_proven() && !straight.is_bend, "{straight:?}");
         assert!((straight.at(9) - 85.0).abs() < 1.5, "{straight:?}");
     }
 
@@ -411,6 +413,7 @@ mod tests {
             horizon: 28,
             ..options()
         };
+        assert!(line.is_followed(DAYS, &options), "{line:?}");
         let outlook = forecast(&values, &options).expect("a forecast");
         let outlook = outlook.along(&line, &values, &options);
         for step in 0..28 {
