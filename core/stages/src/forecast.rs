@@ -29,10 +29,9 @@
 //! a level and, from a bend on, a straight line, tested against the same search in level series of the
 //! same autocorrelation. If the bend is proven (p below 0.001), is not a step, and began after most of the
 //! past dates, the forecast follows the line, from two weeks (weeks and months: five periods) after the
-//! bend on. How long a movement will last is
-//! unknown: one of `n` periods ends within the next `k` with probability `k / (n + k)` (Gott 1993). So the
-//! line is extrapolated for as long as it has lasted, and the interval covers an early end as well as
-//! the uncertainty of the slope.
+//! bend on. How long a movement will last is unknown: one of `n` periods ends within the next `k` with
+//! probability `k / (n + k)` (Gott 1993). So the line is extrapolated for as long as it has lasted, and the
+//! interval covers an early end as well as the uncertainty of the slope.
 //!
 //! With a `capacity`, the stage reports when the metric reaches the given share of its limit, with an
 //! interval of dates. This uses the same line or, if the metric has no bend, the straight line through its values

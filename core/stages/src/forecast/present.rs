@@ -160,16 +160,14 @@ impl Reporter<'_> {
             what,
         );
         finding.n = group.line.known() as u64;
-        finding.method = match group.followed() {
-            Some(_) => LINE_METHOD.to_string(),
-            None => METHOD.to_string(),
-        };
+        let is_line = group.followed().is_some();
+        finding.method = if is_line { LINE_METHOD } else { METHOD }.to_string();
         finding.baseline = Some(format!("history, {}", self.history(group)));
         let mut evidence = self.lines.evidence.clone();
         evidence.filter = Some(group.line.subject.clone());
         finding.evidence.push(evidence);
         finding.caveats.extend(self.exceptional(group));
-        if group.followed().is_some() {
+        if is_line {
             return finding;
         }
         if let Some(ratio) = group.outlook.error_ratio() {

@@ -110,7 +110,7 @@ fn a_drifting_metric_reaches_its_limit_and_a_level_metric_does_not() {
 #[test]
 fn a_young_leak_is_dated_and_followed_as_in_trend() {
     let mut noise = Noise(4);
-    for age in [14, 21, 28] {
+    for age in [14_usize, 21, 28] {
         // 77 % on the last day, after a level of 52 %.
         let leak: Vec<f64> = (0..182)
             .map(|i| {

@@ -17,7 +17,7 @@
 //! on outliers are ignored in their scores. Intervals allow for outliers at the rate of the series,
 //! and are never narrower than the rounding of the values, unless all values are the same.
 //!
-//! A movement that began lately is in no backtest: [`recent_line`] finds it, and [`Outlook::along`] extrapolates it.
+//! A movement that began lately is in no backtest: [`recent_line()`] finds it, and [`Outlook::along`] extrapolates it.
 
 mod arima;
 mod backtest;

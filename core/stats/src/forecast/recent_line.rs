@@ -206,15 +206,15 @@ impl Outlook {
         };
         let horizon = self.mean.len();
         let expected = |step| line.value(step, 0.5).max(floor);
-        // The interval of a sum over a range of steps.
-        let interval = |steps: std::ops::Range<usize>, level: f64| {
-            let ends = [f64::midpoint(0.0, 1.0 - level), f64::midpoint(1.0, level)];
-            let [a, b] = ends.map(|quantile| {
-                let values = steps.clone().map(|step| line.value(step, quantile));
+        // The interval of the sum of `count` steps from the first on.
+        let interval = |first: usize, count: usize, level: f64| {
+            let steps = || first..first + count;
+            let upper = f64::midpoint(1.0, level);
+            let [a, b] = [1.0 - upper, upper].map(|quantile| {
+                let values = steps().map(|step| line.value(step, quantile));
                 values.sum::<f64>()
             });
-            let count = steps.len();
-            let of_line: f64 = steps.map(|step| line.half_width(step, level)).sum();
+            let of_line: f64 = steps().map(|step| line.half_width(step, level)).sum();
             let of_noise = count as f64 * line.line.noise_half_width(count, level);
             let half = of_line.hypot(of_noise);
             let [down, up] = allowance.over(count, level);
@@ -226,7 +226,7 @@ impl Outlook {
         self.mean = (0..horizon).map(expected).collect();
         self.median.clone_from(&self.mean);
         for band in &mut self.bands {
-            let ends = (0..horizon).map(|step| interval(step..step + 1, band.level));
+            let ends = (0..horizon).map(|step| interval(step, 1, band.level));
             (band.lower, band.upper) = ends.map(|[lower, upper]| (lower, upper)).unzip();
         }
         let total_steps = options.total.clamp(1, horizon);
@@ -234,7 +234,7 @@ impl Outlook {
         self.total_intervals = options
             .levels
             .iter()
-            .map(|level| interval(0..total_steps, *level))
+            .map(|level| interval(0, total_steps, *level))
             .collect();
         self.outliers = cleaned.outliers;
         self.open = 0.0;
