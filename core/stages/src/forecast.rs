@@ -59,6 +59,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 mod charts;
+mod limits;
 mod predict;
 mod present;
 mod result;

@@ -1,8 +1,8 @@
 //! Formats findings and sentences on forecasts.
 
 use super::{
-    Capacity, FORECAST, METHOD, Params,
-    predict::{Breach, GroupForecast, SURE, need},
+    FORECAST, METHOD, Params,
+    predict::{GroupForecast, need},
 };
 use crate::{
     Context,
@@ -10,7 +10,7 @@ use crate::{
 };
 use jiff::civil::DateTime;
 use retrocast_domain::{
-    Ask, Direction, Estimate, Finding, Magnitude, Severity,
+    Estimate, Finding, Magnitude,
     estimate::{level_with_interval, levels},
     number,
     sentence::fill,
@@ -19,8 +19,8 @@ use retrocast_stats::forecast::{Outlook, RecentLine};
 
 /// Minimum relative difference of mean errors for calling a forecast more accurate.
 const GAIN_MIN: f64 = 0.05;
-const LINE_METHOD: &str = "Line since the last bend or step, tested by simulation (Hudson 1966; Feder 1975), \
-                           standard errors for autocorrelated residuals";
+pub(super) const LINE_METHOD: &str = "Line since the last bend or step, tested by simulation (Hudson \
+                                      1966; Feder 1975), standard errors for autocorrelated residuals";
 
 /// Formats the results of the stage.
 pub(super) struct Reporter<'a> {
@@ -37,7 +37,7 @@ impl Reporter<'_> {
     }
 
     /// Formats a level without an interval, such as a limit.
-    fn amount(&self, value: f64) -> String {
+    pub(super) fn amount(&self, value: f64) -> String {
         levels([value], None, &self.params.unit).concat()
     }
 
@@ -267,62 +267,15 @@ impl Reporter<'_> {
         )
     }
 
-    /// Claims when the limit would be reached: "Memory in api would reach 80 % of its limit of 100
-    /// % on 15 December 2026". The line is extrapolated; the forecast may expect a smaller rise.
-    fn breach_claim(&self, group: &GroupForecast) -> Option<String> {
-        let capacity = self.params.capacity?;
-        let (breach, recent) = group.reached()?;
-        let name = words::capitalised(self.name) + &words::in_group(group.line);
-        let limit = format!("{} of {}", of_limit(capacity), self.amount(capacity.limit));
-        Some(match breach {
-            Breach::Now => {
-                let (level, half) = (recent.at(0), recent.half_width(0, 0.95));
-                let interval = [level - half, level + half];
-                let [level, _] = level_with_interval(level, interval, &self.params.unit, false);
-                format!("{name} is at about {level}, above {limit} already")
-            }
-            Breach::Ahead { likely, .. } => {
-                format!("{name} would reach {limit} {}", self.when(likely))
-            }
-        })
-    }
-
-    /// The claim with its interval and condition, as a title.
-    pub(super) fn breach_title(&self, group: &GroupForecast) -> Option<String> {
-        let claim = self.breach_claim(group)?;
-        Some(match group.breach? {
-            Breach::Now => claim,
-            Breach::Ahead {
-                earliest, latest, ..
-            } => {
-                let dates = self.breach_dates(earliest, latest);
-                format!(
-                    "{claim} (95{NBSP}% interval {dates}) if it keeps rising",
-                    NBSP = number::NBSP
-                )
-            }
-        })
-    }
-
     /// The date of a step ahead with its preposition: "on 15 December 2026", "in December 2026".
-    fn when(&self, step: usize) -> String {
+    pub(super) fn when(&self, step: usize) -> String {
         let dates = self.lines.period.of_dates();
         dates.when(self.ahead(step).date())
     }
 
-    /// The interval of the date on which the limit would be reached.
-    fn breach_dates(&self, earliest: usize, latest: Option<usize>) -> String {
-        let dates = self.lines.period.of_dates();
-        let earliest = self.ahead(earliest).date();
-        match latest {
-            Some(latest) => dates.range(earliest, self.ahead(latest).date()),
-            None => format!("{} or later", dates.words(earliest)),
-        }
-    }
-
     /// Describes the movement along a line: "rising by 0.251 percentage points a day, as it has since around 26
     /// October 2026".
-    fn movement(&self, group: &GroupForecast, line: &RecentLine) -> String {
+    pub(super) fn movement(&self, group: &GroupForecast, line: &RecentLine) -> String {
         let level = self.params.level.last().copied().unwrap_or(0.95);
         let (noun, rise, interval) = self.slope(line, level);
         let size = Estimate::amount(rise, Some(interval), &self.params.unit, true).bare_size();
@@ -332,110 +285,12 @@ impl Reporter<'_> {
     }
 
     /// The slope of a line over a readable time, with the noun of that time and its interval.
-    fn slope(&self, line: &RecentLine, level: f64) -> (&'static str, f64, [f64; 2]) {
+    pub(super) fn slope(&self, line: &RecentLine, level: f64) -> (&'static str, f64, [f64; 2]) {
         let slope = line.slope();
         let (noun, periods) = words::readable_time(self.lines.period, slope);
         let half = line.slope_half_width(level);
         let interval = [slope - half, slope + half].map(|end| end * periods);
         (noun, slope * periods, interval)
-    }
-
-    /// The finding on when the limit is reached; `None` if it is not reached.
-    pub(super) fn breach(&self, group: &GroupForecast) -> Option<Finding> {
-        let capacity = self.params.capacity?;
-        let (breach, recent) = group.reached()?;
-        let line = capacity.limit * capacity.share;
-        let of_limit = of_limit(capacity);
-        let what = format!("{} reaches {of_limit}", self.name);
-        let mut finding = self.finding(group, &what);
-        finding.direction = Direction::Up;
-        finding.confidence = SURE;
-        finding.p = Some(recent.p);
-        finding.n = recent.length() as u64;
-        finding.method = LINE_METHOD.to_string();
-        let began = self.began(group, recent).date();
-        finding.baseline = Some(format!("no rise since around {began}"));
-        finding
-            .caveats
-            .push("The line is extrapolated; a restart or a release would end it.".to_string());
-        finding.caveats.extend(self.band_at_limit(group, line));
-        let be = words::be(self.name);
-        let heads = match breach {
-            Breach::Now => "above",
-            Breach::Ahead { .. } => "heading for",
-        };
-        let happened = format!("{be} {heads} {of_limit}");
-        let todo = "add capacity or stop the rise";
-        finding.ask = Some(Ask::new(self.name, happened, todo));
-        let claim = self.breach_claim(group)?;
-        match breach {
-            Breach::Now => {
-                finding.severity = Severity::Critical;
-                finding.magnitude = Some(Magnitude::point(0.0, "days"));
-                let last = self.lines.starts.last()?;
-                finding.period = format!("{} to {}", last.date(), last.date());
-                finding.sentence = format!("{claim}.");
-                finding = finding.number("breach_date", last.date().to_string());
-            }
-            Breach::Ahead {
-                earliest,
-                likely,
-                latest,
-            } => {
-                let period = self.lines.period;
-                let days =
-                    |step: usize| ((step + 1) * period.days()) as f64 / period.per_day() as f64;
-                let soon = 2.0 * f64::from(self.context.window.days());
-                finding.severity = if days(likely) <= soon {
-                    Severity::Critical
-                } else {
-                    Severity::Warning
-                };
-                finding.magnitude = Some(Magnitude {
-                    value: days(likely),
-                    lower: Some(days(earliest)),
-                    upper: latest.map(days),
-                    level: self.params.level.last().copied(),
-                    unit: "days".to_string(),
-                });
-                let horizon = self.params.horizon(period);
-                let end = latest.unwrap_or(horizon.min(recent.length()) - 1);
-                finding.period = format!(
-                    "{} to {}",
-                    self.ahead(earliest).date(),
-                    period.last_day(self.ahead(end))
-                );
-                let dates = self.breach_dates(earliest, latest);
-                let level = *self.params.level.last()?;
-                finding.sentence = fill(
-                    "{claim} ({level} interval {dates}) if it keeps {movement}{forecast}.",
-                    &[
-                        ("claim", &claim),
-                        ("level", &words::share(level)),
-                        ("dates", &dates),
-                        ("movement", &self.movement(group, recent)),
-                        ("forecast", &self.forecast_at_limit(group, line)),
-                    ],
-                );
-                let (noun, rise, _) = self.slope(recent, level);
-                finding = finding
-                    .number("breach_date", self.ahead(likely).date().to_string())
-                    .number("breach_earliest", self.ahead(earliest).date().to_string())
-                    .number("breach_days", days(likely))
-                    .number(&format!("slope_per_{noun}"), rise);
-                if let Some(latest) = latest {
-                    finding =
-                        finding.number("breach_latest", self.ahead(latest).date().to_string());
-                }
-            }
-        }
-        Some(
-            finding
-                .number("line", line)
-                .number("limit", capacity.limit)
-                .number("slope", recent.slope())
-                .number("since", began.to_string()),
-        )
     }
 
     /// First and last day of the training history: "2026-08-03 to 2026-11-15".
@@ -445,7 +300,7 @@ impl Reporter<'_> {
     }
 
     /// Start of the first period of a line.
-    fn began(&self, group: &GroupForecast, line: &RecentLine) -> DateTime {
+    pub(super) fn began(&self, group: &GroupForecast, line: &RecentLine) -> DateTime {
         self.lines.starts[group.line.values.len() - line.length()]
     }
 
@@ -453,49 +308,6 @@ impl Reporter<'_> {
     pub(super) fn began_words(&self, group: &GroupForecast, line: &RecentLine) -> String {
         let dates = self.lines.period.of_dates();
         dates.words(self.began(group, line).date())
-    }
-
-    /// Describes when the forecast reaches a limit, if it does not follow the line: it then allows for an end
-    /// of the rise.
-    fn forecast_at_limit(&self, group: &GroupForecast, limit: f64) -> String {
-        if group.followed().is_some() {
-            return String::new();
-        }
-        let expected = &group.outlook.mean;
-        let reached = match expected.iter().position(|value| *value >= limit) {
-            Some(step) => format!("reaches it {}", self.when(step)),
-            None => format!(
-                "does not reach it within {}",
-                number::plural(expected.len() as u64, self.lines.period.noun())
-            ),
-        };
-        format!("; the forecast, which allows for the rise to slow or stop, {reached}")
-    }
-
-    /// Describes when the forecast's band reaches a limit. The band is wider than that of the line,
-    /// because past errors do not assume that the rise continues.
-    fn band_at_limit(&self, group: &GroupForecast, limit: f64) -> Option<String> {
-        let band = group.outlook.bands.last()?;
-        let level = words::share(*self.params.level.last()?);
-        let from = |edge: &[f64]| {
-            let step = edge.iter().position(|value| *value >= limit)?;
-            Some(self.lines.period.when(self.ahead(step)))
-        };
-        let horizon = number::plural(band.upper.len() as u64, self.lines.period.noun());
-        let reached = match (from(&band.upper), from(&band.lower)) {
-            (Some(upper), Some(lower)) => {
-                format!("{upper} at its upper and {lower} at its lower end")
-            }
-            (Some(upper), None) => {
-                format!("{upper} at its upper end, not within {horizon} at its lower end")
-            }
-            (None, _) => return None,
-        };
-        Some(format!(
-            "The line extrapolates the whole rise; the forecast also allows for its end, and the {level} \
-             interval of the forecast for a single {} reaches the limit {reached}.",
-            self.lines.period.noun()
-        ))
     }
 
     pub(super) fn did(&self, forecasts: &[GroupForecast]) -> String {
@@ -547,15 +359,6 @@ impl Reporter<'_> {
             );
         }
         did
-    }
-}
-
-/// "80 % of its limit".
-fn of_limit(capacity: Capacity) -> String {
-    if capacity.share < 1.0 {
-        format!("{} of its limit", words::share(capacity.share))
-    } else {
-        "its limit".to_string()
     }
 }
 
