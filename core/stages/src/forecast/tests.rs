@@ -119,7 +119,8 @@ fn a_young_leak_is_dated_and_followed_as_in_trend() {
             .collect();
         let extra = json!({"capacity": {"limit": 100.0, "share": 0.9}, "horizon": 42});
         let analysis = analyse(&[("api", leak.clone())], extra);
-        let [next, breach] = &analysis.cell.findings[..] else {
+        // The more important finding comes first.
+        let [breach, next] = &analysis.cell.findings[..] else {
             panic!("{age}: {:?}", analysis.cell.findings)
         };
         let days = breach.numbers["breach_days"].as_f64().expect("days");
@@ -139,11 +140,11 @@ fn a_young_leak_is_dated_and_followed_as_in_trend() {
         let day: jiff::civil::Date = since.parse().expect("a date");
         let sentence = &trend.findings[0].sentence;
         assert!(sentence.contains(&window::long(day)), "{since}: {sentence}");
-        let title = &next.sentence.replace('\u{a0}', " ");
+        let sentence = next.sentence.replace('\u{a0}', " ");
         let movement = ", if it keeps rising by ";
         assert!(
-            title.contains(movement) && !title.contains("past date"),
-            "{title}"
+            sentence.contains(movement) && !sentence.contains("past date"),
+            "{sentence}"
         );
     }
 }
