@@ -267,6 +267,7 @@ fn score_series(series: &Series, seasons: &[usize], horizon: usize) -> (Vec<Scor
         levels: LEVELS.to_vec(),
         total: 1,
         origins: ORIGINS,
+        seasons_min: 3,
     };
     let mut periods: Vec<usize> = seasons
         .iter()

@@ -43,6 +43,7 @@ fn analysis(criterion: &mut Criterion) {
             levels: vec![0.8, 0.95],
             total: 7,
             origins: 12,
+            seasons_min: 3,
         };
         bencher.iter(|| forecast::forecast(black_box(&history), &options).is_ok());
     });

@@ -144,7 +144,11 @@ fn default_groups_max() -> usize {
 
 /// Minimum number of periods on either side of a shift unless set.
 pub(crate) fn default_segment(period: Period) -> usize {
-    if period == Period::Day { 14 } else { 5 }
+    match period {
+        Period::Hour => 48,
+        Period::Day => 14,
+        Period::Week | Period::Month => 5,
+    }
 }
 
 /// The kind `change_point`.

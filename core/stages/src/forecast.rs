@@ -21,23 +21,36 @@
 //! and the intervals allow for as many of them as occurred. When the last days are exceptional, it
 //! is unknown whether their level will last: the interval then covers both cases.
 //!
-//! The forecast begins after the last complete step of the records, which may be before the window's end.
-//! A series that was never negative is not forecast below zero.
+//! The forecast begins after the last complete period of the records, which may be before the window's end.
+//! A series that was never negative is not forecast below zero. Days have a season of a week. Weeks and months
+//! have one of a year, if two years can be learnt from before the first past date of the test.
+//!
+//! A movement that began in the last weeks cannot be tested on earlier dates. It is found as in `trend`:
+//! a level and, from a bend on, a straight line, tested against the same search in level series of the
+//! same autocorrelation. If the bend is proven (p below 0.001), is not a step, and began after most of the
+//! past dates, the forecast follows the line, from two weeks (weeks and months: five periods) after the
+//! bend on. How long a movement will last is unknown: one of `n` periods ends within the next `k` with
+//! probability `k / (n + k)` (Gott 1993). So the line is extrapolated for as long as it has lasted, and the
+//! interval covers an early end as well as the uncertainty of the slope.
 //!
 //! With a `capacity`, the stage reports when the metric reaches the given share of its limit, with an
-//! interval of dates. A drift that began weeks ago cannot be tested on earlier dates, so this uses the
-//! recent line of the metric: a line with one bend, averaged over the possible positions of the
-//! bend, with standard errors that allow for autocorrelation. The stage warns only when the slope is
-//! proven, the line is extrapolated for no longer than it has lasted, and at least four in five simulated
-//! paths reach the limit within the horizon.
+//! interval of dates. This uses the same line or, if the metric has no bend, the straight line through its values
+//! since the last step. The stage warns only when the slope is proven and the later half of the line still
+//! rises, the line is extrapolated for no longer than it has lasted, and the probability of reaching the
+//! limit within the horizon is at least four in five.
 //!
 //! # Caveats
 //! A forecast extrapolates the past. Events without precedent (a launch, a migration) are in no
-//! interval. Long horizons are tested on few past dates.
+//! interval, nor is the return of a movement to the level before it. Long horizons are tested on few past
+//! dates.
 
 use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError,
-    series::{self, Aggregate, PartPeriods, Request, period::Step, words},
+    series::{
+        self, Aggregate, PartPeriods, Request,
+        period::{Period, requested_or_found},
+        words,
+    },
     with_findings,
 };
 use retrocast_domain::{Cell, CellStatus, Chapter};
@@ -46,6 +59,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 mod charts;
+mod limits;
 mod predict;
 mod present;
 mod result;
@@ -60,7 +74,7 @@ use present::Reporter;
 pub const FORECAST: Kind = Kind {
     name: "forecast",
     chapter: Some(Chapter::Outlook),
-    code_version: 7,
+    code_version: 8,
     summary: "Forecasts a metric with intervals tested on the past, and says when a limit is reached.",
     manual: include_str!("forecast.rs"),
     schema: || schemars::schema_for!(Params),
@@ -88,10 +102,6 @@ fn default_share() -> f64 {
     0.8
 }
 
-fn default_horizon() -> u32 {
-    28
-}
-
 fn default_level() -> Vec<f64> {
     vec![0.8, 0.95]
 }
@@ -113,15 +123,13 @@ struct Params {
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     by: Vec<String>,
-    /// Aggregate of the records of a step. Default: the sum of `value`, or the number of records.
+    /// Aggregate of the records of a period. Default: the sum of `value`, or the number of records.
     aggregate: Option<Aggregate>,
-    /// Length of a step.
-    #[serde(default)]
-    period: Step,
-    /// Number of days to forecast.
-    #[serde(default = "default_horizon")]
+    /// Length of a period. Default: days, or weeks or months if records are that far apart.
+    period: Option<Period>,
+    /// Number of periods to forecast; of days, if periods are hours. Default: 28 days, 8 weeks or 3 months.
     #[schemars(range(min = 1, max = 365))]
-    horizon: u32,
+    horizon: Option<u32>,
     /// Coverages of the intervals, each between 0 and 1.
     #[serde(default = "default_level")]
     #[schemars(length(min = 1, max = 4), inner(range(min = 0.01, max = 0.999)))]
@@ -138,6 +146,16 @@ struct Params {
 impl Params {
     fn aggregate(&self) -> Aggregate {
         Aggregate::chosen(self.aggregate, self.value.as_deref(), Aggregate::Sum)
+    }
+
+    /// Number of periods to forecast.
+    fn horizon(&self, period: Period) -> usize {
+        let default = match period {
+            Period::Hour | Period::Day => 28,
+            Period::Week => 8,
+            Period::Month => 3,
+        };
+        self.horizon.unwrap_or(default) as usize * period.per_day()
     }
 }
 
@@ -169,7 +187,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         value: params.value.as_deref(),
         by: &params.by,
         aggregate: params.aggregate(),
-        period: params.period.into(),
+        period: requested_or_found(params.period, context, input, params.time.as_deref())?,
         part_periods: PartPeriods::LeaveOut,
         periods_max: HISTORY_MAX * 4,
         without_year: false,
@@ -209,7 +227,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let need = lines
         .groups
         .iter()
-        .map(|group| need(context, &params, group.known()));
+        .map(|group| need(context, &params, lines.period, group.known()));
     lines.note_small(need.max().unwrap_or(0), &mut cell.caveats);
     let findings = foretold
         .iter()
@@ -218,7 +236,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         .collect();
     cell.did = reporter.did(&foretold);
     cell.tables.push(reporter.table(&foretold));
-    cell.tables.push(reporter.record(&foretold));
+    cell.tables.extend(reporter.record(&foretold));
     cell.charts = reporter.charts(&foretold);
     let frame = reporter.frame(&foretold)?;
     Ok(Analysis {

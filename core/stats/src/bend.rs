@@ -7,9 +7,8 @@
 
 use crate::{
     change_point::{clip_outliers, fewest},
-    distribution::t_quantile,
+    end_line::{EndLine, clip_around},
     search::{Candidate, NoisePosterior, Search, simulated_p},
-    trend::median_of,
 };
 
 /// A bend of a series.
@@ -23,11 +22,16 @@ pub struct Bend {
     pub slope: [f64; 3],
     /// Change from the level to the last value of the line, with its 95 % interval.
     pub change: [f64; 3],
+    /// The line after the bend, on which all intervals are based.
+    pub end: EndLine,
     /// Number of values.
     pub n: usize,
     /// Simulated p-value of no change at any date.
     pub p: f64,
 }
+
+/// Coverage of the intervals of a bend.
+const LEVEL: f64 = 0.95;
 
 impl Bend {
     /// Height of the broken line at an index.
@@ -58,27 +62,23 @@ pub fn bend(values: &[f64], search: &Search) -> Option<Bend> {
     // A steep ramp differs from the median around it as outliers do. So the first search only gives
     // the line from which outliers are measured.
     let first = best_bend(&clip_outliers(values, m), m)?;
-    let clean = clip_around(values, first.at);
+    let Line { level, slope } = fit(values, first.at);
+    let clean = clip_around(values, |i| level + slope * rise(first.at, i));
     let best = best_bend(&clean, m)?;
     let p = simulated_p(best_bend, &clean, &best, search);
     let rho = NoisePosterior::new(best_bend, n, best.correlation, search).autocorrelation();
     let Line { level, slope } = fit(&clean, best.at);
-    let after = (n - best.at) as f64;
-    let inflation = (1.0 + rho) / (1.0 - rho);
-    let noise = best.residual_squares / (n as f64 - 3.0) * inflation;
-    let quantile = t_quantile(0.975, (n as f64 / inflation - 3.0).max(2.0));
-    let slope_error = (12.0 * noise / (after * (after * after - 1.0)).max(1.0)).sqrt();
-    let end_error = noise * (4.0 * after - 2.0) / (after * (after + 1.0));
-    let change_error = (noise / best.at as f64 + end_error).sqrt();
-    let interval = |estimate: f64, error: f64| {
-        let half = quantile * error;
-        [estimate, estimate - half, estimate + half]
-    };
+    let after = n - best.at;
+    let rise = slope * after as f64;
+    let end = EndLine::new(after, level + rise, slope, n, best.residual_squares, rho);
+    let change_error = (end.mean_variance(best.at) + end.variance(0.0)).sqrt();
+    let interval = |estimate: f64, half: f64| [estimate, estimate - half, estimate + half];
     Some(Bend {
         position: best.at,
         level,
-        slope: interval(slope, slope_error),
-        change: interval(slope * after, change_error),
+        slope: interval(slope, end.slope_half_width(LEVEL)),
+        change: interval(rise, end.quantile(LEVEL) * change_error),
+        end,
         n,
         p,
     })
@@ -109,22 +109,6 @@ fn fit(values: &[f64], position: usize) -> Line {
         level: mean - slope * sum / n,
         slope,
     }
-}
-
-/// Clips values farther than three and a half robust standard deviations from the broken line.
-fn clip_around(values: &[f64], position: usize) -> Vec<f64> {
-    let Line { level, slope } = fit(values, position);
-    let line = |i: usize| level + slope * rise(position, i);
-    let deviations = values
-        .iter()
-        .enumerate()
-        .map(|(i, value)| (value - line(i)).abs());
-    let limit = 3.5 * 1.4826 * median_of(&mut deviations.collect::<Vec<_>>());
-    if limit <= 0.0 {
-        return values.to_vec();
-    }
-    let clip = |(i, value): (usize, &f64)| value.clamp(line(i) - limit, line(i) + limit);
-    values.iter().enumerate().map(clip).collect()
 }
 
 /// Finds the bend with the smallest remaining sum of squares; `None` for a constant segment.

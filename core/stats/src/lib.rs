@@ -13,6 +13,7 @@ pub mod window;
 
 pub mod bend;
 pub mod change_point;
+pub mod end_line;
 pub mod positive_line;
 mod linear;
 mod random;

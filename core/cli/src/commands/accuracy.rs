@@ -159,7 +159,7 @@ fn forecast_text(scores: &ForecastScores) -> String {
         "OWA",
         "better than seasonal naive",
     ];
-    let max_levels = found
+    let max_levels = scores
         .methods
         .iter()
         .map(|method| method.intervals.len())

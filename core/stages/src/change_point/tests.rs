@@ -222,7 +222,7 @@ fn incomplete_weeks_at_either_end_are_not_shifts() {
 fn seasonal_years(seed: u64, step: f64) -> DataFrame {
     let mut noise = Noise(seed * 104_729);
     records("2023-11-16", 1096, &["a"], |day, _| {
-        let wave = (std::f64::consts::TAU * f64::from(day) / 365.25).sin();
+        let wave = (std::f64::consts::TAU * day as f64 / 365.25).sin();
         let level = if day < 1000 {
             20.0
         } else {

@@ -11,18 +11,16 @@ use retrocast_domain::{
     Chart, ChartKind, Finding,
     chart::{Band, Level, Role, Series},
     number,
-    window::long,
 };
 
 impl Reporter<'_> {
     /// Charts of the groups that reach their limit, soonest first, or of the largest group.
     pub(super) fn charts(&self, forecasts: &[GroupForecast]) -> Vec<Chart> {
-        let soonest =
-            |group: &&GroupForecast| match group.breach.as_ref().map(|(breach, _)| *breach) {
-                Some(Breach::Now) => 0,
-                Some(Breach::Ahead { likely, .. }) => likely + 1,
-                None => usize::MAX,
-            };
+        let soonest = |group: &&GroupForecast| match group.breach {
+            Some(Breach::Now) => 0,
+            Some(Breach::Ahead { likely, .. }) => likely + 1,
+            None => usize::MAX,
+        };
         let mut shown: Vec<&GroupForecast> = forecasts
             .iter()
             .filter(|group| group.breach.is_some())
@@ -39,14 +37,12 @@ impl Reporter<'_> {
         let outlook = &group.outlook;
         let mut extra = Vec::new();
         let mut bands = self.bands(group);
-        if let Some((_, stretch)) = &group.breach {
-            let steps = stretch
-                .length
-                .min(self.params.horizon as usize * self.lines.period.per_day());
+        if let Some((_, recent)) = group.reached() {
+            let steps = recent.length().min(self.params.horizon(self.lines.period));
             let times: Vec<DateTime> = (0..steps).map(|step| self.ahead(step)).collect();
             let level = self.params.level.last().copied().unwrap_or(0.95);
             let edge = |side: f64| {
-                let at = |step| stretch.line(step) + side * stretch.half_width(step, level);
+                let at = |step| recent.at(step) + side * recent.half_width(step, level);
                 (0..steps).map(at).collect()
             };
             // The reported dates are those of the line, so its interval is shown beside that of the
@@ -62,9 +58,9 @@ impl Reporter<'_> {
                 upper: edge(1.0),
             });
             extra.push(Series {
-                name: format!("line since {}", long(self.began(group, stretch))),
+                name: format!("line since {}", self.began_words(group, recent)),
                 times,
-                values: (0..steps).map(|step| Some(stretch.line(step))).collect(),
+                values: (0..steps).map(|step| Some(recent.at(step))).collect(),
                 role: Role::Context,
             });
         }
@@ -103,7 +99,10 @@ impl Reporter<'_> {
             alt: format!(
                 "{} from {} on and the forecast for {}: {} at first, {} at last.",
                 words::capitalised(&name),
-                long(self.lines.starts[from].date()),
+                self.lines
+                    .period
+                    .of_dates()
+                    .words(self.lines.starts[from].date()),
                 number::plural(ahead.len() as u64, self.lines.period.noun()),
                 self.step(group, 0),
                 self.step(group, ahead.len() - 1),

@@ -3,13 +3,11 @@
 use super::{Capacity, Params};
 use crate::{
     Context,
-    series::{
-        Group, SeriesSet,
-        period::{Period, Step},
-    },
+    change_point::default_segment,
+    series::{Group, SeriesSet, period::Period},
 };
 use retrocast_stats::{
-    forecast::{self as numerics, CLEAR, Options, Outlook, Stretch, clean, current_stretch},
+    forecast::{self as numerics, Options, Outlook, RecentLine, clean, recent_line},
     seasonal::interpolate,
 };
 
@@ -21,9 +19,24 @@ pub(super) struct GroupForecast<'a> {
     /// The season that the comparison repeats: "last week".
     pub(super) season: &'static str,
     pub(super) outlook: Outlook,
-    /// Time at which the limit's share is reached, and the extrapolated line; `None` without a
-    /// capacity.
-    pub(super) breach: Option<(Breach, Stretch)>,
+    /// The line along which the metric moved lately; `None` if the series is too short.
+    pub(super) recent: Option<RecentLine>,
+    /// True if the forecast follows this line, instead of the forecasters that the backtest selected.
+    is_followed: bool,
+    /// Time at which the limit's share is reached; `None` without a capacity.
+    pub(super) breach: Option<Breach>,
+}
+
+impl GroupForecast<'_> {
+    /// The line that the forecast follows, if it does.
+    pub(super) fn followed(&self) -> Option<&RecentLine> {
+        self.recent.as_ref().filter(|_| self.is_followed)
+    }
+
+    /// Time at which the limit's share is reached, and the line that reaches it.
+    pub(super) fn reached(&self) -> Option<(Breach, &RecentLine)> {
+        self.breach.zip(self.recent.as_ref())
+    }
 }
 
 /// Time at which the limit's share is reached, in steps ahead from 0.
@@ -45,26 +58,50 @@ pub(super) const SURE: f64 = 0.8;
 /// Maximum length of the training history, in steps; older records have no influence.
 pub(super) const HISTORY_MAX: usize = 560;
 
-/// Minimum number of steps of a series with `known` values.
-pub(super) fn need(context: &Context, params: &Params, known: usize) -> usize {
-    numerics::need(&options(context, params, known))
+/// Minimum number of periods of a series with `known` values.
+pub(super) fn need(context: &Context, params: &Params, period: Period, known: usize) -> usize {
+    numerics::need(&options(context, params, period, known))
 }
 
-/// Options for a series with `known` values; the horizon is at most a third of this number.
-fn options(context: &Context, params: &Params, known: usize) -> Options {
-    let per_day = Period::from(params.period).per_day();
-    let period = match params.period {
-        Step::Day => 7,
-        Step::Hour if known >= 24 * 7 * 4 => 168,
-        Step::Hour => 24,
-    };
-    let requested = params.horizon as usize * per_day;
-    Options {
-        period,
-        horizon: requested.min((known / 3).max(per_day)).max(1),
+/// Options for a series with `known` values: a season of a year only if they suffice for it, and a horizon of
+/// at most a third of this number.
+fn options(context: &Context, params: &Params, period: Period, known: usize) -> Options {
+    let with_season = |season, seasons_min| Options {
+        period: season,
+        horizon: params
+            .horizon(period)
+            .min((known / 3).max(period.per_day()))
+            .max(1),
         levels: params.level.clone(),
-        total: context.window.days() as usize * per_day,
+        total: period.count_in(context.window.days() as usize),
         origins: 24,
+        seasons_min,
+    };
+    let season = match period {
+        Period::Hour if known >= 24 * 7 * 4 => 168,
+        Period::Hour => 24,
+        Period::Day => 7,
+        Period::Week => 52,
+        Period::Month => 12,
+    };
+    if matches!(period, Period::Hour | Period::Day) {
+        return with_season(season, 3);
+    }
+    let yearly = with_season(season, 2);
+    if numerics::need(&yearly) <= known {
+        yearly
+    } else {
+        with_season(1, 3)
+    }
+}
+
+/// The season that repeating the last `season` periods repeats.
+fn season_words(period: Period, season: usize) -> &'static str {
+    match (period, season) {
+        (Period::Hour, 24) => "the last day",
+        (Period::Month, 1) => "last month",
+        (Period::Week, 52) | (Period::Month, _) => "last year",
+        _ => "last week",
     }
 }
 
@@ -77,53 +114,60 @@ pub(super) fn foretell<'a>(
         let first = line.begin();
         let first = first.max(line.values.len().saturating_sub(HISTORY_MAX));
         let values = interpolate(&line.values[first..]);
-        let options = options(context, params, values.len());
-        let outlook = numerics::forecast(&values, &options).ok()?;
+        let options = options(context, params, lines.period, values.len());
+        let mut outlook = numerics::forecast(&values, &options).ok()?;
+        let segment_min = default_segment(lines.period);
+        // A single exceptional day must not bend the line.
+        let usual = clean(&values, options.period).values;
+        let recent = recent_line(&usual, options.period, segment_min);
+        let is_young = |line: &&RecentLine| line.is_followed(values.len(), &options);
+        let followed = recent.as_ref().filter(is_young);
+        if let Some(line) = followed {
+            outlook = outlook.along(line, &values, &options);
+        }
+        let is_followed = followed.is_some();
         let breach = params.capacity.and_then(|capacity| {
-            // A single exceptional day must not bend the line.
-            let usual = clean(&values, options.period).values;
-            let stretch = current_stretch(&usual, options.period)?;
-            let horizon = params.horizon as usize * lines.period.per_day();
-            let level = *params.level.last()?;
-            Some((breach(&stretch, horizon, level, &capacity)?, stretch))
+            let horizon = params.horizon(lines.period);
+            breach(recent.as_ref()?, horizon, *params.level.last()?, &capacity)
         });
-        let is_week = options.period == 7 * lines.period.per_day();
         Some(GroupForecast {
             line,
             first,
-            season: if is_week { "last week" } else { "the last day" },
+            season: season_words(lines.period, options.period),
             outlook,
+            recent,
+            is_followed,
             breach,
         })
     };
-    let needs = |line: &Group| need(context, params, line.known());
+    let needs = |line: &Group| need(context, params, lines.period, line.known());
     let forecasts = lines.of_enough(context, needs, work);
     forecasts.into_iter().flatten().collect()
 }
 
 /// Finds the time at which the line reaches the limit's share.
 pub(super) fn breach(
-    stretch: &Stretch,
+    line: &RecentLine,
     horizon: usize,
     level: f64,
     capacity: &Capacity,
 ) -> Option<Breach> {
     let limit = capacity.limit * capacity.share;
-    if stretch.line(0) - stretch.half_width(0, level) >= limit {
+    if line.at(0) - line.half_width(0, level) >= limit {
         return Some(Breach::Now);
     }
-    let steps = horizon.min(stretch.length);
-    let reached = |value: &dyn Fn(usize) -> f64| (0..steps).find(|step| value(*step) >= limit);
-    let upper = |step| stretch.line(step) + stretch.half_width(step, level);
-    let lower = |step| stretch.line(step) - stretch.half_width(step, level);
-    let sure = |step| stretch.line(step) - stretch.half_width(step, 2.0 * SURE - 1.0);
-    if stretch.slope <= 0.0 || stretch.p >= CLEAR {
+    if line.slope() <= 0.0 || !line.is_proven() {
         return None;
     }
+    let steps = horizon.min(line.length());
+    let reached = |value: &dyn Fn(usize) -> f64| (0..steps).find(|step| value(*step) >= limit);
+    let upper = |step| line.at(step) + line.half_width(step, level);
+    let lower = |step| line.at(step) - line.half_width(step, level);
+    let sure = |step| line.at(step) - line.half_width(step, 2.0 * SURE - 1.0);
     reached(&sure)?;
     Some(Breach::Ahead {
         earliest: reached(&upper)?,
-        likely: reached(&|step| stretch.line(step))?,
+        likely: reached(&|step| line.at(step))?,
         latest: reached(&lower),
     })
 }

@@ -1,27 +1,26 @@
 //! Formats findings and sentences on forecasts.
 
 use super::{
-    Capacity, FORECAST, METHOD, Params,
-    predict::{Breach, GroupForecast, SURE, need},
+    FORECAST, METHOD, Params,
+    predict::{GroupForecast, need},
 };
 use crate::{
     Context,
     series::{Group, SeriesSet, words},
 };
-use jiff::civil::{Date, DateTime};
+use jiff::civil::DateTime;
 use retrocast_domain::{
-    Ask, Direction, Estimate, Finding, Magnitude, Severity,
+    Estimate, Finding, Magnitude,
     estimate::{level_with_interval, levels},
     number,
     sentence::fill,
-    window::{long, range},
 };
-use retrocast_stats::forecast::{Outlook, Stretch};
+use retrocast_stats::forecast::{Outlook, RecentLine};
 
 /// Minimum relative difference of mean errors for calling a forecast more accurate.
 const GAIN_MIN: f64 = 0.05;
-const LINE_METHOD: &str = "Line with one bend, averaged over its place (Schwarz's criterion), standard \
-                           errors for AR(1) residuals";
+pub(super) const LINE_METHOD: &str = "Line since the last bend or step, tested by simulation (Hudson \
+                                      1966; Feder 1975), standard errors for autocorrelated residuals";
 
 /// Formats the results of the stage.
 pub(super) struct Reporter<'a> {
@@ -38,7 +37,7 @@ impl Reporter<'_> {
     }
 
     /// Formats a level without an interval, such as a limit.
-    fn amount(&self, value: f64) -> String {
+    pub(super) fn amount(&self, value: f64) -> String {
         levels([value], None, &self.params.unit).concat()
     }
 
@@ -136,7 +135,7 @@ impl Reporter<'_> {
             .map(Group::known)
             .max()
             .unwrap_or(0);
-        let need = need(self.context, self.params, known);
+        let need = need(self.context, self.params, self.lines.period, known);
         self.lines
             .not_enough(need)
             .unwrap_or_else(|| "no forecaster could work on the series".to_string())
@@ -144,8 +143,13 @@ impl Reporter<'_> {
 
     /// End of the next window, or of the horizon if that is shorter, in steps ahead.
     pub(super) fn next_steps(&self, outlook: &Outlook) -> usize {
-        let days = self.context.window.days() as usize * self.lines.period.per_day();
-        days.clamp(1, outlook.mean.len())
+        self.window_steps().min(outlook.mean.len())
+    }
+
+    /// Length of the window, in steps.
+    fn window_steps(&self) -> usize {
+        let days = self.context.window.days() as usize;
+        self.lines.period.count_in(days)
     }
 
     pub(super) fn finding(&self, group: &GroupForecast, what: &str) -> Finding {
@@ -156,12 +160,16 @@ impl Reporter<'_> {
             what,
         );
         finding.n = group.line.known() as u64;
-        finding.method = METHOD.to_string();
+        let is_line = group.followed().is_some();
+        finding.method = if is_line { LINE_METHOD } else { METHOD }.to_string();
         finding.baseline = Some(format!("history, {}", self.history(group)));
         let mut evidence = self.lines.evidence.clone();
         evidence.filter = Some(group.line.subject.clone());
         finding.evidence.push(evidence);
         finding.caveats.extend(self.exceptional(group));
+        if is_line {
+            return finding;
+        }
         if let Some(ratio) = group.outlook.error_ratio() {
             finding = finding.number("error_ratio", ratio);
         }
@@ -198,19 +206,27 @@ impl Reporter<'_> {
             },
         });
         let (from, to) = (self.ahead(0), self.ahead(steps - 1));
-        finding.period = format!("{} to {}", from.date(), to.date());
+        let period = self.lines.period;
+        finding.period = format!("{} to {}", from.date(), period.last_day(to));
         finding.confidence = level * 0.9;
-        if steps < self.context.window.days() as usize * self.lines.period.per_day() {
-            let days = self.context.window.days();
+        if group.followed().is_some() {
+            finding.caveats.push(
+                "The movement is too young for a test on past dates. The interval allows for its end, not for a \
+                 return to the level before it."
+                    .to_string(),
+            );
+        }
+        if steps < self.window_steps() {
             finding.caveats.push(format!(
-                "The forecast covers {}; the window reported on has {days}.",
-                number::plural(steps as u64, self.lines.period.noun())
+                "The forecast covers {}; the window reported on has {}.",
+                number::plural(steps as u64, period.noun()),
+                self.window_steps()
             ));
         }
-        if from < self.context.window.end.at(0, 0, 0, 0) {
+        if period.after(from, 1) <= self.context.window.end.at(0, 0, 0, 0) {
             finding.caveats.push(format!(
-                "Records end before the window does: the forecast begins on {}.",
-                self.lines.period.words(from)
+                "Records end before the window does: the forecast begins {}.",
+                period.when(from)
             ));
         }
         let [expected, range] = self.expected(group, value, [low, high]);
@@ -219,8 +235,11 @@ impl Reporter<'_> {
             let before = number::plural(known as u64, self.lines.period.noun());
             format!(": each of the {before} before had {}", self.step(group, 0))
         } else {
-            let level = words::share(level);
-            format!(" ({level} interval {range}); {}", Self::accuracy(group))
+            let after = match group.followed() {
+                Some(line) => format!(", if it keeps {}", self.movement(group, line)),
+                None => format!("; {}", Self::accuracy(group)),
+            };
+            format!(" ({} interval {range}){after}", words::share(level))
         };
         finding.sentence = fill(
             "{Name}{group}: {expected} expected {how}{dates}{known}.",
@@ -230,13 +249,13 @@ impl Reporter<'_> {
                 ("expected", &expected),
                 (
                     "how",
-                    if self.adds_up() {
-                        "in total "
-                    } else {
-                        "on average "
+                    match (steps, self.adds_up()) {
+                        (1, _) => "",
+                        (_, true) => "in total ",
+                        (_, false) => "on average ",
                     },
                 ),
-                ("dates", &during(from.date(), to.date())),
+                ("dates", &period.of_dates().during(from.date(), to.date())),
                 ("known", &known),
             ],
         );
@@ -248,157 +267,30 @@ impl Reporter<'_> {
         )
     }
 
-    /// Claims when the limit would be reached: "Memory in api would reach 80 % of its limit of 100
-    /// % on 15 December 2026". The line is extrapolated; the forecast may expect a smaller rise.
-    fn breach_claim(&self, group: &GroupForecast) -> Option<String> {
-        let capacity = self.params.capacity?;
-        let (breach, stretch) = group.breach.as_ref()?;
-        let name = words::capitalised(self.name) + &words::in_group(group.line);
-        let limit = format!("{} of {}", of_limit(capacity), self.amount(capacity.limit));
-        Some(match *breach {
-            Breach::Now => {
-                let (level, half) = (stretch.line(0), stretch.half_width(0, 0.95));
-                let interval = [level - half, level + half];
-                let [level, _] = level_with_interval(level, interval, &self.params.unit, false);
-                format!("{name} is at about {level}, above {limit} already")
-            }
-            Breach::Ahead { likely, .. } => {
-                let day = long(self.ahead(likely).date());
-                format!("{name} would reach {limit} on {day}")
-            }
-        })
+    /// The date of a step ahead with its preposition: "on 15 December 2026", "in December 2026".
+    pub(super) fn when(&self, step: usize) -> String {
+        let dates = self.lines.period.of_dates();
+        dates.when(self.ahead(step).date())
     }
 
-    /// The claim with its interval and condition, as a title.
-    pub(super) fn breach_title(&self, group: &GroupForecast) -> Option<String> {
-        let claim = self.breach_claim(group)?;
-        Some(match group.breach.as_ref()?.0 {
-            Breach::Now => claim,
-            Breach::Ahead {
-                earliest, latest, ..
-            } => {
-                let dates = self.breach_dates(earliest, latest);
-                format!(
-                    "{claim} (95{NBSP}% interval {dates}) if it keeps rising",
-                    NBSP = number::NBSP
-                )
-            }
-        })
+    /// Describes the movement along a line: "rising by 0.251 percentage points a day, as it has since around 26
+    /// October 2026".
+    pub(super) fn movement(&self, group: &GroupForecast, line: &RecentLine) -> String {
+        let level = self.params.level.last().copied().unwrap_or(0.95);
+        let (noun, rise, interval) = self.slope(line, level);
+        let size = Estimate::amount(rise, Some(interval), &self.params.unit, true).bare_size();
+        let moves = if rise < 0.0 { "falling" } else { "rising" };
+        let began = self.began_words(group, line);
+        format!("{moves} by {size} a {noun}, as it has since around {began}")
     }
 
-    /// The interval of the day on which the limit would be reached.
-    fn breach_dates(&self, earliest: usize, latest: Option<usize>) -> String {
-        let earliest = self.ahead(earliest).date();
-        match latest {
-            Some(latest) => range(earliest, self.ahead(latest).date()),
-            None => format!("{} or later", long(earliest)),
-        }
-    }
-
-    /// The finding on when the limit is reached; `None` if it is not reached.
-    pub(super) fn breach(&self, group: &GroupForecast) -> Option<Finding> {
-        let capacity = self.params.capacity?;
-        let (breach, stretch) = group.breach.as_ref()?;
-        let line = capacity.limit * capacity.share;
-        let of_limit = of_limit(capacity);
-        let what = format!("{} reaches {of_limit}", self.name);
-        let mut finding = self.finding(group, &what);
-        finding.direction = Direction::Up;
-        finding.confidence = SURE;
-        finding.p = Some(stretch.p);
-        finding.n = stretch.length as u64;
-        finding.method = LINE_METHOD.to_string();
-        let began = self.began(group, stretch);
-        finding.baseline = Some(format!("no rise since around {began}"));
-        finding
-            .caveats
-            .push("The line is extrapolated; a restart or a release would end it.".to_string());
-        finding.caveats.extend(self.band_at_limit(group, line));
-        let be = words::be(self.name);
-        let heads = match breach {
-            Breach::Now => "above",
-            Breach::Ahead { .. } => "heading for",
-        };
-        let happened = format!("{be} {heads} {of_limit}");
-        let todo = "add capacity or stop the rise";
-        finding.ask = Some(Ask::new(self.name, happened, todo));
-        let claim = self.breach_claim(group)?;
-        match *breach {
-            Breach::Now => {
-                finding.severity = Severity::Critical;
-                finding.magnitude = Some(Magnitude::point(0.0, "days"));
-                let last = self.lines.starts.last()?;
-                finding.period = format!("{} to {}", last.date(), last.date());
-                finding.sentence = format!("{claim}.");
-                finding = finding.number("breach_date", last.date().to_string());
-            }
-            Breach::Ahead {
-                earliest,
-                likely,
-                latest,
-            } => {
-                let per_day = self.lines.period.per_day() as f64;
-                let days = |step: usize| (step + 1) as f64 / per_day;
-                let soon = 2.0 * f64::from(self.context.window.days());
-                finding.severity = if days(likely) <= soon {
-                    Severity::Critical
-                } else {
-                    Severity::Warning
-                };
-                finding.magnitude = Some(Magnitude {
-                    value: days(likely),
-                    lower: Some(days(earliest)),
-                    upper: latest.map(days),
-                    level: self.params.level.last().copied(),
-                    unit: "days".to_string(),
-                });
-                let horizon = self.params.horizon as usize * self.lines.period.per_day();
-                let end = latest.unwrap_or(horizon.min(stretch.length) - 1);
-                finding.period = format!(
-                    "{} to {}",
-                    self.ahead(earliest).date(),
-                    self.ahead(end).date()
-                );
-                let dates = self.breach_dates(earliest, latest);
-                let level = *self.params.level.last()?;
-                let half = stretch.slope_half_width(level);
-                let (noun, periods) = words::readable_time(self.lines.period, stretch.slope);
-                let over = |slope: f64| slope * periods;
-                let slopes = [stretch.slope - half, stretch.slope + half].map(over);
-                let rise = over(stretch.slope);
-                let slope = Estimate::amount(rise, Some(slopes), &self.params.unit, true);
-                finding.sentence = fill(
-                    "{claim} ({level} interval {dates}) if it keeps rising by {slope} a {noun}, as it has \
-                     since around {began}; the forecast, which allows for the rise to slow or stop, \
-                     {forecast}.",
-                    &[
-                        ("claim", &claim),
-                        ("level", &words::share(level)),
-                        ("dates", &dates),
-                        ("slope", &slope.bare_size()),
-                        ("noun", noun),
-                        ("began", &long(began)),
-                        ("forecast", &self.forecast_at_limit(group, line)),
-                    ],
-                );
-                finding = finding
-                    .number("breach_date", self.ahead(likely).date().to_string())
-                    .number("breach_earliest", self.ahead(earliest).date().to_string())
-                    .number("breach_days", days(likely))
-                    .number(&format!("slope_per_{noun}"), rise);
-                if let Some(latest) = latest {
-                    finding =
-                        finding.number("breach_latest", self.ahead(latest).date().to_string());
-                }
-            }
-        }
-        Some(
-            finding
-                .number("line", line)
-                .number("limit", capacity.limit)
-                .number("slope", stretch.slope)
-                .number("since", began.to_string()),
-        )
+    /// The slope of a line over a readable time, with the noun of that time and its interval.
+    pub(super) fn slope(&self, line: &RecentLine, level: f64) -> (&'static str, f64, [f64; 2]) {
+        let slope = line.slope();
+        let (noun, periods) = words::readable_time(self.lines.period, slope);
+        let half = line.slope_half_width(level);
+        let interval = [slope - half, slope + half].map(|end| end * periods);
+        (noun, slope * periods, interval)
     }
 
     /// First and last day of the training history: "2026-08-03 to 2026-11-15".
@@ -407,48 +299,15 @@ impl Reporter<'_> {
         self.lines.dates_from(first.unwrap_or(0))
     }
 
-    /// First day of the extrapolated line.
-    pub(super) fn began(&self, group: &GroupForecast, stretch: &Stretch) -> Date {
-        let began = group.line.values.len() - stretch.length;
-        self.lines.starts[began].date()
+    /// Start of the first period of a line.
+    pub(super) fn began(&self, group: &GroupForecast, line: &RecentLine) -> DateTime {
+        self.lines.starts[group.line.values.len() - line.length()]
     }
 
-    /// Describes when the forecast reaches a limit; it allows for an end of the rise.
-    fn forecast_at_limit(&self, group: &GroupForecast, limit: f64) -> String {
-        let expected = &group.outlook.mean;
-        match expected.iter().position(|value| *value >= limit) {
-            Some(step) => format!("reaches it on {}", long(self.ahead(step).date())),
-            None => format!(
-                "does not reach it within {}",
-                number::plural(expected.len() as u64, self.lines.period.noun())
-            ),
-        }
-    }
-
-    /// Describes when the forecast's band reaches a limit. The band is wider than that of the line,
-    /// because past errors do not assume that the rise continues.
-    fn band_at_limit(&self, group: &GroupForecast, limit: f64) -> Option<String> {
-        let band = group.outlook.bands.last()?;
-        let level = words::share(*self.params.level.last()?);
-        let from = |edge: &[f64]| {
-            let step = edge.iter().position(|value| *value >= limit)?;
-            Some(self.lines.period.words(self.ahead(step)))
-        };
-        let horizon = number::plural(band.upper.len() as u64, self.lines.period.noun());
-        let reached = match (from(&band.upper), from(&band.lower)) {
-            (Some(upper), Some(lower)) => {
-                format!("{upper} at its upper and {lower} at its lower end")
-            }
-            (Some(upper), None) => {
-                format!("{upper} at its upper end, not within {horizon} at its lower end")
-            }
-            (None, _) => return None,
-        };
-        Some(format!(
-            "The line extrapolates the whole rise; the forecast also allows for its end, and the {level} \
-             interval of the forecast for a single {} reaches the limit on {reached}.",
-            self.lines.period.noun()
-        ))
+    /// The same in words: "26 October 2026".
+    pub(super) fn began_words(&self, group: &GroupForecast, line: &RecentLine) -> String {
+        let dates = self.lines.period.of_dates();
+        dates.words(self.began(group, line).date())
     }
 
     pub(super) fn did(&self, forecasts: &[GroupForecast]) -> String {
@@ -467,12 +326,22 @@ impl Reporter<'_> {
             self.name,
             number::plural(steps as u64, self.lines.period.noun())
         );
-        let outlooks = || forecasts.iter().map(|group| &group.outlook);
-        if outlooks().all(|outlook| outlook.constant) {
+        if forecasts.iter().all(|group| group.outlook.constant) {
             return did + " All values before were the same.";
         }
+        let tested = || forecasts.iter().filter(|group| group.followed().is_none());
+        let followed = forecasts.len() - tested().count();
+        if followed > 0 {
+            did += &format!(
+                " {} of the last {}s {} extrapolated.",
+                words::capitalised(&number::plural(followed as u64, "movement")),
+                self.lines.period.noun(),
+                if followed == 1 { "is" } else { "are" }
+            );
+        }
+        let outlooks = || tested().map(|group| &group.outlook);
         let ratios: Vec<f64> = outlooks().filter_map(Outlook::error_ratio).collect();
-        let season = forecasts.first().map_or("last week", |group| group.season);
+        let season = tested().next().map_or("last week", |group| group.season);
         let accuracy = match mean_of(&ratios) {
             Some(ratio) => format!(
                 "the forecasts were {} repeating {season}",
@@ -490,15 +359,6 @@ impl Reporter<'_> {
             );
         }
         did
-    }
-}
-
-/// "80 % of its limit".
-fn of_limit(capacity: Capacity) -> String {
-    if capacity.share < 1.0 {
-        format!("{} of its limit", words::share(capacity.share))
-    } else {
-        "its limit".to_string()
     }
 }
 
@@ -521,10 +381,4 @@ pub(super) fn gain_words(gain: f64) -> String {
 
 fn mean_of(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-/// Describes a period: "from 23 to 29 November 2026", or "on 23 November 2026".
-pub(super) fn during(from: Date, to: Date) -> String {
-    let preposition = if from == to { "on" } else { "from" };
-    format!("{preposition} {}", range(from, to))
 }

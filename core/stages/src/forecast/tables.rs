@@ -2,10 +2,10 @@
 
 use super::{
     predict::{Breach, GroupForecast},
-    present::{Reporter, during},
+    present::Reporter,
 };
 use crate::series::words;
-use retrocast_domain::{Table, number, window::long};
+use retrocast_domain::{Table, number};
 use retrocast_stats::forecast::Outlook;
 
 impl Reporter<'_> {
@@ -20,7 +20,8 @@ impl Reporter<'_> {
             .iter()
             .map(|group| self.next_steps(&group.outlook));
         let last = self.ahead(steps.max().unwrap_or(1) - 1).date();
-        let dates = during(self.ahead(0).date(), last);
+        let period = self.lines.period.of_dates();
+        let dates = period.during(self.ahead(0).date(), last);
         let level = |at: Option<&f64>| at.map_or_else(String::new, |level| words::share(*level));
         let (widest, coverage) = (
             level(self.params.level.last()),
@@ -44,10 +45,10 @@ impl Reporter<'_> {
                 continue;
             };
             let band = &group.outlook.bands[0];
-            let reached = match group.breach.as_ref().map(|(breach, _)| *breach) {
+            let reached = match group.breach {
                 None => "–".to_string(),
                 Some(Breach::Now) => "now".to_string(),
-                Some(Breach::Ahead { likely, .. }) => long(self.ahead(likely).date()),
+                Some(Breach::Ahead { likely, .. }) => period.words(self.ahead(likely).date()),
             };
             let interval =
                 [magnitude.lower, magnitude.upper].map(|end| end.unwrap_or(magnitude.value));
@@ -62,49 +63,53 @@ impl Reporter<'_> {
             if self.params.capacity.is_some() {
                 row.push(reached);
             }
-            row.push(relative_error(&group.outlook, group.outlook.mase));
-            row.push(number::percent(band.coverage));
+            row.extend(if group.followed().is_some() {
+                ["–".to_string(), "–".to_string()]
+            } else {
+                let error = relative_error(&group.outlook, group.outlook.mase);
+                [error, number::percent(band.coverage)]
+            });
             table.rows.push(row);
         }
         table.top(40)
     }
 
-    /// The accuracy of the forecasters in the backtest, for the largest group.
-    pub(super) fn record(&self, forecasts: &[GroupForecast]) -> Table {
-        let error = Self::error_heading(forecasts);
+    /// The accuracy of the forecasters in the backtest, for the largest group that they forecast.
+    pub(super) fn record(&self, forecasts: &[GroupForecast]) -> Option<Table> {
+        let tested = forecasts.iter().filter(|group| group.followed().is_none());
+        let group = tested.max_by_key(|group| group.line.records)?;
+        let error = Self::error_heading(std::slice::from_ref(group));
         let mut table = Table::new(
             "Backtest of the forecasters",
             &["<forecaster", &error, ">share"],
         );
-        if let Some(group) = forecasts.iter().max_by_key(|group| group.line.records) {
-            let outlook = &group.outlook;
-            let used = outlook.members.iter().filter(|member| member.weight > 0.0);
-            let is_one = used.count() == 1;
-            let selection = if is_one {
-                "the forecaster with the smallest recent errors is used; the error column counts all dates alike"
-            } else {
-                "forecasters close to the best recently are combined (for each date, the mean of the middle \
-                 half); the error column counts all dates alike"
-            };
-            table.caption = format!(
-                "Mean absolute errors{} on {} over {}; {selection}.",
-                words::in_group(group.line),
-                number::plural(outlook.origins as u64, "past date"),
-                number::plural(outlook.mean.len() as u64, self.lines.period.noun())
-            );
-            for member in &outlook.members {
-                table.push([
-                    member.name.to_string(),
-                    relative_error(outlook, member.mase),
-                    format!("{:.0}\u{a0}%", 100.0 * member.weight),
-                ]);
-            }
-            if !is_one {
-                let combined = relative_error(outlook, outlook.mase);
-                table.push(["combined".to_string(), combined, String::new()]);
-            }
+        let outlook = &group.outlook;
+        let used = outlook.members.iter().filter(|member| member.weight > 0.0);
+        let is_one = used.count() == 1;
+        let selection = if is_one {
+            "the forecaster with the smallest recent errors is used; the error column counts all dates alike"
+        } else {
+            "forecasters close to the best recently are combined (for each date, the mean of the middle \
+             half); the error column counts all dates alike"
+        };
+        table.caption = format!(
+            "Mean absolute errors{} on {} over {}; {selection}.",
+            words::in_group(group.line),
+            number::plural(outlook.origins as u64, "past date"),
+            number::plural(outlook.mean.len() as u64, self.lines.period.noun())
+        );
+        for member in &outlook.members {
+            table.push([
+                member.name.to_string(),
+                relative_error(outlook, member.mase),
+                format!("{:.0}\u{a0}%", 100.0 * member.weight),
+            ]);
         }
-        table
+        if !is_one {
+            let combined = relative_error(outlook, outlook.mase);
+            table.push(["combined".to_string(), combined, String::new()]);
+        }
+        Some(table)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Forecasts and the limits they reach.
 
 use super::*;
-use crate::series::test_data::{context, daily};
+use crate::series::test_data::{Noise, context, daily};
+use jiff::ToSpan;
+use polars::prelude::{Column, DataFrame};
 use retrocast_domain::{ChartKind, Finding, Severity, Table, window};
 use serde_json::json;
 
@@ -83,15 +85,13 @@ fn a_drifting_metric_reaches_its_limit_and_a_level_metric_does_not() {
         .values
         .iter()
         .position(|value| *value >= Some(80.0));
-    let reaches = match step {
-        Some(step) => format!(
-            "reaches it on {}",
-            window::long(forecast.times[step].date())
-        ),
-        None => "does not reach it within 60 days".to_string(),
-    };
-    let expected = format!("; the forecast, which allows for the rise to slow or stop, {reaches}.");
-    assert!(words.ends_with(&expected), "{words}");
+    // The forecast follows the line, with its weekdays.
+    let reached = forecast.times[step.expect("a step")].date();
+    let likely = finding.numbers["breach_date"].as_str().expect("a date");
+    let likely: jiff::civil::Date = likely.parse().expect("a date");
+    let gap = likely.until(reached).expect("days").get_days();
+    assert!(gap.abs() <= 4, "{likely}, {reached}");
+    assert!(words.ends_with(" September 2026."), "{words}");
     assert!(
         words.contains(&format!(" (95 % interval {dates}) if it keeps rising by ")),
         "{words}"
@@ -105,6 +105,109 @@ fn a_drifting_metric_reaches_its_limit_and_a_level_metric_does_not() {
     let claim = title.strip_suffix(&format!(" (95 % interval {dates}) if it keeps rising"));
     assert!(words.starts_with(claim.expect(&title)), "{title}");
     assert_eq!(analysis.cell.charts.len(), 1);
+}
+
+#[test]
+fn a_young_leak_is_dated_and_followed_as_in_trend() {
+    let mut noise = Noise(4);
+    for age in [14_usize, 21, 28] {
+        // 77 % on the last day, after a level of 52 %.
+        let leak: Vec<f64> = (0..182)
+            .map(|i| {
+                52.0 + noise.normal() + 25.0 / age as f64 * (i as f64 - 181.0 + age as f64).max(0.0)
+            })
+            .collect();
+        let extra = json!({"capacity": {"limit": 100.0, "share": 0.9}, "horizon": 42});
+        let analysis = analyse(&[("api", leak.clone())], extra);
+        // The more important finding comes first.
+        let [breach, next] = &analysis.cell.findings[..] else {
+            panic!("{age}: {:?}", analysis.cell.findings)
+        };
+        let days = breach.numbers["breach_days"].as_f64().expect("days");
+        let expected = 13.0 / 25.0 * age as f64;
+        assert!((days - expected).abs() <= 3.0, "{age}: {}", breach.sentence);
+        let value = next.magnitude.as_ref().expect("a value").value;
+        let middle = 77.0 + 4.0 * 25.0 / age as f64;
+        assert!((value - middle).abs() < 2.0, "{age}: {}", next.sentence);
+        let inputs = Inputs::from([("daily_failures".to_string(), daily(&[("api", leak)]))]);
+        let params = json!({
+            "input": "daily_failures", "time": "day", "value": "failures", "by": ["component"],
+            "measure": "memory", "unit": "%",
+        });
+        let trend = (crate::trend::TREND.run)(&context("2026-11-16"), &params, &inputs);
+        let trend = trend.expect("an analysis").cell;
+        let since = breach.numbers["since"].as_str().expect("a date");
+        let day: jiff::civil::Date = since.parse().expect("a date");
+        let sentence = &trend.findings[0].sentence;
+        assert!(sentence.contains(&window::long(day)), "{since}: {sentence}");
+        let sentence = next.sentence.replace('\u{a0}', " ");
+        let movement = ", if it keeps rising by ";
+        assert!(
+            sentence.contains(movement) && !sentence.contains("past date"),
+            "{sentence}"
+        );
+    }
+}
+
+/// Costs with one record a period, the last in the period before 1 December 2026, forecast in December.
+fn costs(
+    count: usize,
+    start: impl Fn(usize) -> jiff::civil::Date,
+    value: impl Fn(usize) -> f64,
+) -> Analysis {
+    use crate::series::test_data::{context_of, input, times};
+    let starts: Vec<_> = (0..count).map(|i| start(i).at(0, 0, 0, 0)).collect();
+    let values: Vec<f64> = (0..count).map(value).collect();
+    let columns = vec![times("at", &starts), Column::new("cost".into(), values)];
+    let frame = DataFrame::new(count, columns).expect("a frame");
+    let inputs = Inputs::from([("costs".to_string(), input("costs", frame))]);
+    let window = retrocast_domain::Window::parse("2026-11", "UTC").expect("a window");
+    let params = json!({"input": "costs", "value": "cost", "level": [0.8, 0.95]});
+    run(&context_of("costs", window), &params, &inputs).expect("an analysis")
+}
+
+#[test]
+fn months_are_forecast_by_months_with_the_season_of_a_year() {
+    let first = jiff::civil::date(2022, 12, 1);
+    let month = |i: usize| first + (i as i64).months();
+    let analysis = costs(48, month, |i| {
+        let angle = i as f64 / 12.0 * std::f64::consts::TAU;
+        5000.0 + 1000.0 * angle.cos() + wobble(i, 50.0)
+    });
+    let [finding] = &analysis.cell.findings[..] else {
+        panic!("{:?}", analysis.cell)
+    };
+    let text = finding.sentence.replace('\u{a0}', " ");
+    assert!(
+        text.contains(" expected in December 2026 (95 % interval "),
+        "{text}"
+    );
+    assert!(text.ends_with("repeating last year."), "{text}");
+    assert_eq!(finding.period, "2026-12-01 to 2026-12-31");
+    // December costs most.
+    let value = finding.magnitude.as_ref().expect("a value").value;
+    assert!((value - 6000.0).abs() < 200.0, "{text}");
+    let frame = analysis.frame.expect("a frame");
+    assert_eq!(
+        (frame.height(), frame.get_column_names()[1].as_str()),
+        (3, "month")
+    );
+}
+
+#[test]
+fn weeks_are_forecast_by_weeks() {
+    let first = jiff::civil::date(2026, 11, 23) - (59 * 7).days();
+    let week = |i: usize| first + (7 * i as i64).days();
+    let analysis = costs(60, week, |i| 300.0 + wobble(i, 30.0));
+    let [finding] = &analysis.cell.findings[..] else {
+        panic!("{:?}", analysis.cell)
+    };
+    let text = finding.sentence.replace('\u{a0}', " ");
+    let dates = "expected in total in the weeks of 30 November to 21 December 2026 (95 % interval ";
+    assert!(text.contains(dates), "{text}");
+    assert!(text.ends_with(" than repeating last week."), "{text}");
+    assert_eq!(finding.period, "2026-11-30 to 2026-12-27");
+    assert_eq!(analysis.frame.expect("a frame").height(), 8);
 }
 
 #[test]

@@ -11,11 +11,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Length of the periods of a series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Period {
+    /// Hours of the local clock.
     Hour,
+    /// Calendar days.
     Day,
+    /// ISO weeks, from Monday.
     Week,
+    /// Calendar months.
     Month,
 }
 
@@ -43,7 +48,7 @@ impl From<LongPeriod> for Period {
 
 /// The requested period, or else the period of the records ([`Period::of_records`]).
 pub(crate) fn requested_or_found(
-    requested: Option<LongPeriod>,
+    requested: Option<impl Into<Period>>,
     context: &Context,
     input: &Input,
     time: Option<&str>,
@@ -177,6 +182,30 @@ impl Period {
         }
     }
 
+    /// Last day of the period that begins at `start`.
+    pub(crate) fn last_day(self, start: DateTime) -> Date {
+        let end = self.after(start, 1).date();
+        if self == Self::Hour {
+            start.date()
+        } else {
+            end.yesterday().unwrap_or(end)
+        }
+    }
+
+    /// The period that dates are given in: days for hours.
+    pub(crate) fn of_dates(self) -> Self {
+        match self {
+            Self::Hour => Self::Day,
+            longer => longer,
+        }
+    }
+
+    /// Number of periods in so many days, rounded, at least one.
+    pub(crate) fn count_in(self, days: usize) -> usize {
+        let length = self.days();
+        ((days * self.per_day() + length / 2) / length).max(1)
+    }
+
     /// Number of periods per day; 1 for longer periods.
     pub(crate) fn per_day(self) -> usize {
         if self == Self::Hour { 24 } else { 1 }
@@ -231,6 +260,17 @@ impl Period {
         format!("{preposition} {}", self.words(start))
     }
 
+    /// A range of periods with its preposition: "from 23 to 29 November 2026", "in the weeks of 23 to 30
+    /// November 2026", "from October to December 2026"; a single period as in [`Self::when`].
+    pub(crate) fn during(self, first: impl Into<DateTime>, last: impl Into<DateTime>) -> String {
+        let (first, last) = (first.into(), last.into());
+        match self {
+            _ if first == last => self.when(first),
+            Self::Week => format!("in {}", self.range(first, last)),
+            _ => format!("from {}", self.range(first, last)),
+        }
+    }
+
     /// Formats a time as ISO 8601: a date, or a date with its hour.
     pub(crate) fn iso(self, start: DateTime) -> String {
         if self == Self::Hour {
@@ -254,6 +294,38 @@ impl Period {
 mod tests {
     use super::*;
     use jiff::civil::date;
+
+    #[test]
+    fn windows_are_counted_in_periods() {
+        for (period, days, expected) in [
+            (Period::Hour, 7, 168),
+            (Period::Day, 7, 7),
+            (Period::Week, 7, 1),
+            (Period::Week, 31, 4),
+            (Period::Month, 7, 1),
+            (Period::Month, 31, 1),
+            (Period::Month, 92, 3),
+            (Period::Month, 365, 12),
+        ] {
+            assert_eq!(period.count_in(days), expected, "{period:?}, {days} days");
+        }
+        let start = date(2026, 12, 1).at(0, 0, 0, 0);
+        assert_eq!(Period::Month.last_day(start), date(2026, 12, 31));
+        assert_eq!(Period::Hour.last_day(start), date(2026, 12, 1));
+        let [next, later] = [1, 2].map(|months| Period::Month.after(start, months));
+        assert_eq!(Period::Month.during(start, start), "in December 2026");
+        assert_eq!(
+            Period::Month.during(next, later),
+            "from January to February 2027"
+        );
+        let monday = date(2026, 11, 23);
+        let range = Period::Week.during(monday, date(2026, 11, 30));
+        assert_eq!(range, "in the weeks of 23 to 30 November 2026");
+        assert_eq!(
+            Period::Week.during(monday, monday),
+            "in the week of 23 November 2026"
+        );
+    }
 
     #[test]
     fn ranges_repeat_no_part_of_a_date() {

@@ -1,6 +1,6 @@
 //! Rolling-origin backtest and its error measures.
 
-use super::Forecaster;
+use super::{Forecaster, Options};
 use crate::describe::median;
 
 /// The errors of a forecaster from every origin.
@@ -95,19 +95,20 @@ pub(super) fn scale(values: &[f64], period: usize) -> f64 {
     }
 }
 
-/// Minimum length of the history of a forecaster: three seasons, and at least 14 values.
-pub(super) fn least_history(period: usize) -> usize {
-    (3 * period).max(14)
+/// Minimum length of the history of a forecaster: whole seasons, and at least 14 values.
+pub(super) fn least_history(options: &Options) -> usize {
+    (options.seasons_min * options.period).max(14)
 }
 
-/// The origins of the backtest: up to `most`, evenly spread over the later two thirds of the series
-/// (or the part that minimum history and horizon leave), ending at the last possible origin.
+/// The origins of the backtest: up to the requested number, evenly spread over the later two thirds of the
+/// series (or the part that minimum history and horizon leave), ending at the last possible origin.
 ///
 /// The distance between origins is not a multiple of the season if that can be avoided, so that
 /// every phase is forecast from every other phase.
-pub fn origins(n: usize, period: usize, horizon: usize, most: usize) -> Vec<usize> {
-    let last = n.saturating_sub(horizon);
-    let first = least_history(period).max(n / 3).min(last);
+pub fn origins(n: usize, options: &Options) -> Vec<usize> {
+    let (period, most) = (options.period, options.origins);
+    let last = n.saturating_sub(options.horizon);
+    let first = least_history(options).max(n / 3).min(last);
     let span = last - first;
     let mut step = span.div_ceil(most.max(2) - 1).max(1);
     if period > 1 && step.is_multiple_of(period) {
@@ -206,12 +207,20 @@ mod tests {
 
     #[test]
     fn origins_end_at_the_last_possible_origin() {
-        let origins = origins(300, 7, 28, 24);
+        let options = Options {
+            period: 7,
+            horizon: 28,
+            levels: Vec::new(),
+            total: 7,
+            origins: 24,
+            seasons_min: 3,
+        };
+        let origins = origins(300, &options);
         assert_eq!(origins.last(), Some(&272));
         assert!(origins[0] >= 100 && origins.len() <= 24);
         assert!(!(origins[1] - origins[0]).is_multiple_of(7));
         for n in 100..600 {
-            assert!(super::origins(n, 7, 28, 24).len() <= 24, "{n}");
+            assert!(super::origins(n, &options).len() <= 24, "{n}");
         }
     }
 }

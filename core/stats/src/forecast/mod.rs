@@ -16,6 +16,8 @@
 //! the outliers that were known then; their errors are relative to the original series, and errors
 //! on outliers are ignored in their scores. Intervals allow for outliers at the rate of the series,
 //! and are never narrower than the rounding of the values, unless all values are the same.
+//!
+//! A movement that began lately is in no backtest: [`recent_line()`] finds it, and [`Outlook::along`] extrapolates it.
 
 mod arima;
 mod backtest;
@@ -29,8 +31,8 @@ pub mod m4;
 mod members;
 mod minimise;
 mod outliers;
+mod recent_line;
 mod seasons;
-mod stretch;
 mod theta;
 
 pub use arima::Arima;
@@ -41,8 +43,8 @@ pub use forecasters::{Drift, Forecaster, Level, SeasonalMean, SeasonalNaive};
 pub use intermittent::{Croston, SeasonalRate, Tsb};
 pub use members::standard;
 pub use outliers::{Cleaned, clean};
+pub use recent_line::{RecentLine, recent_line};
 pub use seasons::seasons;
-pub use stretch::{CLEAR, Stretch, current_stretch};
 pub use theta::{DynamicTheta, Theta};
 
 use crate::describe::median;
@@ -63,6 +65,8 @@ pub struct Options {
     pub total: usize,
     /// Maximum number of origins of the backtest.
     pub origins: usize,
+    /// Minimum number of seasons before the first origin.
+    pub seasons_min: usize,
 }
 
 /// The result of one forecaster in the backtest.
@@ -159,9 +163,9 @@ pub enum ForecastError {
 /// Maximum size of a value.
 const VALUE_MAX: f64 = 1e100;
 
-/// Minimum number of values for [`forecast`]: three seasons for training and eight origins.
+/// Minimum number of values for [`forecast`]: the seasons for training and eight origins.
 pub fn need(options: &Options) -> usize {
-    backtest::least_history(options.period) + options.horizon + 7
+    backtest::least_history(options) + options.horizon + 7
 }
 
 /// Forecasts a series without gaps.
@@ -176,12 +180,7 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
     if !values.iter().all(|value| value.abs() <= VALUE_MAX) {
         return Err(ForecastError::Overflow);
     }
-    let origins = origins(
-        values.len(),
-        options.period,
-        options.horizon,
-        options.origins,
-    );
+    let origins = origins(values.len(), options);
     let scale = backtest::scale(values, options.period);
     let cleaned = clean(values, options.period);
     let known: Vec<&[f64]> = origins.iter().map(|origin| &values[..*origin]).collect();
@@ -342,6 +341,7 @@ mod tests {
             levels: vec![0.8, 0.95],
             total: 7,
             origins: 40,
+            seasons_min: 3,
         };
         let (mut inside, mut total_inside, mut mase) = ([0.0; 2], [0.0; 2], 0.0);
         let runs = 40;
@@ -378,6 +378,7 @@ mod tests {
             levels: vec![0.8],
             total: 7,
             origins: 20,
+            seasons_min: 3,
         };
         let outlook = forecast(&values, &options).unwrap();
         assert!((outlook.mean[27] - 123.5).abs() < 1.0, "{:?}", outlook.mean);
@@ -402,6 +403,7 @@ mod tests {
             levels: vec![],
             total: 7,
             origins: 20,
+            seasons_min: 3,
         };
         let need = need(&options);
         assert_eq!(
@@ -421,6 +423,7 @@ mod tests {
             levels: vec![0.8, 0.95],
             total: 7,
             origins: 24,
+            seasons_min: 3,
         };
         forecast(&values, &options).unwrap()
     }
@@ -473,6 +476,7 @@ mod tests {
             levels: vec![0.95],
             total: 7,
             origins: 24,
+            seasons_min: 3,
         };
         // One event in 31 days.
         let values: Vec<f64> = (0..200)
@@ -492,6 +496,7 @@ mod tests {
             levels: vec![0.95],
             total: 7,
             origins: 24,
+            seasons_min: 3,
         };
         // About one event on each working day, one in eight weekend days.
         let values: Vec<f64> = (0..400_usize)
@@ -515,6 +520,7 @@ mod tests {
             levels: vec![0.95],
             total: 7,
             origins: 40,
+            seasons_min: 3,
         };
         let (mut held, mut inside, runs) = (0.0, 0.0, 60);
         for seed in 0..runs {
