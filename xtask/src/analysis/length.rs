@@ -1,7 +1,7 @@
 //! The cost of each method by the length of its data, and documented times beside ours.
 
 use super::{
-    Bench, cases,
+    Bench, LIMIT, cases,
     run::{Task, Timing},
     short_error,
 };
@@ -76,17 +76,19 @@ pub fn print_growth(bench: &Bench, folder: &Path, start: Timing) -> Result<(), S
     );
     let row = |name: &str, lengths: &[usize], task: &dyn Fn(usize) -> Result<Task, String>| {
         let mut cells = Vec::new();
-        let mut cpu = Vec::new();
+        let (mut cpu, mut wall, mut is_stopped) = (Vec::new(), 0.0, false);
         for length in lengths {
             let task = task(*length)?;
             match bench.repeat(|| bench.program.measure(&task)) {
                 Ok(timing) => {
                     cells.push(format!("{:.3} ({:.2})", timing.seconds, timing.cpu_seconds));
                     cpu.push(timing.cpu_seconds - start.cpu_seconds);
+                    wall = timing.seconds;
                 }
                 Err(error) => {
                     cells.push(short_error(&error));
-                    if error != STOPPED {
+                    is_stopped = error == STOPPED;
+                    if !is_stopped {
                         println!("{name}, {length}: {error}");
                     }
                     break;
@@ -95,7 +97,16 @@ pub fn print_growth(bench: &Bench, folder: &Path, start: Timing) -> Result<(), S
         }
         cells.resize(LENGTHS.len(), "-".to_string());
         let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:>18}")).collect();
-        println!("{name:<28} {}   {}", cells.join(" "), growth(&cpu));
+        let growth = if is_stopped {
+            format!(
+                "{}; then x {:.0} or more",
+                growth(&cpu),
+                LIMIT.as_secs_f64() / wall
+            )
+        } else {
+            growth(&cpu)
+        };
+        println!("{name:<28} {}   {growth}", cells.join(" "));
         Ok::<(), String>(())
     };
     row("drift, rows", &LENGTHS, &|rows| cases::drift(folder, rows))?;
@@ -112,8 +123,10 @@ pub fn print_growth(bench: &Bench, folder: &Path, start: Timing) -> Result<(), S
         cases::shifts(folder, days)
     })?;
     println!(
-        "growth: processor time for ten times the length, for the last two lengths. A stage of shifts\n\
-         takes at most 10,000 periods."
+        "growth: processor time for ten times the length, for the last two lengths. A process is stopped\n\
+         after {} s, its row ends there, and its growth is that of wall time. A stage of shifts takes at\n\
+         most 10,000 periods.",
+        LIMIT.as_secs()
     );
     Ok(())
 }
