@@ -148,6 +148,11 @@ impl Bench {
 
     /// Prints the table of all cases; returns the comparisons that missed the goal.
     fn compare(&self, folder: &Path, installed: &[InstalledPeer]) -> Result<Vec<String>, String> {
+        let all = cases::all(folder)?;
+        let is_wanted = |case: &&Case| case.title.contains(&self.options.only);
+        if !all.iter().any(|case| is_wanted(&case)) {
+            return Ok(Vec::new());
+        }
         println!("\n{}\n", cases::NOTES);
         println!(
             "{:<44} {:>9} {:>9} {:>7}   {:<38} {:<8} {:>9} {:>7} {:>7} {:>9} {:>7}",
@@ -164,8 +169,6 @@ impl Bench {
             "ratio"
         );
         let mut short = Vec::new();
-        let all = cases::all(folder)?;
-        let is_wanted = |case: &&Case| case.title.contains(&self.options.only);
         for case in all.iter().filter(is_wanted) {
             short.extend(self.compare_case(case, installed));
         }
