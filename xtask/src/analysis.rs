@@ -175,7 +175,7 @@ impl Bench {
         println!(
             "ratio: time relative to ours; cpu: ratio of processor time of the whole processes. alone, ours:\n\
              without the start of the program, but with reading the file; of shifts, the stage of the job.\n\
-             alone, theirs: without imports, reading and warm-up."
+             alone, theirs: without imports, reading and warm-up. < and >: bounds, as a process was stopped."
         );
         Ok(short)
     }
@@ -278,6 +278,8 @@ struct PeerRow {
     alone: Result<f64, String>,
     /// Ratios of wall times, of processor times, and of the computations alone.
     ratios: [Option<f64>; 3],
+    /// Signs of the first and the last ratio where a process was stopped at its limit.
+    bounds: [&'static str; 2],
 }
 
 impl PeerRow {
@@ -301,7 +303,19 @@ impl PeerRow {
                 .ok()
                 .map(|timing| timing.cpu_seconds.max(0.005))
         };
+        let is_stopped = |timing: &Result<Timing, String>| {
+            timing
+                .as_ref()
+                .is_err_and(|error| error == measure::STOPPED)
+        };
+        let bounds = match (is_stopped(ours), is_stopped(&whole)) {
+            (true, true) => ["?", "<"],
+            (true, false) => ["<", "<"],
+            (false, true) => [">", ""],
+            (false, false) => ["", ""],
+        };
         Self {
+            bounds,
             ratios: [
                 ratio(seconds(&whole, &wall), seconds(ours, &wall)),
                 ratio(cpu(&whole), cpu(ours)),
@@ -321,8 +335,18 @@ impl PeerRow {
     }
 
     fn summary(&self) -> String {
-        let [whole, _, alone] = self.ratios.map(ratio_text);
+        let [whole, _, alone] = self.ratio_texts();
         format!("whole {whole}, alone {alone}")
+    }
+
+    fn ratio_texts(&self) -> [String; 3] {
+        let [whole, cpu, alone] = self.ratios.map(ratio_text);
+        let [of_whole, of_alone] = self.bounds;
+        [
+            format!("{of_whole}{whole}"),
+            cpu,
+            format!("{of_alone}{alone}"),
+        ]
     }
 }
 
@@ -345,7 +369,7 @@ impl std::fmt::Display for PeerRow {
             Err(error) if error == measure::STOPPED => "stopped".to_string(),
             Err(error) => short_error(error),
         };
-        let [ratio, cpu, ratio_alone] = self.ratios.map(ratio_text);
+        let [ratio, cpu, ratio_alone] = self.ratio_texts();
         write!(
             f,
             "{whole:>9} {ratio:>7} {cpu:>7} {alone:>9} {ratio_alone:>7}"
@@ -393,10 +417,10 @@ mod tests {
         let stopped = || Err(measure::STOPPED.to_string());
         let alone = Err(measure::STOPPED.to_string());
         let row = PeerRow::new(&Ok(timing(2.0)), stopped(), alone);
-        assert_eq!(row.summary(), "whole 30, alone -");
+        assert_eq!(row.summary(), "whole >30, alone -");
         assert!(!row.misses_goal() && row.to_string().starts_with("more than 60 s"));
         let row = PeerRow::new(&stopped(), Ok(timing(1.2)), Ok(0.6));
-        assert_eq!(row.summary(), "whole 0.020, alone 0.010");
+        assert_eq!(row.summary(), "whole <0.020, alone <0.010");
     }
 
     #[test]
