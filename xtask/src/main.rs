@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's build tasks, without dependencies except cargo and this crate.
 
 mod accuracy;
+mod analysis;
 mod archive;
 mod effects;
 mod engine;
@@ -32,6 +33,7 @@ Usage: cargo xtask <command>
   bench figures   the main job, compared with scripts in polars and pandas
   bench archive   pages of 10 000 synthetic runs: seconds, files written when one is added, sizes
   bench effects   measuring changes, compared with CausalImpact packages
+  bench analysis  forecasts, anomalies, shifts and drift, compared with packages in Python; growth
   accuracy        results on public data beside published ones; needs RETROCAST_REAL_DATA
   bless           regenerate jobs/job.schema.json
   gallery         regenerate the sample reports in reports/ from real records
@@ -214,6 +216,10 @@ fn ci() -> Result<(), String> {
 
 /// Runs the named benchmark, or those of the performance-critical code, the engine and the main job.
 fn bench(arguments: &[String]) -> Result<(), String> {
+    // It builds only if no program is given.
+    if arguments.first().is_some_and(|name| name == "analysis") {
+        return analysis::bench(&arguments[1..]);
+    }
     build()?;
     match arguments.first().map(String::as_str) {
         Some("engine") => return engine::bench(&arguments[1..]),

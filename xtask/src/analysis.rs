@@ -1,0 +1,433 @@
+//! Benchmarks the analysis: forecasts, anomalies, shifts and drift, compared with Python packages on
+//! the same data and cores, and the growth of their cost with length.
+//!
+//! Each repetition runs the program and then the packages, so that a busy machine slows all of them.
+
+mod cases;
+mod data;
+mod length;
+mod peers;
+mod run;
+
+use crate::{build, measure, program};
+use cases::{Case, Comparison};
+use peers::{InstalledPeer, PEERS};
+use run::{Program, Task, Timing};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+const USAGE: &str = "usage: cargo xtask bench analysis [--times N] [--only WORD] [--program FILE] \
+    [--no-peers]";
+/// Limit of a process.
+const LIMIT: Duration = Duration::from_secs(60);
+/// A case that took this long is not repeated.
+const REPEATED_MAX: Duration = Duration::from_secs(60);
+/// Ratio that the program aims for.
+const GOAL: f64 = 5.0;
+
+/// Settings of a measurement.
+#[derive(Debug, PartialEq, Eq)]
+struct Options {
+    times: usize,
+    /// Only cases whose title contains this, or `documented` or `growth`.
+    only: String,
+    /// A program that is already built.
+    program: Option<PathBuf>,
+    with_peers: bool,
+}
+
+impl Options {
+    fn parse(arguments: &[String]) -> Result<Self, String> {
+        let mut options = Self {
+            times: 3,
+            only: String::new(),
+            program: None,
+            with_peers: true,
+        };
+        let mut rest = arguments.iter();
+        while let Some(name) = rest.next() {
+            if name == "--no-peers" {
+                options.with_peers = false;
+                continue;
+            }
+            let value = rest.next().ok_or(USAGE)?;
+            match name.as_str() {
+                "--times" => options.times = value.parse::<usize>().map_err(|_| USAGE)?.max(1),
+                "--only" => options.only.clone_from(value),
+                "--program" => options.program = Some(PathBuf::from(value)),
+                _ => return Err(USAGE.to_string()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Runs `cargo xtask bench analysis`.
+pub fn bench(arguments: &[String]) -> Result<(), String> {
+    let options = Options::parse(arguments)?;
+    let path = match &options.program {
+        Some(path) => path
+            .canonicalize()
+            .map_err(|error| format!("{}: {error}", path.display()))?,
+        None => {
+            build()?;
+            program()
+        }
+    };
+    let folder = env::temp_dir().join(format!("retrocast-bench-{}", std::process::id()));
+    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let bench = Bench {
+        program: Program {
+            path,
+            folder: folder.clone(),
+        },
+        cores: thread::available_parallelism().map_or(1, usize::from),
+        options,
+    };
+    let result = bench.run(&folder);
+    let removed = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
+    result.and(removed)
+}
+
+struct Bench {
+    program: Program,
+    cores: usize,
+    options: Options,
+}
+
+impl Bench {
+    fn run(&self, folder: &Path) -> Result<(), String> {
+        let mut installed = Vec::new();
+        for peer in PEERS.iter().filter(|_| self.options.with_peers) {
+            match peer.install(folder) {
+                Ok(peer) => installed.push(peer),
+                Err(error) => println!("SKIPPED: {}: {error}", peer.version()),
+            }
+        }
+        data::job(folder)?;
+        let load = measure::load();
+        if load > 0.5 {
+            println!("THE MACHINE IS BUSY (load {load:.1}): all figures are too high");
+        }
+        let start = self.repeat(|| self.program.measure(&Task::version()))?;
+        println!(
+            "{} cores, median of up to {} repetitions; start of our program {:.3} s",
+            self.cores, self.options.times, start.seconds
+        );
+        let short = self.compare(folder, &installed)?;
+        if "documented".contains(&self.options.only) {
+            length::print_documented(self, folder)?;
+        }
+        if "growth".contains(&self.options.only) {
+            length::print_growth(self, folder, start)?;
+        }
+        if !short.is_empty() {
+            println!(
+                "\nless than {GOAL} times as fast:\n  {}",
+                short.join("\n  ")
+            );
+        }
+        Ok(())
+    }
+
+    /// Medians of repetitions; a long one is not repeated.
+    fn repeat(&self, mut once: impl FnMut() -> Result<Timing, String>) -> Result<Timing, String> {
+        let start = Instant::now();
+        let mut timings = Vec::new();
+        while timings.len() < self.options.times
+            && (timings.is_empty() || start.elapsed() < LIMIT / 6)
+        {
+            timings.push(once()?);
+        }
+        Ok(medians(&timings))
+    }
+
+    /// Prints the table of all cases; returns the comparisons that missed the goal.
+    fn compare(&self, folder: &Path, installed: &[InstalledPeer]) -> Result<Vec<String>, String> {
+        let all = cases::all(folder)?;
+        let is_wanted = |case: &&Case| case.title.contains(&self.options.only);
+        if !all.iter().any(|case| is_wanted(&case)) {
+            return Ok(Vec::new());
+        }
+        println!("\n{}\n", cases::NOTES);
+        println!(
+            "{:<44} {:>9} {:>9} {:>7}   {:<38} {:<8} {:>9} {:>7} {:>7} {:>9} {:>7}",
+            "",
+            "whole s",
+            "alone s",
+            "MiB",
+            "compared with",
+            "work",
+            "whole s",
+            "ratio",
+            "cpu",
+            "alone s",
+            "ratio"
+        );
+        let mut short = Vec::new();
+        for case in all.iter().filter(is_wanted) {
+            short.extend(self.compare_case(case, installed));
+        }
+        println!(
+            "ratio: time relative to ours; cpu: ratio of processor time of the whole processes. alone, ours:\n\
+             without the start of the program, but with reading the file; of shifts, the stage of the job.\n\
+             alone, theirs: without imports, reading and warm-up. < and >: bounds, as a process was stopped."
+        );
+        Ok(short)
+    }
+
+    fn compare_case(&self, case: &Case, installed: &[InstalledPeer]) -> Vec<String> {
+        let peers: Vec<(&Comparison, &InstalledPeer)> = case
+            .comparisons
+            .iter()
+            .filter_map(|comparison| {
+                let has_name = |peer: &&InstalledPeer| peer.name == comparison.peer.name;
+                Some((comparison, installed.iter().find(has_name)?))
+            })
+            .collect();
+        let began = Instant::now();
+        let (mut ours, mut theirs) = (Vec::new(), vec![Vec::new(); peers.len()]);
+        let mut starts = Vec::new();
+        for i in 0..self.options.times {
+            if i > 0 && began.elapsed() > REPEATED_MAX {
+                break;
+            }
+            starts.push(self.program.measure(&Task::version()));
+            ours.push(self.program.measure(&case.task));
+            for ((comparison, peer), timings) in peers.iter().zip(&mut theirs) {
+                timings.push(peer.whole(self.cores, &comparison.arguments));
+            }
+        }
+        let start = all_or_error(starts).map_or(0.0, |timing| timing.seconds);
+        let ours = all_or_error(ours).map(|timing| Timing {
+            alone: timing.alone.or(Some((timing.seconds - start).max(1e-3))),
+            ..timing
+        });
+        let mut first = match &ours {
+            Ok(ours) => format!(
+                "{:<44} {:>9.3} {:>9.3} {:>7.0}",
+                case.title,
+                ours.seconds,
+                ours.alone.unwrap_or(0.0),
+                ours.peak_kib as f64 / 1024.0
+            ),
+            Err(error) => format!("{:<44} {:>27}", case.title, short_error(error)),
+        };
+        let mut short = Vec::new();
+        for ((comparison, peer), timings) in peers.iter().zip(theirs) {
+            let alone = peer.alone(self.cores, &comparison.arguments);
+            let row = PeerRow::new(&ours, all_or_error(timings), alone);
+            let name = format!("{}, {}", peer.name, comparison.method);
+            println!(
+                "{first:<72}   {name:<38} {:<8} {row}",
+                comparison.work.name()
+            );
+            first = String::new();
+            if row.misses_goal() {
+                short.push(format!("{} against {name}: {}", case.title, row.summary()));
+            }
+        }
+        if !first.is_empty() {
+            println!("{first}");
+        }
+        short
+    }
+}
+
+/// Medians of several timings, each figure on its own.
+fn medians(timings: &[Timing]) -> Timing {
+    let median = |figure: &dyn Fn(&Timing) -> f64| {
+        let mut values: Vec<f64> = timings.iter().map(figure).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(0.0)
+    };
+    let alone = timings.iter().any(|timing| timing.alone.is_some());
+    Timing {
+        seconds: median(&|timing| timing.seconds),
+        cpu_seconds: median(&|timing| timing.cpu_seconds),
+        peak_kib: timings
+            .iter()
+            .map(|timing| timing.peak_kib)
+            .max()
+            .unwrap_or(0),
+        alone: alone.then(|| median(&|timing| timing.alone.unwrap_or(0.0))),
+    }
+}
+
+fn all_or_error(timings: Vec<Result<Timing, String>>) -> Result<Timing, String> {
+    let timings: Vec<Timing> = timings.into_iter().collect::<Result<_, _>>()?;
+    Ok(medians(&timings))
+}
+
+/// The last line of an error, or the limit.
+fn short_error(error: &str) -> String {
+    if error == measure::STOPPED {
+        return format!("more than {} s", LIMIT.as_secs());
+    }
+    let last = error.lines().last().unwrap_or_default().trim();
+    format!("FAILED: {}", last.chars().take(60).collect::<String>())
+}
+
+/// A package's times beside ours.
+struct PeerRow {
+    whole: Result<Timing, String>,
+    alone: Result<f64, String>,
+    /// Ratios of wall times, of processor times, and of the computations alone.
+    ratios: [Option<f64>; 3],
+    /// Signs of the first and the last ratio where a process was stopped at its limit.
+    bounds: [&'static str; 2],
+}
+
+impl PeerRow {
+    fn new(
+        ours: &Result<Timing, String>,
+        whole: Result<Timing, String>,
+        alone: Result<f64, String>,
+    ) -> Self {
+        // A process that was stopped counts with the limit, as a lower bound.
+        let seconds =
+            |timing: &Result<Timing, String>, figure: &dyn Fn(&Timing) -> f64| match timing {
+                Ok(timing) => Some(figure(timing)),
+                Err(error) => (error == measure::STOPPED).then_some(LIMIT.as_secs_f64()),
+            };
+        let ratio = |theirs: Option<f64>, ours: Option<f64>| Some(theirs? / ours?.max(1e-9));
+        let wall = |timing: &Timing| timing.seconds;
+        let own = |timing: &Timing| timing.alone.unwrap_or(timing.seconds);
+        let cpu = |timing: &Result<Timing, String>| {
+            timing
+                .as_ref()
+                .ok()
+                .map(|timing| timing.cpu_seconds.max(0.005))
+        };
+        let is_stopped = |timing: &Result<Timing, String>| {
+            timing
+                .as_ref()
+                .is_err_and(|error| error == measure::STOPPED)
+        };
+        let bounds = match (is_stopped(ours), is_stopped(&whole)) {
+            (true, true) => ["?", "<"],
+            (true, false) => ["<", "<"],
+            (false, true) => [">", ""],
+            (false, false) => ["", ""],
+        };
+        Self {
+            bounds,
+            ratios: [
+                ratio(seconds(&whole, &wall), seconds(ours, &wall)),
+                ratio(cpu(&whole), cpu(ours)),
+                ratio(alone.as_ref().ok().copied(), seconds(ours, &own)),
+            ],
+            whole,
+            alone,
+        }
+    }
+
+    fn misses_goal(&self) -> bool {
+        let [whole, _, alone] = self.ratios;
+        [whole, alone]
+            .into_iter()
+            .flatten()
+            .any(|ratio| ratio < GOAL)
+    }
+
+    fn summary(&self) -> String {
+        let [whole, _, alone] = self.ratio_texts();
+        format!("whole {whole}, alone {alone}")
+    }
+
+    fn ratio_texts(&self) -> [String; 3] {
+        let [whole, cpu, alone] = self.ratios.map(ratio_text);
+        let [of_whole, of_alone] = self.bounds;
+        [
+            format!("{of_whole}{whole}"),
+            cpu,
+            format!("{of_alone}{alone}"),
+        ]
+    }
+}
+
+fn ratio_text(ratio: Option<f64>) -> String {
+    ratio.map_or("-".to_string(), |ratio| match ratio {
+        ..0.1 => format!("{ratio:.3}"),
+        0.1..10.0 => format!("{ratio:.1}"),
+        _ => format!("{ratio:.0}"),
+    })
+}
+
+impl std::fmt::Display for PeerRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let whole = match &self.whole {
+            Ok(timing) => format!("{:.3}", timing.seconds),
+            Err(error) => short_error(error),
+        };
+        let alone = match &self.alone {
+            Ok(seconds) => format!("{seconds:.4}"),
+            Err(error) if error == measure::STOPPED => "stopped".to_string(),
+            Err(error) => short_error(error),
+        };
+        let [ratio, cpu, ratio_alone] = self.ratio_texts();
+        write!(
+            f,
+            "{whole:>9} {ratio:>7} {cpu:>7} {alone:>9} {ratio_alone:>7}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timing(seconds: f64) -> Timing {
+        Timing {
+            seconds,
+            cpu_seconds: seconds / 2.0,
+            peak_kib: 1024,
+            alone: Some(seconds / 4.0),
+        }
+    }
+
+    #[test]
+    fn options_are_parsed() {
+        let parse = |line: &str| {
+            let words: Vec<String> = line.split(' ').map(String::from).collect();
+            Options::parse(&words)
+        };
+        let options = parse("--times 0 --only drift --program rc --no-peers").unwrap();
+        let expected = Options {
+            times: 1,
+            only: "drift".to_string(),
+            program: Some(PathBuf::from("rc")),
+            with_peers: false,
+        };
+        assert_eq!(options, expected);
+        for line in ["--times", "--times x", "--other 1"] {
+            assert_eq!(parse(line).unwrap_err(), USAGE);
+        }
+    }
+
+    #[test]
+    fn ratios_are_relative_to_our_times() {
+        let row = PeerRow::new(&Ok(timing(2.0)), Ok(timing(20.0)), Ok(1.0));
+        assert_eq!(row.summary(), "whole 10, alone 2.0");
+        assert!(row.misses_goal());
+        let stopped = || Err(measure::STOPPED.to_string());
+        let alone = Err(measure::STOPPED.to_string());
+        let row = PeerRow::new(&Ok(timing(2.0)), stopped(), alone);
+        assert_eq!(row.summary(), "whole >30, alone -");
+        assert!(!row.misses_goal() && row.to_string().starts_with("more than 60 s"));
+        let row = PeerRow::new(&stopped(), Ok(timing(1.2)), Ok(0.6));
+        assert_eq!(row.summary(), "whole <0.020, alone <0.010");
+    }
+
+    #[test]
+    fn each_figure_has_its_own_median() {
+        let timings = [timing(3.0), timing(1.0), timing(2.0)];
+        let median = medians(&timings);
+        assert_eq!((median.seconds, median.cpu_seconds), (2.0, 1.0));
+        assert_eq!(median.alone, Some(0.5));
+    }
+}
