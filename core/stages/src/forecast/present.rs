@@ -10,7 +10,7 @@ use crate::{
 };
 use jiff::civil::{Date, DateTime};
 use retrocast_domain::{
-    Ask, Direction, Estimate, Finding, Magnitude, Severity,
+    Ask, Direction, Estimate, Evidence, Finding, Magnitude, Severity,
     estimate::{level_with_interval, levels},
     number,
     sentence::fill,
@@ -158,9 +158,10 @@ impl Reporter<'_> {
         finding.n = group.line.known() as u64;
         finding.method = METHOD.to_string();
         finding.baseline = Some(format!("history, {}", self.history(group)));
-        let mut evidence = self.lines.evidence.clone();
-        evidence.filter = Some(group.line.subject.clone());
-        finding.evidence.push(evidence);
+        let first = group.line.values.iter().position(Option::is_some);
+        finding
+            .evidence
+            .push(self.evidence(group, first.unwrap_or(0)));
         finding.caveats.extend(self.exceptional(group));
         if let Some(ratio) = group.outlook.error_ratio() {
             finding = finding.number("error_ratio", ratio);
@@ -307,6 +308,7 @@ impl Reporter<'_> {
         finding.confidence = SURE;
         finding.p = Some(stretch.p);
         finding.n = stretch.length as u64;
+        finding.evidence = vec![self.evidence(group, self.begin(group, stretch))];
         finding.method = LINE_METHOD.to_string();
         let began = self.began(group, stretch);
         finding.baseline = Some(format!("no rise since around {began}"));
@@ -409,8 +411,18 @@ impl Reporter<'_> {
 
     /// First day of the extrapolated line.
     pub(super) fn began(&self, group: &GroupForecast, stretch: &Stretch) -> Date {
-        let began = group.line.values.len() - stretch.length;
-        self.lines.starts[began].date()
+        self.lines.starts[self.begin(group, stretch)].date()
+    }
+
+    /// Index of the first step of the extrapolated line.
+    fn begin(&self, group: &GroupForecast, stretch: &Stretch) -> usize {
+        group.line.values.len() - stretch.length
+    }
+
+    /// The rows from a step of the history on.
+    fn evidence(&self, group: &GroupForecast, first: usize) -> Evidence {
+        let last = self.lines.starts.len().saturating_sub(1);
+        self.lines.evidence_on(group.line, first, last)
     }
 
     /// Describes when the forecast reaches a limit; it allows for an end of the rise.
