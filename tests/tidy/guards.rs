@@ -11,7 +11,7 @@ const SLACK: usize = 25;
 /// Longer files, with their numbers of lines. The list only shrinks: a file that has become
 /// shorter gets its new number, and no file is added.
 pub const LONG: &[(&str, usize)] = &[
-    ("core/domain/src/estimate.rs", 697),
+    ("core/domain/src/estimate.rs", 616),
     ("core/engine/src/job/validate.rs", 514),
     ("core/engine/src/run.rs", 508),
     ("core/engine/src/run/tests.rs", 621),

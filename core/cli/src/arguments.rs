@@ -43,7 +43,7 @@ Examples:
   retrocast plan weekly-operations              what would run, and why
   retrocast run weekly-operations               report on the last complete week
   retrocast run weekly-operations --window 2026-W46 --set records=data/raw/operations
-  retrocast show weekly-operations              findings of its newest run
+  retrocast show weekly-operations              findings of its run of the latest date
 
 With --json, stdout is machine-readable: one document, or one object per line from run, rerun, backfill,
 watch and schedule. Mistakes in a job file go to stdout, too: under \"diagnostics\", or as lines with the
@@ -350,9 +350,9 @@ or given up are tried once more. The exit code is 0 if a server accepted all mes
     /// Show the findings of a run
     #[command(after_help = "\
 Examples:
-  retrocast show                                the newest run
-  retrocast show weekly-operations              the newest run of a job
-  retrocast show 2026-W45                       the newest run of a window
+  retrocast show                                the run of the latest date
+  retrocast show weekly-operations              the run of a job of the latest date
+  retrocast show 2026-W45                       the last run of a window
   retrocast show weekly-operations 2026-W45
   retrocast show weekly-operations/2026-W46/1a2b3c4d")]
     Show {

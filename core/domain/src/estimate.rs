@@ -4,7 +4,11 @@
 //! support is "not proven", never "stable" or "no effect". Rounding happens here once, to the
 //! digits that the width of the interval supports, so that value and interval never disagree.
 
-use crate::number::{MINUS, NBSP, THIN, fixed, only_zeros, sensible, signed, with_noun};
+mod digits;
+
+use crate::number::{NBSP, fixed, only_zeros, sensible, signed, with_noun};
+use digits::{DECIMALS_MAX, best_levels, decimals_of};
+pub use digits::{level_with_interval, levels};
 
 /// The degree to which the data support a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +49,6 @@ pub struct Estimate<'a> {
 
 /// Factor above which a difference is printed as "3.4 times as high" instead of "240 % higher".
 const TIMES_FROM: f64 = 3.0;
-/// Maximum number of decimals of levels beyond those that their intervals support, so that the
-/// printed levels give their difference.
-const EXTRA_MAX: usize = 4;
-/// Maximum number of decimals.
-const DECIMALS_MAX: usize = 12;
 
 impl<'a> Estimate<'a> {
     /// A difference relative to the compared level, both levels not negative: −0.33 is 33 % lower.
@@ -387,107 +386,10 @@ impl<'a> Estimate<'a> {
     }
 }
 
-/// Number of decimals that an interval of the given `width` supports: as many as give it two
-/// digits; none for a width of 10 or more.
-fn decimals_of(width: f64) -> usize {
-    if width <= 0.0 || !width.is_finite() {
-        return 0;
-    }
-    (1.0 - width.log10().floor()).clamp(0.0, DECIMALS_MAX as f64) as usize
-}
-
-/// Formats compared levels with the same number of decimals: as many as the narrower of their
-/// intervals supports, and enough to distinguish the levels.
-pub fn levels<const N: usize>(values: [f64; N], width: Option<f64>, unit: &str) -> [String; N] {
-    best_levels(values, width, unit, |_| 1)
-}
-
-/// Formats levels with up to [`EXTRA_MAX`] more decimals, if the printed numbers then have a higher
-/// `score`.
-fn best_levels<const N: usize>(
-    values: [f64; N],
-    width: Option<f64>,
-    unit: &str,
-    score: impl Fn([f64; N]) -> u8,
-) -> [String; N] {
-    let (scale, noun) = match unit {
-        "share" => (100.0, "%"),
-        unit => (1.0, unit),
-    };
-    let scaled = values.map(|value| value * scale);
-    let least = scaled
-        .iter()
-        .filter(|value| value.is_finite() && **value != 0.0)
-        .fold(f64::INFINITY, |least, value| least.min(value.abs()));
-    let base = match width {
-        Some(width) if width > 0.0 && width.is_finite() => decimals_of(width * scale),
-        _ if scaled.iter().all(|value| value.fract() == 0.0) => 0,
-        _ if least.is_finite() => decimals_of(least / 5.0),
-        _ => 0,
-    };
-    let differ = |i: usize, j: usize| values[i] != values[j];
-    let distinguishes = |decimals: &usize| {
-        let texts = scaled.map(|value| fixed(value, *decimals));
-        (0..N).all(|i| (0..i).all(|j| !differ(i, j) || texts[i] != texts[j]))
-    };
-    let printed_score = |decimals: &usize| {
-        let printed = scaled.map(|value| {
-            let digits = fixed(value, *decimals).replace(THIN, "");
-            digits.replace(MINUS, "-").parse()
-        });
-        score(printed.map(|number| number.unwrap_or(f64::NAN) / scale))
-    };
-    let base = (base..=DECIMALS_MAX).find(distinguishes).unwrap_or(base);
-    let decimals = (base..=DECIMALS_MAX.min(base + EXTRA_MAX))
-        .max_by_key(|decimals| (printed_score(decimals), std::cmp::Reverse(*decimals)))
-        .unwrap_or(base);
-    scaled.map(|value| with_noun(&level(value, decimals, noun), noun))
-}
-
-/// The digits of a level; a share of exactly 0 or 1 has no decimals.
-fn level(value: f64, decimals: usize, noun: &str) -> String {
-    let is_whole = noun == "%" && (value == 0.0 || value == 100.0);
-    fixed(value, if is_whole { 0 } else { decimals })
-}
-
-/// A level and its interval, "24.1 ms" and "20.3 to 27.9 ms", with the decimals that the width of
-/// the interval supports. If values are `whole`, as counts are, so are the bounds, and neither is
-/// rounded inwards.
-pub fn level_with_interval(value: f64, interval: [f64; 2], unit: &str, whole: bool) -> [String; 2] {
-    let (scale, noun) = match unit {
-        "share" => (100.0, "%"),
-        unit => (1.0, unit),
-    };
-    let [low, high] = if whole {
-        [(interval[0] + 1e-6).floor(), (interval[1] - 1e-6).ceil()]
-    } else {
-        interval.map(|bound| bound * scale)
-    };
-    let value = value * scale;
-    let width = high - low;
-    let base = match width {
-        _ if whole && (value.abs() >= 10.0 || (value - value.round()).abs() < 1e-6) => 0,
-        width if width > 0.0 && width.is_finite() => decimals_of(width),
-        _ if value.fract() == 0.0 => 0,
-        _ => decimals_of(value.abs() / 50.0),
-    };
-    let decimals = if whole {
-        (base..=2)
-            .find(|decimals| !only_zeros(&fixed(value, *decimals)))
-            .unwrap_or(0)
-    } else {
-        base
-    };
-    let bounds = [low, high].map(|bound| level(bound, if whole { 0 } else { base }, noun));
-    [
-        with_noun(&level(value, decimals, noun), noun),
-        with_noun(&bounds.join(" to "), noun),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::number::{MINUS, THIN};
 
     fn plain(text: &str) -> String {
         text.replace([NBSP, THIN], " ").replace(MINUS, "-")

@@ -120,8 +120,27 @@ pub struct Evidence {
     pub dataset: String,
     /// Version of the dataset.
     pub version: u64,
-    /// The filter that selects the rows, in words or SQL.
+    /// The filter that selects the rows: a subject, with a period if the rows are not those of the claim's own
+    /// period ("component = api; 2026-11-09 to 2026-11-15"), or words.
     pub filter: Option<String>,
+}
+
+impl Evidence {
+    /// The same dataset, filtered by a subject and a period.
+    #[must_use]
+    pub fn on(&self, subject: &str, period: &str) -> Self {
+        Self {
+            filter: Some(format!("{subject}; {period}")),
+            ..self.clone()
+        }
+    }
+}
+
+/// The period of an evidence's filter: "2026-11-09 to 2026-11-15" of "component = api; 2026-11-09 to
+/// 2026-11-15"; `None` if it has none.
+pub fn period_of_filter(filter: &str) -> Option<&str> {
+    let (_, period) = filter.rsplit_once("; ")?;
+    period.contains(" to ").then_some(period)
 }
 
 /// A request to the reader of a finding: "Memory in use in db-2 is rising: name an owner."
@@ -338,6 +357,20 @@ mod tests {
         let two = [("kind", "sync"), ("site", "x = y")];
         assert_eq!(group_values("kind / site = sync / x = y"), two);
         assert!(group_values("kind / site = a / b / c").is_empty());
+    }
+
+    #[test]
+    fn filters_of_evidence_have_a_period() {
+        let evidence = Evidence {
+            dataset: "tickets".to_string(),
+            version: 3,
+            filter: None,
+        };
+        let period = "2026-11-09 to 2026-11-15";
+        let filter = evidence.on("component = a; b", period).filter;
+        assert_eq!(filter.as_deref().and_then(period_of_filter), Some(period));
+        assert_eq!(period_of_filter("component = a; b"), None);
+        assert_eq!(period_of_filter("all"), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod asks;
 mod figures;
 mod headlines;
+mod nearby_changes;
 mod notes;
 pub(crate) mod restated;
 mod verdict;
@@ -80,6 +81,7 @@ pub fn report(inputs: ReportInputs) -> Report {
     for finding in cells.iter_mut().flat_map(|cell| &mut cell.findings) {
         finding.decide(&decisions);
     }
+    nearby_changes::name_nearby_changes(&mut cells);
     cells.sort_by_key(|cell| cell.chapter);
     let status = status(&cells, &plan);
     headlines::demote_covered(&mut cells);

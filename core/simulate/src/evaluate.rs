@@ -25,7 +25,7 @@
 
 use crate::truth::{Fact, FactKind, Truth};
 use claim::Claim;
-use retrocast_domain::{Effect, Finding, Verdict, report::SourceNote};
+use retrocast_domain::{Effect, Finding, Verdict, number, report::SourceNote};
 use rules::{Judgement, judge};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -316,11 +316,11 @@ fn fits(fact: &Fact, effect: &Effect) -> bool {
 fn verdict_text(effect: &Effect) -> String {
     let [estimate, bound, other_bound] = effect.relative.map(|share| share * 100.0);
     format!(
-        "{}, {estimate:+.0} % ({:+.0} to {:+.0} %), p {:.3}",
+        "{}, {estimate:+.0} % ({:+.0} to {:+.0} %), {}",
         effect.verdict.word(),
         bound.min(other_bound),
         bound.max(other_bound),
-        effect.placebo_p
+        number::p_value(effect.placebo_p)
     )
 }
 

@@ -63,7 +63,7 @@ use present::{Reporter, frame_of};
 pub const ANOMALY: Kind = Kind {
     name: "anomaly",
     chapter: Some(Chapter::Events),
-    code_version: 8,
+    code_version: 9,
     summary: "Finds days or hours that the usual rhythm does not explain.",
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),
@@ -182,7 +182,8 @@ struct Params {
     metric_type: MetricType,
     /// Name of the metric, such as "executions". Default: the value column or the dataset.
     measure: Option<String>,
-    /// Unit of the values, such as "ms"; empty for counts.
+    /// Unit of the values, such as "ms"; "share" for shares, whose differences are in percentage points;
+    /// empty for counts.
     #[serde(default)]
     unit: String,
     /// Days before the end of the window in which anomalies are findings. Default: the window.
@@ -272,12 +273,13 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         })
         .chain(burst_findings)
         .collect();
-    cell.did = reporter.summarise(&scored);
+    let burst_count = bursts.iter().map(|group| group.bursts.len()).sum();
+    cell.did = reporter.summarise(&scored, burst_count);
     cell.tables.extend(reporter.table(&scored));
     if let Some(hours) = &hours {
         cell.tables.extend(reporter.burst_table(hours, &bursts));
     }
-    cell.charts = reporter.charts(&scored);
+    cell.charts = reporter.charts(&scored, &bursts);
     let frame = frame_of(&set, &scored)?;
     Ok(Analysis {
         cell: with_findings(cell, findings),

@@ -50,7 +50,7 @@ use present::Reporter;
 pub const CANDIDATE: Kind = Kind {
     name: "candidate",
     chapter: Some(Chapter::Improvements),
-    code_version: 1,
+    code_version: 2,
     summary: "Finds unregistered changes that moved a measure.",
     manual: include_str!("candidate.rs"),
     schema: || schemars::schema_for!(Params),
@@ -147,7 +147,8 @@ struct Params {
     by: Vec<String>,
     /// Name of the measure, such as "failures".
     measure: Option<String>,
-    /// Unit of the values, such as "ms"; empty for counts.
+    /// Unit of the values, such as "ms"; "share" for shares, whose differences are in percentage points;
+    /// empty for counts.
     #[serde(default)]
     unit: String,
     /// Set to false if higher values are better.

@@ -13,7 +13,7 @@
 //!
 //! If a line, straight or with a bend, describes a series better than steps (Schwarz's criterion with
 //! autoregressive errors), no shift is claimed, and the caveats report it: see `trend`. If it describes the
-//! series about as well, the finding says so. A few days of outage are not a
+//! series about as well, and all shifts go its way, the finding says so. A few days of outage are not a
 //! shift: outliers are clipped before the search, and each level must last `segment_min` periods
 //! (default: 14 days, 5 weeks or 5 months).
 //!
@@ -26,8 +26,14 @@
 //! period = "day"
 //! ```
 //!
+//! Reports name the improvements and candidates of the same group and dataset whose date is in the interval of a
+//! shift, or within a week of it. This is an observation, not a proof.
+//!
 //! If no shift is proven, there may still be one that is too small for this data, or too recent: see
 //! `segment_min`.
+//!
+//! `unit = "share"` is for values from 0 to 1: levels are printed in percent, and differences in percentage
+//! points, "9.2 percentage points higher" rather than "43 % higher".
 //!
 //! Incomplete periods at either end are left out unless `part_periods = "keep"`; the finding's numbers
 //! contain the means of both variants.
@@ -83,7 +89,8 @@ struct Params {
     /// Name of the metric, such as "failures". Default: from the column or dataset.
     #[serde(default)]
     measure: Option<String>,
-    /// Unit of the values, such as "ms"; empty for counts.
+    /// Unit of the values, such as "ms"; "share" for shares, whose differences are in percentage points;
+    /// empty for counts.
     #[serde(default)]
     unit: String,
     /// Set to false if higher values are better.

@@ -208,6 +208,19 @@ impl SeriesSet {
             .map_or_else(String::new, |[first, last]| format!("{first} to {last}"))
     }
 
+    /// The rows of a group in the periods `first` to `last`.
+    pub(crate) fn evidence_on(&self, group: &Group, first: usize, last: usize) -> Evidence {
+        let [first, last] = [first, last].map(|index| self.starts[index]);
+        let period = match self.period {
+            Period::Hour => format!("{} to {}", self.period.iso(first), self.period.iso(last)),
+            period => {
+                let last = Period::Day.before(period.after(last, 1)).unwrap_or(last);
+                format!("{} to {}", first.date(), last.date())
+            }
+        };
+        self.evidence.on(&group.subject, &period)
+    }
+
     /// First and last day from an index on in words: "3 August to 15 November 2026".
     pub(crate) fn dates_in_words(&self, from: usize) -> String {
         self.days(from)

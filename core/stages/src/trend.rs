@@ -93,7 +93,8 @@ struct Params {
     /// Name of the metric, such as "failures". Default: from the column or dataset.
     #[serde(default)]
     measure: Option<String>,
-    /// Unit of the values, such as "ms"; empty for counts.
+    /// Unit of the values, such as "ms"; "share" for shares, whose differences are in percentage points;
+    /// empty for counts.
     #[serde(default)]
     unit: String,
     /// Whether lower values are better.

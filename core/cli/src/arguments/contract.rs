@@ -43,9 +43,9 @@ Examples:
   retrocast contract infer export.csv --name ticket --out jobs/contracts/ticket.toml
   retrocast contract infer export.log --format csv --delimiter ';'
 
-The draft describes the sampled records; comments mark what you must decide. It declares formats of times,
-numbers and missing values where all records agree, with the evidence. Records are sampled evenly from all
-files.")]
+The draft describes the records that were read; comments mark what you must decide. It declares formats of
+times, numbers and missing values where all records agree, with the evidence. If there are more than --records,
+they are sampled from all files, and the draft lists the values of a field as a comment only.")]
     Infer {
         /// Files: a path or pattern, as in a job file
         uri: String,
@@ -55,7 +55,7 @@ files.")]
         /// Write to this new file instead of stdout
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
-        /// Approximate number of records to sample
+        /// Number of records to read; if there are more, they are sampled
         #[arg(long, value_name = "N", default_value_t = retrocast_records::infer::RECORDS,
               value_parser = clap::value_parser!(u64).range(1..))]
         records: u64,

@@ -26,7 +26,7 @@ impl<'a> Runs<'a> {
     /// Finds the run named by "latest", `JOB`, `WINDOW`, `JOB/WINDOW`, `JOB/WINDOW/RUN`,
     /// `JOB/latest` or a run id; the error lists the runs that exist.
     ///
-    /// For a job, this is the run with the newest date, not the one that started last: a run on an old
+    /// For a job, this is the run of the latest date, not the one that started last: a run on an old
     /// window does not become the latest. For a window, it is the run that started last.
     pub fn resolve(self, text: &str) -> Result<&'a Run, String> {
         let parts: Vec<&str> = text.trim_end_matches('/').split('/').collect();
@@ -49,7 +49,7 @@ impl<'a> Runs<'a> {
         .ok_or_else(|| self.describe_unknown(text))
     }
 
-    /// The run with the newest date; among several on that date, the last one started.
+    /// The run of the latest date; among several on that date, the last one started.
     fn latest(self, is_candidate: impl Fn(&RunSummary) -> bool) -> Option<&'a Run> {
         let runs = self.runs.iter().filter(|(_, run)| is_candidate(run));
         // The first of equal runs, because runs are sorted newest first.
@@ -61,7 +61,7 @@ impl<'a> Runs<'a> {
         let window = window_label(name);
         let ids = self.runs.iter().filter(|(_, run)| run.run == name);
         let job = self.latest(|run| run.job == name);
-        // The newest run of each job that has the window.
+        // The last run of each job that has the window.
         let mut jobs = BTreeSet::new();
         let on_window = self.runs.iter().filter(|(_, run)| run.window == window);
         let on_window = on_window.filter(|(_, run)| jobs.insert(&run.job));

@@ -1,4 +1,5 @@
-//! Samples records evenly from all files of a source, and collects statistics of their fields.
+//! Samples records from all files of a source, in proportion to their sizes, and collects statistics of their
+//! fields.
 
 use super::{evidence::is_default_null, hints, profile::Profile};
 use crate::{
@@ -18,7 +19,7 @@ use std::{
 };
 
 /// Maximum number of files to sample, evenly spaced if there are more.
-const FILES_MAX: usize = 200;
+const FILES_MAX: usize = 1000;
 /// Maximum number of fields.
 const FIELDS_MAX: usize = 500;
 /// Maximum number of fields to consider for a key.
@@ -46,6 +47,8 @@ pub(super) struct Sample {
     pub files: Vec<((SourceFile, Format), u64)>,
     /// Files that could not be read completely, with the reason.
     pub damaged: Vec<(String, String)>,
+    /// True if some records are not in the sample.
+    pub is_partial: bool,
 }
 
 /// A contract that declares no field and keeps everything.
@@ -63,7 +66,7 @@ fn permissive_contract() -> Contract {
     }
 }
 
-/// Samples about `limit` records; all if it is `None`.
+/// Samples about `limit` records, in proportion to the sizes of the files; all if it is `None`.
 pub(super) fn read_sample(input: &InputFiles, limit: Option<u64>) -> Result<Sample, SourceError> {
     let mut sample = Sample::default();
     let file_count = input.files.len();
@@ -74,13 +77,18 @@ pub(super) fn read_sample(input: &InputFiles, limit: Option<u64>) -> Result<Samp
             .map(|index| index * file_count / FILES_MAX)
             .collect()
     };
-    for (files_done, index) in files.iter().enumerate() {
-        let file = &input.files[*index];
-        let files_left = (files.len() - files_done) as u64;
+    sample.is_partial = files.len() < file_count;
+    let size = |index: usize| input.files[index].0.size.max(1);
+    let mut size_left: u64 = files.iter().map(|index| size(*index)).sum();
+    for index in files {
+        let file = &input.files[index];
         let remaining = limit.map_or(u64::MAX, |limit| {
-            limit.saturating_sub(sample.records).div_ceil(files_left)
+            let records_left = limit.saturating_sub(sample.records);
+            proportion(records_left, size(index), size_left)
         });
+        size_left -= size(index);
         if remaining == 0 {
+            sample.is_partial = true;
             break;
         }
         let mut sampler = Sampler {
@@ -104,10 +112,17 @@ pub(super) fn read_sample(input: &InputFiles, limit: Option<u64>) -> Result<Samp
         )?;
         let line = sampler.line;
         sample.files.push((file.clone(), line));
+        sample.is_partial |= damage.is_some();
         let damage = damage.map(|reason| (file.0.name.clone(), reason));
         sample.damaged.extend(damage);
     }
     Ok(sample)
+}
+
+/// The part of `total` that a file of `size` bytes out of `all` gets, rounded up.
+fn proportion(total: u64, size: u64, all: u64) -> u64 {
+    let part = (u128::from(total) * u128::from(size)).div_ceil(u128::from(all));
+    u64::try_from(part).unwrap_or(u64::MAX)
 }
 
 /// Samples records from one file.
@@ -120,7 +135,7 @@ struct Sampler<'a> {
 }
 
 impl Sampler<'_> {
-    /// Adds a block; returns false when the sample is full.
+    /// Adds a block; returns false at the first record that is not in the sample.
     fn add_block(&mut self, parsed: &ParsedBlock) -> bool {
         for name in &parsed.unknown_names {
             let names = &mut self.sample.names;
@@ -135,9 +150,11 @@ impl Sampler<'_> {
             let column = batch.column_by_name(REST)?;
             column.as_string_opt::<i32>()
         });
+        let mut has_more = false;
         for (row, line) in parsed.lines.iter().enumerate() {
             // Records on one line, as in a JSON array, are sampled or skipped together.
             if self.remaining == 0 && *line != self.line {
+                has_more = true;
                 break;
             }
             let text = sampled
@@ -163,7 +180,8 @@ impl Sampler<'_> {
             let last = parsed.refused.last().map_or(0, |row| row.line);
             self.line = self.line.max(last);
         }
-        !is_full
+        self.sample.is_partial |= has_more;
+        !has_more
     }
 
     fn add_record(&mut self, text: &str) {
@@ -260,3 +278,6 @@ impl Sample {
         is_likely || hints::is_personal_name(name)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -573,27 +573,6 @@ fn records_without_fields_are_an_error() {
     assert!(draft.text.contains(comment), "{}", draft.text);
 }
 
-#[test]
-fn records_are_sampled_from_all_files() {
-    let folder = tempfile::tempdir().unwrap();
-    for file in 0..4 {
-        let records: String = (0..100).map(|i| format!("{{\"f{file}\":{i}}}\n")).collect();
-        std::fs::write(folder.path().join(format!("{file}.jsonl")), records).unwrap();
-    }
-    let input = Input {
-        records: Some(10),
-        ..Input::new("a", "*.jsonl")
-    };
-    let draft = wait(infer(&input, folder.path())).unwrap();
-    assert_eq!((draft.records, draft.files), (10, 4));
-    assert_eq!(draft.contract.fields.len(), 4);
-    assert_eq!(
-        draft,
-        wait(infer(&input, folder.path())).unwrap(),
-        "twice the same"
-    );
-}
-
 /// A simple random number generator for records.
 struct Dice(u64);
 

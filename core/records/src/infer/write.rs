@@ -29,6 +29,7 @@ pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
         text: String::new(),
         fields: 0,
         omitted: Vec::new(),
+        is_partial: sample.is_partial,
     };
     let field_names = field_names(sample.names.iter().chain(sample.profiles.keys()));
     let readings = readings(sample, &field_names);
@@ -139,6 +140,8 @@ struct DraftWriter {
     fields: usize,
     /// Fields that are not in the draft, with the reasons.
     omitted: Vec<String>,
+    /// True if the records that were not read may have further values.
+    is_partial: bool,
 }
 
 impl DraftWriter {
@@ -230,15 +233,21 @@ impl DraftWriter {
             self.write_line("personal = \"hash\"", reason);
         }
         let is_enumerated = can_be_enumerated && !personal && has_few_distinct_texts(profile);
-        if is_enumerated {
-            let words: Vec<String> = profile.words.keys().map(|word| toml_string(word)).collect();
+        let words = profile.words.keys().map(|word| toml_string(word));
+        let allowed = format!("allowed = [{}]", words.collect::<Vec<_>>().join(", "));
+        let seen = times(profile.texts);
+        if is_enumerated && !self.is_partial {
             let _ = writeln!(
                 self.text,
-                "# decide: any other text will be refused; these were seen {} in all",
-                times(profile.texts)
+                "# decide: any other text will be refused; these were seen {seen} in all\n{allowed}"
             );
-            let _ = writeln!(self.text, "allowed = [{}]", words.join(", "));
         } else {
+            if is_enumerated {
+                let _ = writeln!(
+                    self.text,
+                    "# decide: if these, seen {seen} in the sample, are all: {allowed}"
+                );
+            }
             let max_length = profile
                 .longest
                 .saturating_mul(LENGTH_FACTOR)
@@ -360,6 +369,12 @@ pub(super) fn head(sample: &Sample, unmet: &[String]) -> String {
         records(sample.records),
         files.replace('\u{a0}', " "),
     );
+    if sample.is_partial {
+        text.push_str(
+            "# They are a sample: the other records may have values that this draft refuses. A higher --records reads\n\
+             # more of them.\n",
+        );
+    }
     if sample.broken > 0 {
         let _ = writeln!(
             text,

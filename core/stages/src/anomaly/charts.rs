@@ -1,7 +1,7 @@
 //! Charts of groups with unusual steps.
 
-use super::{detect::AnomalyScores, present::Reporter};
-use crate::series::words;
+use super::{detect::AnomalyScores, hours::GroupBursts, present::Reporter};
+use crate::series::{period::Period, words};
 use jiff::civil::DateTime;
 use retrocast_domain::{
     Chart, ChartKind, Finding,
@@ -11,23 +11,37 @@ use retrocast_domain::{
 use retrocast_stats::anomaly::Score;
 
 impl Reporter<'_> {
-    /// One chart per group with events, the latest first; without events, the largest group's.
-    pub(super) fn charts(&self, scored: &[AnomalyScores]) -> Vec<Chart> {
+    /// One chart per group with events, by steps or by hours, the latest first; without events, the
+    /// largest group's.
+    pub(super) fn charts(&self, scored: &[AnomalyScores], bursts: &[GroupBursts]) -> Vec<Chart> {
+        let bursts_of = |group: &AnomalyScores| {
+            let label = &group.series.label;
+            bursts.iter().find(|bursts| bursts.group.label == *label)
+        };
+        let latest = |group: &AnomalyScores| {
+            let events = group.events.iter().map(|event| event.last);
+            let of_burst = |found: &GroupBursts| {
+                let days = found.bursts.iter().map(|burst| found.day(burst));
+                days.max().map(|day| self.set.index_of(day))
+            };
+            events.max().max(bursts_of(group).and_then(of_burst))
+        };
         let mut shown: Vec<&AnomalyScores> = scored
             .iter()
-            .filter(|group| !group.events.is_empty())
+            .filter(|group| latest(group).is_some())
             .collect();
-        shown.sort_by_key(|group| {
-            std::cmp::Reverse(group.events.iter().map(|event| event.last).max())
-        });
+        shown.sort_by_key(|group| std::cmp::Reverse(latest(group)));
         if shown.is_empty() {
             shown.extend(scored.iter().max_by_key(|group| group.series.records));
         }
         shown.truncate(4);
-        shown.into_iter().map(|group| self.chart(group)).collect()
+        shown
+            .into_iter()
+            .map(|group| self.chart(group, bursts_of(group)))
+            .collect()
     }
 
-    fn chart(&self, group: &AnomalyScores) -> Chart {
+    fn chart(&self, group: &AnomalyScores, bursts: Option<&GroupBursts>) -> Chart {
         let n = self.set.starts.len();
         let shown = 120 * self.set.period.per_day().min(4);
         let earliest = group
@@ -51,21 +65,33 @@ impl Reporter<'_> {
             })
             .unzip();
         let name = format!("{}{}", self.name, words::in_group(group.series));
-        let title = match group.events.last() {
-            None => format!(
-                "{}: {}",
-                words::capitalised(&name),
-                self.none_proven(group.step_counts)
-            ),
-            Some(event) => {
+        let burst = bursts.and_then(|found| Some((found, found.bursts.last()?)));
+        let outcome = match (group.events.last(), burst) {
+            (Some(event), _) => {
                 let side = if event.up { "high" } else { "low" };
-                format!(
-                    "{}: unusually {side} {}",
-                    words::capitalised(&name),
-                    self.when(event)
-                )
+                format!("unusually {side} {}", self.when(event))
             }
+            (None, Some((found, burst))) => found.describe(burst),
+            (None, None) => self.none_proven(group.step_counts),
         };
+        let title = format!("{}: {outcome}", words::capitalised(&name));
+        let event_markers = group.events.iter().map(|event| Marker {
+            time: self.set.starts[event.peak],
+            value: group.series.values[event.peak],
+            label: self.set.period.iso(self.set.starts[event.peak]),
+        });
+        let burst_markers = bursts.into_iter().flat_map(|found| {
+            found.bursts.iter().filter_map(|burst| {
+                let day = self.set.index_of(found.day(burst));
+                let time = *self.set.starts.get(day)?;
+                Some(Marker {
+                    time,
+                    value: group.series.values[day],
+                    label: Period::Day.iso(time),
+                })
+            })
+        });
+        let markers: Vec<Marker> = event_markers.chain(burst_markers).collect();
         Chart {
             id: format!(
                 "{}-{}",
@@ -76,7 +102,7 @@ impl Reporter<'_> {
                 "{title}. {}, {}, with the expected values and the 95\u{a0}% band; {} marked.",
                 words::capitalised(&name),
                 self.set.dates_in_words(from),
-                number::plural(group.events.len() as u64, "event")
+                number::plural(markers.len() as u64, "event")
             ),
             title,
             unit: self.axis(),
@@ -101,15 +127,7 @@ impl Reporter<'_> {
                     lower,
                     upper,
                 }],
-                markers: group
-                    .events
-                    .iter()
-                    .map(|event| Marker {
-                        time: self.set.starts[event.peak],
-                        value: group.series.values[event.peak],
-                        label: self.set.period.iso(self.set.starts[event.peak]),
-                    })
-                    .collect(),
+                markers,
                 levels: Vec::new(),
             },
             table: None,

@@ -23,8 +23,23 @@ const METHOD: &str = "Scan of all runs of 1 to 24 hours, negative binomial tail,
 
 /// The bursts of a group.
 pub(super) struct GroupBursts<'a> {
+    /// The series of hours.
+    hours: &'a SeriesSet,
     pub(super) group: &'a Group,
     pub(super) bursts: Vec<Burst>,
+}
+
+impl GroupBursts<'_> {
+    /// The direction and time of a burst: "unusually high from 14:00 to 19:00 on 11 November 2026".
+    pub(super) fn describe(&self, burst: &Burst) -> String {
+        let side = if burst.is_up() { "high" } else { "low" };
+        format!("unusually {side} {}", when(self.hours, burst))
+    }
+
+    /// The day on which a burst begins.
+    pub(super) fn day(&self, burst: &Burst) -> Date {
+        self.hours.day(burst.first)
+    }
 }
 
 /// Counts per hour, if the records have times of day and are counted by day; `None` otherwise.
@@ -98,7 +113,11 @@ pub(super) fn find_bursts<'a>(
             })
             .filter(|burst| relative(burst).abs() >= params.change_min && !is_told(group, burst))
             .collect();
-        GroupBursts { group, bursts }
+        GroupBursts {
+            hours,
+            group,
+            bursts,
+        }
     };
     let mut bursts: Vec<GroupBursts> = hours.groups.par_iter().map(find).collect();
     bursts.retain(|group| !group.bursts.is_empty());
@@ -154,7 +173,7 @@ impl Reporter<'_> {
             level: None,
             unit: self.name.to_string(),
         });
-        finding.n = group.records;
+        finding.n = burst.observed as u64;
         finding.p = Some(burst.p);
         let tests = hours.groups.len() as f64;
         finding.p_adjusted = Some((burst.p * tests).min(1.0));
@@ -163,9 +182,9 @@ impl Reporter<'_> {
         finding.baseline = Some(
             "the level of the four weeks before, with the usual hours and weekdays".to_string(),
         );
-        let mut evidence = hours.evidence.clone();
-        evidence.filter = Some(format!("{}; {}", group.subject, finding.period));
-        finding.evidence.push(evidence);
+        finding
+            .evidence
+            .push(hours.evidence_on(group, burst.first, burst.end - 1));
         let is_bad = self.params.metric_type.is_bad(burst.is_up());
         finding.severity = if is_bad {
             Severity::Warning
@@ -208,7 +227,7 @@ impl Reporter<'_> {
             format!("Runs of hours with an unusual number of {}.", self.name),
             &["<group", "<from", "<to", ">number", ">expected", ">p"],
         );
-        for GroupBursts { group, bursts } in found {
+        for GroupBursts { group, bursts, .. } in found {
             for burst in bursts {
                 let iso = |hour: usize| hours.starts[hour].strftime("%Y-%m-%d %H:%M").to_string();
                 let end = Period::Hour.after(hours.starts[burst.end - 1], 1);
@@ -259,7 +278,8 @@ mod tests {
         test_data::input("tickets", frame.expect("a frame"))
     }
 
-    fn findings(seed: u64, outage: bool) -> Vec<Finding> {
+    /// The findings and the titles of the charts.
+    fn findings(seed: u64, outage: bool) -> (Vec<Finding>, Vec<String>) {
         let params = json!({
             "input": "tickets", "by": ["component"], "measure": "failures", "metric_type": "error_rate",
         });
@@ -275,12 +295,15 @@ mod tests {
                 .any(|finding| finding.period.contains('T')),
             table.is_some_and(|table| table.caption.starts_with("Runs of hours")),
         );
-        analysis.cell.findings
+        let titles = analysis.cell.charts.iter();
+        let titles = titles.map(|chart| chart.title.replace('\u{a0}', " "));
+        (analysis.cell.findings, titles.collect())
     }
 
     #[test]
     fn an_outage_of_five_hours_is_found_in_counts_of_days() {
-        let outages: Vec<Vec<Finding>> = (0..20).map(|seed| findings(seed, true)).collect();
+        let (outages, titles): (Vec<Vec<Finding>>, Vec<Vec<String>>) =
+            (0..20).map(|seed| findings(seed, true)).unzip();
         let is_found = |found: &&Vec<Finding>| {
             found
                 .iter()
@@ -288,11 +311,26 @@ mod tests {
         };
         let found = outages.iter().filter(is_found).count();
         assert!(found >= 17, "{found} of 20");
-        let false_claims: usize = (100..120).map(|seed| findings(seed, false).len()).sum();
+        let false_claims: usize = (100..120).map(|seed| findings(seed, false).0.len()).sum();
         assert!(false_claims <= 2, "{false_claims} in 20 weeks");
         let start = "Failures in billing were unusually high from 11 November 2026, 1";
         let sentences = outages.iter().flatten().map(|finding| &finding.sentence);
         let hours = sentences.filter(|sentence| sentence.replace('\u{a0}', " ").starts_with(start));
         assert!(hours.count() >= 1, "{outages:#?}");
+        assert!(
+            titles.iter().flatten().any(|title| title
+                .starts_with("Failures in billing: unusually high from 11 November 2026, 1")),
+            "{titles:?}"
+        );
+        let bursts = outages
+            .iter()
+            .flatten()
+            .filter(|finding| finding.period.contains('T'));
+        for burst in bursts {
+            let observed = burst.numbers["value"].as_f64().map(|value| value as u64);
+            assert_eq!(Some(burst.n), observed, "{burst:#?}");
+            let filter = burst.evidence[0].filter.as_deref().expect("a filter");
+            assert_eq!(filter, format!("{}; {}", burst.subject, burst.period));
+        }
     }
 }

@@ -208,8 +208,7 @@ impl Reporter<'_> {
         );
         finding.period = format!("{} to {}", iso(event.first), iso(event.last));
         finding.baseline = Some(self.baseline(event));
-        let mut evidence = self.set.evidence.clone();
-        evidence.filter = Some(format!("{}; {}", group.series.subject, finding.period));
+        let evidence = self.set.evidence_on(group.series, event.first, event.last);
         finding.evidence.push(evidence);
         finding.severity = self.severity(event, relative);
         finding.confidence = (1.0 - event.p_adjusted).clamp(0.5, 0.999);
@@ -345,8 +344,8 @@ impl Reporter<'_> {
         format!("no {noun} {when} is proven {unusual} ({outside_text}{zero})")
     }
 
-    /// Describes in a sentence what was tested, with the outcome.
-    pub(super) fn summarise(&self, scored: &[AnomalyScores]) -> String {
+    /// Describes in a sentence what was tested, with the outcome and the number of bursts of hours.
+    pub(super) fn summarise(&self, scored: &[AnomalyScores], bursts: usize) -> String {
         let (from, window) = analysed_steps(self.context, self.params, self.set);
         let events: usize = scored.iter().map(|group| group.events.len()).sum();
         let noun = self.set.period.noun();
@@ -365,6 +364,14 @@ impl Reporter<'_> {
             1 => "1 unusual event is proven".to_string(),
             n => format!("{} are proven", number::plural(n as u64, "unusual event")),
         };
+        let by_hours = match bursts {
+            0 => String::new(),
+            1 => "; by hours, 1 unusual event is proven".to_string(),
+            n => format!(
+                "; by hours, {} are proven",
+                number::plural(n as u64, "unusual event")
+            ),
+        };
         let groups = if self.params.by.is_empty() {
             String::new()
         } else {
@@ -378,7 +385,7 @@ impl Reporter<'_> {
         };
         fill(
             "Tested {values} of {name}{groups}, {dates}{recent}, compared with the {rhythm} pattern: \
-             {outcome}.",
+             {outcome}{by_hours}.",
             &[
                 ("values", &number::plural((steps - from) as u64, noun)),
                 ("name", self.name),
@@ -393,6 +400,7 @@ impl Reporter<'_> {
                     },
                 ),
                 ("outcome", &outcome),
+                ("by_hours", &by_hours),
             ],
         )
     }

@@ -50,6 +50,9 @@ impl Reporter<'_> {
         finding.magnitude = Some(Magnitude::interval95(value, low, high, self.unit()));
         finding.method = "step at the date of a change".to_string();
         finding.evidence.clone_from(&self.evidence);
+        if let Some(evidence) = finding.evidence.first_mut() {
+            *evidence = self.set.evidence_on(group, 0, self.set.starts.len() - 1);
+        }
         finding.ask = Some(Ask::new(
             &what,
             "",
@@ -67,6 +70,9 @@ impl Reporter<'_> {
             Some(change) => {
                 let change = &self.candidates[change];
                 finding.period = format!("{} to {}", change.date, change.date);
+                finding = finding
+                    .number("change", change.id.clone())
+                    .number("date", change.date.to_string());
                 let others: Vec<&str> = effect
                     .inseparable
                     .iter()
@@ -83,9 +89,10 @@ impl Reporter<'_> {
                 )
             }
             None => format!(
-                "{measure}{in_group} {verb} {} while {} is on, over {}.",
-                self.estimate(effect).claim("than while it is off"),
+                "While {} is on, {}{in_group} {verb} {}, over {}.",
                 effect.switch,
+                self.measure,
+                self.estimate(effect).claim("than while it is off"),
                 number::plural(effect.turns as u64, "turn")
             ),
         };

@@ -94,18 +94,39 @@ impl GroupShift<'_> {
         self.estimate().levels(means, width, &self.params.unit)
     }
 
-    /// "; a gradual fall describes these weeks about as well", unless steps are clearly better.
+    /// Returns true if the level rose.
+    fn rises(&self) -> bool {
+        self.shift().difference[0] > 0.0
+    }
+
+    /// The claim: "shift of failures in 2026-10"; "shift 2 of failures in 2026-10" for the second one of that
+    /// month. It names no day, because estimated dates move by days between runs; numbers start at the earliest
+    /// shift, because new ones appear at the end.
+    fn what(&self) -> String {
+        let month = |shift: usize| {
+            self.day(self.result.shifts[shift].0.position)
+                .first_of_month()
+        };
+        let this = month(self.shift);
+        let earlier = (0..self.shift).filter(|shift| month(*shift) == this);
+        let number = match earlier.count() {
+            0 => String::new(),
+            earlier => format!(" {}", earlier + 1),
+        };
+        let (measure, year, month) = (&self.set.measure, this.year(), this.month());
+        format!("shift{number} of {measure} in {year}-{month:02}")
+    }
+
+    /// "; a gradual fall describes these weeks about as well", unless steps are clearly better. A gradual change
+    /// has one direction, so it is no alternative to shifts in both.
     fn gradual_alternative(&self) -> String {
-        if !matches!(self.result.shape, Some(Shape::Open { .. })) {
+        let rises = self.rises();
+        let mut shifts = self.result.shifts.iter();
+        let is_open = matches!(self.result.shape, Some(Shape::Open { .. }));
+        if !is_open || shifts.any(|(shift, _)| (shift.difference[0] > 0.0) != rises) {
             return String::new();
         }
-        let shifts = &self.result.shifts;
-        let [first, last] = [&shifts[0].0.before, &shifts[shifts.len() - 1].0.after];
-        let movement = if last.mean > first.mean {
-            "rise"
-        } else {
-            "fall"
-        };
+        let movement = if rises { "rise" } else { "fall" };
         let noun = self.set.period.noun();
         format!("; a gradual {movement} describes these {noun}s about as well")
     }
@@ -186,14 +207,9 @@ pub(super) fn finding(context: &Context, group_shift: &GroupShift<'_>) -> Findin
     } = *group_shift;
     let (shift, p_adjusted) = &result.shifts[group_shift.shift];
     let day = group_shift.day(shift.position);
-    let what = format!(
-        "shift of {} in {}-{:02}",
-        set.measure,
-        day.year(),
-        day.month()
-    );
+    let what = group_shift.what();
     let mut finding = Finding::new(&context.stage, "change_point", &group.subject, &what);
-    let rises = shift.difference[0] > 0.0;
+    let rises = group_shift.rises();
     finding.direction = if rises {
         Direction::Up
     } else {
@@ -258,21 +274,13 @@ fn sentence(group_shift: &GroupShift<'_>) -> String {
     let GroupShift {
         set, params, group, ..
     } = *group_shift;
-    let shift = group_shift.shift();
     let [before, after] = group_shift.means();
     fill(
         "{what}{whom} {verb} {when}{between} from a mean of {before} to {after}: {claim}{or_gradual}.",
         &[
             ("what", &words::capitalised(&set.measure)),
             ("whom", &words::in_named(&params.by, &group.label)),
-            (
-                "verb",
-                if shift.difference[0] > 0.0 {
-                    "rose"
-                } else {
-                    "fell"
-                },
-            ),
+            ("verb", if group_shift.rises() { "rose" } else { "fell" }),
             ("when", &group_shift.when()),
             ("between", &group_shift.date_interval()),
             ("before", &before),
@@ -376,13 +384,16 @@ pub(super) fn chart(
             "{}: no shift of the level proven",
             words::capitalised(&what)
         ),
-        [(shift, _)] => {
+        [_] => {
             let [before, after] = group_shift(0).means();
-            let rises = shift.difference[0] > 0.0;
             format!(
                 "{} {} from {before} to {after} {}{}",
                 words::capitalised(&what),
-                if rises { "rose" } else { "fell" },
+                if group_shift(0).rises() {
+                    "rose"
+                } else {
+                    "fell"
+                },
                 group_shift(0).when(),
                 group_shift(0).date_interval()
             )

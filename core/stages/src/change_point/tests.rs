@@ -1,9 +1,14 @@
 //! Finds true shifts, in simulated and in real records.
 
 use super::*;
-use crate::series::test_data::{Noise, context, context_of, input, records, times};
+use crate::series::{
+    self,
+    test_data::{Noise, context, context_of, input, records, times},
+};
 use jiff::{ToSpan, civil::Date};
 use polars::prelude::*;
+use retrocast_domain::{Direction, Finding};
+use retrocast_stats::shape::{Form, Shape};
 
 fn analyse(date: &str, frame: DataFrame, params: &serde_json::Value) -> Analysis {
     let inputs = Inputs::from([("tickets".to_string(), input("tickets", frame))]);
@@ -49,6 +54,98 @@ fn only_the_planted_shift_is_found() {
         assert!(off.abs() <= 7, "seed {seed}: {date}");
         assert_eq!(analysis.cell.charts.len(), 1);
     }
+}
+
+/// Failures a day from 3 August 2026 on: 20, and 50 from 3 to 23 October.
+fn failures_of_october(days: usize) -> DataFrame {
+    let mut noise = Noise(5);
+    records("2026-08-03", days, &["web"], |day, _| {
+        noise.poisson(if (61..82).contains(&day) { 50.0 } else { 20.0 })
+    })
+}
+
+#[test]
+fn shifts_of_one_month_have_their_own_identities() {
+    let params = serde_json::json!({"input": "tickets", "measure": "failures"});
+    let findings = |date, days| {
+        analyse(date, failures_of_october(days), &params)
+            .cell
+            .findings
+    };
+    let claims = |findings: &[Finding]| {
+        let mut claims: Vec<(String, Direction)> = findings
+            .iter()
+            .map(|finding| (finding.what.clone(), finding.direction))
+            .collect();
+        claims.sort_by(|a, b| a.0.cmp(&b.0));
+        claims
+    };
+    let rise = ("shift of failures in 2026-10".to_string(), Direction::Up);
+    let fall = (
+        "shift 2 of failures in 2026-10".to_string(),
+        Direction::Down,
+    );
+    // The rise keeps its identity when the fall appears.
+    let earlier = findings("2026-10-19", 77);
+    assert_eq!(claims(&earlier), std::slice::from_ref(&rise));
+    let later = findings("2026-11-16", 105);
+    assert_eq!(claims(&later), [fall, rise]);
+    assert!(later.iter().any(|finding| finding.id == earlier[0].id));
+    assert_ne!(later[0].id, later[1].id);
+}
+
+/// The sentences on the shifts of October when a gradual change describes the days about as well.
+fn sentences_beside_a_gradual_change(date: &str, days: usize) -> Vec<String> {
+    let params = serde_json::json!({"input": "tickets", "measure": "failures"});
+    let params: Params = serde_json::from_value(params).expect("params");
+    let (context, input) = (context(date), input("tickets", failures_of_october(days)));
+    let request = Request {
+        time: None,
+        value: None,
+        by: &[],
+        aggregate: Aggregate::Count,
+        period: Period::Day,
+        part_periods: PartPeriods::LeaveOut,
+        periods_max: 366,
+        groups_max: 30,
+        measure: Some("failures"),
+    };
+    let set = series::collect(&context, &input, &request).expect("a series");
+    let mut results = search_all(&context, &set, &params, fewest(14), 14);
+    let result = results[0].as_mut().expect("a result");
+    result.shape = Some(Shape::Open {
+        step: 0,
+        form: Form::Line,
+    });
+    let shift = |shift| GroupShift {
+        set: &set,
+        params: &params,
+        group: &set.groups[0],
+        result,
+        shift,
+    };
+    let shifts = (0..result.shifts.len()).map(shift);
+    shifts
+        .map(|shift| finding(&context, &shift).sentence)
+        .collect()
+}
+
+#[test]
+fn a_gradual_change_is_no_alternative_to_shifts_in_both_directions() {
+    let rise = sentences_beside_a_gradual_change("2026-10-19", 77);
+    let [rise] = &rise[..] else {
+        panic!("{rise:?}")
+    };
+    assert!(
+        rise.ends_with("; a gradual rise describes these days about as well."),
+        "{rise}"
+    );
+    let both = sentences_beside_a_gradual_change("2026-11-16", 105);
+    assert_eq!(both.len(), 2, "{both:?}");
+    assert!(
+        both.iter().all(|sentence| !sentence.contains("gradual")),
+        "{both:?}"
+    );
 }
 
 #[test]

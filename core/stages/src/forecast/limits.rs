@@ -71,6 +71,8 @@ impl Reporter<'_> {
         finding.confidence = SURE;
         finding.p = Some(recent.p);
         finding.n = recent.length() as u64;
+        let begin = group.line.values.len() - recent.length();
+        finding.evidence = vec![self.evidence(group, begin)];
         finding.method = LINE_METHOD.to_string();
         let began = self.began(group, recent).date();
         finding.baseline = Some(format!("no rise since around {began}"));

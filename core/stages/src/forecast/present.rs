@@ -10,7 +10,7 @@ use crate::{
 };
 use jiff::civil::DateTime;
 use retrocast_domain::{
-    Estimate, Finding, Magnitude,
+    Estimate, Evidence, Finding, Magnitude,
     estimate::{level_with_interval, levels},
     number,
     sentence::fill,
@@ -163,9 +163,10 @@ impl Reporter<'_> {
         let is_line = group.followed().is_some();
         finding.method = if is_line { LINE_METHOD } else { METHOD }.to_string();
         finding.baseline = Some(format!("history, {}", self.history(group)));
-        let mut evidence = self.lines.evidence.clone();
-        evidence.filter = Some(group.line.subject.clone());
-        finding.evidence.push(evidence);
+        let first = group.line.values.iter().position(Option::is_some);
+        finding
+            .evidence
+            .push(self.evidence(group, first.unwrap_or(0)));
         finding.caveats.extend(self.exceptional(group));
         if is_line {
             return finding;
@@ -308,6 +309,12 @@ impl Reporter<'_> {
     pub(super) fn began_words(&self, group: &GroupForecast, line: &RecentLine) -> String {
         let dates = self.lines.period.of_dates();
         dates.words(self.began(group, line).date())
+    }
+
+    /// The rows from a step of the history on.
+    pub(super) fn evidence(&self, group: &GroupForecast, first: usize) -> Evidence {
+        let last = self.lines.starts.len().saturating_sub(1);
+        self.lines.evidence_on(group.line, first, last)
     }
 
     pub(super) fn did(&self, forecasts: &[GroupForecast]) -> String {

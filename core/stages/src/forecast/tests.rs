@@ -41,6 +41,14 @@ fn a_drifting_metric_reaches_its_limit_and_a_level_metric_does_not() {
         panic!("{breaches:?}")
     };
     assert_eq!(finding.subject, "component = api");
+    // Its rows are those of the extrapolated line, and those of a forecast are its history.
+    let rows = |finding: &Finding| finding.evidence[0].filter.clone().expect("a filter");
+    let end = " to 2026-11-15";
+    let line = rows(finding);
+    assert!(
+        line.starts_with("component = api; 2026-0") && line.ends_with(end),
+        "{line}"
+    );
     // 72.5 on the last day, 0.25 a day: 80 after 30 days, on 15 December.
     let days = finding.numbers["breach_days"].as_f64().unwrap();
     assert!((days - 30.0).abs() <= 5.0, "{days}: {}", finding.sentence);
@@ -52,6 +60,11 @@ fn a_drifting_metric_reaches_its_limit_and_a_level_metric_does_not() {
         .find(|f| f.subject == "component = web")
         .unwrap();
     assert!(!quiet.sentence.contains("limit"));
+    let history = rows(quiet);
+    assert!(
+        history.starts_with("component = web; 2025-") && history.ends_with(end),
+        "{history}"
+    );
     let words = finding.sentence.replace('\u{a0}', " ");
     let begins = "Memory in api would reach 80 % of its limit of 100 % on ";
     assert!(words.starts_with(begins), "{words}");

@@ -2,7 +2,11 @@
 
 use super::recorded::RecordedRun;
 use crate::executor::WorkspaceExecutor;
-use retrocast_domain::{Kpi, ParamLine, Place, cell::DatasetRef};
+use jiff::{
+    ToSpan,
+    civil::{Date, DateTime},
+};
+use retrocast_domain::{Kpi, ParamLine, Place, cell::DatasetRef, finding::period_of_filter};
 use retrocast_engine::RunContext;
 use retrocast_render::view::PrintedFigure;
 use retrocast_run::{Node, NodeSpec};
@@ -116,17 +120,29 @@ pub fn define(
                 .and_then(|item| serde_json::from_value(item).ok());
             kpi.and_then(|kpi| rows_of_kpi(run, node, &kpi, executor, context))
         }
-        ([node], Place::Finding) => rows_of_stage(
-            run,
-            node,
-            &text("subject"),
-            &text("period"),
-            executor,
-            context,
-        ),
+        ([node], Place::Finding) => {
+            // The rows of a forecast are those of its history, not those of its own period.
+            let filter = item
+                .as_ref()
+                .and_then(|item| item["evidence"][0]["filter"].as_str());
+            let period = filter.and_then(period_of_filter);
+            let period = period.map_or_else(|| text("period"), str::to_string);
+            rows_of_stage(run, node, &text("subject"), &period, executor, context)
+        }
         ([node], _) => rows_of_stage(run, node, "", "", executor, context),
         _ => None,
     };
+    let mut definitions: Vec<NodeDefinition> = nodes
+        .iter()
+        .map(|node| node_definition(run, node))
+        .collect();
+    // A stage may have several methods, and a finding names its own.
+    if let ([definition], Place::Finding) = (definitions.as_mut_slice(), figure.figure.place) {
+        let method = text("method");
+        if !method.is_empty() {
+            definition.method = method;
+        }
+    }
     Definition {
         window: format!("{}, {}", run.plan.label, run.plan.window.words()),
         timezone: run.plan.window.timezone.clone(),
@@ -138,10 +154,7 @@ pub fn define(
         },
         records,
         rows,
-        nodes: nodes
-            .iter()
-            .map(|node| node_definition(run, node))
-            .collect(),
+        nodes: definitions,
     }
 }
 
@@ -319,13 +332,22 @@ fn quoted_text(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// The condition for rows of a period such as "2026-11-09 to 2026-11-15", by local days.
+/// The condition for rows of a period such as "2026-11-09 to 2026-11-15", by local days, or "2026-11-11T14:00 to
+/// 2026-11-11T18:00", by hours.
 fn period_condition(time: &str, period: &str) -> Option<String> {
     let (first, last) = period.split_once(" to ").unwrap_or((period, period));
-    let [first, last] = [first, last].map(|day| day.parse::<jiff::civil::Date>().ok());
-    let (first, end) = (first?, last?.tomorrow().ok()?);
     let time = quoted_name(time);
-    Some(format!("{time} >= '{first}' and {time} < '{end}'"))
+    let condition =
+        |first: String, end: String| format!("{time} >= '{first}' and {time} < '{end}'");
+    if first.contains('T') {
+        let hour = |text: &str| text.parse::<DateTime>().ok();
+        let (first, end) = (hour(first)?, hour(last)?.checked_add(1.hour()).ok()?);
+        let literal = |time: DateTime| time.strftime("%Y-%m-%d %H:%M:%S").to_string();
+        return Some(condition(literal(first), literal(end)));
+    }
+    let day = |text: &str| text.parse::<Date>().ok();
+    let (first, end) = (day(first)?, day(last)?.tomorrow().ok()?);
+    Some(condition(first.to_string(), end.to_string()))
 }
 
 /// The condition for rows of a group such as "component = billing", or "a / b = x / y" for several
@@ -384,6 +406,10 @@ mod tests {
         assert_eq!(
             period_condition("at", "2026-11-12").as_deref(),
             Some("\"at\" >= '2026-11-12' and \"at\" < '2026-11-13'")
+        );
+        assert_eq!(
+            period_condition("at", "2026-11-11T22:00 to 2026-11-11T23:00").as_deref(),
+            Some("\"at\" >= '2026-11-11 22:00:00' and \"at\" < '2026-11-12 00:00:00'")
         );
         assert_eq!(period_condition("at", "all of history"), None);
         let by = ["component".to_string()];

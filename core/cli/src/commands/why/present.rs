@@ -80,11 +80,11 @@ fn define(text: &mut String, figure: &PrintedFigure, definition: &Definition) {
     line(text, "group", &definition.group);
     line(text, "period", &definition.period);
     if let Some(records) = definition.records {
-        let label = match figure.figure.place {
-            Place::Kpi => "records",
-            _ => "n",
-        };
-        line(text, label, &count(records));
+        match figure.figure.place {
+            Place::Kpi => line(text, "records", &count(records)),
+            // The periods or records that the method counts.
+            _ => line(text, "n", &plural(records, "observation")),
+        }
     }
     if let Some(rows) = &definition.rows {
         line(text, "rows", &select(rows));
