@@ -51,7 +51,9 @@ pub use diagnostic::{Diagnostic, Level};
 pub use effect::{Effect, EffectTest, Verdict, Worth};
 pub use estimate::{Certainty, Estimate};
 pub use figure::{Figure, Place};
-pub use finding::{Ask, Chapter, Direction, Evidence, Finding, Magnitude, Severity};
+pub use finding::{
+    Ask, Chapter, Direction, Evidence, Finding, Magnitude, MeasuredChange, Severity,
+};
 pub use health::{Health, HealthPart, HealthState};
 pub use mail::is_mail_address;
 pub use recommendation::{PastSuccess, Recommendation, RecommendationState, Risk};

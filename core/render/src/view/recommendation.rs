@@ -65,6 +65,11 @@ fn recommendation(recommendation: &Recommendation, figure: String) -> Recommenda
         1.0 => "1 day".to_string(),
         days => format!("{} days", number::sensible(days)),
     };
+    let basis = if recommendation.is_measured {
+        ", the reverse of what was measured"
+    } else {
+        ""
+    };
     let past = match (recommendation.past.judged, recommendation.past.worked) {
         (0, _) => String::new(),
         (judged, worked) => format!(
@@ -77,7 +82,7 @@ fn recommendation(recommendation: &Recommendation, figure: String) -> Recommenda
         evidence: shorten_to_sentence(&recommendation.evidence, 220),
         promise: shorten(
             &format!(
-                "Expected: {}, for {days} of work at {} risk{past}.",
+                "Expected: {}{basis}, for {days} of work at {} risk{past}.",
                 recommendation.expected_effect(),
                 recommendation.risk.word(),
             ),
