@@ -17,6 +17,8 @@ pub mod estimate;
 
 pub mod effect;
 
+pub mod closing;
+
 pub mod recommendation;
 
 pub mod health;
@@ -46,6 +48,7 @@ pub mod suggest;
 
 pub use cell::{Cell, CellStatus, DatasetRef, Kpi, Outcome, ParamLine};
 pub use chart::{Chart, ChartKind};
+pub use closing::ClosedImprovement;
 pub use decision::{FindingDecision, FindingState};
 pub use diagnostic::{Diagnostic, Level};
 pub use effect::{Effect, EffectTest, Verdict, Worth};

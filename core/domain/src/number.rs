@@ -312,6 +312,16 @@ pub fn minutes(value: f64) -> String {
     }
 }
 
+/// Formats an amount of money: "EUR 1 200"; without a currency, "1 200".
+pub fn money(value: f64, currency: &str) -> String {
+    let decimals = if value.abs() < 100.0 { 2 } else { 0 };
+    let amount = fixed(value, decimals);
+    match currency {
+        "" => amount,
+        currency => format!("{currency}{NBSP}{amount}"),
+    }
+}
+
 /// A count with its noun: `1 day`, `3 days`, `1 234 entries`.
 pub fn plural(n: u64, noun: &str) -> String {
     format!(

@@ -24,7 +24,8 @@ pub use verdict::{POOR_SHARE, has_no_records};
 
 use jiff::civil::Date;
 use retrocast_domain::{
-    Cell, Chapter, Direction, Effect, Finding, FindingDecision, Kpi, Report, ReportStatus, Window,
+    Cell, Chapter, ClosedImprovement, Direction, Effect, Finding, FindingDecision, Kpi, Report,
+    ReportStatus, Window,
     finding::by_importance,
     report::{EarlierReport, PlanNode, Provenance, SourceNote},
 };
@@ -58,6 +59,8 @@ pub struct ReportInputs {
     pub earlier: Option<EarlierReport>,
     /// The decisions on findings that are in force.
     pub decisions: Vec<FindingDecision>,
+    /// The closed improvements, the last closed first.
+    pub closed: Vec<ClosedImprovement>,
     /// Program and inputs of the report.
     pub provenance: Provenance,
 }
@@ -75,6 +78,7 @@ pub fn report(inputs: ReportInputs) -> Report {
         plan,
         earlier,
         decisions,
+        closed,
         provenance,
     } = inputs;
     for finding in cells.iter_mut().flat_map(|cell| &mut cell.findings) {
@@ -129,6 +133,7 @@ pub fn report(inputs: ReportInputs) -> Report {
         status,
         kpis,
         effects,
+        closed,
         cells,
         sources,
         plan,

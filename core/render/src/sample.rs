@@ -41,6 +41,7 @@ pub fn sample() -> Report {
         sources: sources(),
         plan: plan(),
         decisions: Vec::new(),
+        closed: Vec::new(),
         earlier: None,
         provenance: Provenance {
             run: "20261116T090000-7f3a9c".to_string(),
