@@ -179,8 +179,8 @@ impl Worth {
         // In the direction of the estimate, from the smaller end.
         let mut bounds = [low, high].map(|bound| if value < 0.0 { -bound } else { bound });
         bounds.sort_by(f64::total_cmp);
-        let [low, high] = bounds.map(|bound| number::money(bound, ""));
-        let amount = number::money(value.abs(), &self.currency);
+        let [amount, low, high] = number::amounts([value.abs(), bounds[0], bounds[1]]);
+        let amount = number::in_currency(&amount, &self.currency);
         let mut text = format!("{word} of {amount} a day ({})", number::range(&low, &high));
         if let Some(cost) = self.cost {
             text.push_str(&format!(", cost {}", number::money(cost, &self.currency)));
