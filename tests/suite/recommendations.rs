@@ -255,6 +255,22 @@ fn a_recommendation_is_accepted_implemented_and_measured() {
         std::fs::read_to_string(newest_run(&scratch, "2026-W39").join("executive.html")).unwrap();
     assert!(executive.contains("Cache what search asks for."));
 
+    // A closed improvement stays in the reports and on its page, with its lesson.
+    let pages = ["executive.html", "technical.html"]
+        .map(|name| newest_run(&scratch, "2026-W45").join(name))
+        .into_iter()
+        .chain([scratch.join("reports/small/improvements/cache-billing.html")]);
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let lesson = "Closed by ann on 3 November 2026: half the tickets.";
+        assert!(
+            text.replace('\u{a0}', " ").contains(lesson),
+            "no lesson in {}",
+            page.display()
+        );
+    }
+    assert!(technical.contains("Last verdict: works, tickets in billing"));
+
     // A new run of the second week has the same recommendations.
     retrocast_in(folder, &["run", "small", "--date", "2026-09-28", "--force"]).expect(0);
     assert_eq!(recommendations(&scratch, "2026-W39"), second);

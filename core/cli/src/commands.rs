@@ -16,6 +16,7 @@ mod init;
 mod job;
 mod lake;
 mod manual;
+mod person;
 mod plan;
 mod report;
 mod rerun;

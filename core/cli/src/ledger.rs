@@ -5,15 +5,15 @@ mod rows;
 
 use crate::{runs, terminal, workspace::Workspace};
 use anyhow::Context as _;
-use jiff::{Timestamp, civil::Date};
-use retrocast_domain::{FindingDecision, Window};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use retrocast_domain::{ClosedImprovement, FindingDecision, Window};
 use retrocast_engine::Job;
 use retrocast_run::{LedgerRun, LedgerView, PublishedFigures, RunSummary, files::REPORT};
 use retrocast_store::{
     Lake, Ledger,
     ledger::{
-        Decision, Improvement, Publication, PublishedRestatement, PublishedRun, TableRows,
-        finding_decisions, newest_by_window, register,
+        Decision, Improvement, ImprovementState, Publication, PublishedRestatement, PublishedRun,
+        TableRows, finding_decisions, newest_by_window, register,
     },
 };
 use std::{
@@ -36,6 +36,8 @@ pub struct RunView {
     pub published: Option<PublishedFigures>,
     /// The decisions on findings that are in force.
     pub decisions: Vec<FindingDecision>,
+    /// The closed improvements, the last closed first.
+    pub closed: Vec<ClosedImprovement>,
 }
 
 /// The ledger of a job, with a runtime for its async calls.
@@ -160,14 +162,15 @@ impl JobLedger {
         let today = date.in_tz(&window.timezone)?.timestamp();
         let decisions = self.runtime.block_on(self.ledger.decisions())?;
         let earlier = || decisions.iter().filter(|decision| decision.time < today);
-        let zone = jiff::tz::TimeZone::get(&window.timezone)?;
+        let zone = TimeZone::get(&window.timezone)?;
         let on_findings = finding_decisions(earlier(), date, &zone);
         let mut decisions: Vec<String> = earlier().map(Decision::event).collect();
         decisions.sort();
         let changes = self.runtime.block_on(self.ledger.improvements())?;
         let changes = changes.iter().filter(|change| change.time < today);
-        let latest = register(changes).into_values();
-        let mut improvements: Vec<String> = latest.map(Improvement::event).collect();
+        let latest: Vec<&Improvement> = register(changes).into_values().collect();
+        let closed = self.closed(&latest, &runs, &zone)?;
+        let mut improvements: Vec<String> = latest.into_iter().map(Improvement::event).collect();
         improvements.sort();
         let published = published::figures(self, &runs, job.restatement_change_min)?;
         let rows = LedgerView {
@@ -186,7 +189,42 @@ impl JobLedger {
             rows,
             published,
             decisions: on_findings,
+            closed,
         })
+    }
+
+    /// The closed improvements of the register, the last closed first, with their last measurements by
+    /// `runs`.
+    fn closed(
+        &self,
+        register: &[&Improvement],
+        runs: &[PublishedRun],
+        zone: &TimeZone,
+    ) -> anyhow::Result<Vec<ClosedImprovement>> {
+        let mut closed: Vec<&&Improvement> = register
+            .iter()
+            .filter(|improvement| improvement.state == ImprovementState::Closed)
+            .collect();
+        if closed.is_empty() {
+            return Ok(Vec::new());
+        }
+        closed.sort_by(|a, b| (b.time, &a.id).cmp(&(a.time, &b.id)));
+        let ids: Vec<String> = closed.iter().map(|change| change.id.clone()).collect();
+        let runs: Vec<String> = runs.iter().map(|run| run.publication.clone()).collect();
+        let measurements = self.ledger.last_measurements(&ids, &runs);
+        let mut measurements = self.runtime.block_on(measurements)?;
+        let closed = closed.into_iter().map(|change| ClosedImprovement {
+            improvement: change.id.clone(),
+            title: change.title.clone(),
+            component: change.component.clone(),
+            date: change.date,
+            closed: change.time.to_zoned(zone.clone()).date(),
+            who: change.who.clone(),
+            why: change.why.clone(),
+            cost: change.cost,
+            measurements: measurements.remove(&change.id).unwrap_or_default(),
+        });
+        Ok(closed.collect())
     }
 }
 

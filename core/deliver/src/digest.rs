@@ -5,7 +5,9 @@
 //! history of figures and findings has no gaps.
 
 use crate::{Error, diff::config::job_config, words::clean, write_atomically};
-use retrocast_domain::{Direction, Effect, Finding, Kpi, Magnitude, Severity, Verdict, canonical};
+use retrocast_domain::{
+    ClosedImprovement, Direction, Effect, Finding, Kpi, Magnitude, Severity, Verdict, canonical,
+};
 use retrocast_run::{
     Node, NodeState, RunFolder,
     files::{RESULTS, SUMMARY},
@@ -52,6 +54,9 @@ pub(crate) struct Digest {
     pub figures: Vec<FigureDigest>,
     pub findings: Vec<FindingDigest>,
     pub effects: Vec<EffectDigest>,
+    /// Improvements closed before the date of the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<ClosedDigest>,
     /// Files that could not be read, one sentence each.
     pub unreadable: Vec<String>,
 }
@@ -115,6 +120,14 @@ pub(crate) struct FindingDigest {
     pub method: String,
     /// The improvement that it is about; empty for none.
     pub improvement: String,
+}
+
+/// A closed improvement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ClosedDigest {
+    pub improvement: String,
+    /// Who closed it, when and why.
+    pub sentence: String,
 }
 
 /// The measured effect of an improvement on a metric.
@@ -229,6 +242,7 @@ impl Digest {
                 .map(|(node, finding)| finding_digest(node, finding))
                 .collect(),
             effects,
+            closed: plan.closed.iter().map(closed_digest).collect(),
             unreadable: unreadable(run),
         }
     }
@@ -317,6 +331,13 @@ fn finding_digest(node: &str, finding: &Finding) -> FindingDigest {
 fn improvement_id(finding: &Finding) -> Option<&str> {
     let id = finding.numbers.get("improvement")?.as_str();
     id.filter(|_| finding.kind == "effect")
+}
+
+fn closed_digest(closed: &ClosedImprovement) -> ClosedDigest {
+    ClosedDigest {
+        improvement: clean(&closed.improvement, NAME_MAX),
+        sentence: clean(&closed.sentence(), SENTENCE_MAX),
+    }
 }
 
 fn effect_digest(node: &str, effect: &Effect, sentence: &str) -> EffectDigest {

@@ -5,9 +5,11 @@
 //! finding is resolved when its stage completed without it.
 
 use crate::{
+    digest::ClosedDigest,
     entries::{JobEntry, RunEntry},
     year_index::{
         EffectRow, FigureMeta, FigureRow, FindingMeta, FindingRow, ImprovementMeta, Row, YearIndex,
+        slug,
     },
 };
 use jiff::civil::Date;
@@ -100,6 +102,8 @@ impl<'a> FindingHistory<'a> {
 #[derive(Debug)]
 pub(crate) struct ImprovementHistory<'a> {
     pub metrics: Vec<MetricHistory<'a>>,
+    /// The first report after it was closed, and how it was closed.
+    pub closed: Option<(usize, &'a ClosedDigest)>,
 }
 
 /// The verdicts on one metric, oldest first.
@@ -179,6 +183,7 @@ impl<'a> History<'a> {
         history.add_figures(years);
         history.add_findings(years);
         history.add_improvements(years);
+        history.add_closed_improvements();
         history
     }
 
@@ -234,6 +239,7 @@ impl<'a> History<'a> {
                 let improvement = self.improvements.entry(&meta.slug);
                 let improvement = improvement.or_insert_with(|| ImprovementHistory {
                     metrics: Vec::new(),
+                    closed: None,
                 });
                 let is_same = |metric: &&mut MetricHistory| {
                     (&metric.meta.node, &metric.meta.metric) == (&meta.node, &meta.metric)
@@ -247,6 +253,19 @@ impl<'a> History<'a> {
                         meta,
                         points: vec![(position, row)],
                     }),
+                }
+            }
+        }
+    }
+
+    /// Marks improvements that were measured before and are closed.
+    fn add_closed_improvements(&mut self) {
+        for (position, report) in self.reports.iter().enumerate() {
+            let row: &'a Row = report.row;
+            for closed in &row.closed {
+                let slug = slug(&closed.improvement);
+                if let Some(improvement) = self.improvements.get_mut(slug.as_str()) {
+                    improvement.closed.get_or_insert((position, closed));
                 }
             }
         }

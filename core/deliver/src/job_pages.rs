@@ -430,6 +430,9 @@ impl Site<'_> {
             for (report, _) in improvement.metrics.iter().flat_map(|metric| &metric.points) {
                 self.add_report(&mut key, *report);
             }
+            if let Some((report, _)) = improvement.closed {
+                self.add_report(&mut key, report);
+            }
             writer.file(
                 self.path(&format!("improvements/{slug}.html")),
                 &key,

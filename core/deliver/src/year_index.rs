@@ -3,7 +3,7 @@
 //! It depends only on the results scripts of the runs and is cached, so a new run requires reading
 //! only the scripts of its own year.
 
-use crate::digest::{Digest, FigureDigest, FindingDigest};
+use crate::digest::{ClosedDigest, Digest, FigureDigest, FindingDigest};
 use retrocast_domain::{Finding, Severity, Verdict, finding::group_of};
 use retrocast_run::plan::short;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ pub(crate) struct Row {
     pub figures: Vec<FigureRow>,
     pub findings: Vec<FindingRow>,
     pub effects: Vec<EffectRow>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<ClosedDigest>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -177,6 +179,7 @@ impl YearIndex {
             let mut row = Row {
                 names: names.clone(),
                 build: digest.build.clone(),
+                closed: digest.closed.clone(),
                 ..Row::default()
             };
             for node in &digest.nodes {

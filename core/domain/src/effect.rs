@@ -1,6 +1,6 @@
 //! The effect of an improvement, compared with the counterfactual.
 
-use crate::estimate::Estimate;
+use crate::{estimate::Estimate, number};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -172,6 +172,26 @@ impl Worth {
         Some(self.per_day.map(|gain| (YEAR * gain - cost) / cost))
     }
 
+    /// The gain in words: "gain of EUR 120 a day (80 to 160), cost EUR 400, paid back after 4 days".
+    pub fn phrase(&self) -> String {
+        let [value, low, high] = self.per_day;
+        let word = if value < 0.0 { "loss" } else { "gain" };
+        // In the direction of the estimate, from the smaller end.
+        let mut bounds = [low, high].map(|bound| if value < 0.0 { -bound } else { bound });
+        bounds.sort_by(f64::total_cmp);
+        let [amount, low, high] = number::amounts([value.abs(), bounds[0], bounds[1]]);
+        let amount = number::in_currency(&amount, &self.currency);
+        let mut text = format!("{word} of {amount} a day ({})", number::range(&low, &high));
+        if let Some(cost) = self.cost {
+            text.push_str(&format!(", cost {}", number::money(cost, &self.currency)));
+        }
+        if let Some(days) = self.payback_days() {
+            let days = number::plural(days.ceil() as u64, "day");
+            text.push_str(&format!(", paid back after {days}"));
+        }
+        text
+    }
+
     /// Days after which the gain has paid the cost; `None` without a cost or a gain.
     pub fn payback_days(&self) -> Option<f64> {
         let cost = self.cost.filter(|cost| *cost > 0.0)?;
@@ -233,7 +253,14 @@ mod tests {
         };
         assert_eq!(worth.roi(), Some([1.0, 0.0, 2.0]));
         assert_eq!(worth.payback_days(), Some(182.5));
+        let phrase = |worth: &Worth| worth.phrase().replace(NBSP, " ");
+        assert_eq!(
+            phrase(&worth),
+            "gain of EUR 4.00 a day (2.00 to 6.00), cost EUR 730, paid back after 183 days"
+        );
         worth.per_day = [-1.0, -3.0, 1.0];
+        let loss = phrase(&worth).replace('−', "-");
+        assert_eq!(loss, "loss of EUR 1.00 a day (-1.00 to 3.00), cost EUR 730");
         assert_eq!(worth.payback_days(), None);
         worth.cost = None;
         assert_eq!(worth.roi(), None);

@@ -143,6 +143,30 @@ pub fn period_of_filter(filter: &str) -> Option<&str> {
     period.contains(" to ").then_some(period)
 }
 
+/// A change whose effect a finding claims: an improvement, a deployment or a switch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MeasuredChange {
+    /// Its name: "cache-2026", "change 482 (Larger pool)", "fast_path".
+    pub name: String,
+    /// Proven relative effect on the measure (0.38 for 38 % more): estimate, lower and upper bound of
+    /// its 95 % interval; `None` if the level without the change is not above zero.
+    pub relative: Option<[f64; 3]>,
+}
+
+impl MeasuredChange {
+    /// The relative effect of undoing the change: 28 % less after 38 % more. `None` without an
+    /// effect, and for a measure that fell to zero.
+    pub fn reversed(&self) -> Option<[f64; 3]> {
+        let [value, low, high] = self.relative?.map(|share| 1.0 / (1.0 + share) - 1.0);
+        let reversed = [value, high, low];
+        // A level of zero or less has no reversal.
+        let is_defined = reversed
+            .iter()
+            .all(|share| share.is_finite() && *share > -1.0);
+        is_defined.then_some(reversed)
+    }
+}
+
 /// A request to the reader of a finding: "Memory in use in db-2 is rising: name an owner."
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ask {
@@ -187,6 +211,12 @@ pub struct Finding {
     pub subject: String,
     /// The claim, stable between runs: "failures on Monday".
     pub what: String,
+    /// The measure of the claim: "failures"; empty if the request names it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub measure: String,
+    /// The change that the claim is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<MeasuredChange>,
     /// Direction.
     pub direction: Direction,
     /// Size.
@@ -267,6 +297,8 @@ impl Finding {
             chapter: Chapter::default(),
             subject: subject.to_string(),
             what: what.to_string(),
+            measure: String::new(),
+            change: None,
             direction: Direction::None,
             magnitude: None,
             n: 0,
@@ -283,6 +315,15 @@ impl Finding {
             ask: None,
             decision: None,
             numbers: std::collections::BTreeMap::new(),
+        }
+    }
+
+    /// The measure that it is about: "failures" of "failures after change 482".
+    pub fn measure(&self) -> &str {
+        match &self.ask {
+            _ if !self.measure.is_empty() => &self.measure,
+            Some(ask) if !ask.about.is_empty() => &ask.about,
+            _ => &self.what,
         }
     }
 
@@ -371,6 +412,19 @@ mod tests {
         assert_eq!(filter.as_deref().and_then(period_of_filter), Some(period));
         assert_eq!(period_of_filter("component = a; b"), None);
         assert_eq!(period_of_filter("all"), None);
+    }
+
+    #[test]
+    fn a_change_is_undone_by_the_inverse_of_its_factor() {
+        let reversed = |relative| {
+            let name = "D3".to_string();
+            MeasuredChange { name, relative }.reversed()
+        };
+        assert_eq!(reversed(Some([1.0, 0.0, 3.0])), Some([-0.5, -0.75, 0.0]));
+        assert_eq!(reversed(Some([-0.5, -0.75, 0.0])), Some([1.0, 0.0, 3.0]));
+        assert_eq!(reversed(Some([-1.0, -1.0, -0.9])), None);
+        assert_eq!(reversed(Some([0.4, f64::NAN, 0.8])), None);
+        assert_eq!(reversed(None), None);
     }
 
     #[test]

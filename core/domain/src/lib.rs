@@ -17,6 +17,8 @@ pub mod estimate;
 
 pub mod effect;
 
+pub mod closing;
+
 pub mod recommendation;
 
 pub mod health;
@@ -46,12 +48,15 @@ pub mod suggest;
 
 pub use cell::{Cell, CellStatus, DatasetRef, Kpi, Outcome, ParamLine};
 pub use chart::{Chart, ChartKind};
+pub use closing::ClosedImprovement;
 pub use decision::{FindingDecision, FindingState};
 pub use diagnostic::{Diagnostic, Level};
 pub use effect::{Effect, EffectTest, Verdict, Worth};
 pub use estimate::{Certainty, Estimate};
 pub use figure::{Figure, Place};
-pub use finding::{Ask, Chapter, Direction, Evidence, Finding, Magnitude, Severity};
+pub use finding::{
+    Ask, Chapter, Direction, Evidence, Finding, Magnitude, MeasuredChange, Severity,
+};
 pub use health::{Health, HealthPart, HealthState};
 pub use mail::is_mail_address;
 pub use recommendation::{PastSuccess, Recommendation, RecommendationState, Risk};

@@ -111,6 +111,10 @@ pub struct Recommendation {
     pub risk: Risk,
     /// Expected relative change of the metric: estimate, lower and upper end; −0.3 for 30 % less.
     pub expected: [f64; 3],
+    /// True if `expected` is a measured effect, reversed, because the action undoes a change. Past success
+    /// of the category then does not count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_measured: bool,
     /// Confidence in the finding, 0 to 1.
     pub confidence: f64,
     /// Earlier improvements of the category.
@@ -135,9 +139,11 @@ pub struct Recommendation {
 }
 
 impl Recommendation {
-    /// The identity of a rule's recommendation for a component.
-    pub fn identity(rule: &str, component: &str) -> String {
-        let text = format!("recommendation\u{1f}{rule}\u{1f}{component}");
+    /// The identity of a rule's recommendation for a component and, if it undoes a change, that
+    /// change.
+    pub fn identity(rule: &str, component: &str, change: Option<&str>) -> String {
+        let change = change.map_or_else(String::new, |change| format!("\u{1f}{change}"));
+        let text = format!("recommendation\u{1f}{rule}\u{1f}{component}{change}");
         blake3::hash(text.as_bytes()).to_hex()[..12].to_string()
     }
 
@@ -155,10 +161,20 @@ impl Recommendation {
         format!("{percent}{0}% {word} ({range}{0}%)", number::NBSP)
     }
 
+    /// Past success as a factor of the priority: 1 if the expected effect was measured, because
+    /// undoing a change then is no guess.
+    pub fn past_success(&self) -> f64 {
+        if self.is_measured {
+            1.0
+        } else {
+            self.past.share()
+        }
+    }
+
     /// Expected gain per day of work, in percent of the metric: weighted by the confidence in the
     /// finding and by the success of earlier improvements of its category.
     pub fn priority(&self) -> f64 {
-        let gain = 100.0 * self.expected[0].abs() * self.confidence * self.past.share();
+        let gain = 100.0 * self.expected[0].abs() * self.confidence * self.past_success();
         gain / self.effort_days.max(0.1)
     }
 }

@@ -4,6 +4,7 @@ pub use crate::source::{Expectation, Silence, SourceNote};
 
 use crate::{
     cell::{Cell, CellStatus, DatasetRef, Kpi},
+    closing::ClosedImprovement,
     effect::Effect,
     figure::Figure,
     finding::{Finding, Severity},
@@ -230,6 +231,9 @@ pub struct Report {
     pub kpis: Vec<Kpi>,
     /// Effects of improvements.
     pub effects: Vec<Effect>,
+    /// Closed improvements, the last closed first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<ClosedImprovement>,
     /// Cells in reading order: sources and quality first, then in the order of the report.
     pub cells: Vec<Cell>,
     /// Counts of the records.

@@ -126,6 +126,7 @@ fn build_plan(job: &Job) -> Result<Plan, Box<dyn Error>> {
         ledger: &|| Ok(LedgerView::default()),
         published: None,
         decisions: Vec::new(),
+        closed: Vec::new(),
         environment: Arc::new(|_| None),
     };
     plan::build(job, &NoOpKinds, &options).map_err(|errors| format!("{errors:?}").into())

@@ -85,6 +85,9 @@ impl Components {
             if !plan.decisions.is_empty() {
                 add("decisions", json!(plan.decisions));
             }
+            if !plan.closed.is_empty() {
+                add("closed", json!(plan.closed));
+            }
             // Reports list their inputs in this order.
             let order: Vec<_> = inputs.iter().map(|(name, _)| name).collect();
             add("date", json!(plan.date));

@@ -33,7 +33,7 @@ use jiff::civil::Date;
 use order::sort_topologically;
 use report::{name_report_files, report};
 use retrocast_domain::{
-    Diagnostic, FindingDecision, Level, ParamLine, Window, report::EarlierReport,
+    ClosedImprovement, Diagnostic, FindingDecision, Level, ParamLine, Window, report::EarlierReport,
 };
 use retrocast_run::{
     Node, NodeSpec, Plan, PublishedFigures, SourceSpec,
@@ -71,6 +71,8 @@ pub struct PlanOptions<'a> {
     pub published: Option<PublishedFigures>,
     /// The decisions on findings that are in force.
     pub decisions: Vec<FindingDecision>,
+    /// The improvements closed before the date of the run, the last closed first.
+    pub closed: Vec<ClosedImprovement>,
     /// The environment for `${env.X}` and `${secret.X}`.
     pub environment: Environment,
 }
@@ -130,14 +132,20 @@ pub fn build(
         config_hash: retrocast_domain::canonical::hash_list(configs),
         ledger,
         published,
-        decisions: if nodes.iter().any(Node::is_report) {
-            options.decisions.clone()
-        } else {
-            Vec::new()
-        },
+        decisions: for_reports(&nodes, &options.decisions),
+        closed: for_reports(&nodes, &options.closed),
         nodes,
         index: NodeIndex::default(),
     })
+}
+
+/// Records of users that only reports print; none without a report.
+fn for_reports<T: Clone>(nodes: &[Node], records: &[T]) -> Vec<T> {
+    if nodes.iter().any(Node::is_report) {
+        records.to_vec()
+    } else {
+        Vec::new()
+    }
 }
 
 /// Selects the published figures of the stages whose current params also apply to earlier windows.

@@ -252,6 +252,7 @@ pub fn plan_with_ledger(
         ledger: &|| Ok(view.clone()),
         published: None,
         decisions: Vec::new(),
+        closed: Vec::new(),
         environment: Arc::new(|name| (name == "RECORDS").then(|| "/records".to_string())),
     };
     plan::build(&job, &TestKinds, &options)

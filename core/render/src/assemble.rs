@@ -25,7 +25,8 @@ pub use verdict::{POOR_SHARE, has_no_records};
 
 use jiff::civil::Date;
 use retrocast_domain::{
-    Cell, Chapter, Direction, Effect, Finding, FindingDecision, Kpi, Report, ReportStatus, Window,
+    Cell, Chapter, ClosedImprovement, Direction, Effect, Finding, FindingDecision, Kpi, Report,
+    ReportStatus, Window,
     finding::by_importance,
     report::{EarlierReport, PlanNode, Provenance, SourceNote},
 };
@@ -59,6 +60,8 @@ pub struct ReportInputs {
     pub earlier: Option<EarlierReport>,
     /// The decisions on findings that are in force.
     pub decisions: Vec<FindingDecision>,
+    /// The closed improvements, the last closed first.
+    pub closed: Vec<ClosedImprovement>,
     /// Program and inputs of the report.
     pub provenance: Provenance,
 }
@@ -76,6 +79,7 @@ pub fn report(inputs: ReportInputs) -> Report {
         plan,
         earlier,
         decisions,
+        closed,
         provenance,
     } = inputs;
     for finding in cells.iter_mut().flat_map(|cell| &mut cell.findings) {
@@ -131,6 +135,7 @@ pub fn report(inputs: ReportInputs) -> Report {
         status,
         kpis,
         effects,
+        closed,
         cells,
         sources,
         plan,

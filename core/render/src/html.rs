@@ -309,6 +309,30 @@ mod tests {
     }
 
     #[test]
+    fn closed_improvements_and_money_are_in_both_reports() {
+        let mut sample = sample::sample();
+        sample.effects.clear();
+        let text = |sample: &Report, layout| report(sample, layout).unwrap().replace('\u{a0}', " ");
+        let none = "The register has no improvement in the measured period.";
+        assert!(text(&sample, Layout::Executive).contains(none));
+        let mut sample = sample::all().swap_remove(1);
+        let lessons = |text: &str| text.matches("half the tickets").count();
+        let money = "gain of EUR 120 a day (80 to 160), cost EUR 400, paid back after 4 days";
+        for (layout, expected) in [(Layout::Executive, 3), (Layout::Technical, 5)] {
+            let text = text(&sample, layout);
+            assert_eq!(lessons(&text), expected, "{layout:?}");
+            assert!(text.contains(money), "{layout:?}");
+        }
+        sample.effects.clear();
+        let executive = text(&sample, Layout::Executive);
+        assert!(
+            !executive.contains(none),
+            "closed improvements are in the register"
+        );
+        assert_eq!(lessons(&executive), 3);
+    }
+
+    #[test]
     fn ids_are_unique_and_links_have_targets() {
         for layout in [Layout::Executive, Layout::Technical] {
             let text = page(layout);

@@ -12,8 +12,8 @@ use effects::{broken, effectiveness, hostile, too_short};
 use figures::{key_figures, quality, sql};
 use jiff::civil::date;
 use retrocast_domain::{
-    Ask, Cell, Chapter, DatasetRef, Direction, Evidence, Finding, Magnitude, ParamLine, Report,
-    Severity, WindowSpec,
+    Ask, Cell, Chapter, ClosedImprovement, DatasetRef, Direction, Evidence, Finding, Magnitude,
+    ParamLine, Report, Severity, WindowSpec, Worth,
     report::{PlanNode, Provenance, SliceNote, SourceNote},
 };
 
@@ -41,6 +41,7 @@ pub fn sample() -> Report {
         sources: sources(),
         plan: plan(),
         decisions: Vec::new(),
+        closed: Vec::new(),
         earlier: None,
         provenance: Provenance {
             run: "20261116T090000-7f3a9c".to_string(),
@@ -68,6 +69,13 @@ pub fn all() -> Vec<Report> {
     });
     slice.author_note = vec!["Friday was a planned test.".to_string()];
     slice.sources.clear();
+    slice.closed = closed();
+    slice.effects[0].worth = Some(Worth {
+        currency: "EUR".to_string(),
+        cost: Some(400.0),
+        per_day: [120.0, 80.0, 160.0],
+        so_far: [3_600.0, 2_400.0, 4_800.0],
+    });
     let mut empty = whole.clone();
     empty.headlines.clear();
     empty.asks.clear();
@@ -78,6 +86,22 @@ pub fn all() -> Vec<Report> {
     let mut german = whole.clone();
     german.language = "de".to_string();
     vec![whole, slice, empty, german]
+}
+
+/// Closed improvements, more than the executive report lists.
+fn closed() -> Vec<ClosedImprovement> {
+    let closed = (1..=5).map(|i| ClosedImprovement {
+        improvement: format!("closed-{i}"),
+        title: format!("Cache {i}"),
+        component: "billing".to_string(),
+        date: Some(date(2026, 9, 7)),
+        closed: date(2026, 11, 3),
+        who: "Ann".to_string(),
+        why: format!("half the tickets {i}"),
+        cost: None,
+        measurements: Vec::new(),
+    });
+    closed.collect()
 }
 
 fn dataset(name: &str, version: u64, rows: u64) -> DatasetRef {

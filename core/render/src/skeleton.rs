@@ -64,7 +64,7 @@ fn sections(report: &Report, layout: Layout) -> Vec<&'static str> {
             if !report.cells.is_empty() {
                 sections.push("stages");
             }
-            if !report.effects.is_empty() {
+            if !report.effects.is_empty() || !report.closed.is_empty() {
                 sections.push("ledger");
             }
             sections.push("appendices");

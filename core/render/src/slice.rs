@@ -180,6 +180,12 @@ impl Part<'_> {
                 .iter()
                 .map(|decision| self.decision(decision))
                 .collect(),
+            closed: whole
+                .closed
+                .iter()
+                .filter(|closed| closed.component == self.value && self.is_clean(closed))
+                .cloned()
+                .collect(),
             cells,
             sources,
             provenance,

@@ -4,6 +4,7 @@
 //! print. Text remains plain data without markup, just as in the report.
 
 mod cell;
+mod closed;
 mod data;
 mod drawings;
 mod effect;
@@ -25,6 +26,7 @@ use crate::{
     words::long_date,
 };
 use cell::{CellView, MethodView};
+use closed::ClosedView;
 use data::{PlanView, ProvenanceView, RestatementView, SourceView};
 use drawings::{ChartView, Drawings};
 use effect::EffectView;
@@ -112,6 +114,10 @@ pub struct View {
     ledger: Vec<EffectView>,
     /// Open recommendations.
     recommendations: RecommendationsView,
+    /// Closed improvements.
+    closed: Vec<ClosedView>,
+    /// Number of closed improvements that only the technical report lists.
+    closed_more: u64,
     /// True if a stage measured improvements.
     measured: bool,
     /// The chart of the first improvement, for the short ledger.
@@ -307,6 +313,13 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         ledger,
         effects,
         recommendations: recommendation::view(report, &ids),
+        closed: report
+            .closed
+            .iter()
+            .enumerate()
+            .map(closed::closed)
+            .collect(),
+        closed_more: report.closed.len().saturating_sub(closed::SHOWN_MAX) as u64,
         measured: has_effects(report),
         glossary: Vec::new(),
         figures,
@@ -401,9 +414,11 @@ fn is_forecast(finding: &Finding) -> bool {
     finding.chapter == Chapter::Outlook
 }
 
-/// Returns true if improvements were measured, or some are recommended.
+/// Returns true if improvements were measured or closed, or some are recommended.
 pub(crate) fn has_improvements(report: &Report) -> bool {
-    has_effects(report) || !recommendation::open(&report.cells).is_empty()
+    has_effects(report)
+        || !report.closed.is_empty()
+        || !recommendation::open(&report.cells).is_empty()
 }
 
 fn has_effects(report: &Report) -> bool {

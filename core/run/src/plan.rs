@@ -3,7 +3,8 @@
 use crate::{files, ledger::LedgerView, published::PublishedFigures};
 use jiff::civil::Date;
 use retrocast_domain::{
-    FindingDecision, ParamLine, Window, report::EarlierReport, window::Comparison,
+    ClosedImprovement, FindingDecision, ParamLine, Window, report::EarlierReport,
+    window::Comparison,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -50,6 +51,9 @@ pub struct Plan {
     /// The decisions on findings that are in force, from before its date.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decisions: Vec<FindingDecision>,
+    /// The improvements closed before its date, the last closed first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<ClosedImprovement>,
     /// Nodes.
     pub nodes: Vec<Node>,
     /// Index of each node by name.

@@ -28,12 +28,16 @@
 //! two of them. Confidence is that of the finding. Past success is the mean of a Beta posterior after a
 //! uniform prior: (improvements of the category that work + 1) ÷ (all that were measured + 2).
 //!
+//! A rule with `undoes = true` undoes the change that a finding measured. Its expected effect is the measured
+//! one, reversed (after 38 % more, 28 % less), and past success is 1, because this is no guess and other changes of
+//! the category say nothing about it.
+//!
 //! A recommendation has the same id in each run that reports it. Its state is read from the
 //! register of improvements (`retrocast improvement propose ID --recommendation ID`): while it is
 //! proposed or accepted it is listed with that state; if it is rejected, it returns only if its
 //! finding has become more severe or was absent in between; without an answer, it expires.
 //!
-//! The built-in rules cover configuration, resources, performance, scaling, alert thresholds, settings,
+//! The built-in rules undo harmful improvements, deployments and switches, and cover configuration, resources, performance, scaling, alert thresholds, settings,
 //! workflow, quality, cost, message generation, enrichment, scraping and sync.
 //!
 //! # Caveats
@@ -61,7 +65,7 @@ use rules::{Rule, built_in_rules, match_findings};
 pub const RECOMMENDATION: Kind = Kind {
     name: "recommendation",
     chapter: Some(Chapter::Recommendations),
-    code_version: 1,
+    code_version: 2,
     summary: "Recommends actions that answer findings, ranked by their expected benefit.",
     manual: include_str!("recommendation.rs"),
     schema: || schemars::schema_for!(Params),
@@ -215,8 +219,9 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
 
 /// Formats past success: "0.75: 2 of 2".
 fn format_past_success(recommendation: &Recommendation) -> String {
-    let share = number::fixed(recommendation.past.share(), 2);
+    let share = number::fixed(recommendation.past_success(), 2);
     match recommendation.past.judged {
+        _ if recommendation.is_measured => format!("{share}: effect measured"),
         0 => format!("{share}: none measured yet"),
         judged => format!("{share}: {} of {}", recommendation.past.worked, judged),
     }

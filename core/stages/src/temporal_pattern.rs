@@ -85,7 +85,7 @@ use read::read;
 pub const TEMPORAL_PATTERN: Kind = Kind {
     name: "temporal_pattern",
     chapter: Some(Chapter::Rhythm),
-    code_version: 9,
+    code_version: 10,
     summary: "Weekday, hour, month and year effects, and the volume at which things change.",
     manual: include_str!("temporal_pattern.rs"),
     schema: || schemars::schema_for!(Params),
@@ -182,6 +182,7 @@ impl Data<'_> {
         finding.evidence = vec![self.evidence.clone()];
         finding.period = self.period();
         finding.ask = Some(Ask::new(what, "", "name an owner"));
+        finding.measure.clone_from(&self.measure);
         finding
     }
 

@@ -11,6 +11,7 @@
 
 mod append;
 mod decisions;
+mod effects;
 mod figures;
 mod improvements;
 mod recommendations;

@@ -70,6 +70,6 @@ pub struct DecisionArguments {
     #[arg(long, value_name = "TEXT")]
     pub why: String,
     /// Person or team that decided [default: the current user]
-    #[arg(long, value_name = "WHO", env = "USER", hide_env = true)]
+    #[arg(long, value_name = "WHO")]
     pub by: Option<String>,
 }

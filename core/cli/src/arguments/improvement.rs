@@ -41,7 +41,7 @@ after each change.")]
         /// TOML file
         file: std::path::PathBuf,
         /// Person or team that imports the file [default: the current user]
-        #[arg(long, value_name = "NAME", env = "USER", hide_env = true)]
+        #[arg(long, value_name = "NAME")]
         who: Option<String>,
     },
     /// List the open recommendations of the last run, by priority
@@ -87,7 +87,7 @@ A job measures the improvements of the register with two stages:
         #[arg(long, value_name = "DATE", value_parser = date)]
         date: Option<Date>,
         /// Cost of the improvement
-        #[arg(long, value_name = "AMOUNT", value_parser = cost)]
+        #[arg(long, value_name = "AMOUNT", value_parser = cost, allow_negative_numbers = true)]
         cost: Option<f64>,
     },
     /// Record that an improvement will not be implemented
@@ -138,7 +138,7 @@ pub struct ChangeArguments {
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub why: String,
     /// Person or team that changes the state [default: the current user]
-    #[arg(long, value_name = "NAME", env = "USER", hide_env = true)]
+    #[arg(long, value_name = "NAME")]
     pub who: Option<String>,
     /// Day of the change, if it is recorded later [default: now]
     #[arg(long, value_name = "DATE", value_parser = date)]
@@ -218,5 +218,13 @@ mod tests {
         for wrong in ["-1", "inf", "", "4 000"] {
             assert!(cost(wrong).is_err(), "{wrong}");
         }
+        // A negative number is a value, not an unknown option.
+        let command = ImprovementCommand::augment_subcommands(clap::Command::new("improvement"));
+        let arguments = ["improvement", "implement", "job", "id", "--cost", "-5"];
+        let error = command.try_get_matches_from(arguments).unwrap_err();
+        assert!(
+            error.to_string().contains("must not be negative"),
+            "{error}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     archive::{find, read},
     lake::{one_line, table},
+    person::person_or_current_user,
     print, print_json,
 };
 use crate::{
@@ -72,7 +73,7 @@ fn decide(
             "{text:?}: expected RUN#FINDING, such as latest#3f9a1c20b7de"
         ))
     })?;
-    let who = one_line("--by", arguments.by.as_deref().unwrap_or_default())?;
+    let who = person_or_current_user("--by", arguments.by.as_deref())?;
     let why = one_line("--why", &arguments.why)?;
     let folder = find(workspace, run)?;
     let RecordedPlan { plan, origin } = RecordedPlan::read(&folder)?;

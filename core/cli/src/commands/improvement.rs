@@ -4,6 +4,7 @@ mod import;
 
 use super::{
     lake::{one_line, table},
+    person::person_or_current_user,
     print, print_json,
 };
 use crate::{
@@ -216,7 +217,13 @@ impl Register {
             expected_relative: details.expect.or(recommended
                 .as_ref()
                 .map(|recommendation| recommendation.expected)),
-            lower_is_better: Some(!details.higher_is_better),
+            // A recommendation is meant to improve its metric.
+            lower_is_better: Some(
+                !details.higher_is_better
+                    && recommended
+                        .as_ref()
+                        .is_none_or(|recommendation| recommendation.expected <= 0.0),
+            ),
             date: None,
             cost: None,
             link: optional_line("--link", &details.link)?,
@@ -278,10 +285,10 @@ impl Register {
             "title",
         ];
         let rows = listed.iter().map(|recommendation| {
-            let past = format!(
-                "{} of {}",
-                recommendation.past_worked, recommendation.past_judged
-            );
+            let past = match recommendation.past_judged {
+                0 => "–".to_string(),
+                judged => format!("{} of {judged}", recommendation.past_worked),
+            };
             let texts = [
                 recommendation.id.clone(),
                 number::fixed(recommendation.priority, 1),
@@ -331,7 +338,7 @@ impl Register {
         request: &ChangeArguments,
         time: Timestamp,
     ) -> anyhow::Result<()> {
-        improvement.who = one_line("--who", request.who.as_deref().unwrap_or_default())?;
+        improvement.who = person_or_current_user("--who", request.who.as_deref())?;
         improvement.why = match request.why.trim() {
             "" => String::new(),
             why => one_line("--why", why)?,

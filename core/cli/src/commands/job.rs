@@ -302,6 +302,7 @@ pub fn plan_with_warnings(
         ledger: &|| Ok(view.rows.clone()),
         published: view.published.clone(),
         decisions: view.decisions.clone(),
+        closed: view.closed.clone(),
         environment: process_environment(),
     };
     match plan::build(&job, &*catalogue, &options) {

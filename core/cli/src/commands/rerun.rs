@@ -104,6 +104,7 @@ pub fn as_recorded(
         rows: recorded.plan.ledger.clone().unwrap_or_default(),
         published: recorded.plan.published.clone(),
         decisions: recorded.plan.decisions.clone(),
+        closed: recorded.plan.closed.clone(),
     });
     let Some(planned) = job::plan(loaded, &arguments, job::Output::of_lines(resources.json))?
     else {

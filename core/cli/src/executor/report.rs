@@ -175,6 +175,7 @@ fn report_inputs(
         plan: nodes,
         earlier: spec.earlier.clone(),
         decisions: plan.decisions.clone(),
+        closed: plan.closed.clone(),
         provenance: Provenance {
             datasets,
             ..provenance

@@ -252,6 +252,7 @@ pub(super) fn improvement_page(site: &Site, improvement: &ImprovementHistory) ->
             "sentence": newest.meta.sentence,
             "date": newest.meta.date,
             "category": newest.meta.category,
+            "closed": improvement.closed.map(|(_, closed)| &closed.sentence),
         },
         "metrics": metrics,
     })

@@ -37,6 +37,7 @@ impl Runner {
         // change outcomes.
         let is_same = origin.build == self.options.build
             && (before.date, &before.compare) == (plan.date, &plan.compare)
+            && before.closed == plan.closed
             && json!((&before.nodes, &before.published, &before.decisions))
                 == json!((&plan.nodes, &plan.published, &plan.decisions));
         let summary = RunSummary::of(&folder).ok()?;

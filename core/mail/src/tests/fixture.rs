@@ -105,6 +105,7 @@ pub fn report() -> Report {
             kpi("Share of failures", true),
         ],
         effects: Vec::new(),
+        closed: Vec::new(),
         cells,
         sources: Vec::new(),
         notes: Vec::new(),

@@ -8,8 +8,8 @@ use crate::{
 };
 use jiff::civil::date;
 use retrocast_domain::{
-    Align, Direction, Effect, Finding, FindingState, Health, Kpi, ParamLine, Recommendation,
-    Restatement, Restatements, Severity, WindowSpec,
+    Align, ClosedImprovement, Direction, Effect, Finding, FindingState, Health, Kpi, ParamLine,
+    Recommendation, Restatement, Restatements, Severity, WindowSpec,
     chart::{Bar, Panel, Role, Series},
     report::Provenance,
     table::Column,
@@ -249,6 +249,26 @@ fn cells(random: &mut Random) -> Vec<Cell> {
     vec![quality, figures, shifts, two, rows, advice, register]
 }
 
+/// A closed improvement of each value, whose reason names another value for every second one.
+fn closed() -> Vec<ClosedImprovement> {
+    let values = VALUES.iter().enumerate();
+    let closed = values.map(|(i, value)| ClosedImprovement {
+        improvement: format!("closed-{i}"),
+        title: "Cache".to_string(),
+        component: (*value).to_string(),
+        date: None,
+        closed: date(2026, 11, 3),
+        who: "Ann".to_string(),
+        why: match i % 2 {
+            0 => "It works".to_string(),
+            _ => format!("Done as in {}", VALUES[(i + 1) % VALUES.len()]),
+        },
+        cost: None,
+        measurements: Vec::new(),
+    });
+    closed.collect()
+}
+
 fn inputs(seed: u64) -> ReportInputs {
     let sample = sample::sample();
     let window = WindowSpec::Week.last_complete(date(2026, 11, 16), "UTC");
@@ -288,6 +308,7 @@ fn inputs(seed: u64) -> ReportInputs {
         sources,
         plan,
         decisions,
+        closed: closed(),
         earlier: Some(EarlierReport::new("2026-W45", &[all, gone].concat(), None)),
         provenance: Provenance {
             command: format!("retrocast run weekly --set only={}", VALUES[4]),

@@ -2,7 +2,7 @@
 
 use crate::words::{long_date, short_date, shorten};
 use retrocast_domain::{
-    Effect, Estimate, Verdict,
+    Effect, Estimate, Verdict, Worth,
     estimate::levels,
     number::{count, p_bare, plural},
 };
@@ -22,6 +22,8 @@ pub(super) struct EffectView {
     counterfactual: String,
     relative: String,
     relative_interval: String,
+    /// The effect in money; empty if a unit of the metric has no value.
+    worth: String,
     absolute: String,
     absolute_interval: String,
     p: String,
@@ -67,6 +69,10 @@ pub(super) fn effect(effect: &Effect, limit: usize, figure: String) -> EffectVie
         counterfactual,
         relative: estimate.map_or_else(|| "–".to_string(), |estimate| estimate.signed()),
         relative_interval: estimate.map_or_else(String::new, |estimate| estimate.signed_range()),
+        worth: effect
+            .worth
+            .as_ref()
+            .map_or_else(String::new, Worth::phrase),
         absolute: or_dash(amount.signed()),
         absolute_interval: if early {
             String::new()

@@ -65,6 +65,11 @@ fn recommendation(recommendation: &Recommendation, figure: String) -> Recommenda
         1.0 => "1 day".to_string(),
         days => format!("{} days", number::recorded(days)),
     };
+    let basis = if recommendation.is_measured {
+        ", the reverse of what was measured"
+    } else {
+        ""
+    };
     let past = match (recommendation.past.judged, recommendation.past.worked) {
         (0, _) => String::new(),
         (judged, worked) => format!(
@@ -73,6 +78,7 @@ fn recommendation(recommendation: &Recommendation, figure: String) -> Recommenda
         ),
     };
     let expected = match recommendation.past.judged {
+        _ if recommendation.is_measured => "Expected",
         0 => "Rule of thumb, not measured yet",
         _ => "Expected",
     };
@@ -81,7 +87,7 @@ fn recommendation(recommendation: &Recommendation, figure: String) -> Recommenda
         evidence: shorten_to_sentence(&recommendation.evidence, 320),
         promise: shorten(
             &format!(
-                "{expected}: {}, for {days} of work at {} risk{past}.",
+                "{expected}: {}{basis}, for {days} of work at {} risk{past}.",
                 recommendation.expected_effect(),
                 recommendation.risk.word(),
             ),

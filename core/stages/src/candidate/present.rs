@@ -6,8 +6,8 @@ use crate::{
     series::{SeriesSet, words},
 };
 use retrocast_domain::{
-    Ask, Direction, Evidence, Finding, Magnitude, Severity, Table, estimate::Estimate, number,
-    window::long,
+    Ask, Direction, Evidence, Finding, Magnitude, MeasuredChange, Severity, Table,
+    estimate::Estimate, number, window::long,
 };
 
 /// Formats the results of the stage.
@@ -23,14 +23,23 @@ pub(super) struct Reporter<'a> {
 impl Reporter<'_> {
     pub(super) fn finding(&self, effect: &Effect) -> Finding {
         let group = &self.set.groups[effect.group];
-        let what = match effect.change {
-            Some(change) => format!(
-                "{} after change {}",
-                self.measure, self.candidates[change].id
+        let (name, what) = match effect.change {
+            Some(change) => {
+                let name = format!("change {}", self.candidates[change].id);
+                let what = format!("{} after {name}", self.measure);
+                (name, what)
+            }
+            None => (
+                effect.switch.clone(),
+                format!("{} while {} is on", self.measure, effect.switch),
             ),
-            None => format!("{} while {} is on", self.measure, effect.switch),
         };
         let mut finding = Finding::new(&self.context.stage, CANDIDATE.name, &group.subject, &what);
+        finding.measure.clone_from(&self.measure);
+        finding.change = Some(MeasuredChange {
+            name,
+            relative: Self::relative(effect),
+        });
         let rises = effect.effect[0] > 0.0;
         let is_harmful = rises == self.params.lower_is_better;
         finding.direction = if rises {
@@ -112,17 +121,18 @@ impl Reporter<'_> {
         }
     }
 
+    /// The step relative to the level before; `None` if a level is not positive.
+    fn relative(effect: &Effect) -> Option<[f64; 3]> {
+        let is_positive = effect.before > 0.0 && effect.before + effect.effect[0] >= 0.0;
+        is_positive.then(|| effect.effect.map(|amount| amount / effect.before))
+    }
+
     /// The step relative to the level before; as an amount if a level is not positive.
     fn estimate(&self, effect: &Effect) -> Estimate<'_> {
-        let [value, low, high] = effect.effect;
-        if effect.before > 0.0 && effect.before + value >= 0.0 {
-            let relative = |amount: f64| amount / effect.before;
-            return Estimate::relative(
-                relative(value),
-                Some([relative(low), relative(high)]),
-                true,
-            );
+        if let Some([value, low, high]) = Self::relative(effect) {
+            return Estimate::relative(value, Some([low, high]), true);
         }
+        let [value, low, high] = effect.effect;
         Estimate::amount(value, Some([low, high]), &self.params.unit, true)
     }
 

@@ -76,6 +76,12 @@ fn the_change_that_moved_a_series_is_found() {
         "{}",
         finding.sentence
     );
+    assert_eq!(finding.measure, "failures");
+    let change = finding.change.as_ref().unwrap();
+    assert_eq!(change.name, "change d100");
+    let [value, low, high] = change.relative.unwrap();
+    assert!(low < value && value < high && high < 0.0, "{change:?}");
+    assert!((value + 0.25).abs() < 0.08, "{change:?}");
     // A change of another component is not tested on it.
     assert!(analyse(&series, "search").findings.is_empty());
 }

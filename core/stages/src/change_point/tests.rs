@@ -107,6 +107,7 @@ fn sentences_beside_a_gradual_change(date: &str, days: usize) -> Vec<String> {
         period: Period::Day,
         part_periods: PartPeriods::LeaveOut,
         periods_max: 366,
+        without_year: true,
         groups_max: 30,
         measure: Some("failures"),
     };

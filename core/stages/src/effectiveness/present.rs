@@ -11,7 +11,7 @@ use crate::{
     series::{SeriesSet, words},
 };
 use retrocast_domain::{
-    Ask, Direction, EffectTest, Evidence, Finding, Magnitude, Severity, Verdict,
+    Ask, Direction, EffectTest, Evidence, Finding, Magnitude, MeasuredChange, Severity, Verdict,
     estimate::{Estimate, levels},
     number,
     sentence::fill,
@@ -117,6 +117,11 @@ impl Reporter<'_> {
         );
         let mut finding = Finding::new(&self.context.stage, "effect", &subject, &what);
         finding.ask = Some(Ask::new(&what, "", "review this change"));
+        finding.measure.clone_from(&measure);
+        finding.change = Some(MeasuredChange {
+            name: improvement.id.clone(),
+            relative: None,
+        });
         finding.method.clone_from(&self.method);
         finding.evidence.clone_from(&self.evidence);
         if let Some(evidence) = finding.evidence.first_mut() {
@@ -174,6 +179,13 @@ impl Reporter<'_> {
             (true, true) => Direction::Down,
             (true, false) => Direction::Up,
         };
+        if let Some(change) = finding.change.as_mut().filter(|_| is_proven) {
+            let relative = estimate.relative;
+            change.relative = relative
+                .iter()
+                .all(|share| share.is_finite())
+                .then_some(relative);
+        }
         let [value, low, high] = estimate.absolute;
         finding.magnitude = Some(Magnitude::interval95(
             value,

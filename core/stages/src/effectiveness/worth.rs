@@ -42,20 +42,10 @@ impl Reporter<'_> {
     }
 }
 
-/// Formats an amount: "EUR 1 200".
-fn format_money(value: f64, currency: &str) -> String {
-    let decimals = if value.abs() < 100.0 { 2 } else { 0 };
-    let amount = number::fixed(value, decimals);
-    match currency {
-        "" => amount,
-        currency => format!("{currency}{}{amount}", number::NBSP),
-    }
-}
-
 /// Formats an amount with its interval: "EUR 120 (80 to 160)".
 fn format_interval([value, low, high]: [f64; 3], currency: &str) -> String {
-    let range = number::range(&format_money(low, ""), &format_money(high, ""));
-    format!("{} ({range})", format_money(value, currency))
+    let range = number::range(&number::money(low, ""), &number::money(high, ""));
+    format!("{} ({range})", number::money(value, currency))
 }
 
 /// Sums amounts with independent errors: the distances to the interval's ends add as squares.
@@ -109,7 +99,7 @@ pub(super) fn table(params: &Params, effects: &[Effect]) -> Option<Table> {
             format_interval(worth.so_far, currency),
             worth
                 .cost
-                .map_or_else(dash, |cost| format_money(cost, currency)),
+                .map_or_else(dash, |cost| number::money(cost, currency)),
             worth.roi().map_or_else(dash, percent),
             worth
                 .payback_days()
@@ -133,7 +123,7 @@ pub(super) fn table(params: &Params, effects: &[Effect]) -> Option<Table> {
             if costs.is_empty() {
                 dash()
             } else {
-                format_money(costs.iter().sum(), currency)
+                number::money(costs.iter().sum(), currency)
             },
             String::new(),
             String::new(),

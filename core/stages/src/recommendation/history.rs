@@ -4,7 +4,7 @@ use super::rules::Answer;
 use crate::{Context, Input, Inputs, StageError, frame, rows::Unusable};
 use jiff::{Timestamp, ToSpan as _, civil::Date};
 use retrocast_domain::{
-    PastSuccess, Recommendation, RecommendationState, Severity, finding::Finding,
+    MeasuredChange, PastSuccess, Recommendation, RecommendationState, Severity, finding::Finding,
 };
 use std::collections::BTreeMap;
 
@@ -111,7 +111,10 @@ impl History {
         };
         let none = MeasuredEffects::default();
         let category = answer.rule.category.clone();
-        let measured = self.measured.get(&category).unwrap_or(&none);
+        // Other changes of the category say nothing about undoing this one.
+        let measured = self.measured.get(&category);
+        let measured = measured.filter(|_| !answer.rule.undoes).unwrap_or(&none);
+        let reversed = answer.change.and_then(MeasuredChange::reversed);
         let improvement = registered.filter(|_| state.is_in_progress());
         Recommendation {
             title: answer.title(),
@@ -121,7 +124,9 @@ impl History {
             metric: answer.metric().to_string(),
             effort_days: answer.rule.effort_days,
             risk: answer.rule.risk(),
-            expected: expected_effect(&answer.rule.expected, &measured.relative),
+            expected: reversed
+                .unwrap_or_else(|| expected_effect(&answer.rule.expected, &measured.relative)),
+            is_measured: reversed.is_some(),
             confidence: confidence(&answer.findings),
             past: measured.past,
             state,

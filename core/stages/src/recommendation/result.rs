@@ -49,7 +49,7 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "past_success",
             "number",
             "",
-            "Mean of the posterior share of the category's improvements that work.",
+            "Mean of the posterior share of the category's improvements that work; 1 if the expected effect was measured.",
         ),
         column("effort_days", "number", "days", "Days of work."),
         column(
@@ -97,7 +97,7 @@ pub(super) fn frame(all: &[Recommendation]) -> Result<DataFrame, StageError> {
         value("expected", &|recommendation| recommendation.expected[0]),
         value("confidence", &|recommendation| recommendation.confidence),
         value("past_success", &|recommendation| {
-            recommendation.past.share()
+            recommendation.past_success()
         }),
         value("effort_days", &|recommendation| recommendation.effort_days),
         text("since", &|recommendation| recommendation.since.clone()),

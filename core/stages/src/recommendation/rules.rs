@@ -3,7 +3,8 @@
 use super::default_risk;
 use crate::StageError;
 use retrocast_domain::{
-    Direction, Finding, Recommendation, Severity, finding::group_of, recommendation::Risk,
+    Direction, Finding, MeasuredChange, Recommendation, Severity, finding::group_of,
+    recommendation::Risk,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -93,8 +94,9 @@ pub(super) struct Rule {
     /// Category, such as configuration or scaling.
     #[schemars(length(min = 1, max = 64))]
     pub(super) category: String,
-    /// The action, without a full stop. `{what}` is what the finding is about, `{subject}` its group; `{in}`,
-    /// `{of}` and `{for}` are the group after that word, and empty without groups.
+    /// The action, without a full stop. `{what}` is what the finding is about, `{change}` the change that it
+    /// measured, `{subject}` its group; `{in}`, `{of}` and `{for}` are the group after that word, and empty
+    /// without groups.
     #[schemars(length(min = 1, max = 200))]
     title: String,
     /// Steps, as sentences, with the same placeholders.
@@ -110,6 +112,10 @@ pub(super) struct Rule {
     #[serde(default = "default_expected")]
     #[schemars(inner(range(min = -1, max = 10)), length(min = 2, max = 2))]
     pub(super) expected: Vec<f64>,
+    /// Set to true if the action undoes the change that a finding measured: the expected effect is then the
+    /// measured one, reversed, and each change has its own recommendation.
+    #[serde(default)]
+    pub(super) undoes: bool,
 }
 
 fn default_effort() -> f64 {
@@ -165,20 +171,29 @@ impl Rule {
     }
 }
 
-/// A rule with the findings that it addresses for one component, the most severe first.
+/// A rule with the findings that it addresses for one component and, if it undoes a change, that
+/// change; the most severe finding first.
 pub(super) struct Answer<'a> {
     pub(super) rule: &'a Rule,
     pub(super) component: &'a str,
+    /// The change to undo.
+    pub(super) change: Option<&'a MeasuredChange>,
     pub(super) findings: Vec<&'a Finding>,
 }
 
 impl Answer<'_> {
     pub(super) fn id(&self) -> String {
-        Recommendation::identity(&self.rule.name, self.component)
+        let change = self.change.map(|change| change.name.as_str());
+        Recommendation::identity(&self.rule.name, self.component, change)
     }
 
-    /// The measure that its first finding is about.
+    /// The measure of its first finding.
     pub(super) fn metric(&self) -> &str {
+        self.findings.first().map_or("", |first| first.measure())
+    }
+
+    /// What its first finding is about.
+    fn about(&self) -> &str {
         let Some(first) = self.findings.first() else {
             return "";
         };
@@ -186,6 +201,15 @@ impl Answer<'_> {
             Some(ask) if !ask.about.is_empty() => &ask.about,
             _ => &first.what,
         }
+    }
+
+    /// The change that its first finding measured.
+    fn change_name(&self) -> &str {
+        let change = self
+            .findings
+            .first()
+            .and_then(|first| first.change.as_ref());
+        change.map_or("", |change| &change.name)
     }
 
     /// Replaces the placeholders in a string of the rule.
@@ -197,7 +221,8 @@ impl Answer<'_> {
             ("{in}", with("in")),
             ("{of}", with("of")),
             ("{for}", with("for")),
-            ("{what}", self.metric().to_string()),
+            ("{what}", self.about().to_string()),
+            ("{change}", self.change_name().to_string()),
         ];
         // One pass from the left, since a group may be named "{what}".
         let mut filled = String::new();
@@ -227,27 +252,32 @@ impl Answer<'_> {
     }
 }
 
-/// Assigns each finding to the first rule that matches it, and groups findings by rule and component.
+/// Assigns each finding to the first rule that matches it, and groups findings by rule and component;
+/// if the rule undoes a change, also by that change.
 pub(super) fn match_findings<'a>(
     rules: &'a [Rule],
     findings: impl Iterator<Item = &'a Finding>,
 ) -> Vec<Answer<'a>> {
-    let mut matched: BTreeMap<(usize, &str), Vec<&Finding>> = BTreeMap::new();
+    let mut matched: BTreeMap<(usize, &str, Option<&str>), Vec<&Finding>> = BTreeMap::new();
     for finding in findings {
         if let Some(index) = rules.iter().position(|rule| rule.when.matches(finding)) {
+            let change = finding.change.as_ref().filter(|_| rules[index].undoes);
+            let change = change.map(|change| change.name.as_str());
             matched
-                .entry((index, group_of(&finding.subject)))
+                .entry((index, group_of(&finding.subject), change))
                 .or_default()
                 .push(finding);
         }
     }
     let answers = matched
         .into_iter()
-        .map(|((index, component), mut findings)| {
+        .map(|((index, component, change), mut findings)| {
             findings.sort_by(|a, b| retrocast_domain::finding::by_importance(a, b));
+            let first = findings.first().filter(|_| change.is_some());
             Answer {
                 rule: &rules[index],
                 component,
+                change: first.and_then(|first| first.change.as_ref()),
                 findings,
             }
         });

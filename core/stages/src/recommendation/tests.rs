@@ -8,7 +8,7 @@ use crate::{
 };
 use jiff::civil::DateTime;
 use polars::prelude::{Column, DataFrame};
-use retrocast_domain::{Finding, Severity, Window};
+use retrocast_domain::{Finding, MeasuredChange, PastSuccess, Severity, Window};
 use serde_json::json;
 
 fn finding(kind: &str, group: &str, severity: Severity) -> Finding {
@@ -168,7 +168,7 @@ fn rules_of_the_job_come_first_and_placeholders_are_replaced_once() {
 
 #[test]
 fn state_follows_from_the_register_and_time() {
-    let id = Recommendation::identity("add-capacity", "db-1");
+    let id = Recommendation::identity("add-capacity", "db-1", None);
     let found = [finding("forecast", "db-1", Severity::Warning)];
     let last_week = (
         &*id,
@@ -284,6 +284,92 @@ fn measured_effects_of_the_category_change_expectation_and_rank() {
     ]);
     assert!(bad.priority() < before.priority());
     assert!(bad.expected[2] - bad.expected[1] < before.expected[2] - before.expected[1]);
+}
+
+/// A finding that a change moved failures in db.
+fn harm(kind: &str, what: &str, change: &str, relative: Option<[f64; 3]>) -> Finding {
+    let mut finding = Finding::new("effects", kind, "component = db", what);
+    (finding.severity, finding.confidence) = (Severity::Warning, 0.97);
+    finding.measure = "failures".to_string();
+    finding.ask = Some(retrocast_domain::Ask::new(what, "", "review it"));
+    finding.change = Some(MeasuredChange {
+        name: change.to_string(),
+        relative,
+    });
+    finding
+}
+
+const HARM: Option<[f64; 3]> = Some([0.38, 0.25, 0.6]);
+
+#[test]
+fn undoing_a_measured_harm_comes_first_with_the_effect_reversed() {
+    let found = [
+        finding("anomaly", "db", Severity::Warning),
+        harm("effect", "D3 on failures", "D3", HARM),
+    ];
+    // Other changes of configuration failed.
+    let others = effects(&[
+        ("a", "configuration", "harmful", 0.4),
+        ("b", "configuration", "unclear", 0.1),
+    ]);
+    let all = recommend(&context(WEEK, &found), vec![others], default_params());
+    let titles: Vec<&str> = all.iter().map(|each| each.title.as_str()).collect();
+    assert_eq!(
+        titles,
+        [
+            "Undo D3 in db, or change it again",
+            "Alert on memory in use in db beyond its usual range"
+        ]
+    );
+    let undo = &all[0];
+    assert_close(undo.expected, [1.0 / 1.38 - 1.0, 1.0 / 1.6 - 1.0, -0.2]);
+    assert!(undo.is_measured && undo.past == PastSuccess::default());
+    assert_eq!(undo.metric, "failures");
+    let expected = 100.0 * (1.0 - 1.0 / 1.38) * 0.97;
+    assert!((undo.priority() - expected).abs() < 1e-9, "{undo:?}");
+}
+
+#[test]
+fn without_a_relative_effect_undoing_has_the_range_of_its_rule() {
+    let found = [harm("effect", "D3 on failures", "D3", None)];
+    let others = effects(&[("a", "configuration", "harmful", 0.4)]);
+    let all = recommend(&context(WEEK, &found), vec![others], default_params());
+    assert_close(all[0].expected, [-0.25, -0.4, -0.1]);
+    assert!(!all[0].is_measured && all[0].past == PastSuccess::default());
+}
+
+#[test]
+fn each_harmful_deployment_and_switch_has_a_recommendation() {
+    let found = [
+        harm("candidate", "failures after change 482", "change 482", HARM),
+        harm("candidate", "failures after change 490", "change 490", HARM),
+        harm(
+            "candidate",
+            "failures while fast_path is on",
+            "fast_path",
+            HARM,
+        ),
+    ];
+    let all = recommend(&context(WEEK, &found), Vec::new(), default_params());
+    let mut titles: Vec<&str> = all.iter().map(|each| each.title.as_str()).collect();
+    titles.sort_unstable();
+    assert_eq!(
+        titles,
+        [
+            "Check change 482 in db, and undo it if nothing else happened that day",
+            "Check change 490 in db, and undo it if nothing else happened that day",
+            "Turn fast_path off in db, or fix what it turns on",
+        ]
+    );
+    let metrics = all
+        .iter()
+        .all(|each| each.metric == "failures" && each.is_measured);
+    assert!(metrics, "{all:?}");
+    // Improvements that nobody registered are no harm.
+    let mut good = found[0].clone();
+    good.severity = Severity::Notice;
+    let all = recommend(&context(WEEK, &[good]), Vec::new(), default_params());
+    assert!(all.is_empty(), "{all:?}");
 }
 
 #[test]

@@ -160,7 +160,7 @@ impl Ledger {
     }
 
     /// The rows whose text in `column` is among `texts`, in the order of appending.
-    async fn rows_with<T: DeserializeOwned>(
+    pub(super) async fn rows_with<T: DeserializeOwned>(
         &self,
         table: &LedgerTable,
         column: &str,
