@@ -48,7 +48,7 @@ pub use cell::{Cell, CellStatus, DatasetRef, Kpi, Outcome, ParamLine};
 pub use chart::{Chart, ChartKind};
 pub use decision::{FindingDecision, FindingState};
 pub use diagnostic::{Diagnostic, Level};
-pub use effect::{Effect, EffectTest, Verdict, Worth};
+pub use effect::{Effect, EffectTest, GuardrailEffect, Verdict, Worth};
 pub use estimate::{Certainty, Estimate};
 pub use figure::{Figure, Place};
 pub use finding::{Ask, Chapter, Direction, Evidence, Finding, Magnitude, Severity};

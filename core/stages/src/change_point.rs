@@ -181,6 +181,7 @@ fn run(
         periods_max: params.periods_max,
         groups_max: params.groups_max,
         measure: params.measure.as_deref(),
+        filter: None,
     };
     let set = series::collect(context, input, &request)?;
     let mut cell = Cell::new(&context.stage, CHANGE_POINT.name);

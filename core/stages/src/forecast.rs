@@ -174,6 +174,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         periods_max: HISTORY_MAX * 4,
         groups_max: GROUPS_MAX,
         measure: params.measure.as_deref(),
+        filter: None,
     };
     let lines = series::collect(context, input, &request)?;
     let name = words::measure(

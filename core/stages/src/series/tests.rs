@@ -17,6 +17,7 @@ fn request(period: Period, part_periods: PartPeriods) -> Request<'static> {
         periods_max: 366,
         groups_max: 50,
         measure: None,
+        filter: None,
     }
 }
 
