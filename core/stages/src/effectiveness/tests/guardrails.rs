@@ -43,7 +43,7 @@ fn a_guardrail_that_got_worse_is_a_warning() {
     assert_eq!(effect.verdict, Verdict::Works);
     assert_eq!(effect.verdict_word(), "works, but");
     assert_eq!(effect.guardrails[0].metric, "latency in billing");
-    let [main, warning] = &cell.findings[..] else {
+    let [warning, main] = &cell.findings[..] else {
         panic!("{:?}", cell.findings);
     };
     let sentence = plain(&main.sentence);
