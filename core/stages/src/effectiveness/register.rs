@@ -1,7 +1,7 @@
 //! Reads the register of improvements.
 
 use super::Params;
-use crate::{Context, Input, StageError, frame, rows::Unusable};
+use crate::{Context, Input, StageError, frame, rows::Unusable, series::words};
 use jiff::civil::{Date, DateTime};
 use retrocast_domain::number;
 
@@ -31,14 +31,18 @@ impl MetricNames {
     /// and the dataset.
     fn new(params: &Params, noun: &str) -> Self {
         let named = [params.metric.as_deref(), params.measure.as_deref()];
-        let mut names: Vec<&str> = named.into_iter().flatten().collect();
+        let mut names: Vec<String> = named.into_iter().flatten().map(normalised).collect();
         if names.is_empty() {
             names = match params.value.as_deref() {
-                Some(value) => vec![value],
-                None => vec![noun, &params.input],
+                Some(value) => vec![
+                    normalised(value),
+                    normalised(&words::aggregate_of(params.aggregate(), value)),
+                ],
+                None => vec![normalised(noun), normalised(&params.input)],
             };
         }
-        Self(names.into_iter().map(normalised).collect())
+        names.dedup();
+        Self(names)
     }
 
     /// Returns true if an improvement of this metric is measured here. One without a metric is
@@ -197,6 +201,8 @@ mod tests {
         assert!(!counts.include("time to resolve"));
         let value = names(json!({"value": "time_to_resolve"}));
         assert!(value.include("Time to resolve") && !value.include("tickets"));
+        let median = names(json!({"value": "minutes", "aggregate": "median"}));
+        assert!(median.include("minutes") && median.include("median minutes"));
         let named = names(json!({"metric": "failures", "measure": "failure tickets"}));
         assert!(named.include("failures") && named.include("failure tickets"));
         assert!(!named.include("tickets"));
