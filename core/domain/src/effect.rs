@@ -145,6 +145,48 @@ pub struct Effect {
     /// The effect in money, if a unit of the metric has a value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worth: Option<Worth>,
+    /// Measured effects on metrics that must not get worse.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guardrails: Vec<GuardrailEffect>,
+}
+
+/// The measured effect of an improvement on a metric that must not get worse.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GuardrailEffect {
+    /// Metric and component.
+    pub metric: String,
+    /// Unit of after, counterfactual and absolute.
+    pub unit: String,
+    /// True if lower values of the metric are better.
+    pub lower_is_better: bool,
+    /// Mean after the change.
+    pub after: f64,
+    /// Expected mean after the change without it.
+    pub counterfactual: f64,
+    /// after − counterfactual: estimate, lower and upper end of the 95 % interval.
+    pub absolute: [f64; 3],
+    /// The same relative to the counterfactual; zeros if that is not above zero.
+    pub relative: [f64; 3],
+    /// p-value of no effect.
+    pub p: f64,
+    /// `harmful` if it is proven to be worse.
+    pub verdict: Verdict,
+}
+
+impl From<Effect> for GuardrailEffect {
+    fn from(effect: Effect) -> Self {
+        Self {
+            metric: effect.metric,
+            unit: effect.unit,
+            lower_is_better: effect.lower_is_better,
+            after: effect.after,
+            counterfactual: effect.counterfactual,
+            absolute: effect.absolute,
+            relative: effect.relative,
+            p: effect.placebo_p,
+            verdict: effect.verdict,
+        }
+    }
 }
 
 /// An effect in money. Amounts are gains, below zero for losses: estimate, lower and upper end of
@@ -157,8 +199,9 @@ pub struct Worth {
     pub cost: Option<f64>,
     /// Gain per day.
     pub per_day: [f64; 3],
-    /// Gain over the days that were measured.
-    pub so_far: [f64; 3],
+    /// Gain over the days after the change that were measured (`days_after`), not over all days since.
+    #[serde(alias = "so_far")]
+    pub measured: [f64; 3],
 }
 
 /// Days of the first year, over which the return on investment is computed.
@@ -212,6 +255,20 @@ impl Effect {
         is_known.then(|| self.relative[0] / expected)
     }
 
+    /// Guardrails that are proven to be worse.
+    pub fn worse_guardrails(&self) -> impl Iterator<Item = &GuardrailEffect> {
+        let guardrails = self.guardrails.iter();
+        guardrails.filter(|guardrail| guardrail.verdict == Verdict::Harmful)
+    }
+
+    /// The word of the verdict for reports: "works, but" if a guardrail got worse.
+    pub fn verdict_word(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Works if self.worse_guardrails().next().is_some() => "works, but",
+            verdict => verdict.word(),
+        }
+    }
+
     /// The effect for reports: relative to the counterfactual, or as an amount if the
     /// counterfactual is zero or small. `None` while it is too early for an estimate.
     pub fn estimate(&self) -> Option<Estimate<'_>> {
@@ -249,7 +306,7 @@ mod tests {
             currency: "EUR".to_string(),
             cost: Some(730.0),
             per_day: [4.0, 2.0, 6.0],
-            so_far: [120.0, 60.0, 180.0],
+            measured: [120.0, 60.0, 180.0],
         };
         assert_eq!(worth.roi(), Some([1.0, 0.0, 2.0]));
         assert_eq!(worth.payback_days(), Some(182.5));

@@ -51,7 +51,7 @@ pub use chart::{Chart, ChartKind};
 pub use closing::ClosedImprovement;
 pub use decision::{FindingDecision, FindingState};
 pub use diagnostic::{Diagnostic, Level};
-pub use effect::{Effect, EffectTest, Verdict, Worth};
+pub use effect::{Effect, EffectTest, GuardrailEffect, Verdict, Worth};
 pub use estimate::{Certainty, Estimate};
 pub use figure::{Figure, Place};
 pub use finding::{

@@ -204,6 +204,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         without_year: false,
         groups_max: GROUPS_MAX,
         measure: params.measure.as_deref(),
+        filter: None,
     };
     let set = series::collect(context, records, &request)?;
     let candidates = read_candidates(context, changes)?;

@@ -196,6 +196,7 @@ fn run(
         without_year: true,
         groups_max: params.groups_max,
         measure: params.measure.as_deref(),
+        filter: None,
     };
     let set = series::collect(context, input, &request)?;
     let mut cell = Cell::new(&context.stage, CHANGE_POINT.name);

@@ -39,9 +39,33 @@
 //! runs of days: something else may have moved the metric.
 //!
 //! With `unit_value`, the effect is given in money: gain per day = effect × value of a unit (× `units_per_day`
-//! where the metric is a mean or a share). Return on investment is that of the first year, if the effect
+//! where the metric is a mean or a share). The gain while measured is that of the days after the change that
+//! were measured, not of all days since. Return on investment is that of the first year, if the effect
 //! lasts: (365 × gain per day − cost) ÷ cost, with the ends of the effect's interval. The total of several
-//! improvements assumes independent errors.
+//! improvements assumes independent errors. Effects on the same records in overlapping days contain each
+//! other, so the total takes only the first of them.
+//!
+//! # Days and metrics
+//! The measurement is repeated in each run until `post_days` days have passed after the change. Then it is
+//! final: later data do not change it, and the report says so. If more days would prove an effect of its
+//! size, the report states their number for `post_days`. A larger `post_days` also needs more history.
+//!
+//! A stage measures the improvements whose `metric` in the register is that of the stage: its `metric`, its
+//! `measure`, or else the name of its value column or of its records, without regard to case. The others are
+//! listed; each needs a stage of its own.
+//!
+//! # Guardrails
+//! ```toml
+//! [[stage.effects.guardrails]]
+//! name      = "latency"
+//! aggregate = "mean"
+//! value     = "milliseconds"
+//! unit      = "ms"
+//! ```
+//! A guardrail is a metric of the same dataset that an improvement must not make worse. It is measured for
+//! each improvement by the same estimator and tested at 5 % by itself. It does not change the verdict: if it
+//! is proven to be worse, the improvement "works, but", and the guardrail is a warning of its own. For the
+//! others, the technical report states the largest harm that the interval leaves open.
 //!
 //! An improvement whose component is `all` or empty applies to all records.
 //!
@@ -59,19 +83,20 @@
 //! `post_days` days would show.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, Reads, StageError, input,
+    Analysis, Context, Input, Inputs, Kind, Reads, StageError, input,
     series::{
-        self, Aggregate, PartPeriods, Request,
+        self, Aggregate, PartPeriods, Request, SeriesSet,
         period::{LongPeriod, Period, requested_or_found},
     },
     with_findings,
 };
-use retrocast_domain::{Cell, CellStatus, Chapter, Evidence};
+use retrocast_domain::{Cell, CellStatus, Chapter, Effect, Evidence};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 mod calibration;
+mod guardrails;
 mod measure;
 mod onset;
 mod outlook;
@@ -84,6 +109,7 @@ mod tests;
 mod worth;
 
 use calibration::Calibration;
+use guardrails::{Guardrail, GuardrailResults, GuardrailSeries, Openings};
 use measure::{Outcome, find_group, judge};
 use present::{Reporter, summarise};
 use register::{ALL_RECORDS, Improvement, read_register};
@@ -138,7 +164,7 @@ fn default_true() -> bool {
 }
 
 /// Params of the stage.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Params {
     /// Register of improvements: columns `id`, `title`, `component`, `metric`, `date` (a date or a
@@ -165,7 +191,9 @@ struct Params {
     #[serde(default = "default_component")]
     #[schemars(extend("x-column" = "input"))]
     component_column: String,
-    /// Only improvements of this metric. Default: all improvements.
+    /// Metric of the improvements to measure, as in the register. Default: `measure`, or the name of
+    /// the value column or of the records. Improvements of other metrics are listed, not measured;
+    /// improvements without a metric are always measured.
     metric: Option<String>,
     /// Name of the metric, such as "failures". Default: the register's `metric`.
     measure: Option<String>,
@@ -187,6 +215,10 @@ struct Params {
     /// for a mean duration. Default: the metric is the number of units itself.
     #[schemars(range(min = 0, max = 1e15))]
     units_per_day: Option<f64>,
+    /// Metrics that an improvement must not make worse, measured in the same way. They do not change the
+    /// verdict: one that is proven to be worse is a warning of its own.
+    #[serde(default)]
+    guardrails: Vec<Guardrail>,
     /// Controls of the comparison.
     #[serde(default)]
     controls: Controls,
@@ -194,7 +226,8 @@ struct Params {
     #[serde(default = "default_pre")]
     #[schemars(range(min = 28, max = 730))]
     pre_days: u32,
-    /// Maximum number of days after the change to use.
+    /// Number of days after the change to use: the measurement is repeated in each run until they have
+    /// passed, and is final then.
     #[serde(default = "default_post")]
     #[schemars(range(min = 7, max = 365))]
     post_days: u32,
@@ -202,6 +235,13 @@ struct Params {
     #[serde(default = "default_min_post")]
     #[schemars(range(min = 1, max = 365))]
     min_post: u32,
+}
+
+impl Params {
+    /// Aggregate of the records of a period.
+    fn aggregate(&self) -> Aggregate {
+        Aggregate::chosen(self.aggregate, self.value.as_deref(), Aggregate::Sum)
+    }
 }
 
 /// The method in one line, by aggregate.
@@ -225,12 +265,15 @@ const PERIODS_MAX: usize = 1500;
 /// Maximum number of components to analyse; the largest are kept.
 const GROUPS_MAX: usize = 200;
 
-fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
-    let params: Params = serde_json::from_value(params.clone())?;
-    let records = input(inputs, &params.input)?;
-    let register = input(inputs, &params.improvements)?;
-    let mut notes = Vec::new();
-    let improvements = read_register(context, &params, register, &mut notes)?;
+/// Collects the series of a metric by component, and of all records where an improvement applies to
+/// these.
+fn collect(
+    context: &Context,
+    records: &Input,
+    params: &Params,
+    filter: Option<(&str, &[String])>,
+    improvements: &[Improvement],
+) -> Result<SeriesSet, StageError> {
     let covers_all = |improvement: &Improvement| improvement.component == ALL_RECORDS;
     // Without components, only all records together can be analysed.
     let has_column = records.has(&params.component_column);
@@ -243,13 +286,14 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         time: params.time.as_deref(),
         value: params.value.as_deref(),
         by: &by,
-        aggregate: Aggregate::chosen(params.aggregate, params.value.as_deref(), Aggregate::Sum),
+        aggregate: params.aggregate(),
         period: requested_or_found(params.period, context, records, params.time.as_deref())?,
         part_periods: PartPeriods::LeaveOut,
         periods_max: PERIODS_MAX,
         without_year: false,
         groups_max: GROUPS_MAX,
         measure: params.measure.as_deref(),
+        filter,
     };
     let mut set = series::collect(context, records, &request)?;
     if improvements.iter().any(covers_all) && find_group(&set, ALL_RECORDS).is_none() {
@@ -257,13 +301,23 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         set.groups
             .extend(series::collect(context, records, &whole)?.groups);
     }
+    Ok(set)
+}
+
+fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
+    let params: Params = serde_json::from_value(params.clone())?;
+    let records = input(inputs, &params.input)?;
+    let register = input(inputs, &params.improvements)?;
+    let mut notes = Vec::new();
+    let improvements = read_register(context, &params, register, &records.noun(), &mut notes)?;
+    let set = collect(context, records, &params, None, &improvements)?;
     let mut cell = Cell::new(&context.stage, EFFECTIVENESS.name);
     cell.title = if context.title.is_empty() {
         "Did the improvements work?".to_string()
     } else {
         context.title.clone()
     };
-    cell.method = method(request.aggregate, set.period);
+    cell.method = method(params.aggregate(), set.period);
     cell.did = "Could not judge improvements.".to_string();
     if !set.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
@@ -296,18 +350,34 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
             filter: None,
         },
     ];
-    let reporter = Reporter {
+    let reporter_of = |params, set| Reporter {
         context,
-        params: &params,
-        set: &set,
-        evidence,
+        params,
+        set,
+        evidence: evidence.clone(),
         method: cell.method.clone(),
         noun: records.noun(),
+        openings: Openings::new(),
     };
+    let mut reporter = reporter_of(&params, &set);
+    let guardrails = GuardrailSeries::collect_all(context, records, &params, &improvements)?;
+    let guarded: Vec<_> = guardrails.iter().map(|g| g.judge(context)).collect();
+    let mut guardrail_results: Vec<GuardrailResults> = guardrails
+        .iter()
+        .zip(&guarded)
+        .map(|(guardrail, judged)| GuardrailResults {
+            reporter: reporter_of(&guardrail.params, &guardrail.set),
+            judged,
+        })
+        .collect();
+    guardrails::add_openings(&mut reporter, &mut guardrail_results, &judged);
     let findings = judged
         .iter()
         .map(|measurement| reporter.finding(measurement))
+        .chain(guardrails::findings(&guardrail_results))
         .collect();
+    cell.caveats
+        .extend(guardrails.iter().filter_map(GuardrailSeries::caveat));
     cell.did = summarise(&judged);
     if judged.len() > 1 {
         cell.caveats.push(
@@ -318,11 +388,19 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     }
     cell.effects = judged
         .iter()
-        .filter_map(|measurement| reporter.effect(measurement))
+        .enumerate()
+        .filter_map(|(i, measurement)| {
+            Some(Effect {
+                guardrails: guardrails::effects(&guardrail_results, i),
+                ..reporter.effect(measurement)?
+            })
+        })
         .collect();
     cell.tables.push(reporter.table(&judged));
+    cell.tables
+        .extend(guardrails::table(&guardrail_results, judged.len()));
     cell.tables.extend(reporter.sensitivity(&judged));
-    cell.tables.extend(worth::table(&params, &cell.effects));
+    cell.tables.extend(reporter.worth_table(&judged));
     if params.unit_value.is_some() && !set.adds_up && params.units_per_day.is_none() {
         cell.caveats.push(worth::NO_UNITS.to_string());
     }

@@ -193,6 +193,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         without_year: false,
         groups_max: GROUPS_MAX,
         measure: params.measure.as_deref(),
+        filter: None,
     };
     let lines = series::collect(context, input, &request)?;
     let name = words::measure(

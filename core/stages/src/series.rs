@@ -110,6 +110,8 @@ pub(crate) struct Request<'a> {
     pub(crate) groups_max: usize,
     /// Name of the metric; by default from the column or dataset.
     pub(crate) measure: Option<&'a str>,
+    /// Column and values of the records to use. Default: all records.
+    pub(crate) filter: Option<(&'a str, &'a [String])>,
 }
 
 /// The series of one group.
@@ -402,7 +404,9 @@ impl RecordReader<'_> {
             .value
             .filter(|_| request.aggregate != Aggregate::Count);
         let by = request.by.iter().map(String::as_str);
-        let columns: Vec<&str> = by.chain([self.time]).chain(value).collect();
+        let (filter, equals) = request.filter.unzip();
+        let columns: BTreeSet<&str> = by.chain([self.time]).chain(value).chain(filter).collect();
+        let columns: Vec<&str> = columns.into_iter().collect();
         let end = self.context.window.end.at(0, 0, 0, 0);
         let zone = &self.context.window.timezone;
         let mut clock_changes =
@@ -418,8 +422,12 @@ impl RecordReader<'_> {
                 None => vec![Some(1.0); times.len()],
             };
             let numbers = groups.of(batch)?;
+            let is_selected = frame::matches(batch, filter, equals.unwrap_or_default())?;
             tallied.resize_with(groups.labels.len(), || None);
-            for ((time, value), group) in times.into_iter().zip(values).zip(numbers) {
+            let rows = times.into_iter().zip(values).zip(numbers).zip(is_selected);
+            for ((time, value), group) in
+                rows.filter_map(|(row, is_selected)| is_selected.then_some(row))
+            {
                 let (time, value) = match (time, value) {
                     (Some(time), Some(value)) if time < end => (time, value),
                     (Some(time), _) if time >= end => continue,

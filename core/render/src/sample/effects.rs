@@ -41,6 +41,7 @@ pub(super) fn effect(
         category: String::new(),
         expected_relative: None,
         worth: None,
+        guardrails: Vec::new(),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::words::{long_date, short_date, shorten};
 use retrocast_domain::{
     Effect, Estimate, Verdict, Worth,
     estimate::levels,
-    number::{count, p_bare, plural},
+    number::{count, list, p_bare, plural},
 };
 use serde::Serialize;
 
@@ -63,7 +63,7 @@ pub(super) fn effect(effect: &Effect, limit: usize, figure: String) -> EffectVie
         id: effect.improvement.clone(),
         date: long_date(&effect.date),
         date_short: short_date(&effect.date),
-        metric: shorten(&metric_with_unit(&effect.metric, &effect.unit), limit + 40),
+        metric: metric_with_guardrails(effect, limit + 40),
         before,
         after,
         counterfactual,
@@ -96,14 +96,28 @@ pub(super) fn effect(effect: &Effect, limit: usize, figure: String) -> EffectVie
             [] => "uncontrolled".to_string(),
             controls => shorten(&controls.join(", "), 90),
         },
-        verdict: effect.verdict.word(),
+        verdict: effect.verdict_word(),
         tone: match effect.verdict {
+            Verdict::Works if effect.worse_guardrails().next().is_some() => "steady",
             Verdict::Works => "good",
             Verdict::Harmful => "bad",
             Verdict::Unclear | Verdict::TooEarly => "steady",
         },
         figure,
     }
+}
+
+/// Formats the metric of an effect with its unit, and the guardrails that got worse.
+fn metric_with_guardrails(effect: &Effect, limit: usize) -> String {
+    let metric = shorten(&metric_with_unit(&effect.metric, &effect.unit), limit);
+    let worse: Vec<&str> = effect
+        .worse_guardrails()
+        .map(|guardrail| guardrail.metric.as_str())
+        .collect();
+    if worse.is_empty() {
+        return metric;
+    }
+    format!("{metric}; worse: {}", shorten(&list(&worse), limit))
 }
 
 /// Formats a metric with its unit, without repeating the noun.
@@ -121,6 +135,7 @@ fn metric_with_unit(metric: &str, unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use retrocast_domain::GuardrailEffect;
 
     #[test]
     fn compared_levels_have_equal_decimals() {
@@ -129,6 +144,25 @@ mod tests {
         let view = effect(&measured, 60, String::new());
         let levels = [view.before, view.after, view.counterfactual];
         assert_eq!(levels, ["18.3", "12.0", "18.0"]);
+    }
+
+    #[test]
+    fn an_effect_names_guardrails_that_got_worse() {
+        let mut measured = crate::sample::sample().effects[0].clone();
+        measured.verdict = Verdict::Works;
+        let mut guardrail = GuardrailEffect::from(measured.clone());
+        guardrail.metric = "latency in billing".to_string();
+        measured.guardrails = vec![guardrail];
+        let view = effect(&measured, 60, String::new());
+        assert_eq!((view.verdict, view.tone), ("works", "good"));
+        measured.guardrails[0].verdict = Verdict::Harmful;
+        let view = effect(&measured, 60, String::new());
+        assert_eq!((view.verdict, view.tone), ("works, but", "steady"));
+        assert!(
+            view.metric.ends_with("; worse: latency in billing"),
+            "{}",
+            view.metric
+        );
     }
 
     #[test]

@@ -313,6 +313,7 @@ fn effect(fact: &Fact, verdict: Verdict, relative: [f64; 3]) -> Effect {
         category: String::new(),
         expected_relative: None,
         worth: None,
+        guardrails: Vec::new(),
     }
 }
 

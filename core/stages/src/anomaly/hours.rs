@@ -66,6 +66,7 @@ pub(super) fn collect_hours(
         without_year: false,
         groups_max: super::GROUPS_MAX,
         measure: params.measure.as_deref(),
+        filter: None,
     };
     let set = series::collect(context, input, &request)?;
     Ok(set.empty_reason.is_none().then_some(set))

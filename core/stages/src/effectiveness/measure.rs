@@ -51,6 +51,8 @@ pub(super) struct EffectMeasurement {
     pub(super) controls: Vec<String>,
     pub(super) caveats: Vec<String>,
     pub(super) verdict: Verdict,
+    /// True if later data do not change the measurement.
+    pub(super) is_final: bool,
     /// Days before the change that already show the effect.
     pub(super) onset: Option<Onset>,
     /// Periods before the change that were unusually bad.
@@ -224,6 +226,7 @@ pub(super) fn measure(
                     improvement.lower_is_better,
                 ),
                 onset: find_onset(&values, season, begin, change, end),
+                is_final: end < n || end - change >= periods_of(params.post_days, set.period),
                 estimate,
                 begin,
                 change,

@@ -1,7 +1,7 @@
 //! Smallest detectable effects, and the time until a decision can be expected.
 
 use super::{
-    measure::{EffectMeasurement, Measurement, Outcome},
+    measure::{EffectMeasurement, Measurement, Outcome, periods_of},
     present::Reporter,
 };
 use retrocast_domain::{Table, Verdict, number};
@@ -24,20 +24,50 @@ impl Reporter<'_> {
             .map(|steps| self.days(steps))
     }
 
-    /// The sentence on when an effect that is not proven will be decided.
+    /// The sentence on when an effect that is not proven will be decided, or on what to do if the
+    /// days that are measured cannot decide it.
     pub(super) fn outlook_sentence(&self, measured: &EffectMeasurement) -> String {
         let estimate = &measured.estimate;
         if measured.verdict != Verdict::Unclear || estimate.p < 0.05 || estimate.outlook.is_none() {
             return String::new();
         }
+        let post_days = u64::from(self.params.post_days);
         match self.days_needed(measured) {
+            None => " Even half a year would not prove an effect of this size.".to_string(),
+            // The days end at the next improvement, whatever `post_days` is.
+            Some(_) if measured.is_final && !self.has_all_days(measured) => String::new(),
+            Some(days) if days > post_days => format!(
+                " If it stays that large, a decision needs about {}, but only {} are measured: set \
+                 `post_days = {days}` in the job.",
+                number::plural(days, "day"),
+                number::count(post_days)
+            ),
             Some(days) => {
                 let further = days.saturating_sub(self.days(estimate.steps_after));
                 let weeks = number::plural(further.div_ceil(7), "more week");
                 format!(" If it stays that large, a decision needs about {weeks}.")
             }
-            None => " Even half a year would not prove an effect of this size.".to_string(),
         }
+    }
+
+    /// The caveat of a result that later data do not change.
+    pub(super) fn final_caveat(&self, measured: &EffectMeasurement) -> Option<String> {
+        let days = self.periods(measured.end - measured.change);
+        match (measured.is_final, self.has_all_days(measured)) {
+            (false, _) => None,
+            (true, true) => Some(format!(
+                "Measured over its {days}, final: later data do not change it."
+            )),
+            (true, false) => Some(format!(
+                "Measured over the {days} before the next improvement, final: later data do not \
+                 change it."
+            )),
+        }
+    }
+
+    /// Returns true if `post_days` days after the change were measured.
+    fn has_all_days(&self, measured: &EffectMeasurement) -> bool {
+        measured.end - measured.change >= periods_of(self.params.post_days, self.set.period)
     }
 
     /// The table of the smallest differences that tests find; `None` if it would be empty.
@@ -67,7 +97,11 @@ impl Reporter<'_> {
                     (format!("{days} (planned)"), detectable, None, dash())
                 }
                 Outcome::Measured(measured) => (
-                    number::count(self.days(measured.estimate.steps_after)),
+                    {
+                        let days = number::count(self.days(measured.estimate.steps_after));
+                        let end = if measured.is_final { " (final)" } else { "" };
+                        format!("{days}{end}")
+                    },
                     self.detectable(measured),
                     Some(measured.estimate.counterfactual).filter(|level| *level > 0.0),
                     match (measured.verdict, self.days_needed(measured)) {

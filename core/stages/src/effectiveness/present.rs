@@ -2,6 +2,7 @@
 
 use super::{
     Params,
+    guardrails::Openings,
     measure::{EffectMeasurement, Measurement, Outcome, TooEarly},
     onset::Onset,
     register::{ALL_RECORDS, Improvement},
@@ -75,6 +76,8 @@ pub(super) struct Reporter<'a> {
     pub(super) method: String,
     /// Noun for the records.
     pub(super) noun: String,
+    /// Openings of sentences on effects, in place of the usual ones.
+    pub(super) openings: Openings,
 }
 
 impl Reporter<'_> {
@@ -212,6 +215,7 @@ impl Reporter<'_> {
         };
         finding.caveats.clone_from(&measured.caveats);
         finding.caveats.extend(self.bad_spell_caveat(measured));
+        finding.caveats.extend(self.final_caveat(measured));
         finding.sentence = self.sentence(improvement, measured);
         if let Some(detectable) = self.detectable(measured) {
             finding = finding.number("detectable", detectable);
@@ -283,34 +287,34 @@ impl Reporter<'_> {
         let total = number::recorded_with_unit((total * scale).round() / scale, &self.params.unit);
         let template = match (measured.verdict, self.fell_to_zero(measured)) {
             (Verdict::Works, false) => {
-                "{title} works: {measure}{place} {are} {claim}, {after}{per} instead of {expected} \
+                "{opening} {measure}{place} {are} {claim}, {after}{per} instead of {expected} \
                  over {days}.{onset}"
             }
             (Verdict::Harmful, false) => {
-                "{title}: {measure}{place} {are} {claim}, {after}{per} instead of {expected} over \
+                "{opening} {measure}{place} {are} {claim}, {after}{per} instead of {expected} over \
                  {days}.{onset}"
             }
             (_, false) => {
-                "{title}: {measure}{place} {are} {claim}: {after}{per}, {expected} expected, over \
+                "{opening} {measure}{place} {are} {claim}: {after}{per}, {expected} expected, over \
                  {days}.{outlook}{onset}"
             }
             (Verdict::Works, true) => {
-                "{title} works: no {measure}{place} in {days} instead of about {total} expected \
+                "{opening} no {measure}{place} in {days} instead of about {total} expected \
                  without it, going by the {history} before{range}.{onset}"
             }
             (Verdict::Harmful, true) => {
-                "{title}: no {measure}{place} in {days} since it instead of about {total} expected \
+                "{opening} no {measure}{place} in {days} since it instead of about {total} expected \
                  without it, going by the {history} before{range}.{onset}"
             }
             (_, true) => {
-                "{title}: no {measure}{place} in {days}; about {total} would have been expected without \
+                "{opening} no {measure}{place} in {days}; about {total} would have been expected without \
                  it, going by the {history} before. Its effect is not proven{range}.{outlook}{onset}"
             }
         };
         fill(
             template,
             &[
-                ("title", &improvement.title),
+                ("opening", &self.opening(improvement, measured.verdict)),
                 ("measure", &measure),
                 ("place", &Self::in_component(improvement)),
                 ("are", if measure.ends_with('s') { "are" } else { "is" }),
@@ -331,6 +335,16 @@ impl Reporter<'_> {
                 ),
             ],
         )
+    }
+
+    /// The opening of the sentence on an effect: "Cache works:".
+    fn opening(&self, improvement: &Improvement, verdict: Verdict) -> String {
+        let title = &improvement.title;
+        match (self.openings.get(&improvement.id), verdict) {
+            (Some(opening), _) => opening.clone(),
+            (None, Verdict::Works) => format!("{title} works:"),
+            (None, _) => format!("{title}:"),
+        }
     }
 
     /// " a day" for counts and amounts; empty for other values.

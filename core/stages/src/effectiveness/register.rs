@@ -1,7 +1,7 @@
 //! Reads the register of improvements.
 
 use super::Params;
-use crate::{Context, Input, StageError, frame, rows::Unusable};
+use crate::{Context, Input, StageError, frame, rows::Unusable, series::words};
 use jiff::civil::{Date, DateTime};
 use retrocast_domain::number;
 
@@ -23,11 +23,69 @@ pub(super) struct Improvement {
     pub(super) cost: Option<f64>,
 }
 
+/// The names of the metric that a stage measures.
+struct MetricNames(Vec<String>);
+
+impl MetricNames {
+    /// The params `metric` and `measure`; without both, the value column, the noun for the records
+    /// and the dataset.
+    fn new(params: &Params, noun: &str) -> Self {
+        let named = [params.metric.as_deref(), params.measure.as_deref()];
+        let mut names: Vec<String> = named.into_iter().flatten().map(normalised).collect();
+        if names.is_empty() {
+            names = match params.value.as_deref() {
+                Some(value) => vec![
+                    normalised(value),
+                    normalised(&words::aggregate_of(params.aggregate(), value)),
+                ],
+                None => vec![normalised(noun), normalised(&params.input)],
+            };
+        }
+        names.dedup();
+        Self(names)
+    }
+
+    /// Returns true if an improvement of this metric is measured here. One without a metric is
+    /// measured by every stage.
+    fn include(&self, metric: &str) -> bool {
+        let metric = normalised(metric);
+        metric.is_empty() || self.0.contains(&metric)
+    }
+
+    /// The caveat that lists the improvements of other metrics.
+    fn caveat(&self, others: &[String]) -> Option<String> {
+        const NAMED_MAX: usize = 5;
+        if others.is_empty() {
+            return None;
+        }
+        let mut named = others[..others.len().min(NAMED_MAX)].to_vec();
+        if others.len() > NAMED_MAX {
+            named.push(format!("{} more", others.len() - NAMED_MAX));
+        }
+        let own: Vec<String> = self.0.iter().map(|name| format!("{name:?}")).collect();
+        Some(format!(
+            "Not measured here, because this stage measures {}: {}. Each needs a stage with `metric` set to \
+             its metric and with the records of that metric as `input`; if it means the same, use the name of \
+             this stage in the register.",
+            number::list(&own),
+            number::list(&named)
+        ))
+    }
+}
+
+/// A name without differences that do not matter: case, underscores, and "per day".
+fn normalised(name: &str) -> String {
+    let name = name.trim().to_lowercase().replace('_', " ");
+    let noun = name.split(" per ").next().unwrap_or_default();
+    noun.trim().to_string()
+}
+
 /// Reads the improvements of the metric dated before the window's end, sorted by date and id.
 pub(super) fn read_register(
     context: &Context,
     params: &Params,
     register: &Input,
+    noun: &str,
     caveats: &mut Vec<String>,
 ) -> Result<Vec<Improvement>, StageError> {
     let optional = [
@@ -71,13 +129,12 @@ pub(super) fn read_register(
     let dates = times.of(&rows, "date")?;
     let (mut improvements, mut incomplete, mut later) = (Vec::new(), 0u64, 0u64);
     let mut negative = 0u64;
+    let (names, mut others) = (MetricNames::new(params, noun), Vec::new());
     for i in 0..ids.len() {
         let metric = metrics[i].clone().unwrap_or_default();
-        if params
-            .metric
-            .as_ref()
-            .is_some_and(|wanted| *wanted != metric)
-        {
+        if !names.include(&metric) {
+            let id = frame::visible(ids[i].clone());
+            others.push(format!("{id} ({})", frame::visible(Some(metric))));
             continue;
         }
         let component = components[i].clone().filter(|text| !text.trim().is_empty());
@@ -104,6 +161,8 @@ pub(super) fn read_register(
             cost,
         });
     }
+    others.sort();
+    caveats.extend(names.caveat(&others));
     if negative > 0 {
         let costs = number::plural(negative, "negative cost");
         caveats.push(format!("{costs} left out."));
@@ -118,4 +177,51 @@ pub(super) fn read_register(
     }
     improvements.sort_by(|a, b| a.date.cmp(&b.date).then_with(|| a.id.cmp(&b.id)));
     Ok(improvements)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn names(params: serde_json::Value) -> MetricNames {
+        let mut all = json!({"improvements": "register", "input": "support_tickets"});
+        for (key, value) in params.as_object().expect("an object") {
+            all[key] = value.clone();
+        }
+        MetricNames::new(&serde_json::from_value(all).expect("params"), "tickets")
+    }
+
+    #[test]
+    fn a_stage_measures_improvements_of_its_own_metric() {
+        let counts = names(json!({}));
+        for own in ["", "Tickets", "support tickets", "tickets per day"] {
+            assert!(counts.include(own), "{own}");
+        }
+        assert!(!counts.include("time to resolve"));
+        let value = names(json!({"value": "time_to_resolve"}));
+        assert!(value.include("Time to resolve") && !value.include("tickets"));
+        let median = names(json!({"value": "minutes", "aggregate": "median"}));
+        assert!(median.include("minutes") && median.include("median minutes"));
+        let named = names(json!({"metric": "failures", "measure": "failure tickets"}));
+        assert!(named.include("failures") && named.include("failure tickets"));
+        assert!(!named.include("tickets"));
+    }
+
+    #[test]
+    fn improvements_of_other_metrics_are_listed() {
+        let names = names(json!({"measure": "tickets"}));
+        assert_eq!(names.caveat(&[]), None);
+        let caveat = names.caveat(&["ttr (time to resolve)".to_string()]);
+        let caveat = caveat.expect("a caveat");
+        assert!(
+            caveat.starts_with(
+                "Not measured here, because this stage measures \"tickets\": ttr (time to resolve). "
+            ),
+            "{caveat}"
+        );
+        let many: Vec<String> = (0..7).map(|i| format!("i{i} (x)")).collect();
+        let caveat = names.caveat(&many).expect("a caveat");
+        assert!(caveat.contains("i4 (x) and 2 more"), "{caveat}");
+    }
 }

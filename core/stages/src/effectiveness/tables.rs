@@ -89,6 +89,7 @@ impl Reporter<'_> {
             category: improvement.category.clone(),
             expected_relative: improvement.expected_relative,
             worth: None,
+            guardrails: Vec::new(),
         }
     }
 

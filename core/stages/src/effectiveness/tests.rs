@@ -9,6 +9,9 @@ use polars::prelude::*;
 use retrocast_domain::Verdict;
 use serde_json::json;
 
+mod guardrails;
+mod scope;
+
 /// Daily counts with a Monday effect; the last 35 days are multiplied by a factor.
 fn counts(seed: u64, mean: f64, factor: f64) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -253,7 +256,9 @@ fn very_few_records_are_not_measured() {
             Column::new("component".into(), vec!["billing"; n]),
         ];
         let frame = DataFrame::new(n, columns).unwrap();
-        let params = json!({"improvements": "improvements", "input": "records", "time": "day"});
+        let params = json!({
+            "improvements": "improvements", "input": "records", "time": "day", "metric": "failures",
+        });
         let inputs = Inputs::from([
             ("records".to_string(), test_data::input("records", frame)),
             ("improvements".to_string(), register(&ROWS[..1])),
@@ -497,10 +502,18 @@ fn an_open_effect_reports_the_time_until_a_decision() {
         assert!((0.5..6.0).contains(&detectable), "{detectable}");
         if effect.verdict == Verdict::Unclear {
             open += 1;
-            let has_outlook = finding.sentence.contains("a decision needs about")
-                || finding
-                    .sentence
-                    .contains("Even half a year would not prove");
+            // All 30 days are measured, so no number of weeks can be promised.
+            assert!(
+                !finding.sentence.contains("more week"),
+                "{}",
+                finding.sentence
+            );
+            let has_outlook = effect.days_needed.is_some_and(|days| {
+                let advice = format!("set `post_days = {days}` in the job.");
+                finding.sentence.contains(&advice)
+            }) || finding
+                .sentence
+                .contains("Even half a year would not prove");
             assert!(has_outlook, "{}", finding.sentence);
             assert!(
                 effect

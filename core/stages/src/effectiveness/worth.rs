@@ -1,7 +1,12 @@
 //! Effects in money.
 
-use super::{Params, measure::EffectMeasurement, present::Reporter, register::Improvement};
-use retrocast_domain::{Effect, Table, Worth, number};
+use super::{
+    measure::{EffectMeasurement, Measurement, Outcome},
+    present::Reporter,
+    register::{ALL_RECORDS, Improvement},
+};
+use retrocast_domain::{Table, Worth, number};
+use std::fmt::Write;
 
 /// The caveat of an effect on a mean, which has no value in money.
 pub(super) const NO_UNITS: &str = "No effect is given in money: the metric is a mean, and `units_per_day`, the number of records per day, is not set.";
@@ -37,7 +42,7 @@ impl Reporter<'_> {
             currency: self.params.currency.clone(),
             cost: improvement.cost,
             per_day,
-            so_far: per_day.map(|gain| gain * days),
+            measured: per_day.map(|gain| gain * days),
         })
     }
 }
@@ -59,77 +64,141 @@ fn total(amounts: impl Iterator<Item = [f64; 3]>) -> [f64; 3] {
     [sum, sum - below.sqrt(), sum + above.sqrt()]
 }
 
-/// The table of effects in money, with their total; `None` if a unit of the metric has no value.
-pub(super) fn table(params: &Params, effects: &[Effect]) -> Option<Table> {
-    let valued: Vec<(&Effect, &Worth)> = effects
-        .iter()
-        .filter_map(|effect| Some((effect, effect.worth.as_ref()?)))
-        .collect();
-    if valued.is_empty() {
-        return None;
+/// A measured effect with its value in money.
+struct ValuedEffect<'a> {
+    improvement: &'a Improvement,
+    measured: &'a EffectMeasurement,
+    worth: Worth,
+}
+
+impl ValuedEffect<'_> {
+    /// Returns true if both effects were measured on the same records in overlapping days.
+    fn overlaps(&self, other: &Self) -> bool {
+        let (a, b) = (&self.improvement.component, &other.improvement.component);
+        let same_records = a == b || a == ALL_RECORDS || b == ALL_RECORDS;
+        same_records
+            && self.measured.change < other.measured.end
+            && other.measured.change < self.measured.end
     }
-    let currency = params.currency.as_str();
-    let dash = || "–".to_string();
-    let mut table = Table::new(
-        "Value of the improvements, with 95 % intervals; the return is that of the first year, if the \
-         effect lasts.",
-        &[
-            "<improvement",
-            "<verdict",
-            ">measured ÷ expected",
-            ">gain per day",
-            ">gain so far",
-            ">cost",
-            ">return",
-            ">paid back after",
-        ],
-    );
-    for (effect, worth) in &valued {
-        let percent = |[value, low, high]: [f64; 3]| {
-            let range = number::range(&number::percent(low), &number::percent(high));
-            format!("{} ({range})", number::percent(value))
-        };
-        table.push([
-            effect.improvement.clone(),
-            effect.verdict.word().to_string(),
-            effect
-                .effectiveness()
-                .map_or_else(dash, |share| number::fixed(share, 2)),
-            format_interval(worth.per_day, currency),
-            format_interval(worth.so_far, currency),
-            worth
-                .cost
-                .map_or_else(dash, |cost| number::money(cost, currency)),
-            worth.roi().map_or_else(dash, percent),
-            worth
-                .payback_days()
-                .map_or_else(dash, |days| number::plural(days.ceil() as u64, "day")),
-        ]);
+}
+
+/// Splits effects into those of a total and those whose gain is part of another of the total.
+fn split_overlapping<T>(effects: &[T], overlaps: impl Fn(&T, &T) -> bool) -> (Vec<&T>, Vec<&T>) {
+    let (mut counted, mut contained): (Vec<&T>, Vec<&T>) = (Vec::new(), Vec::new());
+    for effect in effects {
+        if counted.iter().any(|other| overlaps(other, effect)) {
+            contained.push(effect);
+        } else {
+            counted.push(effect);
+        }
     }
-    if valued.len() > 1 {
-        let costs: Vec<f64> = valued.iter().filter_map(|(_, worth)| worth.cost).collect();
-        table.push([
-            "all together".to_string(),
-            String::new(),
-            String::new(),
-            format_interval(
-                total(valued.iter().map(|(_, worth)| worth.per_day)),
-                currency,
-            ),
-            format_interval(
-                total(valued.iter().map(|(_, worth)| worth.so_far)),
-                currency,
-            ),
-            if costs.is_empty() {
-                dash()
-            } else {
-                number::money(costs.iter().sum(), currency)
-            },
-            String::new(),
-            String::new(),
-        ]);
+    (counted, contained)
+}
+
+impl Reporter<'_> {
+    /// The table of effects in money, with their total; `None` if a unit of the metric has no value.
+    pub(super) fn worth_table(&self, judged: &[Measurement]) -> Option<Table> {
+        let valued: Vec<ValuedEffect> = judged
+            .iter()
+            .filter_map(|measurement| {
+                let improvement = measurement.improvement;
+                let Outcome::Measured(measured) = &measurement.outcome else {
+                    return None;
+                };
+                let worth = self.worth(improvement, measured)?;
+                Some(ValuedEffect {
+                    improvement,
+                    measured,
+                    worth,
+                })
+            })
+            .collect();
+        if valued.is_empty() {
+            return None;
+        }
+        let (counted, contained) = split_overlapping(&valued, ValuedEffect::overlaps);
+        let currency = self.params.currency.as_str();
+        let dash = || "–".to_string();
+        let mut title = "Value of the improvements, with 95 % intervals; the gain while measured is that of the \
+                         days after the change that were measured, and the return is that of the first year, if \
+                         the effect lasts."
+            .to_string();
+        if !contained.is_empty() {
+            let ids: Vec<&str> = contained
+                .iter()
+                .map(|effect| effect.improvement.id.as_str())
+                .collect();
+            let _ = write!(
+                title,
+                " All together does not add {}: measured on the same records in the same days as an earlier \
+                 row, which contains its gain.",
+                number::list(&ids)
+            );
+        }
+        let mut table = Table::new(
+            title,
+            &[
+                "<improvement",
+                "<verdict",
+                ">measured ÷ expected",
+                ">gain per day",
+                ">gain while measured",
+                ">cost",
+                ">return",
+                ">paid back after",
+            ],
+        );
+        for valued in &valued {
+            let effect = self.effect_of(valued.improvement, valued.measured);
+            let worth = &valued.worth;
+            let percent = |[value, low, high]: [f64; 3]| {
+                let range = number::range(&number::percent(low), &number::percent(high));
+                format!("{} ({range})", number::percent(value))
+            };
+            table.push([
+                effect.improvement.clone(),
+                effect.verdict.word().to_string(),
+                effect
+                    .effectiveness()
+                    .map_or_else(dash, |share| number::fixed(share, 2)),
+                format_interval(worth.per_day, currency),
+                format!(
+                    "{} in {}",
+                    format_interval(worth.measured, currency),
+                    number::plural(effect.days_after, "day")
+                ),
+                worth
+                    .cost
+                    .map_or_else(dash, |cost| number::money(cost, currency)),
+                worth.roi().map_or_else(dash, percent),
+                worth
+                    .payback_days()
+                    .map_or_else(dash, |days| number::plural(days.ceil() as u64, "day")),
+            ]);
+        }
+        if valued.len() > 1 {
+            let costs: Vec<f64> = valued.iter().filter_map(|v| v.worth.cost).collect();
+            let sum = |amount: fn(&Worth) -> [f64; 3]| {
+                let amounts = counted.iter().map(|effect| amount(&effect.worth));
+                format_interval(total(amounts), currency)
+            };
+            table.push([
+                "all together".to_string(),
+                String::new(),
+                String::new(),
+                sum(|worth| worth.per_day),
+                sum(|worth| worth.measured),
+                if costs.is_empty() {
+                    dash()
+                } else {
+                    number::money(costs.iter().sum(), currency)
+                },
+                String::new(),
+                String::new(),
+            ]);
+        }
+        Some(table)
     }
-    Some(table)
 }
 
 #[cfg(test)]
@@ -140,5 +209,14 @@ mod tests {
     fn errors_of_a_total_add_as_squares() {
         let sum = total([[10.0, 7.0, 13.0], [5.0, 1.0, 9.0]].into_iter());
         assert_eq!(sum, [15.0, 10.0, 20.0]);
+    }
+
+    #[test]
+    fn an_effect_within_another_is_not_added_again() {
+        let overlaps = |a: &[usize; 2], b: &[usize; 2]| a[0] < b[1] && b[0] < a[1];
+        let effects = [[0, 30], [2, 32], [31, 61]];
+        let (counted, contained) = split_overlapping(&effects, overlaps);
+        assert_eq!(counted, [&[0, 30], &[31, 61]]);
+        assert_eq!(contained, [&[2, 32]]);
     }
 }

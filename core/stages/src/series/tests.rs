@@ -18,6 +18,7 @@ fn request(period: Period, part_periods: PartPeriods) -> Request<'static> {
         without_year: false,
         groups_max: 50,
         measure: None,
+        filter: None,
     }
 }
 

@@ -14,21 +14,27 @@ pub(crate) fn subject(by: &[String], label: &str) -> String {
 
 /// The metric per period: "tickets per day", "median minutes".
 pub(crate) fn measure_per(request: &Request<'_>, records: &str) -> String {
-    let with_spaces = |name: &str| name.replace('_', " ");
     let named = request.measure.map(str::to_string);
-    let value = request
-        .value
-        .map_or_else(|| "values".to_string(), with_spaces);
+    let value = || aggregate_of(request.aggregate, request.value.unwrap_or("values"));
     let noun = request.period.noun();
     match request.aggregate {
         Aggregate::Count => format!(
             "{} per {noun}",
             named.unwrap_or_else(|| records.to_string())
         ),
-        Aggregate::Sum => format!("{} per {noun}", named.unwrap_or(value)),
-        Aggregate::Mean => named.unwrap_or_else(|| format!("mean {value}")),
-        Aggregate::Median => named.unwrap_or_else(|| format!("median {value}")),
-        Aggregate::Max => named.unwrap_or_else(|| format!("highest {value}")),
+        Aggregate::Sum => format!("{} per {noun}", named.unwrap_or_else(value)),
+        Aggregate::Mean | Aggregate::Median | Aggregate::Max => named.unwrap_or_else(value),
+    }
+}
+
+/// The aggregate of a value column: "minutes" for a sum, "median minutes".
+pub(crate) fn aggregate_of(aggregate: Aggregate, value: &str) -> String {
+    let value = value.replace('_', " ");
+    match aggregate {
+        Aggregate::Count | Aggregate::Sum => value,
+        Aggregate::Mean => format!("mean {value}"),
+        Aggregate::Median => format!("median {value}"),
+        Aggregate::Max => format!("highest {value}"),
     }
 }
 
