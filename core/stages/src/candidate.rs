@@ -50,7 +50,7 @@ use present::Reporter;
 pub const CANDIDATE: Kind = Kind {
     name: "candidate",
     chapter: Some(Chapter::Improvements),
-    code_version: 1,
+    code_version: 2,
     summary: "Finds unregistered changes that moved a measure.",
     manual: include_str!("candidate.rs"),
     schema: || schemars::schema_for!(Params),

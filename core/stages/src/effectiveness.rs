@@ -93,7 +93,7 @@ use tables::frame_of;
 pub const EFFECTIVENESS: Kind = Kind {
     name: "effectiveness",
     chapter: Some(Chapter::Improvements),
-    code_version: 9,
+    code_version: 10,
     summary: "Measures the effects of improvements against a forecast without them.",
     manual: include_str!("effectiveness.rs"),
     schema: || schemars::schema_for!(Params),

@@ -60,7 +60,7 @@ use present::Reporter;
 pub const FORECAST: Kind = Kind {
     name: "forecast",
     chapter: Some(Chapter::Outlook),
-    code_version: 7,
+    code_version: 8,
     summary: "Forecasts a metric with intervals tested on the past, and says when a limit is reached.",
     manual: include_str!("forecast.rs"),
     schema: || schemars::schema_for!(Params),

@@ -4,6 +4,8 @@
 //! the records cover completely ([`coverage`]). A day on which the records begin or end is left
 //! out, because it has fewer records only for that reason. A group's values begin with its own
 //! first record. In a period without records, counts and sums are 0 and other values are missing.
+//! Days on which the records of the whole source are missing ([`missing`]) have no values; counts and
+//! sums of weeks and months with such days are scaled to whole periods.
 
 use crate::{
     Context, Input, StageError,
@@ -24,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) mod clock;
 pub(crate) mod coverage;
+pub(crate) mod missing;
 pub(crate) mod need;
 pub(crate) mod period;
 mod span;
@@ -80,6 +83,9 @@ impl Aggregate {
         }
     }
 }
+
+/// Share of the usual records of a period below which it is too incomplete to be scaled.
+pub(crate) const OBSERVED_MIN: f64 = 0.5;
 
 /// Treatment of periods that the records cover only in part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -451,6 +457,9 @@ fn add_groups(
     set: &mut SeriesSet,
 ) {
     let starts = &span.starts;
+    let observed: Vec<f64> = (starts.iter())
+        .map(|start| coverage.observed_share(*start, span.period.after(*start, 1)))
+        .collect();
     let mut scaled: BTreeSet<Date> = BTreeSet::new();
     for (label, group) in &tallies.groups {
         // The period in which a group first appears after the others is also incomplete.
@@ -471,13 +480,17 @@ fn add_groups(
                 {
                     return None;
                 }
+                if observed[i] < OBSERVED_MIN {
+                    return None;
+                }
                 let sum = tally.map_or(0.0, |tally| request.aggregate.value_of(tally));
                 let mut normalised = tallies.clock_changes.normalise(group.number, i, sum)?;
-                if group.is_count && normalised != sum {
-                    normalised = normalised.round();
-                }
                 if normalised != sum && complete.contains(&i) {
                     scaled.insert(start.date());
+                }
+                normalised /= observed[i];
+                if group.is_count && normalised != sum {
+                    normalised = normalised.round();
                 }
                 Some(normalised)
             })

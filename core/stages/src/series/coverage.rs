@@ -3,10 +3,11 @@
 //! A period in which the records begin or end has too few records; it is incomplete and must not be
 //! compared with complete periods. A silence before the first record or after the last is compared
 //! with the same hours of the neighbouring weeks: if those hours had several records each, the
-//! records had not begun yet, or had ended. If the source's contract declares `silence = "zero"`, a
-//! silence after the last record is never an end.
+//! records had not begun yet, or had ended. Whole days in between on which records are missing
+//! ([`MissingDays`]) are not covered either. If the source's contract declares `silence = "zero"`, a
+//! silence after the first record is never missing records.
 
-use super::period::Period;
+use super::{missing::MissingDays, period::Period};
 use crate::{
     Input, StageError,
     times::{Grain, Times},
@@ -30,6 +31,8 @@ const WEEKS_COMPARED: i64 = 8;
 const EXPECTED_MIN: f64 = 4.6;
 /// Number of standard deviations of a period below which missing records are negligible.
 const DEVIATION_MIN: f64 = 0.5;
+/// Maximum number of silences that caveats name.
+const SILENCES_NAMED: usize = 3;
 
 /// The covered period of records.
 pub(crate) struct Coverage {
@@ -44,6 +47,8 @@ pub(crate) struct Coverage {
     /// Time up to which the absence of records means that nothing happened, if the source declares
     /// it.
     complete_until: Option<DateTime>,
+    /// Whole days on which records are missing, in order.
+    missing: Vec<MissingDays>,
     grain: Grain,
     /// Note on isolated records that were excluded from the history.
     isolated: Option<String>,
@@ -82,6 +87,10 @@ impl Coverage {
         };
         Ok(Self::from_times(&times, window).map(|coverage| Self {
             complete_until: input.complete_until,
+            missing: match input.complete_until {
+                Some(_) => Vec::new(),
+                None => coverage.missing,
+            },
             picked,
             ..coverage
         }))
@@ -127,6 +136,7 @@ impl Coverage {
             window_end,
             bucket_end,
             complete_until: None,
+            missing: MissingDays::find(&sorted[begin..]),
             grain: times.grain,
             isolated,
             picked: None,
@@ -157,6 +167,25 @@ impl Coverage {
     /// it.
     pub(crate) fn complete_until(&self) -> Option<DateTime> {
         self.complete_until
+    }
+
+    /// Whole days between the first and the last record on which records are missing, in order.
+    pub(crate) fn missing(&self) -> &[MissingDays] {
+        &self.missing
+    }
+
+    /// Share of the usual number of records from one time to before another that is not on missing
+    /// days: 1 without missing days.
+    pub(crate) fn observed_share(&self, from: DateTime, to: DateTime) -> f64 {
+        let missing = self.missing.iter();
+        let missing: f64 = missing
+            .map(|days| days.usual_between(from.date(), to))
+            .sum();
+        if missing <= 0.0 {
+            return 1.0;
+        }
+        let observed = self.count_between(seconds(from), seconds(to));
+        observed / (observed + missing)
     }
 
     /// The latest possible end of the covered period.
@@ -289,6 +318,15 @@ impl Coverage {
                 long(first_day),
                 long(*first)
             ));
+        }
+        let (named, older) = {
+            let split = self.missing.len().saturating_sub(SILENCES_NAMED);
+            (&self.missing[split..], split)
+        };
+        caveats.extend(named.iter().rev().map(MissingDays::sentence));
+        if older > 0 {
+            let silences = plural(older as u64, "earlier silence");
+            caveats.push(format!("Records are also missing in {silences}."));
         }
         let (end, silence) = (self.end(period), self.silence_start());
         if self.complete_until.is_some()
