@@ -19,7 +19,7 @@ use retrocast_domain::{
     number::plural,
     window::{long, range},
 };
-use retrocast_stats::describe::median;
+use retrocast_stats::{describe::median, few_records::LARGEST_KEPT};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,12 +124,55 @@ pub(crate) struct Group {
     pub(crate) values: Vec<Option<f64>>,
     /// The same, including the incomplete periods at both ends.
     pub(crate) with_parts: Vec<Option<f64>>,
+    /// Number of records of each period of `values`.
+    pub(crate) counts: Vec<f64>,
+    /// The most extreme values of records, if there is a value column.
+    pub(crate) extremes: Extremes,
     /// Number of records behind `values`.
     pub(crate) records: u64,
     /// Number of periods of `values` with records.
     pub(crate) active: usize,
     /// Time of the group's first record.
     pub(crate) first: DateTime,
+}
+
+/// The largest and the smallest values of the records of a group, each with its period.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Extremes {
+    /// In descending order.
+    pub(crate) largest: Vec<(f64, usize)>,
+    /// With the sign reversed, in descending order.
+    pub(crate) smallest: Vec<(f64, usize)>,
+    /// Sum of all values.
+    pub(crate) sum: f64,
+}
+
+impl Extremes {
+    fn add(&mut self, value: f64, period: usize) {
+        self.sum += value;
+        for (list, value) in [(&mut self.largest, value), (&mut self.smallest, -value)] {
+            let at = list.partition_point(|(other, _)| *other >= value);
+            if at < LARGEST_KEPT {
+                list.truncate(LARGEST_KEPT - 1);
+                list.insert(at, (value, period));
+            }
+        }
+    }
+
+    /// The same, with periods counted from `begin`; without values before it.
+    fn from_period(&self, begin: usize) -> Self {
+        let shift = |list: &[(f64, usize)]| {
+            let shifted = list
+                .iter()
+                .map(|(value, period)| Some((*value, period.checked_sub(begin)?)));
+            shifted.flatten().collect()
+        };
+        Self {
+            largest: shift(&self.largest),
+            smallest: shift(&self.smallest),
+            sum: self.sum,
+        }
+    }
 }
 
 impl Group {
@@ -264,6 +307,7 @@ struct GroupTally {
     first: DateTime,
     /// True if all values are integers.
     is_count: bool,
+    extremes: Extremes,
     /// Aggregates of each period with records.
     periods: BTreeMap<usize, Tally>,
 }
@@ -418,6 +462,7 @@ impl RecordReader<'_> {
                     records: 0,
                     first: time,
                     is_count: true,
+                    extremes: Extremes::default(),
                     periods: BTreeMap::new(),
                 });
                 group_tally.records += 1;
@@ -426,6 +471,9 @@ impl RecordReader<'_> {
                     group_tally.is_count &= value.fract() == 0.0;
                     let tally = group_tally.periods.entry(position).or_default();
                     tally.add(value, request.aggregate == Aggregate::Median);
+                    if request.aggregate != Aggregate::Count {
+                        group_tally.extremes.add(value, position);
+                    }
                     clock_changes.add(group, position, time, value);
                 }
             }
@@ -501,6 +549,15 @@ fn add_groups(
             label: label.clone(),
             values: with_parts[complete.clone()].to_vec(),
             with_parts,
+            counts: (complete.clone())
+                .map(|i| {
+                    group
+                        .periods
+                        .get(&i)
+                        .map_or(0.0, |tally| tally.records as f64)
+                })
+                .collect(),
+            extremes: group.extremes.from_period(complete.start),
             records: periods.clone().map(|(_, tally)| tally.records).sum(),
             active: periods.count(),
             first: group.first,

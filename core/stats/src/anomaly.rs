@@ -84,6 +84,24 @@ pub struct Score {
     pub z: f64,
 }
 
+impl Score {
+    /// The same score with probabilities that are at least as large: the value is less surprising.
+    #[must_use]
+    pub fn with_at_least(self, p_up: f64, p_down: f64) -> Self {
+        let (p_up, p_down) = (self.p_up.max(p_up), self.p_down.max(p_down));
+        Self {
+            p_up,
+            p_down,
+            z: if self.z > 0.0 {
+                normal_score(p_up.min(0.5))
+            } else {
+                -normal_score(p_down.min(0.5))
+            },
+            ..self
+        }
+    }
+}
+
 /// Scores every known value; `None` for missing values, and for those with too few others around
 /// them.
 ///

@@ -15,10 +15,11 @@ impl Reporter<'_> {
     pub(super) fn charts(&self, scored: &[AnomalyScores]) -> Vec<Chart> {
         let mut shown: Vec<&AnomalyScores> = scored
             .iter()
-            .filter(|group| !group.events.is_empty())
+            .filter(|group| !group.events.is_empty() || group.silence.is_some())
             .collect();
         shown.sort_by_key(|group| {
-            std::cmp::Reverse(group.events.iter().map(|event| event.last).max())
+            let silent = group.silence.as_ref().map(|silence| silence.steps.end);
+            std::cmp::Reverse(silent.max(group.events.iter().map(|event| event.last).max()))
         });
         if shown.is_empty() {
             shown.extend(scored.iter().max_by_key(|group| group.series.records));
@@ -51,13 +52,18 @@ impl Reporter<'_> {
             })
             .unzip();
         let name = format!("{}{}", self.name, words::in_group(group.series));
-        let title = match group.events.last() {
-            None => format!(
+        let silent_since = group.silence.as_ref().map(|silence| {
+            let first = self.set.starts[silence.steps.start];
+            format!("no record since {}", self.set.period.words(first))
+        });
+        let title = match (silent_since, group.events.last()) {
+            (Some(silent_since), _) => format!("{}: {silent_since}", words::capitalised(&name)),
+            (None, None) => format!(
                 "{}: {}",
                 words::capitalised(&name),
                 self.none_proven(group.step_counts)
             ),
-            Some(event) => {
+            (None, Some(event)) => {
                 let side = if event.up { "high" } else { "low" };
                 format!(
                     "{}: unusually {side} {}",

@@ -32,6 +32,8 @@ pub(crate) struct Silence {
     pub(crate) steps: Range<usize>,
     /// Usual number of records of each step.
     pub(crate) usual: Vec<f64>,
+    /// Probability of no record in any of the steps.
+    pub(crate) chance: f64,
 }
 
 impl Silence {
@@ -50,6 +52,7 @@ impl Silence {
         (chance < CHANCE_MAX).then(|| Self {
             steps: run.start + first..run.start + last + 1,
             usual: busy.iter().map(|usual| usual.mean).collect(),
+            chance,
         })
     }
 }
@@ -135,7 +138,7 @@ impl MissingDays {
         let silences: Vec<Self> = runs
             .filter(|run| !run.is_empty())
             .filter_map(|run| {
-                let Silence { steps, usual } = Silence::in_run(&counts, run, 7)?;
+                let Silence { steps, usual, .. } = Silence::in_run(&counts, run, 7)?;
                 let day = |step: usize| first.checked_add((step as i64).days()).ok();
                 Some(Self {
                     first: day(steps.start)?,
