@@ -23,9 +23,10 @@
 //! Without an event, the heading states how many steps are outside the band of 95 % of usual values, and
 //! how many are expected by chance, because a step that is not proven unusual need not be usual.
 //!
-//! Sums, means, medians and maxima of fewer than 20 records per step that come at irregular times are far from normal: one large value
-//! decides. They must also be improbable by the number of records (negative binomial) and by the tail of the
-//! values of single records (Pareto; Hill, 1975), which does not end at the largest of them.
+//! Sums, means, medians and maxima of fewer than 20 records per step that come at irregular times are far
+//! from normal: one large value decides. They must also be improbable by the number of records (negative
+//! binomial) and by the tail of the values of single records (Pareto; Hill, 1975), which does not end at the
+//! largest of them.
 //!
 //! A group without a record from some step to the end, although the same steps of the eight weeks before make
 //! this next to impossible (below one in a million), is one event of type `silence`, whatever the direction:
@@ -60,6 +61,8 @@ use serde_json::Value;
 
 mod charts;
 mod detect;
+#[cfg(test)]
+mod few_records_tests;
 mod hours;
 mod present;
 mod result;
@@ -67,10 +70,10 @@ mod silence;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use detect::SILENCE;
 use detect::score_groups;
 use hours::{collect_hours, find_bursts};
 use present::{Reporter, frame_of};
-pub(crate) use silence::SILENCE;
 
 /// The registered kind.
 pub const ANOMALY: Kind = Kind {

@@ -56,7 +56,8 @@
 //! report says so. Days on which records are missing (no record of the source at all, although zero is
 //! next to impossible by its usual numbers) are left out: counts and sums are compared per day of the
 //! remaining days, each weighted by its usual number of records. A window that lacks more than half of
-//! its usual records is not compared. If the contract declares `silence = "zero"`, a window without records counts as zero.
+//! its usual records is not compared. If the contract declares `silence = "zero"`, a window without
+//! records counts as zero.
 //!
 //! A target is missed when the whole interval lies beyond it; if only the value does, the table says
 //! "missed, but not clearly".
@@ -84,6 +85,8 @@ use serde::Deserialize;
 
 mod estimate;
 mod metric;
+#[cfg(test)]
+mod missing_tests;
 mod present;
 mod result;
 mod samples;

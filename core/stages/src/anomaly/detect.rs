@@ -1,6 +1,6 @@
 //! Finds unusual steps by scores and an isolation forest, with corrected limits, and joins them to events.
 
-use super::{Params, Sides, silence};
+use super::{Params, Sides};
 use crate::{
     Context,
     series::{Aggregate, Extremes, Group, SeriesSet, missing::Silence},
@@ -74,6 +74,11 @@ pub(super) struct Event {
 /// Score of the isolation forest above which a step is unusual.
 const FOREST_LIMIT: f64 = 0.6;
 
+/// Type of the event.
+pub(crate) const SILENCE: &str = "silence";
+/// Number of weeks after which a silent group counts as retired.
+const RETIRED_WEEKS: usize = 8;
+
 /// Mean number of records of a step below which its aggregate is judged by the values of its records.
 const FEW_RECORDS: f64 = 20.0;
 /// Variance over mean of the number of records below which records come at regular times.
@@ -121,7 +126,7 @@ pub(super) fn score_groups<'a>(
             scores,
             forest,
             events: Vec::new(),
-            silence: silence::find(context, set, series, quantity),
+            silence: find_silence(context, set, series, quantity),
             step_counts: StepCounts::default(),
         })
     };
@@ -155,6 +160,35 @@ pub(super) fn score_groups<'a>(
         }
     }
     scored
+}
+
+/// Finds the silence in which the series of a group ends, if it reaches into the window and is not
+/// chance. Records are counted; if values are counts, these are.
+fn find_silence(
+    context: &Context,
+    set: &SeriesSet,
+    group: &Group,
+    quantity: Quantity,
+) -> Option<Silence> {
+    let n = group.counts.len();
+    let after_last = 1 + group.counts.iter().rposition(|count| *count > 0.0)?;
+    // Steps in which the records of the whole source are missing are no evidence.
+    let is_missing = |value: &Option<f64>| set.adds_up && value.is_none();
+    let after_missing = group.values.iter().rposition(is_missing);
+    let begin = after_last.max(after_missing.map_or(0, |step| step + 1));
+    let numbers: Vec<f64> = match quantity {
+        Quantity::Count => group
+            .values
+            .iter()
+            .map(|value| value.unwrap_or(0.0))
+            .collect(),
+        Quantity::Continuous => group.counts.clone(),
+    };
+    let week = 7 * set.period.per_day();
+    let silence = Silence::in_run(&numbers, begin..n, week)?;
+    let is_in_window = silence.steps.end > set.index_of(context.window.start);
+    let is_retired = n - silence.steps.start > RETIRED_WEEKS * week;
+    (is_in_window && !is_retired).then_some(silence)
 }
 
 /// Returns true if the aggregate of a step depends on how many records it happens to have, and these are

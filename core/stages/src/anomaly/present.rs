@@ -2,8 +2,7 @@
 
 use super::{
     ANOMALY, METHOD, MetricType, Params, Sides,
-    detect::{AnomalyScores, Event, StepCounts, analysed_steps},
-    silence::SILENCE,
+    detect::{AnomalyScores, Event, SILENCE, StepCounts, analysed_steps},
 };
 use crate::{
     Context, StageError,

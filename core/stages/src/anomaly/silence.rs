@@ -1,49 +1,16 @@
-//! Groups whose records have stopped although they were frequent.
+//! Findings on groups whose records have stopped although they were frequent.
 
-use super::{ANOMALY, detect::AnomalyScores, present::Reporter};
-use crate::{
-    Context,
-    series::{Group, SeriesSet, missing::Silence, words},
+use super::{
+    ANOMALY,
+    detect::{AnomalyScores, SILENCE},
+    present::Reporter,
 };
+use crate::series::words;
 use retrocast_domain::{Ask, Direction, Finding, Magnitude, Severity, number, sentence::fill};
-use retrocast_stats::{anomaly::Quantity, describe::mean};
-
-/// Type of the event.
-pub(crate) const SILENCE: &str = "silence";
-/// Number of weeks after which a silent group counts as retired.
-const RETIRED_WEEKS: usize = 8;
+use retrocast_stats::describe::mean;
 
 const METHOD: &str = "Negative binomial probability of no record in any step, from the same steps of the \
                       eight weeks before";
-
-/// Finds the silence in which the series of a group ends, if it reaches into the window and is not
-/// chance. Records are counted; if values are counts, these are.
-pub(super) fn find(
-    context: &Context,
-    set: &SeriesSet,
-    group: &Group,
-    quantity: Quantity,
-) -> Option<Silence> {
-    let n = group.counts.len();
-    let after_last = 1 + group.counts.iter().rposition(|count| *count > 0.0)?;
-    // Steps in which the records of the whole source are missing are no evidence.
-    let is_missing = |value: &Option<f64>| set.adds_up && value.is_none();
-    let after_missing = group.values.iter().rposition(is_missing);
-    let begin = after_last.max(after_missing.map_or(0, |step| step + 1));
-    let numbers: Vec<f64> = match quantity {
-        Quantity::Count => group
-            .values
-            .iter()
-            .map(|value| value.unwrap_or(0.0))
-            .collect(),
-        Quantity::Continuous => group.counts.clone(),
-    };
-    let week = 7 * set.period.per_day();
-    let silence = Silence::in_run(&numbers, begin..n, week)?;
-    let is_in_window = silence.steps.end > set.index_of(context.window.start);
-    let is_retired = n - silence.steps.start > RETIRED_WEEKS * week;
-    (is_in_window && !is_retired).then_some(silence)
-}
 
 impl Reporter<'_> {
     /// The finding that the records of a group have stopped.

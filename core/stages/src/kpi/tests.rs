@@ -1,8 +1,7 @@
 //! Checks that figures are correct, that real changes are reported, and that random ones are not.
 
 use super::*;
-use crate::series::test_data::Noise;
-use crate::{Input, Stop};
+use crate::{Input, Stop, series::test_data::Noise};
 use retrocast_domain::{
     ChartKind, DatasetRef, Direction, Window, number::THIN, window::Comparison,
 };
@@ -14,7 +13,7 @@ const START: i64 = 20_696 * DAY;
 
 /// Runs in `weeks` weeks up to 15 November 2026: `per_day` returns the expected number on a day,
 /// `ok` the share of "ok" in a week.
-fn runs(
+pub(super) fn runs(
     weeks: i64,
     seed: u64,
     mut per_day: impl FnMut(i64) -> f64,
@@ -52,7 +51,7 @@ fn measure(frame: DataFrame, params: Value) -> Analysis {
     measure_until(frame, params, None)
 }
 
-fn measure_until(
+pub(super) fn measure_until(
     frame: DataFrame,
     params: Value,
     complete_until: Option<jiff::civil::DateTime>,
@@ -94,7 +93,7 @@ fn success_rate() -> Value {
     }]})
 }
 
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.replace(['\u{a0}', '\u{202f}'], " ").replace('−', "-")
 }
 
@@ -751,54 +750,4 @@ fn changes_of_shares_have_their_unit_once() {
     );
     let (caption, _) = table(json!({"metrics": [{"name": "Runs", "kind": "count"}]}));
     assert!(caption.ends_with("proven change)"), "{caption}");
-}
-
-#[test]
-fn days_on_which_records_are_missing_are_no_improvement() {
-    // 180 builds a day; without those of `missing`, days after 31 August 2026.
-    let until = |missing: std::ops::Range<i64>, complete_until: Option<&str>| {
-        let per_day = |day: i64| {
-            if missing.contains(&day) { 0.0 } else { 180.0 }
-        };
-        let params = json!({"noun": "builds", "metrics": [
-            {"name": "Builds", "kind": "count", "lower_is_better": true},
-            {"name": "Rate", "kind": "rate"},
-            {"name": "Total", "kind": "sum", "value": "minutes", "unit": "min"},
-            {"name": "Mean", "kind": "mean", "value": "minutes", "unit": "min"},
-        ]});
-        let end = complete_until.map(|time| time.parse().expect("a time"));
-        measure_until(runs(11, 5, per_day, |_| 0.9), params, end).cell
-    };
-    let cell = until(71..73, None);
-    assert!(cell.findings.is_empty(), "{:#?}", cell.findings);
-    let rate = cell.kpis[1].value.expect("a rate");
-    assert!((170.0..190.0).contains(&rate), "{rate}");
-    let [notice] = &cell.notices[..] else {
-        panic!("{:?}", cell.notices)
-    };
-    let start = "Records of runs are missing from 10 to 11 November 2026, where about 1";
-    let end = " a day are usual: counts and sums are compared per day, without these days.";
-    assert!(
-        notice.starts_with(start) && notice.ends_with(end),
-        "{notice}"
-    );
-    // A hole in the week before is no deterioration.
-    let before = until(64..66, None);
-    assert!(before.findings.is_empty(), "{:#?}", before.findings);
-    // Two days are too few.
-    let few = until(71..76, None);
-    assert!(few.findings.is_empty(), "{:#?}", few.findings);
-    assert!(
-        few.kpis
-            .iter()
-            .all(|kpi| kpi.delta_text == "not comparable")
-    );
-    // If silence means zero, there were fewer.
-    let zero = until(71..73, Some("2026-11-16T00:00:00"));
-    let change = plain(&zero.kpis[0].delta_text);
-    assert!(
-        change.starts_with("-2") || change.starts_with("-3"),
-        "{change}"
-    );
-    assert!(zero.notices.is_empty(), "{:?}", zero.notices);
 }

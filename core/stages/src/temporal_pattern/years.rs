@@ -37,10 +37,6 @@ impl Year {
         self.start > date(self.year, 1, 1) || self.end < next_year(self.year)
     }
 
-    fn days(&self) -> f64 {
-        days_between(self.start, self.end).max(1) as f64
-    }
-
     /// Events per day or per record, so that incomplete years can be compared with complete ones.
     fn rate(&self, data: &Data<'_>) -> f64 {
         if data.per_record {
