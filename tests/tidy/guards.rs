@@ -22,7 +22,7 @@ pub const LONG: &[(&str, usize)] = &[
     ("core/stages/src/kpi/tests.rs", 705),
     ("core/stages/src/temporal_pattern/rhythm/claims.rs", 515),
     ("core/stages/src/temporal_pattern/tests.rs", 718),
-    ("core/stats/src/anomaly.rs", 614),
+    ("core/stats/src/anomaly.rs", 548),
     ("core/stats/src/rate.rs", 642),
     ("core/store/src/ingest/mod.rs", 532),
     ("core/store/src/ingest/tests.rs", 520),

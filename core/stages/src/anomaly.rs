@@ -23,7 +23,18 @@
 //! Without an event, the heading states how many steps are outside the band of 95 % of usual values, and
 //! how many are expected by chance, because a step that is not proven unusual need not be usual.
 //!
+//! Sums, means, medians and maxima of fewer than 20 records per step that come at irregular times are far
+//! from normal: one large value decides. They must also be improbable by the number of records (negative
+//! binomial) and by the tail of the values of single records (Pareto; Hill, 1975), which does not end at the
+//! largest of them.
+//!
+//! A group without a record from some step to the end, although the same steps of the eight weeks before make
+//! this next to impossible (below one in a million), is one event of type `silence`, whatever the direction:
+//! its records may have stopped arriving, or its work. After eight weeks it counts as retired.
+//!
 //! # Severity
+//! A `silence` is `warning`, also where fewer is better.
+//!
 //! An event before the window is `info`. In the window, an event on the good side of its
 //! `metric_type`, or of a metric of type `other`, is `notice`; one on the bad side is `warning`. It is
 //! `critical` when it deviates by half or more of the expected value and lasts for three days, or, for
@@ -34,7 +45,8 @@
 //! An event of more than a week is a new level: see `change_point`. On the last days of the window the
 //! following days are unknown, so the start of a lasting shift looks like an anomaly. The mean of a step
 //! with few records varies more than that of one with many; count the records as well. Days on which
-//! records begin or end are left out: `quality` reports a source that has stopped.
+//! records begin or end are left out, as are whole days on which the records of the source are missing: `quality`
+//! reports a source that has stopped.
 
 use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError,
@@ -49,12 +61,16 @@ use serde_json::Value;
 
 mod charts;
 mod detect;
+#[cfg(test)]
+mod few_records_tests;
 mod hours;
 mod present;
 mod result;
+mod silence;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use detect::SILENCE;
 use detect::score_groups;
 use hours::{collect_hours, find_bursts};
 use present::{Reporter, frame_of};
@@ -273,6 +289,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
                 .map(|event| reporter.finding(group, event))
         })
         .chain(burst_findings)
+        .chain((scored.iter()).filter_map(|group| reporter.silence_finding(group, scored.len())))
         .collect();
     let burst_count = bursts.iter().map(|group| group.bursts.len()).sum();
     cell.did = reporter.summarise(&scored, burst_count);

@@ -8,8 +8,9 @@
 //!
 //! # Method
 //! A component begins with 100 points. Points are deducted for each finding about it: 5 for a notice, 15 for
-//! a warning, 30 for a critical one; 10 for a clearly missed target without a finding. At most 40 points are
-//! deducted for one chapter of the report. Effects of improvements count only if they are harmful.
+//! a warning, 30 for a critical one and for a component that has fallen silent, of which nothing else is
+//! known; 10 for a clearly missed target without a finding. At most 40 points are deducted for one chapter of
+//! the report. Effects of improvements count only if they are harmful.
 //!
 //! | score | state |
 //! |---|---|
@@ -27,7 +28,7 @@
 //! Points are a convention: they rank components and show a direction, but are not a measurement. A
 //! component without findings and key figures has no score.
 
-use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, with_findings};
+use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, anomaly::SILENCE, with_findings};
 use jiff::civil::DateTime;
 use retrocast_domain::{
     Ask, Cell, Chapter, Chart, ChartKind, Direction, Finding, Health, HealthPart, HealthState, Kpi,
@@ -49,7 +50,7 @@ use history::History;
 pub const HEALTH: Kind = Kind {
     name: "health",
     chapter: Some(Chapter::Figures),
-    code_version: 1,
+    code_version: 2,
     summary: "Scores the health of each component from the findings about it.",
     manual: include_str!("health.rs"),
     schema: || schemars::schema_for!(Params),
@@ -64,6 +65,8 @@ pub const HEALTH: Kind = Kind {
 const CHAPTER_MAX: f64 = 40.0;
 /// Points deducted for a target that is clearly missed, without a finding about it.
 const MISSED_TARGET: f64 = 10.0;
+/// Points deducted for a component whose records have stopped.
+const SILENT: f64 = 30.0;
 /// Number of windows in a row with a falling score that is an early warning.
 const FALLS_MIN: u64 = 3;
 /// Name of the overall score among those of components.
@@ -101,6 +104,13 @@ fn points(finding: &Finding) -> f64 {
     };
     match finding.severity {
         _ if !is_harm => 0.0,
+        _ if finding
+            .numbers
+            .get("type")
+            .is_some_and(|kind| kind == SILENCE) =>
+        {
+            SILENT
+        }
         Severity::Info => 0.0,
         Severity::Notice => 5.0,
         Severity::Warning => 15.0,

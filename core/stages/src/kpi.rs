@@ -53,7 +53,11 @@
 //!
 //! Windows of different lengths are compared per day. When the records end within the window, every
 //! figure compares the covered part with the same part of the other windows, and the first page of the
-//! report says so. If the contract declares `silence = "zero"`, a window without records counts as zero.
+//! report says so. Days on which records are missing (no record of the source at all, although zero is
+//! next to impossible by its usual numbers) are left out: counts and sums are compared per day of the
+//! remaining days, each weighted by its usual number of records. A window that lacks more than half of
+//! its usual records is not compared. If the contract declares `silence = "zero"`, a window without
+//! records counts as zero.
 //!
 //! A target is missed when the whole interval lies beyond it; if only the value does, the table says
 //! "missed, but not clearly".
@@ -65,7 +69,7 @@
 
 use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError, frame,
-    series::{coverage::Coverage, need, period::Period},
+    series::{coverage::Coverage, missing::MissingDays, need, period::Period},
     times::Grain,
     with_findings,
 };
@@ -81,6 +85,8 @@ use serde::Deserialize;
 
 mod estimate;
 mod metric;
+#[cfg(test)]
+mod missing_tests;
 mod present;
 mod result;
 mod samples;
@@ -148,7 +154,7 @@ fn twenty() -> usize {
 pub const KPI: Kind = Kind {
     name: "kpi",
     chapter: Some(Chapter::Figures),
-    code_version: 9,
+    code_version: 10,
     summary: "Key figures of the window with intervals, against the window before and a baseline.",
     manual: include_str!("kpi.rs"),
     schema: || schemars::schema_for!(Params),
@@ -198,6 +204,8 @@ struct Figure<'a> {
     change: Option<Change>,
     baseline_change: Option<Change>,
     p_adjusted: Option<f64>,
+    /// False if the current window lacks too many records to be compared.
+    is_comparable: bool,
     /// True if windows of different lengths are compared, and therefore per day.
     per_day: bool,
     /// True if the test supports the change.
@@ -265,6 +273,8 @@ fn run(
                 .push(format!("The records of {name} end on {end}: {sentence}."));
         }
     }
+    cell.notices
+        .extend(missing_notices(&input.dataset.name, &windows));
     let reader = RecordReader {
         context,
         input,
@@ -339,6 +349,28 @@ fn run(
         cell: with_findings(cell, findings),
         frame: Some(frame),
     })
+}
+
+/// Notices on days of the window and of the window before on which records are missing.
+fn missing_notices(name: &str, windows: &Windows) -> Vec<String> {
+    let compared = if windows.is_comparable() {
+        "counts and sums are compared per day, without these days"
+    } else {
+        "too many are missing for a comparison"
+    };
+    let notice = |days: &MissingDays| {
+        format!(
+            "Records of {name} are missing {}, where {} are usual: {compared}.",
+            days.when(),
+            days.usual_in_words()
+        )
+    };
+    let mut notices: Vec<String> = [0, 1]
+        .into_iter()
+        .flat_map(|index| windows.missing_in(index).map(notice))
+        .collect();
+    notices.dedup();
+    notices
 }
 
 /// Label of the figures of all records.
@@ -433,8 +465,11 @@ fn compute_figure<'a>(
             .map(|(index, window)| covered(index).then(|| value_of(window)).flatten())
             .collect(),
         per_day: metric.grows_with_days() && lengths[0] != lengths[1],
-        change: Change::test(metric, samples, &scaled, lengths, dispersion),
-        baseline_change: Change::compute(metric, current.value, value_of(&baseline)),
+        change: Change::test(metric, samples, &scaled, lengths, dispersion)
+            .filter(|_| windows.is_comparable()),
+        baseline_change: Change::compute(metric, current.value, value_of(&baseline))
+            .filter(|_| windows.is_comparable()),
+        is_comparable: windows.is_comparable(),
         baseline,
         current,
         earlier: Vec::new(),

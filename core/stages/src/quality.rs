@@ -40,7 +40,9 @@
 //!
 //! A gap is a period of three or more days without records in the last 53 weeks whose probability
 //! under the pattern of all other days is below 0.01 %: records are missing. Gaps are excluded when the
-//! pattern is learned, except for the same weeks a year later. A gap that reaches into the `windows`
+//! pattern is learned, except for the same weeks a year later. Shorter silences are gaps, too, when the
+//! numbers of records on the same weekdays of the eight weeks before and after make zero next to
+//! impossible (below one in a million); analyses leave these days out. A gap that reaches into the `windows`
 //! before the window is a finding and a note of the report, and completeness is multiplied by the
 //! share of days since then that are not in a gap. With `silence = "zero"` there are no gaps.
 //!
@@ -172,7 +174,7 @@ fn eight() -> u32 {
 pub const QUALITY: Kind = Kind {
     name: "quality",
     chapter: Some(Chapter::Data),
-    code_version: 8,
+    code_version: 9,
     summary: "Completeness, validity, uniqueness, freshness, volume and shape of datasets, as one score; flags or blocks the report.",
     manual: include_str!("quality.rs"),
     schema: || schemars::schema_for!(Params),

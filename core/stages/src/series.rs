@@ -4,6 +4,8 @@
 //! the records cover completely ([`coverage`]). A day on which the records begin or end is left
 //! out, because it has fewer records only for that reason. A group's values begin with its own
 //! first record. In a period without records, counts and sums are 0 and other values are missing.
+//! Days on which the records of the whole source are missing ([`missing`]) have no values; counts and
+//! sums of weeks and months with such days are scaled to whole periods.
 
 use crate::{
     Context, Input, StageError,
@@ -17,7 +19,7 @@ use retrocast_domain::{
     number::plural,
     window::{long, range},
 };
-use retrocast_stats::{describe::median, yearly::yearly_season};
+use retrocast_stats::{describe::median, few_records::LARGEST_KEPT, yearly::yearly_season};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -27,6 +29,7 @@ use std::{
 
 pub(crate) mod clock;
 pub(crate) mod coverage;
+pub(crate) mod missing;
 pub(crate) mod need;
 pub(crate) mod period;
 mod span;
@@ -84,6 +87,9 @@ impl Aggregate {
     }
 }
 
+/// Share of the usual records of a period below which it is too incomplete to be scaled.
+pub(crate) const OBSERVED_MIN: f64 = 0.5;
+
 /// Treatment of periods that the records cover only in part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -125,12 +131,55 @@ pub(crate) struct Group {
     pub(crate) values: Vec<Option<f64>>,
     /// The same, including the incomplete periods at both ends.
     pub(crate) with_parts: Vec<Option<f64>>,
+    /// Number of records of each period of `values`.
+    pub(crate) counts: Vec<f64>,
+    /// The most extreme values of records, if there is a value column.
+    pub(crate) extremes: Extremes,
     /// Number of records behind `values`.
     pub(crate) records: u64,
     /// Number of periods of `values` with records.
     pub(crate) active: usize,
     /// Time of the group's first record.
     pub(crate) first: DateTime,
+}
+
+/// The largest and the smallest values of the records of a group, each with its period.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Extremes {
+    /// In descending order.
+    pub(crate) largest: Vec<(f64, usize)>,
+    /// With the sign reversed, in descending order.
+    pub(crate) smallest: Vec<(f64, usize)>,
+    /// Sum of all values.
+    pub(crate) sum: f64,
+}
+
+impl Extremes {
+    fn add(&mut self, value: f64, period: usize) {
+        self.sum += value;
+        for (list, value) in [(&mut self.largest, value), (&mut self.smallest, -value)] {
+            let at = list.partition_point(|(other, _)| *other >= value);
+            if at < LARGEST_KEPT {
+                list.truncate(LARGEST_KEPT - 1);
+                list.insert(at, (value, period));
+            }
+        }
+    }
+
+    /// The same, with periods counted from `begin`; without values before it.
+    fn from_period(&self, begin: usize) -> Self {
+        let shift = |list: &[(f64, usize)]| {
+            let shifted = list
+                .iter()
+                .map(|(value, period)| Some((*value, period.checked_sub(begin)?)));
+            shifted.flatten().collect()
+        };
+        Self {
+            largest: shift(&self.largest),
+            smallest: shift(&self.smallest),
+            sum: self.sum,
+        }
+    }
 }
 
 impl Group {
@@ -278,6 +327,7 @@ struct GroupTally {
     first: DateTime,
     /// True if all values are integers.
     is_count: bool,
+    extremes: Extremes,
     /// Aggregates of each period with records.
     periods: BTreeMap<usize, Tally>,
 }
@@ -444,6 +494,7 @@ impl RecordReader<'_> {
                     records: 0,
                     first: time,
                     is_count: true,
+                    extremes: Extremes::default(),
                     periods: BTreeMap::new(),
                 });
                 group_tally.records += 1;
@@ -452,6 +503,9 @@ impl RecordReader<'_> {
                     group_tally.is_count &= value.fract() == 0.0;
                     let tally = group_tally.periods.entry(position).or_default();
                     tally.add(value, request.aggregate == Aggregate::Median);
+                    if request.aggregate != Aggregate::Count {
+                        group_tally.extremes.add(value, position);
+                    }
                     clock_changes.add(group, position, time, value);
                 }
             }
@@ -485,6 +539,9 @@ fn add_groups(
     let kept_from = complete.end.saturating_sub(request.periods_max.max(1));
     let kept = complete.start.max(kept_from)..complete.end;
     let starts = &span.starts;
+    let observed: Vec<f64> = (starts.iter())
+        .map(|start| coverage.observed_share(*start, span.period.after(*start, 1)))
+        .collect();
     let mut scaled: BTreeSet<Date> = BTreeSet::new();
     let mut seasonal = Vec::new();
     for (label, group) in &tallies.groups {
@@ -506,13 +563,17 @@ fn add_groups(
                 {
                     return None;
                 }
+                if observed[i] < OBSERVED_MIN {
+                    return None;
+                }
                 let sum = tally.map_or(0.0, |tally| request.aggregate.value_of(tally));
                 let mut normalised = tallies.clock_changes.normalise(group.number, i, sum)?;
-                if group.is_count && normalised != sum {
-                    normalised = normalised.round();
-                }
                 if normalised != sum && kept.contains(&i) {
                     scaled.insert(start.date());
+                }
+                normalised /= observed[i];
+                if group.is_count && normalised != sum {
+                    normalised = normalised.round();
                 }
                 Some(normalised)
             })
@@ -526,6 +587,15 @@ fn add_groups(
             label: label.clone(),
             values: with_parts[kept.clone()].to_vec(),
             with_parts: with_parts[first_shown(&kept, &complete)..].to_vec(),
+            counts: (kept.clone())
+                .map(|i| {
+                    group
+                        .periods
+                        .get(&i)
+                        .map_or(0.0, |tally| tally.records as f64)
+                })
+                .collect(),
+            extremes: group.extremes.from_period(kept.start),
             records: periods.clone().map(|(_, tally)| tally.records).sum(),
             active: periods.count(),
             first: group.first,

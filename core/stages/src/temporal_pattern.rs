@@ -57,7 +57,11 @@
 //! show every estimate with its interval. The textbook chi-square test of the counts is reported as
 //! `chi_square`; it assumes that records are independent, which they seldom are.
 
-use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, input, series, with_findings};
+use crate::{
+    Analysis, Context, Inputs, Kind, Reads, StageError, input,
+    series::{self, missing::MissingDays},
+    with_findings,
+};
 use jiff::civil::{Date, DateTime};
 use polars::prelude::*;
 use retrocast_domain::{
@@ -138,6 +142,8 @@ struct Data<'a> {
     first: Date,
     /// Day after the last covered day.
     end: Date,
+    /// Days in between on which records are missing.
+    missing: Vec<MissingDays>,
     /// True if rates are per record, not per day.
     per_record: bool,
     /// True if values are aggregated, false if records are counted.
@@ -152,6 +158,11 @@ struct Data<'a> {
 impl Data<'_> {
     fn days(&self) -> u64 {
         days_between(self.first, self.end)
+    }
+
+    /// Returns true if records are missing on a day.
+    fn is_missing(&self, day: Date) -> bool {
+        self.missing.iter().any(|days| days.contains(day))
     }
 
     fn period(&self) -> String {

@@ -26,6 +26,7 @@ pub mod burst;
 pub mod counterfactual;
 pub mod detector;
 pub mod effect;
+pub mod few_records;
 pub mod forecast;
 pub mod intervention;
 pub mod isolation_forest;

@@ -24,7 +24,9 @@ impl Reporter<'_> {
                 let days = found.bursts.iter().map(|burst| found.day(burst));
                 days.max().map(|day| self.set.index_of(day))
             };
-            events.max().max(bursts_of(group).and_then(of_burst))
+            let silent = group.silence.as_ref().map(|silence| silence.steps.end);
+            let event = events.max().max(silent);
+            event.max(bursts_of(group).and_then(of_burst))
         };
         let mut shown: Vec<&AnomalyScores> = scored
             .iter()
@@ -65,14 +67,19 @@ impl Reporter<'_> {
             })
             .unzip();
         let name = format!("{}{}", self.name, words::in_group(group.series));
+        let silent_since = group.silence.as_ref().map(|silence| {
+            let first = self.set.starts[silence.steps.start];
+            format!("no record since {}", self.set.period.words(first))
+        });
         let burst = bursts.and_then(|found| Some((found, found.bursts.last()?)));
-        let outcome = match (group.events.last(), burst) {
-            (Some(event), _) => {
+        let outcome = match (silent_since, group.events.last(), burst) {
+            (Some(silent_since), ..) => silent_since,
+            (None, Some(event), _) => {
                 let side = if event.up { "high" } else { "low" };
                 format!("unusually {side} {}", self.when(event))
             }
-            (None, Some((found, burst))) => found.describe(burst),
-            (None, None) => self.none_proven(group.step_counts),
+            (None, None, Some((found, burst))) => found.describe(burst),
+            (None, None, None) => self.none_proven(group.step_counts),
         };
         let title = format!("{}: {outcome}", words::capitalised(&name));
         let event_markers = group.events.iter().map(|event| Marker {

@@ -3,10 +3,12 @@
 use super::{Params, Sides};
 use crate::{
     Context,
-    series::{Aggregate, Group, SeriesSet},
+    series::{Aggregate, Extremes, Group, SeriesSet, missing::Silence},
 };
 use retrocast_stats::{
     anomaly::{Options, Quantity, Score, features, score},
+    describe::{mean, variance},
+    few_records::{StepRecords, UsualRecords},
     isolation_forest::{self, IsolationForest},
     search::content_seed,
     test::benjamini_hochberg,
@@ -18,6 +20,8 @@ pub(super) struct AnomalyScores<'a> {
     pub(super) scores: Vec<Option<Score>>,
     pub(super) forest: Vec<f64>,
     pub(super) events: Vec<Event>,
+    /// The silence in which the series ends; its steps are in no other event.
+    pub(super) silence: Option<Silence>,
     pub(super) step_counts: StepCounts,
 }
 
@@ -70,6 +74,16 @@ pub(super) struct Event {
 /// Score of the isolation forest above which a step is unusual.
 const FOREST_LIMIT: f64 = 0.6;
 
+/// Type of the event.
+pub(crate) const SILENCE: &str = "silence";
+/// Number of weeks after which a silent group counts as retired.
+const RETIRED_WEEKS: usize = 8;
+
+/// Mean number of records of a step below which its aggregate is judged by the values of its records.
+const FEW_RECORDS: f64 = 20.0;
+/// Variance over mean of the number of records below which records come at regular times.
+const REGULAR_DISPERSION: f64 = 0.5;
+
 /// First analysed step, and first step of the window.
 pub(super) fn analysed_steps(
     context: &Context,
@@ -95,7 +109,11 @@ pub(super) fn score_groups<'a>(
     let aggregate = params.aggregate();
     let (from, window) = analysed_steps(context, params, set);
     let score_group = |series: &'a Group| {
-        let scores = score(&series.values, quantity(aggregate, &series.values), options);
+        let quantity = quantity(aggregate, &series.values);
+        let mut scores = score(&series.values, quantity, options);
+        if quantity == Quantity::Continuous && has_few_records(&series.counts) {
+            allow_for_few_records(&mut scores, series, aggregate);
+        }
         let points = features(&scores);
         let forest = IsolationForest::grow(
             &points,
@@ -108,6 +126,7 @@ pub(super) fn score_groups<'a>(
             scores,
             forest,
             events: Vec::new(),
+            silence: find_silence(context, set, series, quantity),
             step_counts: StepCounts::default(),
         })
     };
@@ -135,8 +154,89 @@ pub(super) fn score_groups<'a>(
     }
     for (group, adjusted) in scored.iter_mut().zip(&adjusted) {
         (group.events, group.step_counts) = find_events(params, group, from, adjusted);
+        if let Some(silence) = &group.silence {
+            let begin = silence.steps.start;
+            group.events.retain(|event| event.up || event.last < begin);
+        }
     }
     scored
+}
+
+/// Finds the silence in which the series of a group ends, if it reaches into the window and is not
+/// chance. Records are counted; if values are counts, these are.
+fn find_silence(
+    context: &Context,
+    set: &SeriesSet,
+    group: &Group,
+    quantity: Quantity,
+) -> Option<Silence> {
+    let n = group.counts.len();
+    let after_last = 1 + group.counts.iter().rposition(|count| *count > 0.0)?;
+    // Steps in which the records of the whole source are missing are no evidence.
+    let is_missing = |value: &Option<f64>| set.adds_up && value.is_none();
+    let after_missing = group.values.iter().rposition(is_missing);
+    let begin = after_last.max(after_missing.map_or(0, |step| step + 1));
+    let numbers: Vec<f64> = match quantity {
+        Quantity::Count => group
+            .values
+            .iter()
+            .map(|value| value.unwrap_or(0.0))
+            .collect(),
+        Quantity::Continuous => group.counts.clone(),
+    };
+    let week = 7 * set.period.per_day();
+    let silence = Silence::in_run(&numbers, begin..n, week)?;
+    let is_in_window = silence.steps.end > set.index_of(context.window.start);
+    let is_retired = n - silence.steps.start > RETIRED_WEEKS * week;
+    (is_in_window && !is_retired).then_some(silence)
+}
+
+/// Returns true if the aggregate of a step depends on how many records it happens to have, and these are
+/// few. Measurements at regular times are not few: their number is always the same.
+fn has_few_records(counts: &[f64]) -> bool {
+    let usual = mean(counts);
+    usual < FEW_RECORDS && variance(counts) > REGULAR_DISPERSION * usual
+}
+
+/// Raises the probabilities of an aggregate of few records to those that the number of records and the
+/// tail of their values give.
+fn allow_for_few_records(scores: &mut [Option<Score>], series: &Group, aggregate: Aggregate) {
+    let counts = &series.counts[series.begin()..];
+    let all: f64 = series.counts.iter().sum();
+    let value = series.extremes.sum / all.max(1.0);
+    let usual = UsualRecords::new(counts, value);
+    let probability = |step: usize, extremes: &[(f64, usize)], sign: f64, score: &Score| {
+        let others = extremes.iter().filter(|(_, period)| *period != step);
+        let largest: Vec<f64> = others.map(|(value, _)| *value).collect();
+        let count = series.counts[step];
+        let records = StepRecords {
+            usual: usual.times(sign),
+            count,
+            largest: &largest,
+            others: (all - count).max(0.0) as usize,
+        };
+        let value = sign * score.value;
+        match aggregate {
+            Aggregate::Count => 0.0,
+            Aggregate::Sum => records.sum(value, sign * score.expected),
+            Aggregate::Mean => records.mean(value),
+            Aggregate::Median | Aggregate::Max => records.max(value),
+        }
+    };
+    let Extremes {
+        largest, smallest, ..
+    } = &series.extremes;
+    let can_be_negative = smallest.first().is_some_and(|(value, _)| *value > 0.0);
+    for (step, score) in scores.iter_mut().enumerate() {
+        *score = score.map(|score| {
+            let p_up = probability(step, largest, 1.0, &score);
+            let p_down = match can_be_negative {
+                true => probability(step, smallest, -1.0, &score),
+                false => 0.0,
+            };
+            score.with_at_least(p_up, p_down)
+        });
+    }
 }
 
 /// Probability of a deviation at least as large in the directions to find; 1 in the other direction.

@@ -90,12 +90,17 @@ pub(super) fn find_bursts<'a>(
     let p_max = params.alpha / (hours.groups.len().max(1) * directions) as f64;
     let is_told = |group: &Group, burst: &Burst| {
         let span = [burst.first, burst.end - 1].map(|hour| hours.day(hour));
-        scored
-            .iter()
-            .filter(|scores| scores.series.label == group.label)
+        let of_group = || {
+            scored
+                .iter()
+                .filter(|scores| scores.series.label == group.label)
+        };
+        let mut events = of_group()
             .flat_map(|scores| &scores.events)
-            .filter(|event| event.up == burst.is_up())
-            .any(|event| days.day(event.first) <= span[1] && span[0] <= days.day(event.last))
+            .filter(|event| event.up == burst.is_up());
+        let mut silences = of_group().filter_map(|scores| scores.silence.as_ref());
+        events.any(|event| days.day(event.first) <= span[1] && span[0] <= days.day(event.last))
+            || (!burst.is_up() && silences.any(|silence| days.day(silence.steps.start) <= span[1]))
     };
     let find = |group: &'a Group| {
         context.stop.check();

@@ -2,7 +2,7 @@
 
 use super::{
     ANOMALY, METHOD, MetricType, Params, Sides,
-    detect::{AnomalyScores, Event, StepCounts, analysed_steps},
+    detect::{AnomalyScores, Event, SILENCE, StepCounts, analysed_steps},
 };
 use crate::{
     Context, StageError,
@@ -15,7 +15,10 @@ use retrocast_domain::{
     number,
     sentence::fill,
 };
-use retrocast_stats::anomaly::{Options, Score};
+use retrocast_stats::{
+    anomaly::{Options, Score},
+    describe::mean,
+};
 
 /// Number of consecutive days from which an event is lasting.
 const LASTING_DAYS: usize = 3;
@@ -347,7 +350,10 @@ impl Reporter<'_> {
     /// Describes in a sentence what was tested, with the outcome and the number of bursts of hours.
     pub(super) fn summarise(&self, scored: &[AnomalyScores], bursts: usize) -> String {
         let (from, window) = analysed_steps(self.context, self.params, self.set);
-        let events: usize = scored.iter().map(|group| group.events.len()).sum();
+        let events: usize = scored
+            .iter()
+            .map(|group| group.events.len() + usize::from(group.silence.is_some()))
+            .sum();
         let noun = self.set.period.noun();
         let steps = self.set.starts.len();
         let outcome = match events {
@@ -437,6 +443,22 @@ impl Reporter<'_> {
                 .cmp(&x.first)
                 .then_with(|| a.series.label.cmp(&b.series.label))
         });
+        for group in scored {
+            let Some(silence) = &group.silence else {
+                continue;
+            };
+            let first = self.set.period.words(self.set.starts[silence.steps.start]);
+            table.push([
+                group.series.label.clone(),
+                format!("since {first}"),
+                SILENCE.to_string(),
+                "no record".to_string(),
+                number::sensible(mean(&silence.usual).round()),
+                String::new(),
+                String::new(),
+                number::p_bare((silence.chance * scored.len() as f64).min(1.0)),
+            ]);
+        }
         for (group, event) in rows {
             let Some(peak) = group.scores[event.peak] else {
                 continue;
@@ -472,7 +494,9 @@ pub(super) fn frame_of(set: &SeriesSet, scored: &[AnomalyScores]) -> Result<Data
                 .iter_mut()
                 .zip(row)
                 .for_each(|(column, value)| column.push(value));
-            claimed.push(group.events.iter().any(|e| (e.first..=e.last).contains(&i)));
+            let is_silent = (group.silence.iter()).any(|silence| i >= silence.steps.start);
+            let mut events = group.events.iter();
+            claimed.push(is_silent || events.any(|e| (e.first..=e.last).contains(&i)));
         }
     }
     let [value, expected, z, forest] = numbers;

@@ -1,7 +1,7 @@
 //! Unusual steps are found, usual ones are not.
 
 use super::*;
-use crate::series::test_data::{Noise, context, context_of, daily, input, times};
+use crate::series::test_data::{Noise, context, context_of, daily, input, records, times};
 use jiff::ToSpan;
 use polars::prelude::DataFrame;
 use retrocast_domain::{Severity, Window};
@@ -305,7 +305,7 @@ fn hourly(seed: u64, weeks: i64, mut per_hour: impl FnMut(i64, f64) -> f64) -> D
     DataFrame::new(at.len(), vec![times("at", &at)]).expect("a frame")
 }
 
-fn analysis_of(frame: DataFrame, timezone: &str, extra: Value) -> Analysis {
+pub(super) fn analysis_of(frame: DataFrame, timezone: &str, extra: Value) -> Analysis {
     let mut params = json!({"input": "requests", "metric_type": "throughput"});
     for (key, value) in extra.as_object().expect("a table") {
         params[key] = value.clone();
@@ -440,4 +440,41 @@ fn three_records_are_too_few_for_any_period() {
         assert!(message.starts_with("not enough: have "), "{message}");
         assert_eq!(analysis.cell.records, Some(1));
     }
+}
+
+#[test]
+fn a_silent_group_is_one_warning_also_where_fewer_is_better() {
+    let findings = |last_day: usize| {
+        let mut noise = Noise(8);
+        let frame = records("2026-08-03", 105, &["web", "worker"], |day, group| {
+            let count = noise.poisson(if group == "web" { 40.0 } else { 25.0 });
+            if group == "web" || day < last_day {
+                count
+            } else {
+                0
+            }
+        });
+        let params = json!({
+            "by": ["component"], "measure": "failures", "metric_type": "error_rate", "direction": "up",
+        });
+        let findings = analysis_of(frame, "UTC", params).cell.findings;
+        let of_worker = |finding: &Finding| finding.subject == "component = worker";
+        findings.into_iter().filter(of_worker).collect::<Vec<_>>()
+    };
+    // Nine days, of which two are before the window.
+    let [finding] = &findings(96)[..] else {
+        panic!("{:#?}", findings(96))
+    };
+    assert_eq!(finding.numbers["type"], "silence");
+    assert_eq!(finding.severity, Severity::Warning);
+    assert_eq!(finding.period, "2026-11-07 to 2026-11-15");
+    let start = "Failures in worker have had no record since 7 November 2026, where about 2";
+    assert!(
+        finding.sentence.replace('\u{a0}', " ").starts_with(start),
+        "{}",
+        finding.sentence
+    );
+    // A group that is silent for more than eight weeks is retired; a busy one is not silent.
+    assert!(findings(40).is_empty());
+    assert!(findings(105).is_empty());
 }

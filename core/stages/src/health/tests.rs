@@ -145,3 +145,16 @@ fn no_components_give_no_scores() {
     let cell = score(&context(Vec::new()), Vec::new());
     assert!(cell.health.is_empty() && cell.tables.is_empty());
 }
+
+#[test]
+fn a_silent_component_is_not_in_good_health() {
+    let mut finding = Finding::new("odd", "anomaly", "component = worker", "silence");
+    finding.chapter = Chapter::Events;
+    finding.severity = Severity::Warning;
+    assert_eq!(points(&finding), 15.0);
+    let silent = points(&finding.number("type", SILENCE));
+    assert!(
+        HealthState::from_score(100.0 - silent).is_poor(),
+        "{silent}"
+    );
+}

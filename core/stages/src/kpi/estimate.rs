@@ -215,6 +215,7 @@ fn parts(metric: &Metric, sample: &Sample) -> Vec<Part> {
     sample
         .days
         .iter()
+        .filter(|day| !day.is_missing)
         .map(|day| {
             let records = day.records as f64;
             let (sum, exposure, variance) = match metric.kind {

@@ -46,6 +46,7 @@ pub(super) fn kpi(params: &Params, figure: &Figure<'_>) -> Kpi {
         (Some(delta), Some(_)) if figure.per_day && delta.ends_with('%') => delta + " per day",
         (Some(delta), _) => delta,
         (None, _) if texts.is_none() => "–".to_string(),
+        (None, Some(_)) if !figure.is_comparable => "not comparable".to_string(),
         (None, None) => format!("no earlier {}", params.noun()),
         (None, Some(_)) => "no earlier value".to_string(),
     };

@@ -5,7 +5,7 @@ use crate::{
     Context, Input, StageError,
     frame::{self, Groups},
     rows::Unusable,
-    series::{coverage::Coverage, period::Period},
+    series::{OBSERVED_MIN, coverage::Coverage, missing::MissingDays, period::Period},
     times::Times,
 };
 use jiff::{
@@ -23,6 +23,10 @@ pub(super) struct Windows {
     ends: Vec<DateTime>,
     /// True for windows that the records cover.
     pub(super) covered: Vec<bool>,
+    /// Days on which records are missing, and the share of the usual records of the compared part of
+    /// each window that is on other days.
+    missing: Vec<MissingDays>,
+    observed: Vec<f64>,
     /// Number of earlier windows that form the baseline.
     pub(super) baseline: usize,
     /// The compared part, if it is not the whole window.
@@ -42,14 +46,13 @@ impl Windows {
         let count = HISTORY.max(baseline + 1);
         let windows: Vec<Window> = (0..count as u32).map(|i| context.window.back(i)).collect();
         let first = coverage.first_day();
-        let covered = windows.iter().map(|window| window.start >= first).collect();
         let midnight = |day: Date| day.at(0, 0, 0, 0);
         let window = &context.window;
         let end = coverage
             .end(Period::Day)
             .clamp(midnight(window.start), midnight(window.end));
         let is_part = end < midnight(window.end) && end > midnight(window.start);
-        let ends = windows
+        let ends: Vec<DateTime> = windows
             .iter()
             .map(|other| {
                 let last = midnight(other.end);
@@ -61,9 +64,21 @@ impl Windows {
                 day.map_or(last, |day| day.to_datetime(end.time()).min(last))
             })
             .collect();
+        let observed: Vec<f64> = windows
+            .iter()
+            .zip(&ends)
+            .map(|(window, end)| coverage.observed_share(midnight(window.start), *end))
+            .collect();
+        let covered = windows
+            .iter()
+            .zip(&observed)
+            .map(|(window, observed)| window.start >= first && *observed >= OBSERVED_MIN)
+            .collect();
         Self {
             ends,
             covered,
+            missing: coverage.missing().to_vec(),
+            observed,
             baseline,
             part: is_part.then(|| ComparedPart::new(window, end)),
             windows,
@@ -90,13 +105,26 @@ impl Windows {
         (day < window.end).then_some(index)
     }
 
-    /// Length of the compared part of a window, in days.
+    /// Length of the compared part of a window, in days; missing days count by their usual share of
+    /// the records.
     pub(super) fn days(&self, index: usize) -> f64 {
         let window = &self.windows[index];
         let start = window.start.at(0, 0, 0, 0);
         let hours = start.until(self.ends[index]);
         let hours = hours.and_then(|span| span.total((Unit::Hour, start)));
-        hours.map_or(f64::from(window.days()), |hours| hours / 24.0)
+        hours.map_or(f64::from(window.days()), |hours| hours / 24.0) * self.observed[index]
+    }
+
+    /// Returns true if enough of the current window's records are there to compare it with others.
+    pub(super) fn is_comparable(&self) -> bool {
+        self.observed[0] >= OBSERVED_MIN
+    }
+
+    /// The days of a window on which records are missing.
+    pub(super) fn missing_in(&self, index: usize) -> impl Iterator<Item = &MissingDays> {
+        let window = &self.windows[index];
+        let days = self.missing.iter();
+        days.filter(|days| days.first < window.end && days.last >= window.start)
     }
 
     /// The days of the compared part of a window, without records.
@@ -113,6 +141,7 @@ impl Windows {
             .take_while(|day| *day <= last)
             .map(|day| Day {
                 weekday: usize::from(day.weekday().to_monday_zero_offset().unsigned_abs()),
+                is_missing: self.missing.iter().any(|days| days.contains(day)),
                 ..Day::default()
             })
             .collect()
@@ -134,6 +163,8 @@ fn is_midnight(time: DateTime) -> bool {
 pub(super) struct Day {
     /// Weekday; 0 for Monday.
     pub(super) weekday: usize,
+    /// True if records are missing on this day.
+    pub(super) is_missing: bool,
     pub(super) records: u64,
     /// Number of records in the numerator of a share.
     pub(super) numerator: u64,

@@ -1,8 +1,7 @@
 //! Checks that figures are correct, that real changes are reported, and that random ones are not.
 
 use super::*;
-use crate::series::test_data::Noise;
-use crate::{Input, Stop};
+use crate::{Input, Stop, series::test_data::Noise};
 use retrocast_domain::{
     ChartKind, DatasetRef, Direction, Window, number::THIN, window::Comparison,
 };
@@ -14,7 +13,7 @@ const START: i64 = 20_696 * DAY;
 
 /// Runs in `weeks` weeks up to 15 November 2026: `per_day` returns the expected number on a day,
 /// `ok` the share of "ok" in a week.
-fn runs(
+pub(super) fn runs(
     weeks: i64,
     seed: u64,
     mut per_day: impl FnMut(i64) -> f64,
@@ -52,7 +51,7 @@ fn measure(frame: DataFrame, params: Value) -> Analysis {
     measure_until(frame, params, None)
 }
 
-fn measure_until(
+pub(super) fn measure_until(
     frame: DataFrame,
     params: Value,
     complete_until: Option<jiff::civil::DateTime>,
@@ -94,7 +93,7 @@ fn success_rate() -> Value {
     }]})
 }
 
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.replace(['\u{a0}', '\u{202f}'], " ").replace('−', "-")
 }
 
@@ -566,6 +565,7 @@ fn figure_of(metric: &Metric, levels: [f64; 3], half: f64) -> Figure<'_> {
         estimate::Measurement::from_interval(value, Some([value - half, value + half]))
     };
     Figure {
+        is_comparable: true,
         per_day: false,
         metric,
         label: ALL.to_string(),

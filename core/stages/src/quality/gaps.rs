@@ -5,7 +5,11 @@ use super::{
     finding::start_finding,
     silence::{DayEnds, Gap},
 };
-use crate::{Context, Input, times::Times};
+use crate::{
+    Context, Input,
+    series::{coverage::Coverage, missing::MissingDays},
+    times::Times,
+};
 use retrocast_domain::{Finding, Magnitude, Severity, Window, number::plural};
 
 /// The gaps of a dataset.
@@ -15,26 +19,50 @@ pub(super) struct Gaps {
     pub(super) recent: Vec<Gap>,
     /// Earlier gaps.
     older: Vec<Gap>,
+    /// Days that are missing by the usual number of records, with this number.
+    missing: Vec<MissingDays>,
     /// Number of days from the start of those windows, or from the first record, to the window's
     /// end.
     compared_days: f64,
 }
 
 impl Gaps {
-    /// Finds the gaps before the newest record in the last 53 weeks.
+    /// Finds the gaps before the newest record in the last 53 weeks: silences that the pattern of the
+    /// days with records does not explain, and days that analyses leave out because their usual number
+    /// of records makes zero next to impossible.
     pub(super) fn find(times: &Times, window: &Window, windows: u32) -> Self {
         let Some(days) = DayEnds::before_end(times, window) else {
             return Self::default();
         };
         let since = window.back(windows).start;
-        let gaps = days.gaps.iter().copied();
-        let (recent, older) = gaps.partition(|gap: &Gap| gap.last >= since);
+        let missing = Coverage::from_times(times, window)
+            .map_or_else(Vec::new, |coverage| coverage.missing().to_vec());
+        let mut gaps = days.gaps;
+        for silence in missing.iter().filter(|silence| silence.first >= days.first) {
+            let [first, last] = [silence.first, silence.last];
+            if !gaps.iter().any(|gap| gap.contains(first)) {
+                gaps.push(Gap { first, last });
+            }
+        }
+        gaps.sort_by_key(|gap| gap.first);
+        let (recent, older) = gaps.into_iter().partition(|gap| gap.last >= since);
         let begin = since.max(days.first);
         Self {
             recent,
             older,
+            missing,
             compared_days: f64::from((window.end - begin).get_days().max(1)),
         }
+    }
+
+    /// The usual number of records in a gap: ", where about 180 a day are usual"; empty if it is not
+    /// certain enough to say.
+    fn usual(&self, gap: Gap) -> String {
+        let mut missing = self.missing.iter();
+        let missing = missing.find(|days| gap.contains(days.first));
+        missing.map_or_else(String::new, |days| {
+            format!(", where {} are usual", days.usual_in_words())
+        })
     }
 
     /// Returns true if a day of a window is in a gap.
@@ -71,7 +99,8 @@ impl Gaps {
 
     /// Notices for the report, one sentence per gap.
     pub(super) fn notices(&self, name: &str, noun: &str) -> Vec<String> {
-        let sentence = |gap: &Gap| format!("No {noun} of {name} {}.", gap.words());
+        let sentence =
+            |gap: &Gap| format!("No {noun} of {name} {}{}.", gap.words(), self.usual(*gap));
         self.recent.iter().map(sentence).collect()
     }
 
@@ -103,11 +132,12 @@ pub(super) fn finding(
         more => format!(", and {}", plural(more as u64, "other gap")),
     };
     finding.sentence = format!(
-        "{} has no {} {}{more}, which its own rhythm does not explain: find out whether they are \
+        "{} has no {} {}{}{more}, which its own rhythm does not explain: find out whether they are \
          missing.",
         input.dataset.name,
         params.noun(),
-        longest.words()
+        longest.words(),
+        gaps.usual(*longest)
     );
     finding.caveats = vec![
         "Holidays that the source has not had before look like a gap.".to_string(),

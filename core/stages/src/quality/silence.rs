@@ -6,7 +6,11 @@ use jiff::{
     ToSpan,
     civil::{Date, DateTime, Weekday},
 };
-use retrocast_domain::{Window, number::plural, window::range};
+use retrocast_domain::{
+    Window,
+    number::plural,
+    window::{long, range},
+};
 use retrocast_stats::{
     describe,
     distribution::{t_p, t_quantile},
@@ -137,12 +141,15 @@ impl Gap {
         u64::from((self.last - self.first).get_days().max(0).unsigned_abs()) + 1
     }
 
-    fn contains(self, day: Date) -> bool {
+    pub(super) fn contains(self, day: Date) -> bool {
         self.first <= day && day <= self.last
     }
 
-    /// Formats the period: "from 20 September to 10 October 2026 (21 days)".
+    /// Formats the period: "from 20 September to 10 October 2026 (21 days)", "on 17 November 2026".
     pub(super) fn words(self) -> String {
+        if self.first == self.last {
+            return format!("on {}", long(self.first));
+        }
         format!(
             "from {} ({})",
             range(self.first, self.last),

@@ -334,12 +334,13 @@ fn a_gap_is_reported_and_excluded_from_the_pattern() {
     let finding = finding_named(&gap, "days without records");
     assert_eq!(
         plain(&finding.sentence),
-        "tickets has no records from 14 September to 4 October 2026 (21 days), which its own \
-         rhythm does not explain: find out whether they are missing."
+        "tickets has no records from 14 September to 4 October 2026 (21 days), where about \
+         15 a day are usual, which its own rhythm does not explain: find out whether they are missing."
     );
     assert_eq!(
         plain(gap.cell.notices.last().expect("a notice")),
-        "No records of tickets from 14 September to 4 October 2026 (21 days)."
+        "No records of tickets from 14 September to 4 October 2026 (21 days), where about 15 a day are \
+         usual."
     );
     // A third of 63 days: completeness is two thirds, a fifth of the score.
     let basis = &gap.cell.tables[1].rows;
@@ -347,6 +348,14 @@ fn a_gap_is_reported_and_excluded_from_the_pattern() {
     let has_silence = |text: String| text.contains("no records on 21 of 63 days");
     assert!(basis.any(has_silence));
     assert!(score(&gap) < 95.0, "{}", score(&gap));
+    // Two days are a gap of a busy source.
+    let short = analyse(input("tickets", tickets_without(99, 101)));
+    let finding = finding_named(&short, "days without records");
+    assert_eq!(
+        plain(&finding.sentence),
+        "tickets has no records from 10 to 11 November 2026 (2 days), where about 19 a day are usual, \
+         which its own rhythm does not explain: find out whether they are missing."
+    );
     // Old gaps are a caveat.
     let old = analyse(input("tickets", tickets_without(14, 28)));
     check(&old, &[]);

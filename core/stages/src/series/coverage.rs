@@ -3,10 +3,11 @@
 //! A period in which the records begin or end has too few records; it is incomplete and must not be
 //! compared with complete periods. A silence before the first record or after the last is compared
 //! with the same hours of the neighbouring weeks: if those hours had several records each, the
-//! records had not begun yet, or had ended. If the source's contract declares `silence = "zero"`, a
-//! silence after the last record is never an end.
+//! records had not begun yet, or had ended. Whole days in between on which records are missing
+//! ([`MissingDays`]) are not covered either. If the source's contract declares `silence = "zero"`, a
+//! silence after the first record is never missing records.
 
-use super::period::Period;
+use super::{missing::MissingDays, period::Period};
 use crate::{
     Input, StageError,
     times::{Grain, Times},
@@ -30,6 +31,8 @@ const WEEKS_COMPARED: i64 = 8;
 const EXPECTED_MIN: f64 = 4.6;
 /// Number of standard deviations of a period below which missing records are negligible.
 const DEVIATION_MIN: f64 = 0.5;
+/// Maximum number of silences that caveats name.
+const SILENCES_NAMED: usize = 3;
 
 /// The covered period of records.
 pub(crate) struct Coverage {
@@ -44,6 +47,8 @@ pub(crate) struct Coverage {
     /// Time up to which the absence of records means that nothing happened, if the source declares
     /// it.
     complete_until: Option<DateTime>,
+    /// Whole days on which records are missing, in order.
+    missing: Vec<MissingDays>,
     grain: Grain,
     /// Note on isolated records that were excluded from the history.
     isolated: Option<String>,
@@ -82,6 +87,10 @@ impl Coverage {
         };
         Ok(Self::from_times(&times, window).map(|coverage| Self {
             complete_until: input.complete_until,
+            missing: match input.complete_until {
+                Some(_) => Vec::new(),
+                None => coverage.missing,
+            },
             picked,
             ..coverage
         }))
@@ -127,6 +136,7 @@ impl Coverage {
             window_end,
             bucket_end,
             complete_until: None,
+            missing: MissingDays::find(&sorted[begin..]),
             grain: times.grain,
             isolated,
             picked: None,
@@ -157,6 +167,25 @@ impl Coverage {
     /// it.
     pub(crate) fn complete_until(&self) -> Option<DateTime> {
         self.complete_until
+    }
+
+    /// Whole days between the first and the last record on which records are missing, in order.
+    pub(crate) fn missing(&self) -> &[MissingDays] {
+        &self.missing
+    }
+
+    /// Share of the usual number of records from one time to before another that is not on missing
+    /// days: 1 without missing days.
+    pub(crate) fn observed_share(&self, from: DateTime, to: DateTime) -> f64 {
+        let missing = self.missing.iter();
+        let missing: f64 = missing
+            .map(|days| days.usual_between(from.date(), to))
+            .sum();
+        if missing <= 0.0 {
+            return 1.0;
+        }
+        let observed = self.count_between(seconds(from), seconds(to));
+        observed / (observed + missing)
     }
 
     /// The latest possible end of the covered period.
@@ -290,6 +319,15 @@ impl Coverage {
                 long(*first)
             ));
         }
+        let (named, older) = {
+            let split = self.missing.len().saturating_sub(SILENCES_NAMED);
+            (&self.missing[split..], split)
+        };
+        caveats.extend(named.iter().rev().map(MissingDays::sentence));
+        if older > 0 {
+            let silences = plural(older as u64, "earlier silence");
+            caveats.push(format!("Records are also missing in {silences}."));
+        }
         let (end, silence) = (self.end(period), self.silence_start());
         if self.complete_until.is_some()
             && silence < end
@@ -401,197 +439,4 @@ fn skip_isolated(days: &[ActiveDay], records: u64, end: i64) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use jiff::civil::date;
-
-    fn window(timezone: &str) -> Window {
-        // 9 to 15 November 2026.
-        Window::parse("2026-W46", timezone).expect("a window")
-    }
-
-    fn coverage(times: Vec<DateTime>) -> Coverage {
-        let times: Vec<_> = times.into_iter().map(Some).collect();
-        let times = Times::of_civil(&times, Grain::Moment);
-        Coverage::from_times(&times, &window("UTC")).expect("records")
-    }
-
-    /// Creates `a_day` records, evenly spread over the hours of each day, between two times.
-    fn evenly(from: DateTime, to: DateTime, a_day: i64) -> Vec<DateTime> {
-        let (begin, end) = (seconds(from), seconds(to));
-        let step = DAY / a_day;
-        (begin..end)
-            .step_by(step as usize)
-            .map(|s| {
-                let time = jiff::Timestamp::from_second(s).expect("a time");
-                TimeZone::UTC.to_datetime(time)
-            })
-            .collect()
-    }
-
-    /// Checks the first and last day of the covered period.
-    fn check(times: Vec<DateTime>, first: Date, end: Date) {
-        let coverage = coverage(times);
-        assert_eq!((coverage.first_day(), coverage.end_day()), (first, end));
-    }
-
-    #[test]
-    fn days_on_which_records_begin_or_end_are_incomplete() {
-        let (may, end) = (date(2026, 5, 4), date(2026, 11, 16));
-        let midnight = |day: Date| day.at(0, 0, 0, 0);
-        for a_day in [24, 96, 960] {
-            check(evenly(midnight(may), midnight(end), a_day), may, end);
-            check(
-                evenly(may.at(12, 0, 0, 0), midnight(end), a_day),
-                date(2026, 5, 5),
-                end,
-            );
-            check(
-                evenly(midnight(may), date(2026, 11, 15).at(12, 0, 0, 0), a_day),
-                may,
-                date(2026, 11, 15),
-            );
-            check(
-                evenly(midnight(may), date(2026, 11, 12).at(6, 30, 0, 0), a_day),
-                may,
-                date(2026, 11, 12),
-            );
-        }
-        // With one record per day, a silence of a day is not significant, but a silence of two
-        // weeks is.
-        check(evenly(may.at(12, 0, 0, 0), midnight(end), 1), may, end);
-        check(
-            evenly(may.at(12, 0, 0, 0), date(2026, 11, 14).at(0, 0, 0, 0), 1),
-            may,
-            end,
-        );
-        check(
-            evenly(may.at(12, 0, 0, 0), date(2026, 11, 2).at(0, 0, 0, 0), 1),
-            may,
-            date(2026, 11, 2),
-        );
-    }
-
-    #[test]
-    fn nights_and_weekends_do_not_end_the_records() {
-        let office = |from: Date, to: DateTime| -> Vec<DateTime> {
-            evenly(from.at(0, 0, 0, 0), to, 96)
-                .into_iter()
-                .filter(|t| (9..17).contains(&t.hour()))
-                .filter(|t| t.weekday().to_monday_zero_offset() < 5)
-                .collect()
-        };
-        let monday = date(2026, 5, 4);
-        let end = date(2026, 11, 16);
-        check(office(monday, end.at(0, 0, 0, 0)), monday, end);
-        // Thursday noon: the afternoon is missing.
-        let noon = date(2026, 11, 12).at(12, 0, 0, 0);
-        check(office(monday, noon), monday, date(2026, 11, 12));
-        // The records of every week end on Friday evening.
-        check(
-            office(monday, date(2026, 11, 13).at(18, 0, 0, 0)),
-            monday,
-            end,
-        );
-    }
-
-    #[test]
-    fn an_old_isolated_record_does_not_start_the_history() {
-        let recent = || {
-            evenly(
-                date(2026, 5, 4).at(0, 0, 0, 0),
-                date(2026, 11, 16).at(0, 0, 0, 0),
-                4,
-            )
-        };
-        let early = |days: &[Date]| {
-            let mut times: Vec<DateTime> = days.iter().map(|day| day.at(3, 0, 0, 0)).collect();
-            times.extend(recent());
-            times
-        };
-        let end = date(2026, 11, 16);
-        check(early(&[date(1, 1, 1)]), date(2026, 5, 4), end);
-        check(
-            early(&[date(1, 1, 1), date(2025, 12, 24)]),
-            date(2026, 5, 4),
-            end,
-        );
-        let coverage = coverage(early(&[date(1, 1, 1)]));
-        let caveats = coverage.caveats(Period::Day);
-        assert_eq!(
-            caveats[0].replace('\u{a0}', " "),
-            "1 record of 1 January 1 is left out: long before all others, which begin on 4 May 2026."
-        );
-        // Rare records have long gaps.
-        let rare = vec![
-            date(2025, 1, 3).at(9, 0, 0, 0),
-            date(2025, 6, 3).at(9, 0, 0, 0),
-            date(2025, 9, 1).at(9, 0, 0, 0),
-            date(2026, 3, 1).at(9, 0, 0, 0),
-        ];
-        check(rare, date(2025, 1, 3), end);
-    }
-
-    #[test]
-    fn a_complete_source_declares_the_end() {
-        // Four records per day until 25 October, then nothing.
-        let times = evenly(
-            date(2026, 5, 4).at(0, 0, 0, 0),
-            date(2026, 10, 26).at(0, 0, 0, 0),
-            4,
-        );
-        let check = |until: Option<DateTime>, end: DateTime, caveat: &str| {
-            let coverage = Coverage {
-                complete_until: until,
-                ..coverage(times.clone())
-            };
-            assert_eq!(coverage.end(Period::Day), end, "{until:?}");
-            let caveats = coverage
-                .caveats(Period::Day)
-                .join(" ")
-                .replace('\u{a0}', " ");
-            assert_eq!(caveats, caveat, "{until:?}");
-        };
-        let monday = date(2026, 11, 16).at(0, 0, 0, 0);
-        check(
-            None,
-            date(2026, 10, 26).at(0, 0, 0, 0),
-            "Records end on 25 October 2026, 21 days before the window does.",
-        );
-        let zero = |end: &str| {
-            format!(
-                "No record after 25 October 2026: counted as zero until {end}, since the contract \
-                 allows such a long gap."
-            )
-        };
-        check(Some(monday), monday, &zero("the end of 15 November 2026"));
-        check(
-            Some(monday + 9.days()),
-            monday,
-            &zero("the end of 15 November 2026"),
-        );
-        let noon = date(2026, 11, 12).at(12, 0, 0, 0);
-        let complete =
-            "The source is complete until 12 November 2026, 12:00, before the window ends.";
-        check(
-            Some(noon),
-            noon,
-            &format!("{} {complete}", zero("12 November 2026, 12:00")),
-        );
-    }
-
-    #[test]
-    fn days_of_utc_that_end_after_the_window_are_incomplete() {
-        let days: Vec<DateTime> = (0..200)
-            .map(|n| (date(2026, 11, 15) - i64::from(n).days()).at(0, 0, 0, 0))
-            .collect();
-        let check = |timezone: &str, end: Date| {
-            let times: Vec<_> = days.iter().copied().map(Some).collect();
-            let times = Times::of_civil(&times, Grain::DayOfUtc);
-            let coverage = Coverage::from_times(&times, &window(timezone)).expect("records");
-            assert_eq!(coverage.end_day(), end, "{timezone}");
-        };
-        check("Asia/Tokyo", date(2026, 11, 15));
-        check("America/Los_Angeles", date(2026, 11, 16));
-    }
-}
+mod tests;

@@ -462,3 +462,37 @@ fn silence_is_zero_while_the_unselected_records_continue() {
     let reason = set.empty_reason.expect("a reason");
     assert!(reason.contains("end on 31 October 2026"), "{reason}");
 }
+
+#[test]
+fn days_on_which_the_whole_source_is_silent_are_missing() {
+    // No record on 10 and 11 November 2026.
+    let frame = records("2026-08-03", 105, &["a", "b"], |day, group| match group {
+        _ if (99..101).contains(&day) => 0,
+        "a" => 60,
+        _ => 20,
+    });
+    let by = ["component".to_string()];
+    let set = |period, until: Option<&str>| {
+        let mut request = request(period, PartPeriods::LeaveOut);
+        request.by = &by;
+        let mut input = input("tickets", frame.clone());
+        input.complete_until = until.map(|time| time.parse().expect("a time"));
+        collect(&context("2026-11-16"), &input, &request).expect("a set")
+    };
+    let days = set(Period::Day, None);
+    let values = &days.groups[0].values;
+    assert_eq!(values[98..102], [Some(60.0), None, None, Some(60.0)]);
+    assert_eq!(days.groups[1].known(), 103);
+    let caveat = "No record from 10 to 11 November 2026, where about 80 a day are usual: taken as \
+                  missing, not as zero.";
+    assert!(
+        days.caveats.iter().any(|other| other == caveat),
+        "{:?}",
+        days.caveats
+    );
+    // The week has five of seven days, and is scaled to all of them.
+    let weeks = set(Period::Week, None);
+    assert_eq!(weeks.groups[0].values, [Some(420.0); 15]);
+    let zero = set(Period::Day, Some("2026-11-16T00:00:00"));
+    assert_eq!(zero.groups[0].values[99..101], [Some(0.0); 2]);
+}

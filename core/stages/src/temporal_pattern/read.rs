@@ -78,6 +78,7 @@ pub(super) fn read<'a>(
         params,
         first,
         end,
+        missing: coverage.missing().to_vec(),
         per_record,
         amounts: aggregate != Aggregate::Count,
         has_hours: coverage.has_hours(),

@@ -222,8 +222,9 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<RhythmFit> {
     }
     if !data.per_record {
         let zone = TimeZone::get(&data.context.window.timezone).unwrap_or(TimeZone::UTC);
-        let mut day = data.first;
-        while day < data.end {
+        let days = data.first.series(1.day());
+        let days = days.take_while(|day| *day < data.end);
+        for day in days.filter(|day| !data.is_missing(*day)) {
             let block = rhythm.block_of(data.first, day);
             if rhythm.name == EffectName::Hour {
                 // At clock changes, an hour is repeated or skipped.
@@ -235,7 +236,6 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<RhythmFit> {
             } else {
                 counts.add_exposure(block, rhythm.category(day.at(0, 0, 0, 0)), 1.0);
             }
-            day = day.tomorrow().ok()?;
         }
     }
     let events: u64 = group.hours.iter().map(|hour| hour.with_events).sum();

@@ -2,7 +2,10 @@
 
 use super::{Candidate, Data, Group, ResultRow, Results, days_between, severity, words};
 use crate::series::words::{capitalised, chart_id, uncorrected};
-use jiff::civil::{Date, date};
+use jiff::{
+    ToSpan,
+    civil::{Date, date},
+};
 use retrocast_domain::{
     Chapter, Direction, Estimate, Magnitude, Table, chart::Bar, estimate::levels, number,
     window::range,
@@ -34,16 +37,13 @@ impl Year {
         self.start > date(self.year, 1, 1) || self.end < next_year(self.year)
     }
 
-    fn days(&self) -> f64 {
-        days_between(self.start, self.end).max(1) as f64
-    }
-
     /// Events per day or per record, so that incomplete years can be compared with complete ones.
     fn rate(&self, data: &Data<'_>) -> f64 {
         if data.per_record {
             self.events / self.exposure.max(1.0)
         } else {
-            self.events / self.days()
+            let days = days_between(date(self.year, 1, 1), next_year(self.year));
+            self.events / (self.exposure * days as f64).max(1.0)
         }
     }
 
@@ -290,7 +290,9 @@ fn years(data: &Data<'_>, group: &Group) -> Vec<Year> {
         .map(|year| {
             let (first, next) = (date(year, 1, 1), next_year(year));
             let (start, end) = (data.first.max(first), data.end.min(next));
-            let covered = days_between(start, end) as f64 / days_between(first, next) as f64;
+            let days = start.series(1.day()).take_while(|day| *day < end);
+            let days = days.filter(|day| !data.is_missing(*day)).count();
+            let covered = days as f64 / days_between(first, next) as f64;
             Year {
                 year,
                 start,

@@ -191,7 +191,9 @@ pub(super) fn calendar(data: &Data<'_>) -> Chart {
     let mut days: BTreeMap<Date, f64> = BTreeMap::new();
     let mut day = from;
     while day < data.end {
-        days.insert(day, 0.0);
+        if !data.is_missing(day) {
+            days.insert(day, 0.0);
+        }
         day = day.tomorrow().unwrap_or(data.end);
     }
     for hour in data.groups.iter().flat_map(|group| &group.hours) {
