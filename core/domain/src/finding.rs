@@ -146,7 +146,7 @@ pub fn period_of_filter(filter: &str) -> Option<&str> {
 /// A change whose effect a finding claims: an improvement, a deployment or a switch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MeasuredChange {
-    /// Its name: "cache-2026", "change 482 (Larger pool)", "fast_path".
+    /// Its name: "cache-2026", "change 482 (Larger pool)", "`fast_path`".
     pub name: String,
     /// Proven relative effect on the measure (0.38 for 38 % more): estimate, lower and upper bound of
     /// its 95 % interval; `None` if the level without the change is not above zero.

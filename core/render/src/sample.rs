@@ -74,7 +74,7 @@ pub fn all() -> Vec<Report> {
         currency: "EUR".to_string(),
         cost: Some(400.0),
         per_day: [120.0, 80.0, 160.0],
-        so_far: [3_600.0, 2_400.0, 4_800.0],
+        measured: [3_600.0, 2_400.0, 4_800.0],
     });
     let mut empty = whole.clone();
     empty.headlines.clear();

@@ -187,6 +187,17 @@ impl Params {
     }
 }
 
+/// The scale on which windows are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scale {
+    /// Figures of whole windows.
+    Total,
+    /// Figures per day, because the windows differ in length.
+    PerDay,
+    /// The current window lacks too many records to be compared.
+    NotComparable,
+}
+
 /// One figure of one group in all windows.
 struct Figure<'a> {
     metric: &'a Metric,
@@ -204,10 +215,7 @@ struct Figure<'a> {
     change: Option<Change>,
     baseline_change: Option<Change>,
     p_adjusted: Option<f64>,
-    /// False if the current window lacks too many records to be compared.
-    is_comparable: bool,
-    /// True if windows of different lengths are compared, and therefore per day.
-    per_day: bool,
+    scale: Scale,
     /// True if the test supports the change.
     proven: bool,
     /// True if it is also large enough to be reported.
@@ -464,12 +472,17 @@ fn compute_figure<'a>(
             .rev()
             .map(|(index, window)| covered(index).then(|| value_of(window)).flatten())
             .collect(),
-        per_day: metric.grows_with_days() && lengths[0] != lengths[1],
+        scale: if !windows.is_comparable() {
+            Scale::NotComparable
+        } else if metric.grows_with_days() && lengths[0] != lengths[1] {
+            Scale::PerDay
+        } else {
+            Scale::Total
+        },
         change: Change::test(metric, samples, &scaled, lengths, dispersion)
             .filter(|_| windows.is_comparable()),
         baseline_change: Change::compute(metric, current.value, value_of(&baseline))
             .filter(|_| windows.is_comparable()),
-        is_comparable: windows.is_comparable(),
         baseline,
         current,
         earlier: Vec::new(),

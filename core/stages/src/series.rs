@@ -167,7 +167,7 @@ impl Extremes {
     }
 
     /// The same, with periods counted from `begin`; without values before it.
-    fn from_period(&self, begin: usize) -> Self {
+    fn since_period(&self, begin: usize) -> Self {
         let shift = |list: &[(f64, usize)]| {
             let shifted = list
                 .iter()
@@ -595,7 +595,7 @@ fn add_groups(
                         .map_or(0.0, |tally| tally.records as f64)
                 })
                 .collect(),
-            extremes: group.extremes.from_period(kept.start),
+            extremes: group.extremes.since_period(kept.start),
             records: periods.clone().map(|(_, tally)| tally.records).sum(),
             active: periods.count(),
             first: group.first,

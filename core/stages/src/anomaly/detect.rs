@@ -230,9 +230,10 @@ fn allow_for_few_records(scores: &mut [Option<Score>], series: &Group, aggregate
     for (step, score) in scores.iter_mut().enumerate() {
         *score = score.map(|score| {
             let p_up = probability(step, largest, 1.0, &score);
-            let p_down = match can_be_negative {
-                true => probability(step, smallest, -1.0, &score),
-                false => 0.0,
+            let p_down = if can_be_negative {
+                probability(step, smallest, -1.0, &score)
+            } else {
+                0.0
             };
             score.with_at_least(p_up, p_down)
         });

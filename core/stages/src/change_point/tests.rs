@@ -108,6 +108,7 @@ fn sentences_beside_a_gradual_change(date: &str, days: usize) -> Vec<String> {
         part_periods: PartPeriods::LeaveOut,
         periods_max: 366,
         without_year: true,
+        filter: None,
         groups_max: 30,
         measure: Some("failures"),
     };

@@ -1,7 +1,7 @@
 //! Presents figures as key figures, findings, tables and charts.
 
 use super::{
-    ALL, Figure, HISTORY, METHOD, Measurement, Metric, Params, Windows,
+    ALL, Figure, HISTORY, METHOD, Measurement, Metric, Params, Scale, Windows,
     texts::{self, Texts},
     words,
 };
@@ -43,10 +43,12 @@ pub(super) fn kpi(params: &Params, figure: &Figure<'_>) -> Kpi {
         |measurement: &Option<Measurement>| measurement.as_ref().and_then(|known| known.value);
     let texts = Texts::from_figure(figure);
     let delta = |delta: Option<String>, before: &Option<Measurement>| match (delta, before) {
-        (Some(delta), Some(_)) if figure.per_day && delta.ends_with('%') => delta + " per day",
+        (Some(delta), Some(_)) if figure.scale == Scale::PerDay && delta.ends_with('%') => {
+            delta + " per day"
+        }
         (Some(delta), _) => delta,
         (None, _) if texts.is_none() => "–".to_string(),
-        (None, Some(_)) if !figure.is_comparable => "not comparable".to_string(),
+        (None, Some(_)) if figure.scale == Scale::NotComparable => "not comparable".to_string(),
         (None, None) => format!("no earlier {}", params.noun()),
         (None, Some(_)) => "no earlier value".to_string(),
     };
@@ -211,7 +213,11 @@ fn change_finding(
         in_named(&params.by, &figure.label)
     };
     let estimate = change.estimate(metric, figure.proven);
-    let per_day = if figure.per_day { "per day" } else { "" };
+    let per_day = if figure.scale == Scale::PerDay {
+        "per day"
+    } else {
+        ""
+    };
     let [value, claim] = if change.fell_to_zero(metric) {
         let range = estimate.range();
         let range = format!(" (95{NBSP}% interval {range})");

@@ -565,8 +565,7 @@ fn figure_of(metric: &Metric, levels: [f64; 3], half: f64) -> Figure<'_> {
         estimate::Measurement::from_interval(value, Some([value - half, value + half]))
     };
     Figure {
-        is_comparable: true,
-        per_day: false,
+        scale: Scale::Total,
         metric,
         label: ALL.to_string(),
         subject: ALL.to_string(),

@@ -254,7 +254,7 @@ mod tests {
             let pilot = |day: usize| if day < days { 0.1 } else { 100.0 };
             assert!(missing(3, pilot).is_empty(), "{days}");
         }
-        let deliveries = |day: usize| if day % 4 == 0 { 400.0 } else { 0.0 };
+        let deliveries = |day: usize| if day.is_multiple_of(4) { 400.0 } else { 0.0 };
         assert!(missing(4, deliveries).is_empty());
         // A machine that is off on one day in ten.
         let mut noise = Noise(5);

@@ -284,7 +284,6 @@ mod tests {
             error: 0.0,
             naive_error: 0.0,
             origins: 0,
-            seasons_min: 3,
             outliers: Vec::new(),
             open: 0.0,
             constant: false,
