@@ -128,7 +128,7 @@ fn a_young_leak_is_dated_and_followed_as_in_trend() {
         let leak: Vec<f64> = (0..182)
             .map(|i| {
                 52.0 + noise.normal()
-                    + 25.0 / f64::from(age) * (f64::from(i) - 181.0 + f64::from(age)).max(0.0)
+                    + 25.0 / age as f64 * (f64::from(i) - 181.0 + age as f64).max(0.0)
             })
             .collect();
         let extra = json!({"capacity": {"limit": 100.0, "share": 0.9}, "horizon": 42});
