@@ -3,6 +3,10 @@
 //! Typography: a minus sign (−), a narrow no-break space between thousands, a no-break space before
 //! a unit, an en dash in intervals.
 
+mod money;
+
+pub use money::{amounts, in_currency, money};
+
 /// No-break space, before units.
 pub const NBSP: char = '\u{a0}';
 /// Narrow no-break space, between thousands.
@@ -309,26 +313,6 @@ pub fn minutes(value: f64) -> String {
         (0, h, m) => format!("{h}{NBSP}h {m}{NBSP}min"),
         (d, 0, _) => format!("{}{NBSP}d", integer(d)),
         (d, h, _) => format!("{}{NBSP}d {h}{NBSP}h", integer(d)),
-    }
-}
-
-/// Formats an amount of money: "EUR 1 200"; without a currency, "1 200".
-pub fn money(value: f64, currency: &str) -> String {
-    let [amount] = amounts([value]);
-    in_currency(&amount, currency)
-}
-
-/// Formats amounts that are compared, with equal decimals: "120" and "80", "4.00" and "2.00".
-pub fn amounts<const N: usize>(values: [f64; N]) -> [String; N] {
-    let is_small = values.iter().all(|value| value.abs() < 100.0);
-    values.map(|value| fixed(value, if is_small { 2 } else { 0 }))
-}
-
-/// Puts the currency before a formatted amount: "EUR 120".
-pub fn in_currency(amount: &str, currency: &str) -> String {
-    match currency {
-        "" => amount.to_string(),
-        currency => format!("{currency}{NBSP}{amount}"),
     }
 }
 

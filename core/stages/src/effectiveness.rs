@@ -109,7 +109,7 @@ mod tests;
 mod worth;
 
 use calibration::Calibration;
-use guardrails::{Guardrail, GuardrailResults, GuardrailSeries, Openings};
+use guardrails::{Guardrail, GuardrailResults, GuardrailSeries};
 use measure::{Outcome, find_group, judge};
 use present::{Reporter, summarise};
 use register::{ALL_RECORDS, Improvement, read_register};
@@ -357,7 +357,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         evidence: evidence.clone(),
         method: cell.method.clone(),
         noun: records.noun(),
-        openings: Openings::new(),
+        openings: std::collections::BTreeMap::new(),
     };
     let mut reporter = reporter_of(&params, &set);
     let guardrails = GuardrailSeries::collect_all(context, records, &params, &improvements)?;

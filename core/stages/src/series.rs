@@ -19,7 +19,7 @@ use retrocast_domain::{
     number::plural,
     window::{long, range},
 };
-use retrocast_stats::{describe::median, few_records::LARGEST_KEPT, yearly::yearly_season};
+use retrocast_stats::describe::median;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -29,6 +29,7 @@ use std::{
 
 pub(crate) mod clock;
 pub(crate) mod coverage;
+mod extremes;
 pub(crate) mod missing;
 pub(crate) mod need;
 pub(crate) mod period;
@@ -38,11 +39,14 @@ pub(crate) mod test_data;
 #[cfg(test)]
 mod tests;
 pub(crate) mod words;
+mod yearly;
 
 use clock::ClockChanges;
 use coverage::Coverage;
+pub(crate) use extremes::Extremes;
 use period::Period;
 use span::Span;
+use yearly::{first_shown, without_year};
 
 /// Aggregate of the records of a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -141,45 +145,6 @@ pub(crate) struct Group {
     pub(crate) active: usize,
     /// Time of the group's first record.
     pub(crate) first: DateTime,
-}
-
-/// The largest and the smallest values of the records of a group, each with its period.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Extremes {
-    /// In descending order.
-    pub(crate) largest: Vec<(f64, usize)>,
-    /// With the sign reversed, in descending order.
-    pub(crate) smallest: Vec<(f64, usize)>,
-    /// Sum of all values.
-    pub(crate) sum: f64,
-}
-
-impl Extremes {
-    fn add(&mut self, value: f64, period: usize) {
-        self.sum += value;
-        for (list, value) in [(&mut self.largest, value), (&mut self.smallest, -value)] {
-            let at = list.partition_point(|(other, _)| *other >= value);
-            if at < LARGEST_KEPT {
-                list.truncate(LARGEST_KEPT - 1);
-                list.insert(at, (value, period));
-            }
-        }
-    }
-
-    /// The same, with periods counted from `begin`; without values before it.
-    fn since_period(&self, begin: usize) -> Self {
-        let shift = |list: &[(f64, usize)]| {
-            let shifted = list
-                .iter()
-                .map(|(value, period)| Some((*value, period.checked_sub(begin)?)));
-            shifted.flatten().collect()
-        };
-        Self {
-            largest: shift(&self.largest),
-            smallest: shift(&self.smallest),
-            sum: self.sum,
-        }
-    }
 }
 
 impl Group {
@@ -615,27 +580,6 @@ fn add_groups(
     }
     set.parts_before = kept.start - first_shown(&kept, &complete);
     set.starts = starts[kept].to_vec();
-}
-
-/// Index of the first period of `with_parts`: an incomplete one only if it comes right before the others.
-fn first_shown(kept: &Range<usize>, complete: &Range<usize>) -> usize {
-    if kept.start > complete.start {
-        kept.start
-    } else {
-        0
-    }
-}
-
-/// Removes the season of the year if the complete periods show one; returns true if so.
-fn without_year(values: &mut [Option<f64>], complete: &Range<usize>, period: Period) -> bool {
-    let year = period.cadence().year();
-    let Some(season) = yearly_season(&values[complete.clone()], year) else {
-        return false;
-    };
-    for (i, value) in values[complete.clone()].iter_mut().enumerate() {
-        *value = value.map(|value| season.remove(i, value));
-    }
-    true
 }
 
 /// Keeps the groups with the most records.

@@ -59,11 +59,7 @@ pub fn bend(values: &[f64], search: &Search) -> Option<Bend> {
     if n < fewest(m) {
         return None;
     }
-    // A steep ramp differs from the median around it as outliers do. So the first search only gives
-    // the line from which outliers are measured.
-    let first = best_bend(&clip_outliers(values, m), m)?;
-    let Line { level, slope } = fit(values, first.at);
-    let clean = clip_around(values, |i| level + slope * rise(first.at, i));
+    let clean = clip_around_bend(values, m)?;
     let best = best_bend(&clean, m)?;
     let p = simulated_p(best_bend, &clean, &best, search);
     let rho = NoisePosterior::new(best_bend, n, best.correlation, search).autocorrelation();
@@ -82,6 +78,14 @@ pub fn bend(values: &[f64], search: &Search) -> Option<Bend> {
         n,
         p,
     })
+}
+
+/// Clips outliers from the best broken line. A steep ramp differs from the median around it as outliers do,
+/// so a first search only gives the line from which they are measured.
+pub(crate) fn clip_around_bend(values: &[f64], m: usize) -> Option<Vec<f64>> {
+    let at = best_bend(&clip_outliers(values, m), m)?.at;
+    let Line { level, slope } = fit(values, at);
+    Some(clip_around(values, |i| level + slope * rise(at, i)))
 }
 
 /// Level and slope of the broken line with its bend at this position.

@@ -1,7 +1,7 @@
 //! Decides how a series changed: in steps, along a line, or along a line that starts with a bend.
 
 use crate::{
-    bend::{best_bend, rise},
+    bend::{best_bend, clip_around_bend, rise},
     change_point::{best_split, clip_outliers, fewest, mean_shifts},
     search::Search,
 };
@@ -101,8 +101,22 @@ pub fn search_shape(values: &[f64], search: &Search) -> Option<Shape> {
     }
 }
 
+/// Clips outliers from both the level and the broken line, whichever is nearer: neither a step nor a steep
+/// ramp consists of outliers.
 fn clip(values: &[f64], m: usize) -> Option<Vec<f64>> {
-    (values.len() >= fewest(m)).then(|| clip_outliers(values, m))
+    if values.len() < fewest(m) {
+        return None;
+    }
+    let from_line = clip_around_bend(values, m)?;
+    let clipped = values.iter().zip(clip_outliers(values, m)).zip(from_line);
+    let nearer = clipped.map(|((value, level), line)| {
+        if (value - level).abs() <= (value - line).abs() {
+            level
+        } else {
+            line
+        }
+    });
+    Some(nearer.collect())
 }
 
 fn compare(clipped: &[f64], positions: &[usize], m: usize) -> Option<Shape> {
@@ -295,6 +309,19 @@ mod tests {
         assert!(step <= 3.0 && bend >= 60.0, "ramps: {step} {bend}");
         let [step, bend, ..] = recent_shapes(100, 0.3, 2.0, 28, true);
         assert!(step >= 60.0 && bend <= 10.0, "steps: {step} {bend}");
+    }
+
+    #[test]
+    fn steep_ramps_of_two_weeks_are_bends() {
+        for seed in 0..10 {
+            let mut noise = Noise::new(seed * 7 + 5);
+            let steep = |i: usize| 25.0 / 14.0 * (i as f64 - 167.0).max(0.0);
+            let values: Vec<f64> = (0..182).map(|i| noise.normal() + steep(i)).collect();
+            let found = shape(&values, 14);
+            let is_bend =
+                matches!(found, Some(Shape::Gradual(Form::Bend(at))) if at.abs_diff(168) <= 2);
+            assert!(is_bend, "seed {seed}: {found:?}");
+        }
     }
 
     #[test]

@@ -15,7 +15,6 @@ use crate::{
 use retrocast_domain::{Finding, GuardrailEffect, Table, Verdict, estimate::levels, number};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 /// A metric that must not get worse.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -251,6 +250,3 @@ fn largest_harm([_, low, high]: [f64; 3], lower_is_better: bool) -> Option<Strin
     (harm.is_finite() && harm > 0.0)
         .then(|| format!("at most {} {direction}", number::percent(harm)))
 }
-
-/// The openings of sentences that replace the usual ones, by improvement.
-pub(super) type Openings = BTreeMap<String, String>;

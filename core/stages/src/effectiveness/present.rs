@@ -2,7 +2,6 @@
 
 use super::{
     Params,
-    guardrails::Openings,
     measure::{EffectMeasurement, Measurement, Outcome, TooEarly},
     onset::Onset,
     register::{ALL_RECORDS, Improvement},
@@ -20,6 +19,7 @@ use retrocast_domain::{
 };
 use retrocast_stats::effect::Test;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Describes in a sentence how many improvements have each verdict.
 pub(super) fn summarise(judged: &[Measurement]) -> String {
@@ -76,8 +76,8 @@ pub(super) struct Reporter<'a> {
     pub(super) method: String,
     /// Noun for the records.
     pub(super) noun: String,
-    /// Openings of sentences on effects, in place of the usual ones.
-    pub(super) openings: Openings,
+    /// Openings of sentences on effects, in place of the usual ones, by improvement.
+    pub(super) openings: BTreeMap<String, String>,
 }
 
 impl Reporter<'_> {
