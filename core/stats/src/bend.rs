@@ -81,11 +81,24 @@ pub fn bend(values: &[f64], search: &Search) -> Option<Bend> {
 }
 
 /// Clips outliers from the best broken line. A steep ramp differs from the median around it as outliers do,
-/// so a first search only gives the line from which they are measured.
+/// and outliers look like a ramp. So a first search, with and without outliers, only gives the line from
+/// which they are measured: the one to which most values are close.
 pub(crate) fn clip_around_bend(values: &[f64], m: usize) -> Option<Vec<f64>> {
-    let at = best_bend(&clip_outliers(values, m), m)?.at;
-    let Line { level, slope } = fit(values, at);
-    Some(clip_around(values, |i| level + slope * rise(at, i)))
+    let without = clip_outliers(values, m);
+    let lines = [&without[..], values].map(|searched| {
+        let at = best_bend(searched, m)?.at;
+        Some((at, fit(searched, at)))
+    });
+    let clipped = lines
+        .into_iter()
+        .flatten()
+        .map(|(at, Line { level, slope })| {
+            let clipped = clip_around(values, |i| level + slope * rise(at, i));
+            let changed = values.iter().zip(&clipped).filter(|(a, b)| a != b).count();
+            (changed, clipped)
+        });
+    let (_, clipped) = clipped.min_by_key(|(changed, _)| *changed)?;
+    Some(clipped)
 }
 
 /// Level and slope of the broken line with its bend at this position.
