@@ -21,6 +21,9 @@ const PREDICTED_MIN: f64 = 0.3;
 const STEPS_MAX: usize = 3;
 /// Minimum gain of a step, in twice the log-likelihood.
 const STEP_GAIN_MIN: f64 = 20.0;
+/// Minimum difference of Schwarz's criterion in favour of a season: steps of the level repeat in two years
+/// by chance. Very strong evidence starts at 10 (Kass and Raftery 1995).
+const EVIDENCE_MIN: f64 = 10.0;
 /// Minimum seasonal factor.
 const FACTOR_MIN: f64 = 0.1;
 
@@ -69,6 +72,16 @@ pub fn yearly_season(values: &[Option<f64>], year: f64) -> Option<YearlySeason> 
         weights: vec![1.0; values.len()],
     };
     let mut fit = model.fit_with_steps(&points)?;
+    let mut without = Model {
+        waves: 0,
+        steps: Vec::new(),
+        weights: vec![1.0; values.len()],
+        ..model
+    };
+    let plain = without.fit_with_steps(&points)?;
+    if without.criterion(&points, &plain) - model.criterion(&points, &fit) < EVIDENCE_MIN {
+        return None;
+    }
     if is_positive {
         // The season of a quantity grows with its level.
         let relative = |i: usize| (model.level(&fit, i) / mean).max(FACTOR_MIN);
@@ -180,6 +193,14 @@ impl Model {
             .iter()
             .map(|(i, value)| value - expected(*i))
             .collect()
+    }
+
+    /// Schwarz's criterion (1978), in which a step also has a position.
+    fn criterion(&self, points: &[(usize, f64)], fit: &[f64]) -> f64 {
+        let n = points.len() as f64;
+        let squares: f64 = self.residuals(points, fit).iter().map(|r| r * r).sum();
+        let parameters = (fit.len() + self.steps.len()) as f64;
+        n * (squares / n).max(f64::MIN_POSITIVE).ln() + parameters * n.ln()
     }
 
     fn season(&self, fit: &[f64], index: usize) -> f64 {
@@ -303,6 +324,19 @@ mod tests {
             assert_eq!(yearly_season(&values[..700], 365.25), None);
         }
         assert!(found <= 8, "{found} of 200");
+    }
+
+    #[test]
+    fn a_step_in_the_middle_of_two_years_is_no_season() {
+        let mut found = 0;
+        for seed in 0..40 {
+            let mut values = Noise::new(seed).autoregressive(104, 0.3);
+            let turn = 40 + seed as usize % 25;
+            values[turn..].iter_mut().for_each(|value| *value += 2.0);
+            let values: Vec<Option<f64>> = values.into_iter().map(Some).collect();
+            found += u32::from(yearly_season(&values, 52.0).is_some());
+        }
+        assert!(found <= 2, "{found} of 40");
     }
 
     #[test]
