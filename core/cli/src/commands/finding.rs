@@ -221,7 +221,7 @@ mod tests {
         assert!(
             find("3f9a")
                 .unwrap_err()
-                .ends_with("it may be 3f9a00 or 3f9a11")
+                .ends_with("it matches 3f9a00 or 3f9a11")
         );
         assert!(find("c0f").unwrap_err().contains("no finding \"c0f\""));
     }

@@ -352,6 +352,6 @@ fn report_without_findings_charts_and_pdf_is_composed() {
         parsed
             .body_text(0)
             .unwrap()
-            .contains("Nothing is proven to differ")
+            .contains("No difference from the expected values is proven")
     );
 }
