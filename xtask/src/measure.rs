@@ -102,7 +102,7 @@ fn wait(child: &mut Child, limit: Option<Duration>) -> io::Result<Option<ExitSta
     }
 }
 
-/// What the kernel reported last about a process.
+/// The last figures of a process from the kernel.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sample {
     cpu_ticks: u64,

@@ -126,7 +126,7 @@ pub(crate) struct FindingDigest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ClosedDigest {
     pub improvement: String,
-    /// Who closed it, when and why.
+    /// The person who closed it, the date and the reason.
     pub sentence: String,
 }
 

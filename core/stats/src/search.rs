@@ -155,7 +155,7 @@ impl Model {
 }
 
 /// Possible models of the noise: autoregressive ones, then those with independent errors. Slower ones with
-/// errors are left out, because they can hardly be told from shifts.
+/// errors are left out, because they can hardly be distinguished from shifts.
 const MODELS: [Model; 23] = {
     let mut models = [Model {
         rho: 0.0,

@@ -146,7 +146,7 @@ impl Model {
             .collect()
     }
 
-    /// Coefficients of the terms by least squares; `None` if they cannot be told apart.
+    /// Coefficients of the terms by least squares; `None` if the terms are collinear.
     fn fit(&self, points: &[(usize, f64)]) -> Option<Vec<f64>> {
         let size = self.terms(self.first).len();
         let (mut matrix, mut products) = (vec![0.0; size * size], vec![0.0; size]);

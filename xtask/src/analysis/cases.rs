@@ -44,7 +44,7 @@ pub struct Case {
     pub comparisons: Vec<Comparison>,
 }
 
-/// What is equal and what is not, printed above the table.
+/// Explains above the table how far the work is equal.
 pub const NOTES: &str = "\
 work: how the package's work relates to ours. Retrocast writes a result or a report in each row.
   equal    the same method with the same settings. `evaluate anomaly` also computes the accuracy, and

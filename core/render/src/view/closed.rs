@@ -12,7 +12,7 @@ pub(super) struct ClosedView {
     title: String,
     /// Its last verdicts.
     outcome: String,
-    /// Who closed it, when and why.
+    /// The person who closed it, the date and the reason.
     sentence: String,
     /// True if the executive report lists it.
     is_shown: bool,

@@ -192,7 +192,7 @@ impl Answer<'_> {
         self.findings.first().map_or("", |first| first.measure())
     }
 
-    /// What its first finding is about.
+    /// The subject of its first finding.
     fn about(&self) -> &str {
         let Some(first) = self.findings.first() else {
             return "";
