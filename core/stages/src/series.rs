@@ -114,7 +114,7 @@ pub(crate) struct Request<'a> {
     pub(crate) part_periods: PartPeriods,
     /// Maximum number of periods; the latest are kept.
     pub(crate) periods_max: usize,
-    /// Whether the season of the year is removed where earlier years show one.
+    /// True to remove the season of the year where earlier years show one.
     pub(crate) without_year: bool,
     /// Maximum number of groups; the groups with the most records are kept.
     pub(crate) groups_max: usize,
@@ -205,12 +205,7 @@ impl SeriesSet {
     /// First and last day from an index on; `None` without periods.
     fn days(&self, from: usize) -> Option<[Date; 2]> {
         let (first, last) = (self.starts.get(from)?, self.starts.last()?);
-        let end = self.period.after(*last, 1).date();
-        Some(if self.period == Period::Hour {
-            [first.date(), last.date()]
-        } else {
-            [first.date(), end.yesterday().unwrap_or(end)]
-        })
+        Some([first.date(), self.period.last_day(*last)])
     }
 
     /// First and last day: "2026-08-03 to 2026-11-15".
@@ -229,10 +224,7 @@ impl SeriesSet {
         let [first, last] = [first, last].map(|index| self.starts[index]);
         let period = match self.period {
             Period::Hour => format!("{} to {}", self.period.iso(first), self.period.iso(last)),
-            period => {
-                let last = Period::Day.before(period.after(last, 1)).unwrap_or(last);
-                format!("{} to {}", first.date(), last.date())
-            }
+            period => format!("{} to {}", first.date(), period.last_day(last)),
         };
         self.evidence.on(&group.subject, &period)
     }

@@ -3,9 +3,9 @@
 use super::Params;
 use crate::{
     Context,
-    series::{Group, SeriesSet},
+    series::{Group, SeriesSet, words},
 };
-use retrocast_domain::{Cell, number};
+use retrocast_domain::Cell;
 use retrocast_stats::{
     change_point::{Shift, Shifts, mean_shifts},
     search::Search,
@@ -65,15 +65,9 @@ pub(super) fn note_gradual(
     if names.is_empty() {
         return;
     }
-    let (shown, more) = names.split_at(names.len().min(5));
-    let rest = if more.is_empty() {
-        String::new()
-    } else {
-        format!(" and {} more", more.len())
-    };
     cell.caveats.push(format!(
-        "Moving gradually rather than in steps, so no date of a step is claimed: {}{rest}. See the trends.",
-        number::list(shown)
+        "Moving gradually rather than in steps, so no date of a step is claimed: {}. See the trends.",
+        words::short_list(&names)
     ));
 }
 

@@ -54,13 +54,8 @@ impl MetricNames {
 
     /// The caveat that lists the improvements of other metrics.
     fn caveat(&self, others: &[String]) -> Option<String> {
-        const NAMED_MAX: usize = 5;
         if others.is_empty() {
             return None;
-        }
-        let mut named = others[..others.len().min(NAMED_MAX)].to_vec();
-        if others.len() > NAMED_MAX {
-            named.push(format!("{} more", others.len() - NAMED_MAX));
         }
         let own: Vec<String> = self.0.iter().map(|name| format!("{name:?}")).collect();
         Some(format!(
@@ -68,7 +63,7 @@ impl MetricNames {
              its metric and with the records of that metric as `input`; if it means the same, use the name of \
              this stage in the register.",
             number::list(&own),
-            number::list(&named)
+            words::short_list(others)
         ))
     }
 }

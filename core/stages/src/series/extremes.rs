@@ -17,11 +17,13 @@ impl Extremes {
     pub(super) fn add(&mut self, value: f64, period: usize) {
         self.sum += value;
         for (list, value) in [(&mut self.largest, value), (&mut self.smallest, -value)] {
-            let at = list.partition_point(|(other, _)| *other >= value);
-            if at < LARGEST_KEPT {
-                list.truncate(LARGEST_KEPT - 1);
-                list.insert(at, (value, period));
+            // Nearly all records: this runs for each of them.
+            if list.len() == LARGEST_KEPT && list[LARGEST_KEPT - 1].0 >= value {
+                continue;
             }
+            let at = list.partition_point(|(other, _)| *other >= value);
+            list.truncate(LARGEST_KEPT - 1);
+            list.insert(at, (value, period));
         }
     }
 

@@ -157,18 +157,23 @@ pub(crate) fn chart_id(stage: &str, what: &str) -> String {
         .collect()
 }
 
+/// Lists the first five names: "api, web and search", "api, web, search, mail, sync and 3 more".
+pub(crate) fn short_list(names: &[String]) -> String {
+    const NAMED_MAX: usize = 5;
+    let (named, more) = names.split_at(names.len().min(NAMED_MAX));
+    let mut named = named.to_vec();
+    if !more.is_empty() {
+        named.push(format!("{} more", more.len()));
+    }
+    number::list(&named)
+}
+
 /// The caveat that names the groups whose season of the year was removed.
 pub(super) fn without_year(groups: &[String], by: &[String], years: f64) -> String {
     let what = if by.is_empty() {
         String::new()
     } else {
-        let (shown, more) = groups.split_at(groups.len().min(5));
-        let rest = if more.is_empty() {
-            String::new()
-        } else {
-            format!(" and {} more", more.len())
-        };
-        format!(" of {}{rest}", number::list(shown))
+        format!(" of {}", short_list(groups))
     };
     format!(
         "Adjusted for the season of the year{what}, estimated from {} years: values and levels are those of \
