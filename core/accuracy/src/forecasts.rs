@@ -49,6 +49,9 @@ pub struct MethodScore {
     pub owa: Option<f64>,
     /// Share of the series for which its error is smaller than that of seasonal naive.
     pub better: f64,
+    /// Share of the series for which both errors are equal, such as forecasts of zero of a count
+    /// that was zero for a whole season.
+    pub equal: f64,
     /// Intervals of 80 and 95 %.
     pub intervals: Vec<IntervalScore>,
 }
@@ -293,6 +296,16 @@ pub fn score(all: &[Series], seasons: &[usize], horizon: usize) -> ForecastScore
         .par_iter()
         .map(|series| score_series(series, seasons, horizon))
         .collect();
+    // Share of the series for which an error compares thus with that of seasonal naive.
+    let share = |method: usize, compare: fn(&f64, &f64) -> bool| {
+        mean(each.iter().map(|(scores, _)| {
+            let seasonal_naive = &scores[scores.len() - 1];
+            f64::from(u8::from(compare(
+                &scores[method].error,
+                &seasonal_naive.error,
+            )))
+        }))
+    };
     let names = [DEFAULT].into_iter().chain(BENCHMARKS.map(Benchmark::name));
     let mut methods: Vec<MethodScore> = names
         .enumerate()
@@ -308,10 +321,8 @@ pub fn score(all: &[Series], seasons: &[usize], horizon: usize) -> ForecastScore
                 smape: mean(scores().map(|score| score.smape)),
                 mase: mean(scores().filter_map(|score| score.mase)),
                 owa: None,
-                better: mean(each.iter().map(|(scores, _)| {
-                    let seasonal_naive = &scores[scores.len() - 1];
-                    f64::from(u8::from(scores[i].error < seasonal_naive.error))
-                })),
+                better: share(i, f64::lt),
+                equal: share(i, f64::eq),
                 intervals: LEVELS.iter().enumerate().map(interval).collect(),
             }
         })

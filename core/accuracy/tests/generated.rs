@@ -43,8 +43,9 @@ impl Random {
     }
 }
 
-/// A daily series of one kind, with its own weekly pattern and autocorrelated noise.
-fn series(kind: usize, seed: u64) -> Series {
+/// A daily series of one kind, with its own weekly pattern and autocorrelated noise, and the
+/// forecast of an oracle that knows the process: the medians of the next values, given the past.
+fn series(kind: usize, seed: u64) -> (Series, Vec<f64>) {
     let mut random = Random(seed);
     let n = [120, 200, 365][(random.uniform() * 3.0) as usize] + HORIZON;
     let week = random.pattern(7, 10.0);
@@ -54,8 +55,13 @@ fn series(kind: usize, seed: u64) -> Series {
     let slope = 0.4 * random.uniform() - 0.1;
     let share = 0.1 + 0.4 * random.uniform();
     let (mut noise, mut level) = (0.0, 100.0);
+    // The noise and the level on the last known day.
+    let mut last = (0.0, 0.0);
     let values: Vec<f64> = (0..n)
         .map(|t| {
+            if t + HORIZON == n {
+                last = (noise, level);
+            }
             noise = memory * noise + spread * random.normal();
             let value = match kind {
                 0 => 100.0 + slope * t as f64 + week[t % 7] + noise,
@@ -77,26 +83,57 @@ fn series(kind: usize, seed: u64) -> Series {
         })
         .collect();
     let (train, test) = values.split_at(n - HORIZON);
-    Series {
+    let (mut noise, level) = last;
+    let oracle = (train.len()..n).map(|t| {
+        noise *= memory;
+        match kind {
+            0 => 100.0 + slope * t as f64 + week[t % 7] + noise,
+            1 => 100.0 + week[t % 7] + month[t % 28] + noise,
+            2 => level + week[t % 7] + noise,
+            3 => 0.0,
+            _ => level * factors[t % 7],
+        }
+    });
+    let oracle = oracle.collect();
+    let series = Series {
         train: train.to_vec(),
         test: test.to_vec(),
-    }
+    };
+    (series, oracle)
+}
+
+/// Share of series whose test values are closer to the forecasts of the oracle than to those of
+/// seasonal naive.
+fn oracle_better(all: &[(Series, Vec<f64>)]) -> f64 {
+    let better = all.iter().filter(|(series, oracle)| {
+        let last_week = &series.train[series.train.len() - 7..];
+        let error = |forecast: &dyn Fn(usize) -> f64| -> f64 {
+            let steps = series.test.iter().enumerate();
+            steps.map(|(i, value)| (value - forecast(i)).abs()).sum()
+        };
+        error(&|i| oracle[i]) < error(&|i| last_week[i % 7])
+    });
+    better.count() as f64 / all.len() as f64
 }
 
 /// Scores `per_kind` series of each kind.
 fn scores(per_kind: u64) -> [ForecastScores; 5] {
     [0, 1, 2, 3, 4].map(|kind| {
-        let all: Vec<Series> = (0..per_kind)
+        let generated: Vec<(Series, Vec<f64>)> = (0..per_kind)
             .map(|i| series(kind, 1000 * i + kind as u64))
             .collect();
+        let oracle = oracle_better(&generated);
+        let all: Vec<Series> = generated.into_iter().map(|(series, _)| series).collect();
         let scores = score(&all, &[7], HORIZON);
         let combination = &scores.methods[0];
         eprintln!(
-            "{}: MASE {:.3} (seasonal naive {:.3}), better in {:.3}, coverage {:?}",
+            "{}: MASE {:.3} (seasonal naive {:.3}), better in {:.3}, equal in {:.3} (oracle better \
+             in {oracle:.3}), coverage {:?}",
             KINDS[kind],
             combination.mase,
             scores.methods[3].mase,
             combination.better,
+            combination.equal,
             combination
                 .intervals
                 .iter()

@@ -32,8 +32,12 @@
 //! this next to impossible (below one in a million), is one event of type `silence`, whatever the direction:
 //! its records may have stopped arriving, or its work. After eight weeks it counts as retired.
 //!
+//! A mean, median or maximum that does not change at all for five steps or more, more than twice as long as ever
+//! before and with a probability below one in a million, is one event of type `stuck`: its sensor or its
+//! collector may have stopped.
+//!
 //! # Severity
-//! A `silence` is `warning`, also where fewer is better.
+//! `silence` and `stuck` are `warning`, also where fewer is better.
 //!
 //! An event before the window is `info`. In the window, an event on the good side of its
 //! `metric_type`, or of a metric of type `other`, is `notice`; one on the bad side is `warning`. It is
@@ -67,6 +71,7 @@ mod hours;
 mod present;
 mod result;
 mod silence;
+mod stuck;
 #[cfg(test)]
 mod tests;
 
@@ -79,7 +84,7 @@ use present::{Reporter, frame_of};
 pub const ANOMALY: Kind = Kind {
     name: "anomaly",
     chapter: Some(Chapter::Events),
-    code_version: 9,
+    code_version: 10,
     summary: "Finds days or hours that the usual rhythm does not explain.",
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),
@@ -290,6 +295,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         })
         .chain(burst_findings)
         .chain((scored.iter()).filter_map(|group| reporter.silence_finding(group, scored.len())))
+        .chain((scored.iter()).filter_map(|group| reporter.stuck_finding(group, scored.len())))
         .collect();
     let burst_count = bursts.iter().map(|group| group.bursts.len()).sum();
     cell.did = reporter.summarise(&scored, burst_count);

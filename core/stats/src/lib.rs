@@ -34,4 +34,5 @@ pub mod panel;
 pub mod screening;
 pub mod seasonal;
 mod structural;
+pub mod stuck;
 pub mod yearly;

@@ -25,7 +25,8 @@ impl Reporter<'_> {
                 days.max().map(|day| self.set.index_of(day))
             };
             let silent = group.silence.as_ref().map(|silence| silence.steps.end);
-            let event = events.max().max(silent);
+            let stuck = group.stuck.as_ref().map(|run| run.steps.end - 1);
+            let event = events.max().max(silent).max(stuck);
             event.max(bursts_of(group).and_then(of_burst))
         };
         let mut shown: Vec<&AnomalyScores> = scored
@@ -71,9 +72,11 @@ impl Reporter<'_> {
             let first = self.set.starts[silence.steps.start];
             format!("no record since {}", self.set.period.words(first))
         });
+        let stuck =
+            (group.stuck.as_ref()).map(|run| format!("did not change {}", self.stuck_when(run)));
         let burst = bursts.and_then(|found| Some((found, found.bursts.last()?)));
-        let outcome = match (silent_since, group.events.last(), burst) {
-            (Some(silent_since), ..) => silent_since,
+        let outcome = match (silent_since.or(stuck), group.events.last(), burst) {
+            (Some(stopped), ..) => stopped,
             (None, Some(event), _) => {
                 let side = if event.up { "high" } else { "low" };
                 format!("unusually {side} {}", self.when(event))

@@ -1,6 +1,6 @@
 //! Finds unusual steps by scores and an isolation forest, with corrected limits, and joins them to events.
 
-use super::{Params, Sides};
+use super::{Params, Sides, stuck::find_stuck_run};
 use crate::{
     Context,
     series::{Aggregate, Extremes, Group, SeriesSet, missing::Silence},
@@ -11,6 +11,7 @@ use retrocast_stats::{
     few_records::{StepRecords, UsualRecords},
     isolation_forest::{self, IsolationForest},
     search::content_seed,
+    stuck::StuckRun,
     test::benjamini_hochberg,
 };
 
@@ -22,10 +23,17 @@ pub(super) struct AnomalyScores<'a> {
     pub(super) events: Vec<Event>,
     /// The silence in which the series ends; its steps are in no other event.
     pub(super) silence: Option<Silence>,
+    /// Equal values in a row; its steps are in no other event.
+    pub(super) stuck: Option<StuckRun>,
     pub(super) step_counts: StepCounts,
 }
 
 impl AnomalyScores<'_> {
+    /// Number of all events, of any type.
+    pub(super) fn event_count(&self) -> usize {
+        self.events.len() + usize::from(self.silence.is_some()) + usize::from(self.stuck.is_some())
+    }
+
     /// The band of 95 % of usual values; not below zero if no value is negative.
     pub(super) fn band(&self, score: &Score) -> [f64; 2] {
         let floor = if self
@@ -127,6 +135,7 @@ pub(super) fn score_groups<'a>(
             forest,
             events: Vec::new(),
             silence: find_silence(context, set, series, quantity),
+            stuck: find_stuck_run(context, params, set, series),
             step_counts: StepCounts::default(),
         })
     };
@@ -157,6 +166,10 @@ pub(super) fn score_groups<'a>(
         if let Some(silence) = &group.silence {
             let begin = silence.steps.start;
             group.events.retain(|event| event.up || event.last < begin);
+        }
+        if let Some(StuckRun { steps, .. }) = &group.stuck {
+            let is_outside = |event: &Event| event.last < steps.start || steps.end <= event.first;
+            group.events.retain(is_outside);
         }
     }
     scored

@@ -3,6 +3,7 @@
 use super::{
     ANOMALY, METHOD, MetricType, Params, Sides,
     detect::{AnomalyScores, Event, SILENCE, StepCounts, analysed_steps},
+    stuck::STUCK,
 };
 use crate::{
     Context, StageError,
@@ -350,10 +351,7 @@ impl Reporter<'_> {
     /// Describes in a sentence what was tested, with the outcome and the number of bursts of hours.
     pub(super) fn summarise(&self, scored: &[AnomalyScores], bursts: usize) -> String {
         let (from, window) = analysed_steps(self.context, self.params, self.set);
-        let events: usize = scored
-            .iter()
-            .map(|group| group.events.len() + usize::from(group.silence.is_some()))
-            .sum();
+        let events: usize = scored.iter().map(AnomalyScores::event_count).sum();
         let noun = self.set.period.noun();
         let steps = self.set.starts.len();
         let outcome = match events {
@@ -459,6 +457,19 @@ impl Reporter<'_> {
                 number::p_bare((silence.chance * scored.len() as f64).min(1.0)),
             ]);
         }
+        for group in scored {
+            let Some(run) = &group.stuck else { continue };
+            table.push([
+                group.series.label.clone(),
+                self.stuck_when(run),
+                STUCK.to_string(),
+                self.stuck_value(run),
+                String::new(),
+                String::new(),
+                String::new(),
+                number::p_bare((run.chance * scored.len() as f64).min(1.0)),
+            ]);
+        }
         for (group, event) in rows {
             let Some(peak) = group.scores[event.peak] else {
                 continue;
@@ -496,7 +507,8 @@ pub(super) fn frame_of(set: &SeriesSet, scored: &[AnomalyScores]) -> Result<Data
                 .for_each(|(column, value)| column.push(value));
             let is_silent = (group.silence.iter()).any(|silence| i >= silence.steps.start);
             let mut events = group.events.iter();
-            claimed.push(is_silent || events.any(|e| (e.first..=e.last).contains(&i)));
+            let is_stuck = (group.stuck.iter()).any(|run| run.steps.contains(&i));
+            claimed.push(is_silent || is_stuck || events.any(|e| (e.first..=e.last).contains(&i)));
         }
     }
     let [value, expected, z, forest] = numbers;
