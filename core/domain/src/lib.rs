@@ -55,7 +55,7 @@ pub use effect::{Effect, EffectTest, GuardrailEffect, Verdict, Worth};
 pub use estimate::{Certainty, Estimate};
 pub use figure::{Figure, Place};
 pub use finding::{
-    Ask, Chapter, Direction, Evidence, Finding, Magnitude, MeasuredChange, Severity,
+    ActionRequest, Chapter, Direction, Evidence, Finding, Magnitude, MeasuredChange, Severity,
 };
 pub use health::{Health, HealthPart, HealthState};
 pub use mail::is_mail_address;

@@ -31,8 +31,8 @@
 use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, anomaly::SILENCE, with_findings};
 use jiff::civil::DateTime;
 use retrocast_domain::{
-    Ask, Cell, Chapter, Chart, ChartKind, Direction, Finding, Health, HealthPart, HealthState, Kpi,
-    Magnitude, Severity, Table, chart::Panel, finding::group_of, number,
+    ActionRequest, Cell, Chapter, Chart, ChartKind, Direction, Finding, Health, HealthPart,
+    HealthState, Kpi, Magnitude, Severity, Table, chart::Panel, finding::group_of, number,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -288,7 +288,7 @@ fn finding(context: &Context, params: &Params, health: &Health) -> Option<Findin
         "all" => "Everything together",
         name => name,
     };
-    let happened = match health.state {
+    let state = match health.state {
         HealthState::Critical => "is in critical health",
         _ => "needs attention",
     };
@@ -303,13 +303,13 @@ fn finding(context: &Context, params: &Params, health: &Health) -> Option<Findin
     let parts: Vec<String> = health.parts.iter().map(format_part).collect();
     let mut finding = Finding::new(&context.stage, HEALTH.name, &health.component, "health");
     finding.sentence = format!(
-        "{name} {happened}{duration}: {} of 100 points{before} (less {}).",
+        "{name} {state}{duration}: {} of 100 points{before} (less {}).",
         number::fixed(health.score, 0),
         number::list(&parts)
     );
-    finding.ask = Some(Ask::new(
+    finding.request = Some(ActionRequest::new(
         name,
-        format!("{happened}{duration}"),
+        format!("{state}{duration}"),
         "name an owner",
     ));
     finding.direction = Direction::Down;

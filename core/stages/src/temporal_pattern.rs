@@ -65,7 +65,7 @@ use crate::{
 use jiff::civil::{Date, DateTime};
 use polars::prelude::*;
 use retrocast_domain::{
-    Ask, Cell, CellStatus, Chapter, Chart, Direction, Evidence, Finding, Severity, Table,
+    ActionRequest, Cell, CellStatus, Chapter, Chart, Direction, Evidence, Finding, Severity, Table,
     number::{self, plural},
     window::range,
 };
@@ -192,7 +192,7 @@ impl Data<'_> {
         let mut finding = Finding::new(&self.context.stage, kind, &group.subject, what);
         finding.evidence = vec![self.evidence.clone()];
         finding.period = self.period();
-        finding.ask = Some(Ask::new(what, "", "name an owner"));
+        finding.request = Some(ActionRequest::new(what, "", "name an owner"));
         finding.measure.clone_from(&self.measure);
         finding
     }

@@ -122,8 +122,11 @@ fn strings_of(cell: &Cell) -> Vec<String> {
     for finding in &cell.findings {
         strings.push(finding.sentence.clone());
         strings.extend(finding.caveats.iter().cloned());
-        if let Some(ask) = &finding.ask {
-            strings.push(format!("{} {}: {}.", ask.about, ask.happened, ask.todo));
+        if let Some(request) = &finding.request {
+            strings.push(format!(
+                "{} {}: {}.",
+                request.subject, request.event, request.action
+            ));
         }
     }
     for kpi in &cell.kpis {
@@ -177,7 +180,7 @@ fn unproven_claims(cell: &Cell) -> Vec<String> {
     let mut wrong: Vec<String> = strings_of(cell).into_iter().filter(is_wrong).collect();
     // A warning contains advice.
     let lacks_advice =
-        |finding: &&Finding| finding.severity >= Severity::Warning && finding.ask.is_none();
+        |finding: &&Finding| finding.severity >= Severity::Warning && finding.request.is_none();
     wrong.extend(
         cell.findings
             .iter()

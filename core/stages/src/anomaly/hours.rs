@@ -13,7 +13,7 @@ use crate::{
 use jiff::civil::{Date, DateTime};
 use rayon::prelude::*;
 use retrocast_domain::{
-    Ask, Direction, Estimate, Finding, Magnitude, Severity, Table, number, sentence::fill,
+    ActionRequest, Direction, Estimate, Finding, Magnitude, Severity, Table, number, sentence::fill,
 };
 use retrocast_stats::burst::{Burst, Hour, scan};
 
@@ -165,8 +165,8 @@ impl Reporter<'_> {
             "were"
         };
         let day = Period::Day.words(hours.starts[burst.first]);
-        let happened = format!("{were} unusually {high} for hours on {day}");
-        finding.ask = Some(Ask::new(self.name, happened, "find the cause"));
+        let event = format!("{were} unusually {high} for hours on {day}");
+        finding.request = Some(ActionRequest::new(self.name, event, "find the cause"));
         finding.direction = if burst.is_up() {
             Direction::Up
         } else {

@@ -10,7 +10,7 @@ use crate::{
 };
 use polars::prelude::*;
 use retrocast_domain::{
-    Ask, Direction, Estimate, Finding, Magnitude, Severity, Table,
+    ActionRequest, Direction, Estimate, Finding, Magnitude, Severity, Table,
     estimate::{level_with_interval, levels},
     number,
     sentence::fill,
@@ -179,8 +179,8 @@ impl Reporter<'_> {
             "were"
         };
         let high = if event.up { "high" } else { "low" };
-        let happened = format!("{were} unusually {high} {preposition} {when}");
-        finding.ask = Some(Ask::new(self.name, happened, "find the cause"));
+        let text = format!("{were} unusually {high} {preposition} {when}");
+        finding.request = Some(ActionRequest::new(self.name, text, "find the cause"));
         let Some(peak) = group.scores[event.peak] else {
             return finding;
         };

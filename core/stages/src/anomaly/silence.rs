@@ -6,7 +6,9 @@ use super::{
     present::Reporter,
 };
 use crate::series::words;
-use retrocast_domain::{Ask, Direction, Finding, Magnitude, Severity, number, sentence::fill};
+use retrocast_domain::{
+    ActionRequest, Direction, Finding, Magnitude, Severity, number, sentence::fill,
+};
 use retrocast_stats::describe::mean;
 
 const METHOD: &str = "Negative binomial probability of no record in any step, from the same steps of the \
@@ -27,7 +29,7 @@ impl Reporter<'_> {
         } else {
             "have"
         };
-        finding.ask = Some(Ask::new(
+        finding.request = Some(ActionRequest::new(
             self.name,
             format!("{have} had no record since {since}"),
             "check whether records arrive",

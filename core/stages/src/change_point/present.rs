@@ -8,7 +8,7 @@ use crate::{
 use jiff::{ToSpan, civil::Date};
 use polars::prelude::*;
 use retrocast_domain::{
-    Ask, Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Table,
+    ActionRequest, Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Table,
     chart::{Level as ChartLevel, Marker, Role, Series},
     estimate::level_with_interval,
     number::{self, plural},
@@ -228,8 +228,8 @@ pub(super) fn finding(context: &Context, group_shift: &GroupShift<'_>) -> Findin
         )
     });
     let verb = if rises { "rose" } else { "fell" };
-    let happened = format!("{verb} in {} {}", month_name(day), day.year());
-    finding.ask = Some(Ask::new(&set.measure, happened, "find the cause"));
+    let event = format!("{verb} in {} {}", month_name(day), day.year());
+    finding.request = Some(ActionRequest::new(&set.measure, event, "find the cause"));
     finding.n = result.indices.len() as u64;
     finding.p = Some(shift.p);
     finding.p_adjusted = Some(*p_adjusted);

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::series::words;
 use retrocast_domain::{
-    Ask, Direction, Finding, Magnitude, Severity, estimate::level_with_interval, number,
+    ActionRequest, Direction, Finding, Magnitude, Severity, estimate::level_with_interval, number,
     sentence::fill,
 };
 
@@ -85,9 +85,9 @@ impl Reporter<'_> {
             Breach::Now => "above",
             Breach::Ahead { .. } => "heading for",
         };
-        let happened = format!("{be} {heads} {of_limit}");
-        let todo = "add capacity or stop the rise";
-        finding.ask = Some(Ask::new(self.name, happened, todo));
+        let event = format!("{be} {heads} {of_limit}");
+        let action = "add capacity or stop the rise";
+        finding.request = Some(ActionRequest::new(self.name, event, action));
         let claim = self.breach_claim(group)?;
         match breach {
             Breach::Now => {

@@ -197,8 +197,8 @@ impl Answer<'_> {
         let Some(first) = self.findings.first() else {
             return "";
         };
-        match &first.ask {
-            Some(ask) if !ask.about.is_empty() => &ask.about,
+        match &first.request {
+            Some(request) if !request.subject.is_empty() => &request.subject,
             _ => &first.what,
         }
     }

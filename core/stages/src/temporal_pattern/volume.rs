@@ -3,8 +3,8 @@
 use super::{Candidate, Data, Group, Record, ResultRow, Results, words};
 use crate::series::words::{capitalised, chart_id};
 use retrocast_domain::{
-    Ask, Chart, Direction, Estimate, Magnitude, Severity, Table, chart::Bar, estimate::levels,
-    number, sentence::fill,
+    ActionRequest, Chart, Direction, Estimate, Magnitude, Severity, Table, chart::Bar,
+    estimate::levels, number, sentence::fill,
 };
 use retrocast_stats::{
     describe::{mean, mean_interval, sorted},
@@ -316,12 +316,11 @@ fn candidate(
         (false, Direction::Down) => "less frequent",
         (false, _) => "more frequent",
     };
-    let happened = format!(
+    let event = format!(
         "{be} {comparative} above {} {volume}",
         number::sensible(cut.cut)
     );
-    let request = "find the cause";
-    finding.ask = Some(Ask::new(&data.measure, happened, request));
+    finding.request = Some(ActionRequest::new(&data.measure, event, "find the cause"));
     finding.n = points.len() as u64;
     finding.p = Some(cut.p);
     finding.baseline = Some(format!("{volume} up to {}", number::sensible(cut.cut)));
