@@ -53,7 +53,7 @@ pub use decision::{FindingDecision, FindingState};
 pub use diagnostic::{Diagnostic, Level};
 pub use effect::{Effect, EffectTest, GuardrailEffect, Verdict, Worth};
 pub use estimate::{Certainty, Estimate};
-pub use figure::{Figure, Place};
+pub use figure::{Figure, FigureKind};
 pub use finding::{
     ActionRequest, Chapter, Direction, Evidence, Finding, Magnitude, MeasuredChange, Severity,
 };
