@@ -49,7 +49,7 @@
 //! reports a source that has stopped.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, Reads, StageError,
+    Analysis, Context, Inputs, Reads, StageError, StageKind,
     series::{self, Aggregate, PartPeriods, Request, SeriesSet, period::Step, words},
     with_findings,
 };
@@ -76,7 +76,7 @@ use hours::{collect_hours, find_bursts};
 use present::{Reporter, frame_of};
 
 /// The registered kind.
-pub const ANOMALY: Kind = Kind {
+pub const ANOMALY: StageKind = StageKind {
     name: "anomaly",
     chapter: Some(Chapter::Events),
     code_version: 9,

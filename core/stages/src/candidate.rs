@@ -25,7 +25,7 @@
 //! where it is compared with a forecast without it.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, Reads, StageError, frame, input,
+    Analysis, Context, Inputs, Reads, StageError, StageKind, frame, input,
     series::{self, Aggregate, PartPeriods, Request, SeriesSet, period::Period, words},
     with_findings,
 };
@@ -47,7 +47,7 @@ mod tests;
 use present::Reporter;
 
 /// The registered kind.
-pub const CANDIDATE: Kind = Kind {
+pub const CANDIDATE: StageKind = StageKind {
     name: "candidate",
     chapter: Some(Chapter::Improvements),
     code_version: 2,

@@ -39,7 +39,7 @@
 //! contain the means of both variants.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, Reads, StageError, input,
+    Analysis, Context, Inputs, Reads, StageError, StageKind, input,
     series::{
         self, Aggregate, PartPeriods, Request,
         period::{LongPeriod, Period, requested_or_found},
@@ -159,7 +159,7 @@ pub(crate) fn default_segment(period: Period) -> usize {
 }
 
 /// The kind `change_point`.
-pub const CHANGE_POINT: Kind = Kind {
+pub const CHANGE_POINT: StageKind = StageKind {
     name: "change_point",
     chapter: Some(Chapter::Changes),
     code_version: 8,

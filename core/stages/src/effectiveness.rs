@@ -83,7 +83,7 @@
 //! `post_days` days would show.
 
 use crate::{
-    Analysis, Context, Input, Inputs, Kind, Reads, StageError, input,
+    Analysis, Context, Input, Inputs, Reads, StageError, StageKind, input,
     series::{
         self, Aggregate, PartPeriods, Request, SeriesSet,
         period::{LongPeriod, Period, requested_or_found},
@@ -116,7 +116,7 @@ use register::{ALL_RECORDS, Improvement, read_register};
 use tables::frame_of;
 
 /// The registered kind.
-pub const EFFECTIVENESS: Kind = Kind {
+pub const EFFECTIVENESS: StageKind = StageKind {
     name: "effectiveness",
     chapter: Some(Chapter::Improvements),
     code_version: 10,

@@ -68,7 +68,7 @@
 //! holidays    = { countries = ["england"] }
 //! ```
 
-use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, with_findings};
+use crate::{Analysis, Context, Inputs, Reads, StageError, StageKind, with_findings};
 use polars::prelude::{Column, DataFrame};
 use retrocast_domain::{
     Cell, CellStatus, Chapter,
@@ -91,7 +91,7 @@ use params::Params;
 use rows::Rows;
 
 /// The registered kind.
-pub const FEATURES: Kind = Kind {
+pub const FEATURES: StageKind = StageKind {
     name: "features",
     chapter: Some(Chapter::Other),
     code_version: 3,

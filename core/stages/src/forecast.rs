@@ -45,7 +45,7 @@
 //! dates.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, Reads, StageError,
+    Analysis, Context, Inputs, Reads, StageError, StageKind,
     series::{
         self, Aggregate, PartPeriods, Request,
         period::{Period, requested_or_found},
@@ -71,7 +71,7 @@ use predict::{HISTORY_MAX, foretell, need};
 use present::Reporter;
 
 /// The registered kind.
-pub const FORECAST: Kind = Kind {
+pub const FORECAST: StageKind = StageKind {
     name: "forecast",
     chapter: Some(Chapter::Outlook),
     code_version: 8,

@@ -28,7 +28,9 @@
 //! Points are a convention: they rank components and show a direction, but are not a measurement. A
 //! component without findings and key figures has no score.
 
-use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, anomaly::SILENCE, with_findings};
+use crate::{
+    Analysis, Context, Inputs, Reads, StageError, StageKind, anomaly::SILENCE, with_findings,
+};
 use jiff::civil::DateTime;
 use retrocast_domain::{
     ActionRequest, Cell, Chapter, Chart, ChartKind, Direction, Finding, Health, HealthPart,
@@ -47,7 +49,7 @@ mod tests;
 use history::History;
 
 /// The registered kind.
-pub const HEALTH: Kind = Kind {
+pub const HEALTH: StageKind = StageKind {
     name: "health",
     chapter: Some(Chapter::Figures),
     code_version: 2,

@@ -68,7 +68,7 @@
 //! windows, changes look more certain than they are when whole weeks vary.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, Reads, StageError, frame,
+    Analysis, Context, Inputs, Reads, StageError, StageKind, frame,
     series::{coverage::Coverage, missing::MissingDays, need, period::Period},
     times::Grain,
     with_findings,
@@ -151,7 +151,7 @@ fn twenty() -> usize {
 }
 
 /// The kind `kpi`.
-pub const KPI: Kind = Kind {
+pub const KPI: StageKind = StageKind {
     name: "kpi",
     chapter: Some(Chapter::Figures),
     code_version: 10,

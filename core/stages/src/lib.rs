@@ -184,7 +184,7 @@ pub enum Reads {
 }
 
 /// A kind of stage, as plain functions and data.
-pub struct Kind {
+pub struct StageKind {
     /// Name in a job file: a noun of the field.
     pub name: &'static str,
     /// Chapter of its stages in reports; `None` if reports omit them.
@@ -212,7 +212,7 @@ pub struct Kind {
     pub run: fn(&Context, &Value, &Inputs) -> Result<Analysis, StageError>,
 }
 
-impl Kind {
+impl StageKind {
     /// The manual page: the module documentation at the start of `manual`, as Markdown.
     pub fn manual_page(&self) -> String {
         let lines = self
@@ -227,7 +227,7 @@ impl Kind {
 }
 
 /// All kinds, in the order of the manual.
-pub const KINDS: &[&Kind] = &[
+pub const KINDS: &[&StageKind] = &[
     &sql::SQL,
     &quality::QUALITY,
     &features::FEATURES,
@@ -250,7 +250,7 @@ pub fn results() -> impl Iterator<Item = ResultTable> {
 }
 
 /// Finds the kind with this name.
-pub fn kind(name: &str) -> Option<&'static Kind> {
+pub fn kind(name: &str) -> Option<&'static StageKind> {
     KINDS.iter().find(|kind| kind.name == name).copied()
 }
 

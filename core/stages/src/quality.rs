@@ -92,7 +92,7 @@
 //! ```
 
 use crate::{
-    Analysis, Context, Input, Inputs, Kind, Reads, StageError, series::words::capitalised,
+    Analysis, Context, Input, Inputs, Reads, StageError, StageKind, series::words::capitalised,
     with_findings,
 };
 use retrocast_domain::{
@@ -171,7 +171,7 @@ fn eight() -> u32 {
 }
 
 /// The kind `quality`.
-pub const QUALITY: Kind = Kind {
+pub const QUALITY: StageKind = StageKind {
     name: "quality",
     chapter: Some(Chapter::Data),
     code_version: 9,

@@ -44,7 +44,7 @@
 //! Rules match the kind and the words of a finding, not its cause. Ranges of built-in rules are rough until
 //! improvements of their category have been measured.
 
-use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, with_findings};
+use crate::{Analysis, Context, Inputs, Reads, StageError, StageKind, with_findings};
 use retrocast_domain::{
     Cell, Chapter, Recommendation, RecommendationState, Table, number, recommendation::Risk,
 };
@@ -62,7 +62,7 @@ use history::History;
 use rules::{Rule, built_in_rules, match_findings};
 
 /// The registered kind.
-pub const RECOMMENDATION: Kind = Kind {
+pub const RECOMMENDATION: StageKind = StageKind {
     name: "recommendation",
     chapter: Some(Chapter::Recommendations),
     code_version: 2,

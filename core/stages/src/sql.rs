@@ -50,7 +50,7 @@
 //! # Method
 //! Plain SQL without a statistical test, so these findings have neither interval nor p-value.
 
-use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, rows::Batch};
+use crate::{Analysis, Context, Inputs, Reads, StageError, StageKind, rows::Batch};
 use jiff::{civil::Date, tz::TimeZone};
 use polars::prelude::*;
 use retrocast_domain::{
@@ -77,7 +77,7 @@ struct Params {
 pub const RESULT: &str = "__result";
 
 /// The kind `sql`.
-pub const SQL: Kind = Kind {
+pub const SQL: StageKind = StageKind {
     name: "sql",
     chapter: Some(Chapter::Rows),
     code_version: 7,

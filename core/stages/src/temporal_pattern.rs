@@ -58,7 +58,7 @@
 //! `chi_square`; it assumes that records are independent, which they seldom are.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, Reads, StageError, input,
+    Analysis, Context, Inputs, Reads, StageError, StageKind, input,
     series::{self, missing::MissingDays},
     with_findings,
 };
@@ -86,7 +86,7 @@ use params::{EffectName, Params};
 use read::read;
 
 /// The kind `temporal_pattern`.
-pub const TEMPORAL_PATTERN: Kind = Kind {
+pub const TEMPORAL_PATTERN: StageKind = StageKind {
     name: "temporal_pattern",
     chapter: Some(Chapter::Rhythm),
     code_version: 10,

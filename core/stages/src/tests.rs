@@ -48,7 +48,7 @@ fn numbers_in_job_files_have_limits() {
 }
 
 /// Params with which each kind analyses the column "v" of "s", or counts of records.
-fn all_jobs() -> Vec<(&'static Kind, Value)> {
+fn all_jobs() -> Vec<(&'static StageKind, Value)> {
     let mut jobs = Vec::new();
     for value in [None, Some("v")] {
         for kind in KINDS {
@@ -191,7 +191,7 @@ fn unproven_claims(cell: &Cell) -> Vec<String> {
 }
 
 /// Checks that the dataset a kind returns has the columns of its declaration, in order.
-fn check_columns(kind: &Kind, analysis: &Analysis) {
+fn check_columns(kind: &StageKind, analysis: &Analysis) {
     let (Some(result), Some(frame)) = (kind.result, &analysis.frame) else {
         return;
     };

@@ -42,7 +42,7 @@
 //! sums, and as missing for means and medians.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, Reads, StageError, input,
+    Analysis, Context, Inputs, Reads, StageError, StageKind, input,
     series::{
         self, Aggregate, PartPeriods, Request,
         period::{LongPeriod, Period, requested_or_found},
@@ -154,7 +154,7 @@ fn fifty() -> usize {
 }
 
 /// The kind `trend`.
-pub const TREND: Kind = Kind {
+pub const TREND: StageKind = StageKind {
     name: "trend",
     chapter: Some(Chapter::Changes),
     code_version: 8,

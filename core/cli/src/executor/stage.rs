@@ -13,7 +13,7 @@ use retrocast_engine::{
 };
 use retrocast_run::Node;
 use retrocast_stages::{
-    Analysis, Context, Input, Inputs, Kind, Reads, Rows, StageError, Stop,
+    Analysis, Context, Input, Inputs, Reads, Rows, StageError, StageKind, Stop,
     restatement::contains_text,
 };
 use retrocast_store::{Lake, Scan, SqlTable, ledger, sql::Selection};
@@ -31,7 +31,7 @@ const BATCH_MEMORY_MAX: u64 = 96 << 20;
 #[derive(Clone, Copy)]
 pub struct Stage<'a> {
     node: &'a Node,
-    kind: &'static Kind,
+    kind: &'static StageKind,
     params: &'a Value,
 }
 
@@ -387,7 +387,7 @@ async fn estimate_memory(
     lake: &Lake,
     dataset: &DatasetRef,
     scan: &Scan,
-    kind: &Kind,
+    kind: &StageKind,
     params: &Value,
 ) -> Result<u64, Failure> {
     let mut scan = scan.clone();
