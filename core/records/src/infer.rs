@@ -36,7 +36,7 @@
 mod choose;
 mod evidence;
 mod hints;
-mod kind;
+mod inferred_type;
 mod profile;
 mod sample;
 mod write;
