@@ -156,7 +156,7 @@ impl MetricType {
 
 impl Params {
     fn aggregate(&self) -> Aggregate {
-        Aggregate::chosen(self.aggregate, self.value.as_deref(), Aggregate::Sum)
+        Aggregate::or_default(self.aggregate, self.value.as_deref(), Aggregate::Sum)
     }
 }
 

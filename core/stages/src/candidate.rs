@@ -197,7 +197,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         time: params.time.as_deref(),
         value: params.value.as_deref(),
         by: &params.by,
-        aggregate: Aggregate::chosen(params.aggregate, params.value.as_deref(), Aggregate::Sum),
+        aggregate: Aggregate::or_default(params.aggregate, params.value.as_deref(), Aggregate::Sum),
         period: Period::Day,
         part_periods: PartPeriods::LeaveOut,
         periods_max: DAYS_MAX,

@@ -189,7 +189,11 @@ fn run(
         time: params.time.as_deref(),
         value: params.value.as_deref(),
         by: &params.by,
-        aggregate: Aggregate::chosen(params.aggregate, params.value.as_deref(), Aggregate::Mean),
+        aggregate: Aggregate::or_default(
+            params.aggregate,
+            params.value.as_deref(),
+            Aggregate::Mean,
+        ),
         period,
         part_periods: params.part_periods,
         periods_max: params.periods_max,

@@ -240,7 +240,7 @@ struct Params {
 impl Params {
     /// Aggregate of the records of a period.
     fn aggregate(&self) -> Aggregate {
-        Aggregate::chosen(self.aggregate, self.value.as_deref(), Aggregate::Sum)
+        Aggregate::or_default(self.aggregate, self.value.as_deref(), Aggregate::Sum)
     }
 }
 

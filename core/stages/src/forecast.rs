@@ -67,7 +67,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use predict::{HISTORY_MAX, foretell, need};
+use predict::{HISTORY_MAX, forecast_groups, need};
 use present::Reporter;
 
 /// The registered kind.
@@ -145,7 +145,7 @@ struct Params {
 
 impl Params {
     fn aggregate(&self) -> Aggregate {
-        Aggregate::chosen(self.aggregate, self.value.as_deref(), Aggregate::Sum)
+        Aggregate::or_default(self.aggregate, self.value.as_deref(), Aggregate::Sum)
     }
 
     /// Number of periods to forecast.
@@ -212,14 +212,14 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     if !lines.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
     }
-    let foretold = foretell(context, &params, &lines);
+    let forecasts = forecast_groups(context, &params, &lines);
     let reporter = Reporter {
         context,
         params: &params,
         lines: &lines,
         name: &name,
     };
-    if foretold.is_empty() {
+    if forecasts.is_empty() {
         cell.status = CellStatus::NotEnough {
             message: reporter.not_enough(),
         };
@@ -230,16 +230,16 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         .iter()
         .map(|group| need(context, &params, lines.period, group.known()));
     lines.note_small(need.max().unwrap_or(0), &mut cell.caveats);
-    let findings = foretold
+    let findings = forecasts
         .iter()
         .flat_map(|group| [reporter.next_window(group), reporter.breach(group)])
         .flatten()
         .collect();
-    cell.did = reporter.did(&foretold);
-    cell.tables.push(reporter.table(&foretold));
-    cell.tables.extend(reporter.record(&foretold));
-    cell.charts = reporter.charts(&foretold);
-    let frame = reporter.frame(&foretold)?;
+    cell.did = reporter.did(&forecasts);
+    cell.tables.push(reporter.table(&forecasts));
+    cell.tables.extend(reporter.record(&forecasts));
+    cell.charts = reporter.charts(&forecasts);
+    let frame = reporter.frame(&forecasts)?;
     Ok(Analysis {
         cell: with_findings(cell, findings),
         frame: Some(frame),

@@ -42,7 +42,7 @@ pub mod trend;
 
 pub use frame::column_texts;
 pub use rows::{RowSource, Rows};
-pub use stop::{Stop, Stopped};
+pub use stop::{Cancelled, Stop};
 
 /// The context of a stage, in addition to its input datasets.
 #[derive(Debug, Clone)]

@@ -72,7 +72,11 @@ impl Aggregate {
 
     /// The requested aggregate; by default the number of records without a value column, else
     /// `with_value`.
-    pub(crate) fn chosen(aggregate: Option<Self>, value: Option<&str>, with_value: Self) -> Self {
+    pub(crate) fn or_default(
+        aggregate: Option<Self>,
+        value: Option<&str>,
+        with_value: Self,
+    ) -> Self {
         aggregate.unwrap_or(if value.is_some() {
             with_value
         } else {

@@ -181,7 +181,8 @@ fn run(
 ) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
     let input = input(inputs, &params.input)?;
-    let aggregate = Aggregate::chosen(params.aggregate, params.value.as_deref(), Aggregate::Mean);
+    let aggregate =
+        Aggregate::or_default(params.aggregate, params.value.as_deref(), Aggregate::Mean);
     let period = requested_or_found(params.period, context, input, params.time.as_deref())?;
     let request = Request {
         time: params.time.as_deref(),

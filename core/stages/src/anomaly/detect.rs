@@ -130,7 +130,7 @@ pub(super) fn score_groups<'a>(
             step_counts: StepCounts::default(),
         })
     };
-    let scored = set.of_enough(context, |_| options.need(), score_group);
+    let scored = set.map_sufficient_groups(context, |_| options.need(), score_group);
     let mut scored: Vec<AnomalyScores> = scored.into_iter().flatten().collect();
     let n = set.starts.len();
     let mut adjusted: Vec<Vec<f64>> = vec![vec![1.0; n]; scored.len()];

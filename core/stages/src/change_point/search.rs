@@ -96,7 +96,7 @@ pub(super) fn search_all(
         let found = mean_shifts(&present(&group.values), &adjusted, &settings)?;
         Some((found, indices, adjusted))
     };
-    let found = set.of_enough(context, |_| need, search);
+    let found = set.map_sufficient_groups(context, |_| need, search);
     // A group with shifts contributes each of them, one without contributes its best candidate.
     let p: Vec<f64> = found
         .iter()

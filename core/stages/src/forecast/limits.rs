@@ -2,7 +2,7 @@
 
 use super::{
     Capacity,
-    predict::{Breach, GroupForecast, SURE},
+    predict::{BREACH_PROBABILITY_MIN, Breach, GroupForecast},
     present::{LINE_METHOD, Reporter},
 };
 use crate::series::words;
@@ -68,7 +68,7 @@ impl Reporter<'_> {
         let what = format!("{} reaches {of_limit}", self.name);
         let mut finding = self.finding(group, &what);
         finding.direction = Direction::Up;
-        finding.confidence = SURE;
+        finding.confidence = BREACH_PROBABILITY_MIN;
         finding.p = Some(recent.p);
         finding.n = recent.length() as u64;
         let begin = group.line.values.len() - recent.length();

@@ -53,7 +53,7 @@ pub(super) enum Breach {
 }
 
 /// Minimum probability of reaching the limit within the horizon for a warning.
-pub(super) const SURE: f64 = 0.8;
+pub(super) const BREACH_PROBABILITY_MIN: f64 = 0.8;
 
 /// Maximum length of the training history, in steps; older records have no influence.
 pub(super) const HISTORY_MAX: usize = 560;
@@ -105,15 +105,16 @@ fn season_words(period: Period, season: usize) -> &'static str {
     }
 }
 
-pub(super) fn foretell<'a>(
+/// Forecasts each group with enough data.
+pub(super) fn forecast_groups<'a>(
     context: &Context,
     params: &Params,
     lines: &'a SeriesSet,
 ) -> Vec<GroupForecast<'a>> {
-    let work = |line: &'a Group| {
-        let first = line.begin();
-        let first = first.max(line.values.len().saturating_sub(HISTORY_MAX));
-        let values = interpolate(&line.values[first..]);
+    let forecast = |group: &'a Group| {
+        let first = group.begin();
+        let first = first.max(group.values.len().saturating_sub(HISTORY_MAX));
+        let values = interpolate(&group.values[first..]);
         let options = options(context, params, lines.period, values.len());
         let mut outlook = numerics::forecast(&values, &options).ok()?;
         let segment_min = default_segment(lines.period);
@@ -131,7 +132,7 @@ pub(super) fn foretell<'a>(
             breach(recent.as_ref()?, horizon, *params.level.last()?, &capacity)
         });
         Some(GroupForecast {
-            line,
+            line: group,
             first,
             season: season_words(lines.period, options.period),
             outlook,
@@ -140,8 +141,8 @@ pub(super) fn foretell<'a>(
             breach,
         })
     };
-    let needs = |line: &Group| need(context, params, lines.period, line.known());
-    let forecasts = lines.of_enough(context, needs, work);
+    let periods = |group: &Group| need(context, params, lines.period, group.known());
+    let forecasts = lines.map_sufficient_groups(context, periods, forecast);
     forecasts.into_iter().flatten().collect()
 }
 
@@ -163,8 +164,8 @@ pub(super) fn breach(
     let reached = |value: &dyn Fn(usize) -> f64| (0..steps).find(|step| value(*step) >= limit);
     let upper = |step| line.at(step) + line.half_width(step, level);
     let lower = |step| line.at(step) - line.half_width(step, level);
-    let sure = |step| line.at(step) - line.half_width(step, 2.0 * SURE - 1.0);
-    reached(&sure)?;
+    let probable = |step| line.at(step) - line.half_width(step, 2.0 * BREACH_PROBABILITY_MIN - 1.0);
+    reached(&probable)?;
     Some(Breach::Ahead {
         earliest: reached(&upper)?,
         likely: reached(&|step| line.at(step))?,

@@ -124,7 +124,7 @@ pub(super) fn classify(
             values,
         })
     };
-    let fits = set.of_enough(context, |_| points_min, fit);
+    let fits = set.map_sufficient_groups(context, |_| points_min, fit);
     let p: Vec<f64> = fits.iter().flatten().map(|fit| fit.p).collect();
     let mut corrected = benjamini_hochberg(&p).into_iter();
     fits.into_iter()

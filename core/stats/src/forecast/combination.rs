@@ -66,19 +66,19 @@ pub(super) struct Candidate {
 }
 
 /// Maximum number of forecasters in the combination.
-const CHOSEN_MAX: usize = 8;
+const COMBINED_MAX: usize = 8;
 /// Maximum score of a forecaster in the combination, relative to the best score.
-const CHOSEN_ERROR_MAX: f64 = 1.5;
+const SCORE_RATIO_MAX: f64 = 1.5;
 
 /// Counts the candidates to combine. They must be sorted by score, the best first.
-pub(super) fn chosen(candidates: &[Candidate]) -> usize {
+pub(super) fn combination_size(candidates: &[Candidate]) -> usize {
     let Some(best) = candidates.first().map(|best| best.score.max(1e-12)) else {
         return 0;
     };
-    let is_close = |candidate: &&Candidate| candidate.score <= CHOSEN_ERROR_MAX * best;
+    let is_close = |candidate: &&Candidate| candidate.score <= SCORE_RATIO_MAX * best;
     candidates
         .iter()
-        .take(CHOSEN_MAX)
+        .take(COMBINED_MAX)
         .take_while(is_close)
         .count()
 }

@@ -49,7 +49,7 @@ pub use theta::{DynamicTheta, Theta};
 
 use crate::describe::median;
 use backtest::continued;
-use combination::{Candidate, Criterion, Loss, chosen, combined, combined_errors};
+use combination::{Candidate, Criterion, Loss, combination_size, combined, combined_errors};
 use intervals::{Allowance, Scaled, SumErrors, band, medians};
 
 /// Settings of a forecast.
@@ -231,16 +231,16 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
         let by_name = || a.name.cmp(b.name);
         a.score.total_cmp(&b.score).then_with(by_name)
     });
-    let mut chosen = chosen(&candidates);
-    if chosen == 0 {
+    let mut size = combination_size(&candidates);
+    if size == 0 {
         return Err(ForecastError::None);
     }
     if is_rare {
         // Rates that are the same for every step are nearly equal, and would outvote a season.
-        chosen = 1;
+        size = 1;
     }
-    let (mean, weights) = combined(&candidates[..chosen]);
-    let errors = combined_errors(&candidates[..chosen]);
+    let (mean, weights) = combined(&candidates[..size]);
+    let errors = combined_errors(&candidates[..size]);
     let floor = if values.iter().all(|value| *value >= 0.0) {
         0.0
     } else {
