@@ -3,7 +3,7 @@
 
 use crate::{
     Input, StageError,
-    rows::{Batch, Unusable},
+    rows::{Batch, UnusableValues},
 };
 use polars::prelude::*;
 use serde::{Deserialize, Deserializer};
@@ -59,7 +59,7 @@ pub fn micros(batch: &Batch<'_>, name: &str) -> Result<Vec<Option<i64>>, StageEr
 pub fn numbers(
     batch: &Batch<'_>,
     name: &str,
-    unusable: &mut Unusable,
+    unusable: &mut UnusableValues,
 ) -> Result<Vec<Option<f64>>, StageError> {
     let column = column(batch, name)?;
     let dtype = column.dtype();

@@ -126,7 +126,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let findings = context.cells.iter().flat_map(|cell| &cell.findings);
     let mut recommendations: Vec<Recommendation> = match_findings(&rules, findings)
         .into_iter()
-        .map(|answer| history.recommendation(context, answer, params.expires_days))
+        .map(|rule_match| history.recommendation(context, rule_match, params.expires_days))
         .collect();
     recommendations.sort_by(|a, b| {
         let order = a.state.cmp(&b.state);

@@ -10,7 +10,7 @@
 use crate::{
     Context, Input, StageError,
     frame::{self, Groups},
-    rows::Unusable,
+    rows::UnusableValues,
     times::Times,
 };
 use jiff::civil::{Date, DateTime};
@@ -424,7 +424,7 @@ impl RecordReader<'_> {
             ClockChanges::new(zone, request, coverage.has_hours(), &span.starts);
         let mut groups = Groups::new(request.by);
         let mut tallied: Vec<Option<GroupTally>> = Vec::new();
-        let (mut without, mut unusable) = (0u64, Unusable::default());
+        let (mut without, mut unusable) = (0u64, UnusableValues::default());
         self.input.each(&columns, |batch| {
             self.context.stop.check();
             let times = self.times.of(batch, self.time)?;

@@ -3,7 +3,7 @@
 use super::params::{Aggregate, Every, Params};
 use crate::{
     Context, Input, StageError, frame,
-    rows::{Batch, Unusable},
+    rows::{Batch, UnusableValues},
     series::coverage::Coverage,
     times::{Grain, Times},
 };
@@ -72,7 +72,7 @@ impl Rows {
             Every::None => times.grain != Grain::Moment,
         };
         let (ids, labels) = series(&batch, &params.by)?;
-        let mut unusable = Unusable::default();
+        let mut unusable = UnusableValues::default();
         let columns: Vec<Vec<Option<f64>>> = params
             .values
             .iter()

@@ -27,7 +27,7 @@ impl Reporter<'_> {
             .collect();
         shown.sort_by_key(soonest);
         if shown.is_empty() {
-            shown.extend(forecasts.iter().max_by_key(|group| group.line.records));
+            shown.extend(forecasts.iter().max_by_key(|group| group.series.records));
         }
         shown.truncate(4);
         shown.into_iter().map(|group| self.chart(group)).collect()
@@ -69,7 +69,7 @@ impl Reporter<'_> {
             .collect();
         let n = self.lines.starts.len();
         let from = n.saturating_sub((3 * ahead.len()).max(60));
-        let name = format!("{}{}", self.name, words::in_group(group.line));
+        let name = format!("{}{}", self.name, words::in_group(group.series));
         let title = self.breach_title(group).unwrap_or_else(|| {
             let (first, last) = (self.ahead(0), self.ahead(ahead.len() - 1));
             let dates = self.lines.period.range(first, last);
@@ -94,7 +94,7 @@ impl Reporter<'_> {
             id: format!(
                 "{}-{}",
                 self.context.stage,
-                Finding::identity("chart", &group.line.subject, "forecast")
+                Finding::identity("chart", &group.series.subject, "forecast")
             ),
             alt: format!(
                 "{} from {} on and the forecast for {}: {} at first, {} at last.",
@@ -114,7 +114,7 @@ impl Reporter<'_> {
                     Series {
                         name: self.name.to_string(),
                         times: self.lines.starts[from..].to_vec(),
-                        values: group.line.values[from..].to_vec(),
+                        values: group.series.values[from..].to_vec(),
                         role: Role::Observed,
                     },
                     Series {
@@ -157,7 +157,7 @@ impl Reporter<'_> {
         let mut ends: Vec<[Vec<f64>; 2]> = vec![Default::default(); self.params.level.len()];
         for group in forecasts {
             for (step, mean) in group.outlook.mean.iter().enumerate() {
-                groups.push(group.line.label.clone());
+                groups.push(group.series.label.clone());
                 times.push(self.lines.period.iso(self.ahead(step)));
                 means.push(*mean);
                 for (end, band) in ends.iter_mut().zip(&group.outlook.bands) {

@@ -17,7 +17,7 @@ impl Reporter<'_> {
     fn breach_claim(&self, group: &GroupForecast) -> Option<String> {
         let capacity = self.params.capacity?;
         let (breach, recent) = group.reached()?;
-        let name = words::capitalised(self.name) + &words::in_group(group.line);
+        let name = words::capitalised(self.name) + &words::in_group(group.series);
         let limit = format!("{} of {}", of_limit(capacity), self.amount(capacity.limit));
         Some(match breach {
             Breach::Now => {
@@ -71,7 +71,7 @@ impl Reporter<'_> {
         finding.confidence = BREACH_PROBABILITY_MIN;
         finding.p = Some(recent.p);
         finding.n = recent.length() as u64;
-        let begin = group.line.values.len() - recent.length();
+        let begin = group.series.values.len() - recent.length();
         finding.evidence = vec![self.evidence(group, begin)];
         finding.method = LINE_METHOD.to_string();
         let began = self.began(group, recent).date();

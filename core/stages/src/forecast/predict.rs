@@ -13,7 +13,7 @@ use retrocast_stats::{
 
 /// The forecast of one group.
 pub(super) struct GroupForecast<'a> {
-    pub(super) line: &'a Group,
+    pub(super) series: &'a Group,
     /// Index of the first value of the training history.
     pub(super) first: usize,
     /// The season that the comparison repeats: "last week".
@@ -132,7 +132,7 @@ pub(super) fn forecast_groups<'a>(
             breach(recent.as_ref()?, horizon, *params.level.last()?, &capacity)
         });
         Some(GroupForecast {
-            line: group,
+            series: group,
             first,
             season: season_words(lines.period, options.period),
             outlook,

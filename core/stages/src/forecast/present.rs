@@ -49,7 +49,7 @@ impl Reporter<'_> {
         interval: [f64; 2],
     ) -> [String; 2] {
         let is_whole = |value: &f64| value.fract() == 0.0;
-        let whole = self.adds_up() && group.line.values.iter().flatten().all(is_whole);
+        let whole = self.adds_up() && group.series.values.iter().flatten().all(is_whole);
         level_with_interval(value, interval, &self.params.unit, whole)
     }
 
@@ -156,14 +156,14 @@ impl Reporter<'_> {
         let mut finding = Finding::new(
             &self.context.stage,
             FORECAST.name,
-            &group.line.subject,
+            &group.series.subject,
             what,
         );
-        finding.n = group.line.known() as u64;
+        finding.n = group.series.known() as u64;
         let is_line = group.followed().is_some();
         finding.method = if is_line { LINE_METHOD } else { METHOD }.to_string();
         finding.baseline = Some(format!("history, {}", self.history(group)));
-        let first = group.line.values.iter().position(Option::is_some);
+        let first = group.series.values.iter().position(Option::is_some);
         finding
             .evidence
             .push(self.evidence(group, first.unwrap_or(0)));
@@ -232,7 +232,7 @@ impl Reporter<'_> {
         }
         let [expected, range] = self.expected(group, value, [low, high]);
         let known = if outlook.constant {
-            let known = group.line.values[group.first..].iter().flatten().count();
+            let known = group.series.values[group.first..].iter().flatten().count();
             let before = number::plural(known as u64, self.lines.period.noun());
             format!(": each of the {before} before had {}", self.step(group, 0))
         } else {
@@ -246,7 +246,7 @@ impl Reporter<'_> {
             "{Name}{group}: {expected} expected {how}{dates}{known}.",
             &[
                 ("Name", &words::capitalised(self.name)),
-                ("group", &words::in_group(group.line)),
+                ("group", &words::in_group(group.series)),
                 ("expected", &expected),
                 (
                     "how",
@@ -296,13 +296,13 @@ impl Reporter<'_> {
 
     /// First and last day of the training history: "2026-08-03 to 2026-11-15".
     fn history(&self, group: &GroupForecast) -> String {
-        let first = group.line.values.iter().position(Option::is_some);
+        let first = group.series.values.iter().position(Option::is_some);
         self.lines.dates_from(first.unwrap_or(0))
     }
 
     /// Start of the first period of a line.
     pub(super) fn began(&self, group: &GroupForecast, line: &RecentLine) -> DateTime {
-        self.lines.starts[group.line.values.len() - line.length()]
+        self.lines.starts[group.series.values.len() - line.length()]
     }
 
     /// The same in words: "26 October 2026".
@@ -314,7 +314,7 @@ impl Reporter<'_> {
     /// The rows from a step of the history on.
     pub(super) fn evidence(&self, group: &GroupForecast, first: usize) -> Evidence {
         let last = self.lines.starts.len().saturating_sub(1);
-        self.lines.evidence_on(group.line, first, last)
+        self.lines.evidence_on(group.series, first, last)
     }
 
     pub(super) fn did(&self, forecasts: &[GroupForecast]) -> String {

@@ -54,7 +54,7 @@ impl Reporter<'_> {
                 [magnitude.lower, magnitude.upper].map(|end| end.unwrap_or(magnitude.value));
             let [expected, range] = self.expected(group, magnitude.value, interval);
             let is_constant = group.outlook.constant;
-            let mut row = vec![group.line.label.clone(), expected];
+            let mut row = vec![group.series.label.clone(), expected];
             row.push(if is_constant {
                 "–".to_string()
             } else {
@@ -77,7 +77,7 @@ impl Reporter<'_> {
     /// The accuracy of the forecasters in the backtest, for the largest group that they forecast.
     pub(super) fn record(&self, forecasts: &[GroupForecast]) -> Option<Table> {
         let tested = forecasts.iter().filter(|group| group.followed().is_none());
-        let group = tested.max_by_key(|group| group.line.records)?;
+        let group = tested.max_by_key(|group| group.series.records)?;
         let error = Self::error_heading(std::slice::from_ref(group));
         let mut table = Table::new(
             "Backtest of the forecasters",
@@ -94,7 +94,7 @@ impl Reporter<'_> {
         };
         table.caption = format!(
             "Mean absolute errors{} on {} over {}; {selection}.",
-            words::in_group(group.line),
+            words::in_group(group.series),
             number::plural(outlook.origins as u64, "past date"),
             number::plural(outlook.mean.len() as u64, self.lines.period.noun())
         );

@@ -4,7 +4,7 @@ use super::{HISTORY, Params, metric::Metric, words::ComparedPart};
 use crate::{
     Context, Input, StageError,
     frame::{self, Groups},
-    rows::Unusable,
+    rows::UnusableValues,
     series::{OBSERVED_MIN, coverage::Coverage, missing::MissingDays, period::Period},
     times::Times,
 };
@@ -284,7 +284,7 @@ impl RecordReader<'_> {
             .map(|label| (label, empty_samples.clone()))
             .collect();
         let mut groups = Groups::new(&params.by);
-        let mut unusable = Unusable::default();
+        let mut unusable = UnusableValues::default();
         self.input.each(&self.columns(), |piece| {
             self.context.stop.check();
             let group_indices = groups.of(piece)?;

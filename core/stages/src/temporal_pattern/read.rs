@@ -7,7 +7,7 @@ use super::{
 use crate::{
     Context, Input, StageError,
     frame::{self, Groups},
-    rows::Unusable,
+    rows::UnusableValues,
     series::{before_window, coverage::Coverage, need, period::Period},
     times::Times,
 };
@@ -114,7 +114,7 @@ impl RecordReader<'_> {
         let mut hours: Vec<BTreeMap<DateTime, Hour>> = Vec::new();
         let needs_records = params.volume.is_some() || params.split.is_some();
         let mut sample = Sample::new(if needs_records { SAMPLE_MAX } else { 0 });
-        let (mut timeless, mut without_value, mut unusable) = (0, 0, Unusable::default());
+        let (mut timeless, mut without_value, mut unusable) = (0, 0, UnusableValues::default());
         self.input.each(&self.columns(), |piece| {
             self.context.stop.check();
             let matching = frame::matches(
