@@ -1,7 +1,7 @@
-//! Formats the answer to `retrocast why` as text.
+//! Formats the output of `retrocast why` as text.
 
 use super::{
-    Answer,
+    Explanation,
     computation::{Recomputation, Status},
     definition::{Definition, Input, NodeDefinition, RowFilter},
 };
@@ -35,15 +35,15 @@ pub fn list(figures: &[PrintedFigure]) -> String {
     text
 }
 
-/// Formats the complete answer.
-pub fn answer(answer: &Answer<'_>) -> String {
-    let Answer {
+/// Formats a complete explanation.
+pub fn explanation(explanation: &Explanation<'_>) -> String {
+    let Explanation {
         figure,
         definition,
         recomputation,
         rows,
         ..
-    } = answer;
+    } = explanation;
     let mut text = String::new();
     let head = format!("{}  {}", figure.figure.id, figure.sentence);
     let _ = writeln!(text, "{}\n", terminal::wrap(&head, 4));
@@ -52,10 +52,10 @@ pub fn answer(answer: &Answer<'_>) -> String {
         let _ = writeln!(
             text,
             "\n{} of {}",
-            plural(rows.answer.rows.len() as u64, "row"),
+            plural(rows.result.rows.len() as u64, "row"),
             count(rows.total)
         );
-        text.push_str(&lake::table(&rows.answer));
+        text.push_str(&lake::table(&rows.result));
     }
     text.push('\n');
     recompute(&mut text, figure, recomputation);
