@@ -3,7 +3,7 @@
 use super::{print, print_json, print_raw};
 use crate::{
     Exit,
-    arguments::{LakeCommand, SweepArguments},
+    arguments::{GcArguments, LakeCommand},
     diagnose::WrongUsage,
     ledger::publish_finished,
     temporary_folder::TemporaryFolder,
@@ -71,7 +71,7 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
         LakeCommand::List { json, .. } => list(&runtime, &lake, json)?,
         LakeCommand::Show { dataset, json, .. } => show(&runtime, &lake, &dataset, json)?,
         LakeCommand::Versions { dataset, json, .. } => versions(&runtime, &lake, &dataset, json)?,
-        LakeCommand::Gc { job, sweep } => gc(&runtime, workspace, &job, &lake, &sweep)?,
+        LakeCommand::Gc { job, arguments } => gc(&runtime, workspace, &job, &lake, &arguments)?,
         LakeCommand::Query {
             sql,
             rows,
@@ -327,7 +327,7 @@ fn gc(
     workspace: &Workspace,
     job: &str,
     lake: &Lake,
-    arguments: &SweepArguments,
+    arguments: &GcArguments,
 ) -> anyhow::Result<()> {
     let cited = cited_versions(&workspace.reports, job);
     let sweep = SweepOptions {

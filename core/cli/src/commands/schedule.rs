@@ -328,8 +328,8 @@ fn run_due(
     let mut arguments = arguments(&scheduled.name);
     arguments.date = Some(scheduled.calendar.date(due));
     let resources = &options.resources;
-    let output = job::Output::of_lines(resources.json);
-    let Some(planned) = job::plan_run(workspace, &arguments, "", output)? else {
+    let format = job::DiagnosticsFormat::of_lines(resources.json);
+    let Some(planned) = job::plan_run(workspace, &arguments, "", format)? else {
         return Ok(Some(job::invalid_exit()));
     };
     let reasons = reasons_to_wait(workspace, scheduled, &planned.plan, due);
