@@ -288,8 +288,8 @@ fn score_series(series: &Series, seasons: &[usize], horizon: usize) -> (Vec<Scor
 }
 
 /// Scores forecasts of series, see [`evaluate`].
-pub fn score(all: &[Series], seasons: &[usize], horizon: usize) -> ForecastScores {
-    let each: Vec<(Vec<Score>, bool)> = all
+pub fn score(series: &[Series], seasons: &[usize], horizon: usize) -> ForecastScores {
+    let results: Vec<(Vec<Score>, bool)> = series
         .par_iter()
         .map(|series| score_series(series, seasons, horizon))
         .collect();
@@ -297,7 +297,7 @@ pub fn score(all: &[Series], seasons: &[usize], horizon: usize) -> ForecastScore
     let mut methods: Vec<MethodScore> = names
         .enumerate()
         .map(|(i, method)| {
-            let scores = || each.iter().map(|(scores, _)| &scores[i]);
+            let scores = || results.iter().map(|(scores, _)| &scores[i]);
             let interval = |(k, level): (usize, &f64)| IntervalScore {
                 level: *level,
                 coverage: mean(scores().map(|score| score.coverage[k])),
@@ -308,7 +308,7 @@ pub fn score(all: &[Series], seasons: &[usize], horizon: usize) -> ForecastScore
                 smape: mean(scores().map(|score| score.smape)),
                 mase: mean(scores().filter_map(|score| score.mase)),
                 owa: None,
-                better: mean(each.iter().map(|(scores, _)| {
+                better: mean(results.iter().map(|(scores, _)| {
                     let seasonal_naive = &scores[scores.len() - 1];
                     f64::from(u8::from(scores[i].error < seasonal_naive.error))
                 })),
@@ -322,11 +322,11 @@ pub fn score(all: &[Series], seasons: &[usize], horizon: usize) -> ForecastScore
         method.owa = owa.is_finite().then_some(owa);
     }
     ForecastScores {
-        series: all.len(),
+        series: series.len(),
         horizon,
         seasons: seasons.to_vec(),
-        short: each.iter().filter(|(_, long)| !long).count(),
-        unscaled: each.iter().filter(|(s, _)| s[1].mase.is_none()).count(),
+        short: results.iter().filter(|(_, long)| !long).count(),
+        unscaled: results.iter().filter(|(s, _)| s[1].mase.is_none()).count(),
         methods,
     }
 }

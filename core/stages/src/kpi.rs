@@ -332,7 +332,7 @@ fn run(
     cell.did = format!(
         "Measured {names} from {} against {} and {}: {}.",
         context.window.words(),
-        context.window.before(),
+        context.window.previous_words(),
         words::windows_before(&context.window, windows.baseline),
         match figures.iter().filter(|figure| figure.proven).count() {
             0 => "no change is proven".to_string(),

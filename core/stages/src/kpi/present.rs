@@ -152,7 +152,7 @@ fn start_finding(
 /// Names the previous window and the baseline: "the week before" and "the 4 weeks before".
 fn name_compared(context: &Context, windows: &Windows) -> [String; 2] {
     let names = [
-        context.window.before(),
+        context.window.previous_words(),
         words::windows_before(&context.window, windows.baseline),
     ];
     match &windows.part {
