@@ -14,8 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Maximum number of distinct strings that are always categories. More strings are categories only if
-/// their number is at most half the number of rows.
+/// Maximum number of distinct strings that are always categories. More strings are categories only
+/// if their number is at most half the number of rows.
 const CATEGORIES_ALWAYS: usize = 50;
 /// Strings that denote a missing value, in lower case.
 const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "none"];

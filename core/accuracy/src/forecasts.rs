@@ -2,9 +2,9 @@
 //! Assimakopoulos, 2020).
 //!
 //! Files have one series per row: its name, then its values; rows may have any length, and trailing
-//! cells may be empty. The default combination is compared with Naive2, naive and seasonal naive. Its
-//! medians are scored, because they minimise the expected absolute error (Gneiting, 2011). The test
-//! values of a series are used only to score its forecasts.
+//! cells may be empty. The default combination is compared with Naive2, naive and seasonal naive.
+//! Its medians are scored, because they minimise the expected absolute error (Gneiting, 2011). The
+//! test values of a series are used only to score its forecasts.
 
 use crate::table::{Row, TableError, parse_rows, read_bytes};
 use rayon::prelude::*;

@@ -1,10 +1,10 @@
 //! Volume under the surface of range-aware precision and recall (VUS-PR).
 //!
-//! Paparrizos et al., "Volume Under the Surface", PVLDB 15(11), 2022, as the TSB-AD benchmark computes
-//! it (Liu and Paparrizos, "The Elephant in the Room", `NeurIPS` 2024): the labels are extended on both
-//! sides by a buffer in which they fall from 1 with the square root of the distance; the area under
-//! precision and recall is computed from 250 thresholds, and averaged over all buffers from 0 to the
-//! length of a window.
+//! Paparrizos et al., "Volume Under the Surface", PVLDB 15(11), 2022, as the TSB-AD benchmark
+//! computes it (Liu and Paparrizos, "The Elephant in the Room", `NeurIPS` 2024): the labels are
+//! extended on both sides by a buffer in which they fall from 1 with the square root of the
+//! distance; the area under precision and recall is computed from 250 thresholds, and averaged over
+//! all buffers from 0 to the length of a window.
 
 /// Number of thresholds, at equal steps of rank.
 const THRESHOLDS: usize = 250;
@@ -125,8 +125,8 @@ fn buffer_gains(
     gains
 }
 
-/// Share of events with an alert in them or in their buffer, at each threshold. Events whose buffers
-/// touch count as one.
+/// Share of events with an alert in them or in their buffer, at each threshold. Events whose
+/// buffers touch count as one.
 fn detected_shares(events: &[(usize, usize)], ranks: &Ranks, half: usize) -> Vec<f64> {
     let mut detected = vec![0.0; THRESHOLDS];
     let (mut count, mut rank) = (0.0, usize::MAX);

@@ -136,8 +136,8 @@ impl Evidence {
     }
 }
 
-/// The period of an evidence's filter: "2026-11-09 to 2026-11-15" of "component = api; 2026-11-09 to
-/// 2026-11-15"; `None` if it has none.
+/// The period of an evidence's filter: "2026-11-09 to 2026-11-15" of "component = api; 2026-11-09
+/// to 2026-11-15"; `None` if it has none.
 pub fn period_of_filter(filter: &str) -> Option<&str> {
     let (_, period) = filter.rsplit_once("; ")?;
     period.contains(" to ").then_some(period)

@@ -116,7 +116,8 @@ pub fn run<T>(
                     current: limit,
                     maximum: limit,
                 };
-                // A stricter limit may already be in force. If git exits early, its status shows it.
+                // A stricter limit may already be in force. If git exits early, its status shows
+                // it.
                 let _ = prlimit(Some(pid), Resource::Data, limit);
                 let _ = stdin.write_all(input);
             }

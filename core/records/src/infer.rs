@@ -1,8 +1,8 @@
 //! Infers a draft of a contract from records.
 //!
-//! Up to a limit, all records of a source are read; beyond it, they are sampled from its files in proportion to
-//! their sizes. The reader is the one that ingest uses, under a contract that declares no field and keeps
-//! everything, so all readable records are described. The rules:
+//! Up to a limit, all records of a source are read; beyond it, they are sampled from its files in
+//! proportion to their sizes. The reader is the one that ingest uses, under a contract that
+//! declares no field and keeps everything, so all readable records are described. The rules:
 //!
 //! - **Types**: the narrowest type of all values. Values of mixed types are `json`, or `string` in
 //!   CSV files, and a comment counts the types. Digits with leading zeros, or more than 15 of them,
@@ -18,8 +18,8 @@
 //! - **`from`** if the name in records is not a valid field name, such as `http.status`.
 //! - **`required`** if the field was always present, with the number of records.
 //! - **`allowed`** if 2 to 12 different strings occurred, each at least twice, and ten times on
-//!   average. Only if all records were read: the others may have further values, so for a sample a comment lists
-//!   the strings.
+//!   average. Only if all records were read: the others may have further values, so for a sample a
+//!   comment lists the strings.
 //! - **Limits of length** of four times the longest string, rounded up to a power of two; **`min =
 //!   0`** for quantities that start at zero by unit or name. Other numbers only get a comment with
 //!   their range.

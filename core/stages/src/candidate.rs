@@ -1,4 +1,5 @@
-//! Candidates: effects of changes outside of the register, such as deployments, merges and settings.
+//! Candidates: effects of changes outside of the register, such as deployments, merges and
+//! settings.
 //!
 //! ```toml
 //! [stage.deployments_seen]
@@ -20,9 +21,9 @@
 //! separated are reported as one, with all their names.
 //!
 //! # Caveats
-//! A step at the date of a change does not prove that the change caused it: anything else that happened on
-//! that day has the same date. An effect of a candidate is a reason to add it to the register of improvements,
-//! where it is compared with a forecast without it.
+//! A step at the date of a change does not prove that the change caused it: anything else that
+//! happened on that day has the same date. An effect of a candidate is a reason to add it to the
+//! register of improvements, where it is compared with a forecast without it.
 
 use crate::{
     Analysis, Context, Inputs, Reads, StageError, StageKind, frame, input,
@@ -337,8 +338,8 @@ fn read_candidates(
     Ok(candidates)
 }
 
-/// Estimates the effects of changes on the series that each could affect, with p-values corrected for
-/// all of them.
+/// Estimates the effects of changes on the series that each could affect, with p-values corrected
+/// for all of them.
 fn estimate_effects(set: &SeriesSet, candidates: &[Candidate]) -> Vec<Effect> {
     let series: Vec<Series> = set
         .groups

@@ -1,19 +1,19 @@
 //! Forecasts of the next windows, with intervals that were tested on the past.
 //!
 //! # Method
-//! Twelve forecasters (recent mean, seasonal naive, seasonal mean, seasonal line, Theta and its dynamic
-//! form, exponential smoothing with and without a season, ARIMA, and STL, with a constant or a changing
-//! season, before exponential smoothing or ARIMA) each forecast from up to 24 earlier dates. Their errors
-//! (MASE; Hyndman and Koehler, 2006), without those on exceptional days, select up to eight, and the
-//! middle half of their forecasts is averaged. The errors of the combination at each
-//! horizon give conformal intervals (Vovk, Gammerman and Shafer, 2005), which assume nothing about the
-//! distribution; their coverage on the past is printed beside them. Accuracy is reported relative to
-//! repeating the last season, from the same dates.
+//! Twelve forecasters (recent mean, seasonal naive, seasonal mean, seasonal line, Theta and its
+//! dynamic form, exponential smoothing with and without a season, ARIMA, and STL, with a constant
+//! or a changing season, before exponential smoothing or ARIMA) each forecast from up to 24 earlier
+//! dates. Their errors (MASE; Hyndman and Koehler, 2006), without those on exceptional days, select
+//! up to eight, and the middle half of their forecasts is averaged. The errors of the combination
+//! at each horizon give conformal intervals (Vovk, Gammerman and Shafer, 2005), which assume
+//! nothing about the distribution; their coverage on the past is printed beside them. Accuracy is
+//! reported relative to repeating the last season, from the same dates.
 //!
-//! Counts that are often zero are forecast by their rate, with recent means, the rates of weekdays or
-//! other phases, and three methods for intermittent series (Croston, 1972; Syntetos and Boylan, 2005;
-//! Teunter, Syntetos and Babai, 2011). The method with the smallest squared errors is used, because
-//! absolute errors would favour a forecast of zero (Kolassa, 2016).
+//! Counts that are often zero are forecast by their rate, with recent means, the rates of weekdays
+//! or other phases, and three methods for intermittent series (Croston, 1972; Syntetos and Boylan,
+//! 2005; Teunter, Syntetos and Babai, 2011). The method with the smallest squared errors is used,
+//! because absolute errors would favour a forecast of zero (Kolassa, 2016).
 //!
 //! Short excursions far beyond the usual range, after which the series returned to its level, are
 //! not extrapolated, so a single outage does not change a forecast. Lasting shifts are
@@ -21,28 +21,30 @@
 //! and the intervals allow for as many of them as occurred. When the last days are exceptional, it
 //! is unknown whether their level will last: the interval then covers both cases.
 //!
-//! The forecast begins after the last complete period of the records, which may be before the window's end.
-//! A series that was never negative is not forecast below zero. Days have a season of a week. Weeks and months
-//! have one of a year, if two years can be learnt from before the first past date of the test.
+//! The forecast begins after the last complete period of the records, which may be before the
+//! window's end. A series that was never negative is not forecast below zero. Days have a season of
+//! a week. Weeks and months have one of a year, if two years can be learnt from before the first
+//! past date of the test.
 //!
-//! A movement that began in the last weeks cannot be tested on earlier dates. It is found as in `trend`:
-//! a level and, from a bend on, a straight line, tested against the same search in level series of the
-//! same autocorrelation. If the bend is proven (p below 0.001), is not a step, and began after most of the
-//! past dates, the forecast follows the line, from two weeks (weeks and months: five periods) after the
-//! bend on. How long a movement will last is unknown: one of `n` periods ends within the next `k` with
-//! probability `k / (n + k)` (Gott 1993). So the line is extrapolated for as long as it has lasted, and the
-//! interval covers an early end as well as the uncertainty of the slope.
+//! A movement that began in the last weeks cannot be tested on earlier dates. It is found as in
+//! `trend`: a level and, from a bend on, a straight line, tested against the same search in level
+//! series of the same autocorrelation. If the bend is proven (p below 0.001), is not a step, and
+//! began after most of the past dates, the forecast follows the line, from two weeks (weeks and
+//! months: five periods) after the bend on. How long a movement will last is unknown: one of `n`
+//! periods ends within the next `k` with probability `k / (n + k)` (Gott 1993). So the line is
+//! extrapolated for as long as it has lasted, and the interval covers an early end as well as the
+//! uncertainty of the slope.
 //!
-//! With a `capacity`, the stage reports when the metric reaches the given share of its limit, with an
-//! interval of dates. This uses the same line or, if the metric has no bend, the straight line through its values
-//! since the last step. The stage warns only when the slope is proven and the later half of the line still
-//! rises, the line is extrapolated for no longer than it has lasted, and the probability of reaching the
-//! limit within the horizon is at least four in five.
+//! With a `capacity`, the stage reports when the metric reaches the given share of its limit, with
+//! an interval of dates. This uses the same line or, if the metric has no bend, the straight line
+//! through its values since the last step. The stage warns only when the slope is proven and the
+//! later half of the line still rises, the line is extrapolated for no longer than it has lasted,
+//! and the probability of reaching the limit within the horizon is at least four in five.
 //!
 //! # Caveats
 //! A forecast extrapolates the past. Events without precedent (a launch, a migration) are in no
-//! interval, nor is the return of a movement to the level before it. Long horizons are tested on few past
-//! dates.
+//! interval, nor is the return of a movement to the level before it. Long horizons are tested on
+//! few past dates.
 
 use crate::{
     Analysis, Context, Inputs, Reads, StageError, StageKind,

@@ -1,5 +1,5 @@
-//! Extracts typed columns and groups from a batch of a dataset: `retrocast-stats` computes with slices, not
-//! with data frames.
+//! Extracts typed columns and groups from a batch of a dataset: `retrocast-stats` computes with
+//! slices, not with data frames.
 
 use crate::{
     Input, StageError,
@@ -54,8 +54,8 @@ pub fn micros(batch: &Batch<'_>, name: &str) -> Result<Vec<Option<i64>>, StageEr
     }
 }
 
-/// The numbers of a column; booleans are 0 and 1. Unusable values (NaN, infinite, beyond 1e60) count as
-/// missing and are recorded.
+/// The numbers of a column; booleans are 0 and 1. Unusable values (NaN, infinite, beyond 1e60)
+/// count as missing and are recorded.
 pub fn numbers(
     batch: &Batch<'_>,
     name: &str,

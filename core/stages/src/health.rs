@@ -7,10 +7,11 @@
 //! ```
 //!
 //! # Method
-//! A component begins with 100 points. Points are deducted for each finding about it: 5 for a notice, 15 for
-//! a warning, 30 for a critical one and for a component that has fallen silent, of which nothing else is
-//! known; 10 for a clearly missed target without a finding. At most 40 points are deducted for one chapter of
-//! the report. Effects of improvements count only if they are harmful.
+//! A component begins with 100 points. Points are deducted for each finding about it: 5 for a
+//! notice, 15 for a warning, 30 for a critical one and for a component that has fallen silent, of
+//! which nothing else is known; 10 for a clearly missed target without a finding. At most 40 points
+//! are deducted for one chapter of the report. Effects of improvements count only if they are
+//! harmful.
 //!
 //! | score | state |
 //! |---|---|

@@ -28,44 +28,44 @@
 //! `where_column` is one of `equals` (strings, numbers or booleans), and `sum`, `mean`, `median` or
 //! `percentile` of `value` (`p = 0.95` by default).
 //!
-//! `noun` is the plural noun for the records, such as "builds"; it replaces "records" in units, tables
-//! and sentences.
+//! `noun` is the plural noun for the records, such as "builds"; it replaces "records" in units,
+//! tables and sentences.
 //!
 //! # Method
 //!
 //! Intervals (95 %): Garwood (1936) for counts and rates, Wilson (1927) for shares, Student's t for
-//! means, order statistics for medians and percentiles, normal for sums; all widened for the clustering
-//! of records.
+//! means, order statistics for medians and percentiles, normal for sums; all widened for the
+//! clustering of records.
 //!
-//! A change from the window before is tested on the ratio of both values (for shares, on their difference).
-//! Records cluster: a bad day has many failures. Therefore, the variance of independent records is
-//! multiplied by two factors: how much more earlier windows differed from their neighbours than
-//! independent records would (mean squared successive difference, von Neumann 1941), and how much
-//! days vary around the level of their window and weekday (quasi-likelihood, `McCullagh` and Nelder
-//! 1989). With fewer than five earlier windows only the days are used, unless the windows clearly
-//! contradict them. Without either, nothing is tested. Small counts, shares, means and medians must
-//! also pass the textbook test (exact conditional, pooled score, Welch, Mann-Whitney). p-values of
-//! all metrics and groups are corrected together (Benjamini and Hochberg 1995). A change is proven
-//! when the corrected p-value is below `alpha` and its interval excludes zero change; it is a
-//! finding when it is also at least `change_min`. In simulations with clustered days, weeks
-//! correlated by 0.3, shares in batches and skewed sums, 3 to 7 % of the changes tested at 5 % were
-//! false claims.
+//! A change from the window before is tested on the ratio of both values (for shares, on their
+//! difference). Records cluster: a bad day has many failures. Therefore, the variance of
+//! independent records is multiplied by two factors: how much more earlier windows differed from
+//! their neighbours than independent records would (mean squared successive difference, von Neumann
+//! 1941), and how much days vary around the level of their window and weekday (quasi-likelihood,
+//! `McCullagh` and Nelder 1989). With fewer than five earlier windows only the days are used,
+//! unless the windows clearly contradict them. Without either, nothing is tested. Small counts,
+//! shares, means and medians must also pass the textbook test (exact conditional, pooled score,
+//! Welch, Mann-Whitney). p-values of all metrics and groups are corrected together (Benjamini and
+//! Hochberg 1995). A change is proven when the corrected p-value is below `alpha` and its interval
+//! excludes zero change; it is a finding when it is also at least `change_min`. In simulations with
+//! clustered days, weeks correlated by 0.3, shares in batches and skewed sums, 3 to 7 % of the
+//! changes tested at 5 % were false claims.
 //!
 //! Windows of different lengths are compared per day. When the records end within the window, every
-//! figure compares the covered part with the same part of the other windows, and the first page of the
-//! report says so. Days on which records are missing (no record of the source at all, although zero is
-//! next to impossible by its usual numbers) are left out: counts and sums are compared per day of the
-//! remaining days, each weighted by its usual number of records. A window that lacks more than half of
-//! its usual records is not compared. If the contract declares `silence = "zero"`, a window without
-//! records counts as zero.
+//! figure compares the covered part with the same part of the other windows, and the first page of
+//! the report says so. Days on which records are missing (no record of the source at all, although
+//! zero is next to impossible by its usual numbers) are left out: counts and sums are compared per
+//! day of the remaining days, each weighted by its usual number of records. A window that lacks
+//! more than half of its usual records is not compared. If the contract declares
+//! `silence = "zero"`, a window without records counts as zero.
 //!
-//! A target is missed when the whole interval lies beyond it; if only the value does, the table says
-//! "missed, but not clearly".
+//! A target is missed when the whole interval lies beyond it; if only the value does, the table
+//! says "missed, but not clearly".
 //!
 //! # Caveats
 //!
-//! Variation shared by all days of a window is invisible within the window: with fewer than five earlier
-//! windows, changes look more certain than they are when whole weeks vary.
+//! Variation shared by all days of a window is invisible within the window: with fewer than five
+//! earlier windows, changes look more certain than they are when whole weeks vary.
 
 use crate::{
     Analysis, Context, Inputs, Reads, StageError, StageKind, frame,

@@ -76,8 +76,8 @@ pub struct Input {
     pub time: Option<String>,
     /// Refused records of a source, at least their column `raw`; only if a param needs them.
     pub refused: Option<Rows>,
-    /// Local time until which the absence of records means that nothing happened, if the contract of
-    /// the source declares it; `None` if records may be missing.
+    /// Local time until which the absence of records means that nothing happened, if the contract
+    /// of the source declares it; `None` if records may be missing.
     pub complete_until: Option<jiff::civil::DateTime>,
     /// If the records were selected by criteria other than time: the time column and the input from
     /// which they were selected. They determine the covered period.

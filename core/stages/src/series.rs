@@ -4,8 +4,8 @@
 //! the records cover completely ([`coverage`]). A day on which the records begin or end is left
 //! out, because it has fewer records only for that reason. A group's values begin with its own
 //! first record. In a period without records, counts and sums are 0 and other values are missing.
-//! Days on which the records of the whole source are missing ([`missing`]) have no values; counts and
-//! sums of weeks and months with such days are scaled to whole periods.
+//! Days on which the records of the whole source are missing ([`missing`]) have no values; counts
+//! and sums of weeks and months with such days are scaled to whole periods.
 
 use crate::{
     Context, Input, StageError,

@@ -37,11 +37,11 @@
 //!
 //! # Method
 //!
-//! Weekdays are compared within weeks, hours within days, months within years, so that a trend
-//! is not mistaken for a pattern: a log-linear Poisson model with a level for each week, day or year.
+//! Weekdays are compared within weeks, hours within days, months within years, so that a trend is
+//! not mistaken for a pattern: a log-linear Poisson model with a level for each week, day or year.
 //! Variances allow for clustering: the largest of Poisson, quasi-Poisson (`McCullagh` and Nelder
-//! 1989) and the sandwich estimator over those blocks (Newey and West 1987). A year is compared with
-//! the same part of the previous year, with the dispersion and autocorrelation of its months; the plain
+//! 1989), and the sandwich estimator over those blocks (Newey and West 1987). A year is compared with the
+//! same part of the previous year, with the dispersion and autocorrelation of its months; the plain
 //! Poisson interval is reported as `ratio_poisson`. Thresholds are maximally selected statistics
 //! (Lausen and Schumacher 1992), compared within days and permuted within days; the interval of the
 //! threshold follows Hansen (2000), the interval of the ratio of both sides uses days as clusters.
@@ -53,9 +53,9 @@
 //! selected by a hash of their contents, and the stage says so. Everything else uses all records.
 //!
 //! An effect is a finding when its corrected p-value is below `alpha` and its size at least
-//! `change_min`. Any other effect is not proven, which does not mean that it is absent: tables and charts
-//! show every estimate with its interval. The textbook chi-square test of the counts is reported as
-//! `chi_square`; it assumes that records are independent, which they seldom are.
+//! `change_min`. Any other effect is not proven, which does not mean that it is absent: tables and
+//! charts show every estimate with its interval. The textbook chi-square test of the counts is
+//! reported as `chi_square`; it assumes that records are independent, which they seldom are.
 
 use crate::{
     Analysis, Context, Inputs, Reads, StageError, StageKind, input,

@@ -441,7 +441,8 @@ fn robust_scale(pairs: &[(f64, f64)]) -> f64 {
         .max(f64::MIN_POSITIVE)
 }
 
-/// Probabilities of a count at least, and at most, this large; `dispersion` is the variance over the mean.
+/// Probabilities of a count at least, and at most, this large; `dispersion` is the variance over
+/// the mean.
 pub(crate) fn count_tails(value: f64, mean: f64, dispersion: f64) -> (f64, f64) {
     let k = value.max(0.0).round() as u64;
     let (at_most, below) = if dispersion > 1.0 + 1e-6 {

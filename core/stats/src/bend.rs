@@ -1,9 +1,9 @@
 //! A bend: the date from which a series that was level rises or falls steadily.
 //!
 //! The model is a level, and from the bend on a straight line that starts from it (a broken line:
-//! Hudson 1966; Feder 1975). Least squares finds the date. The p-value of the best date is that of the
-//! same search in series without a change ([`search`](crate::search)), so that a slow wave is not a
-//! bend.
+//! Hudson 1966; Feder 1975). Least squares finds the date. The p-value of the best date is that of
+//! the same search in series without a change ([`search`](crate::search)), so that a slow wave is
+//! not a bend.
 
 use crate::{
     change_point::{clip_outliers, fewest},
@@ -80,9 +80,9 @@ pub fn bend(values: &[f64], search: &Search) -> Option<Bend> {
     })
 }
 
-/// Clips outliers from the best broken line. A steep ramp differs from the median around it as outliers do,
-/// and outliers look like a ramp. So a first search, with and without outliers, only gives the line from
-/// which they are measured: the one to which most values are close.
+/// Clips outliers from the best broken line. A steep ramp differs from the median around it as
+/// outliers do, and outliers look like a ramp. So a first search, with and without outliers, only
+/// gives the line from which they are measured: the one to which most values are close.
 pub(crate) fn clip_around_bend(values: &[f64], m: usize) -> Option<Vec<f64>> {
     let without = clip_outliers(values, m);
     let lines = [&without[..], values].map(|searched| {
@@ -167,8 +167,8 @@ mod tests {
         simulations: 199,
     };
 
-    /// A year of days with autocorrelation `rho` that rises by `size` standard deviations over the last
-    /// `days`.
+    /// A year of days with autocorrelation `rho` that rises by `size` standard deviations over the
+    /// last `days`.
     fn ramp(noise: &mut Noise, rho: f64, size: f64, days: usize) -> Vec<f64> {
         let mut values = noise.autoregressive(365, rho);
         for (i, value) in values.iter_mut().enumerate() {
@@ -190,8 +190,8 @@ mod tests {
         assert!(super::bend(&values[..40], &SEARCH).is_none());
     }
 
-    /// Share of tries with a p-value of at most 5 %, and share of intervals that hold the change, in
-    /// per cent.
+    /// Share of tries with a p-value of at most 5 %, and share of intervals that hold the change,
+    /// in per cent.
     fn shares(tries: u64, rho: f64, size: f64, days: usize) -> [f64; 2] {
         let mut noise = Noise::new(days as u64 * 31 + (rho * 10.0) as u64);
         let (mut found, mut covered) = (0.0, 0.0);

@@ -132,8 +132,8 @@ pub fn fewest(segment_min: usize) -> usize {
 
 /// Finds the split with the smallest remaining sum of squares; `None` for a constant segment.
 ///
-/// A second shift would look like slow noise, so the autocorrelation is that of the residuals after the best
-/// further split of either side.
+/// A second shift would look like slow noise, so the autocorrelation is that of the residuals after
+/// the best further split of either side.
 pub(crate) fn best_split(values: &[f64], m: usize) -> Option<Candidate> {
     let n = values.len();
     let (gain, at) = largest_gain(values, m);

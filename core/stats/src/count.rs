@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn tails_agree_with_published_distributions() {
-        // R: ppois(3, 10); pnbinom(3, size = 2, mu = 10); qnbinom(c(.005, .995), size = 2, mu = 10).
+        // R: ppois(3, 10); pnbinom(3, size = 2, mu = 10); qnbinom(c(.005, .995), size = 2, mu =
+        // 10).
         let poisson = CountLaw {
             mean: 10.0,
             dispersion: 0.0,

@@ -13,8 +13,8 @@ use crate::distribution::chi_square_upper;
 /// Minimum number of pairs of successive windows for estimating their dispersion.
 pub const PAIRS_MIN: usize = 4;
 /// Significance level of the test that windows differ more than their days explain; stricter with
-/// few pairs. This and the degrees of freedom that the days contribute are chosen by simulation (see
-/// the tests).
+/// few pairs. This and the degrees of freedom that the days contribute are chosen by simulation
+/// (see the tests).
 const DIFFER_ALPHA: f64 = 0.15;
 const DIFFER_ALPHA_FEW: f64 = 0.02;
 /// Maximum degrees of freedom that the days contribute to the windows.
@@ -149,8 +149,8 @@ fn correlation(residuals: &[Vec<(f64, f64)>]) -> f64 {
         return 0.0;
     }
     let products: f64 = neighbours().map(|pair| pair[0] * pair[1]).sum();
-    // Residuals around the mean of a window are less correlated than the errors; correlations of one
-    // standard error occur by chance.
+    // Residuals around the mean of a window are less correlated than the errors; correlations of
+    // one standard error occur by chance.
     let bias = 1.0 / ((used / levels).max(2.0) - 1.0);
     let correlation = products / pairs / (squares / used) + bias - 1.0 / pairs.sqrt();
     correlation.clamp(0.0, CORRELATION_MAX)

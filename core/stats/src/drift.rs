@@ -82,8 +82,8 @@ pub struct Distances {
 }
 
 impl Distances {
-    /// Distances of counts over the same bins. PSI and KL, which are undefined for empty bins, fill them
-    /// with a share of 1e-4, or a millionth of the smallest share if that is smaller.
+    /// Distances of counts over the same bins. PSI and KL, which are undefined for empty bins, fill
+    /// them with a share of 1e-4, or a millionth of the smallest share if that is smaller.
     pub fn new(reference: &[f64], current: &[f64]) -> Self {
         let (p, q) = (shares(reference), shares(current));
         let (filled_p, filled_q) = (fill_empty(&p), fill_empty(&q));
@@ -321,8 +321,8 @@ pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> (f64, f64) {
     )
 }
 
-/// Probability that the distribution functions of two samples differ by at least `largest` somewhere:
-/// paths over the grid that touch the bound, each step weighted by its probability.
+/// Probability that the distribution functions of two samples differ by at least `largest`
+/// somewhere: paths over the grid that touch the bound, each step weighted by its probability.
 fn exact_p(n: usize, m: usize, largest: f64) -> f64 {
     let bound = largest - 1e-9;
     let outside = |i: usize, j: usize| (i as f64 / n as f64 - j as f64 / m as f64).abs() >= bound;

@@ -11,10 +11,10 @@
 //! at earlier dates without a change (placebo in time): the spread of these estimates, in units of
 //! their own standard errors, corrects that of the real estimate ([`Calibration`]).
 //!
-//! For counts and other amounts that are never negative, the noise scales with their level: a reduced
-//! level after a change has less noise than before. A sum of counts is compared with the negative
-//! binomial distribution of its mean and variance, since rare events are skewed. Both intervals, of the
-//! difference and of the ratio, contain the values that a test does not reject.
+//! For counts and other amounts that are never negative, the noise scales with their level: a
+//! reduced level after a change has less noise than before. A sum of counts is compared with the
+//! negative binomial distribution of its mean and variance, since rare events are skewed. Both
+//! intervals, of the difference and of the ratio, contain the values that a test does not reject.
 //!
 //! If the series was constant before the change, or repeated its season exactly, there is no noise
 //! to compare with, and the test is combinatorial ([`constant_p`]).

@@ -1,12 +1,12 @@
-//! Totals of few records: how probable a sum, a mean or a maximum is if records and their values are as
-//! usual.
+//! Totals of few records: how probable a sum, a mean or a maximum is if records and their values
+//! are as usual.
 //!
-//! A total of few records is far from normal: most steps have none, and one large value decides. It is
-//! extreme because there are many records of usual values, or because one value is extreme. The number
-//! of records is negative binomial. Above a high threshold, values follow a Pareto distribution (Hill,
-//! 1975). Its exponent is not known: with a scale-invariant prior, it has a gamma distribution given the
-//! largest values, and the tail is averaged over it. The tail is therefore heavy where values are few,
-//! and never ends at the largest of them.
+//! A total of few records is far from normal: most steps have none, and one large value decides. It
+//! is extreme because there are many records of usual values, or because one value is extreme. The
+//! number of records is negative binomial. Above a high threshold, values follow a Pareto
+//! distribution (Hill, 1975). Its exponent is not known: with a scale-invariant prior, it has a
+//! gamma distribution given the largest values, and the tail is averaged over it. The tail is
+//! therefore heavy where values are few, and never ends at the largest of them.
 
 use crate::anomaly::count_tails;
 use crate::describe::{mean, variance};
@@ -106,8 +106,8 @@ impl StepRecords<'_> {
         tail.map_or(1.0, |tail| (n * tail.exceeds(value)).min(1.0))
     }
 
-    /// Probability of a sum this large where `expected` is expected: by many records of usual values, or
-    /// by one large value.
+    /// Probability of a sum this large where `expected` is expected: by many records of usual
+    /// values, or by one large value.
     pub fn sum(&self, sum: f64, expected: f64) -> f64 {
         let UsualRecords {
             count,
@@ -143,7 +143,8 @@ mod tests {
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
-    /// Share of 2,000 samples of 200 values in which one more value is claimed to be this improbable.
+    /// Share of 2,000 samples of 200 values in which one more value is claimed to be this
+    /// improbable.
     fn claims(p: f64, make: impl Fn(f64) -> f64) -> f64 {
         let mut random = ChaCha8Rng::seed_from_u64(3);
         let runs = 2_000;

@@ -221,8 +221,8 @@ impl BlockRates {
         Some(log_normal(ratio, error, df, t))
     }
 
-    /// The contrast of categories without events; the upper bound is the largest ratio that a score test
-    /// does not reject.
+    /// The contrast of categories without events; the upper bound is the largest ratio that a score
+    /// test does not reject.
     fn zero_contrast(&self, group: &[usize], reference: f64, t: f64, df: f64) -> Comparison {
         let total: f64 = self.events.iter().sum();
         let total_exposure: f64 = self.exposure.iter().sum();
@@ -485,9 +485,9 @@ fn log_normal(ratio: f64, error: f64, df: f64, t: f64) -> Comparison {
 /// Compares the rates of two sides within the same clusters, such as the records of a day above and
 /// below a limit. Each cluster gives `(events, exposure)` of both sides.
 ///
-/// The log-normal 95 % interval uses the variance between clusters (sandwich); for `shares` (events are
-/// a part of the records counted as exposure) at least that of independent records. `None` without
-/// events on both sides, or with fewer than two clusters.
+/// The log-normal 95 % interval uses the variance between clusters (sandwich); for `shares` (events
+/// are a part of the records counted as exposure) at least that of independent records. `None`
+/// without events on both sides, or with fewer than two clusters.
 pub fn clustered_ratio(clusters: &[[(f64, f64); 2]], shares: bool) -> Option<Comparison> {
     let total = |side: usize| {
         clusters.iter().fold((0.0, 0.0), |sum, cluster| {

@@ -8,9 +8,9 @@
 //! longer significant given the others are removed. Then each change is tested between the
 //! remaining steps.
 //!
-//! Errors are an autoregression whose order is chosen by AIC, around the season and the steps. A test
-//! is the coefficient of a step by generalised least squares, with degrees of freedom that reflect how
-//! well the autocorrelation is known.
+//! Errors are an autoregression whose order is chosen by AIC, around the season and the steps. A
+//! test is the coefficient of a step by generalised least squares, with degrees of freedom that
+//! reflect how well the autocorrelation is known.
 //!
 //! Claims over all changes and series are controlled by the false discovery rate ([`Adjustment`]).
 //! Changes that explain a step as well as the best change are listed with it: changes close to each
@@ -74,8 +74,8 @@ pub enum Adjustment {
     /// slightly above the level (Reiner-Benaim, 2007).
     #[default]
     BenjaminiHochberg,
-    /// Benjamini and Yekutieli (2001): holds for any dependence, such as series that are shares of one
-    /// total, at the cost of power.
+    /// Benjamini and Yekutieli (2001): holds for any dependence, such as series that are shares of
+    /// one total, at the cost of power.
     BenjaminiYekutieli,
 }
 
@@ -86,7 +86,8 @@ pub struct ChangeEffect {
     pub change: usize,
     /// Index of the series.
     pub series: usize,
-    /// Step of the level with its 95 % interval, in units of the series; not corrected for selection.
+    /// Step of the level with its 95 % interval, in units of the series; not corrected for
+    /// selection.
     pub effect: [f64; 3],
     /// p-value for no step.
     pub p: f64,
@@ -118,8 +119,9 @@ pub struct KindEffect {
 /// All effects.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Screening {
-    /// Single changes with the series they were tested on, by series and then by date. Among changes that
-    /// cannot be distinguished, the most likely is tested, and the others get its adjusted p-value.
+    /// Single changes with the series they were tested on, by series and then by date. Among
+    /// changes that cannot be distinguished, the most likely is tested, and the others get its
+    /// adjusted p-value.
     pub effects: Vec<ChangeEffect>,
     /// Kinds, by series and then by name.
     pub kinds: Vec<KindEffect>,

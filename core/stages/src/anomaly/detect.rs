@@ -1,4 +1,5 @@
-//! Finds unusual steps by scores and an isolation forest, with corrected limits, and joins them to events.
+//! Finds unusual steps by scores and an isolation forest, with corrected limits, and joins them to
+//! events.
 
 use super::{Params, Sides};
 use crate::{
@@ -79,7 +80,8 @@ pub(crate) const SILENCE: &str = "silence";
 /// Number of weeks after which a silent group counts as retired.
 const RETIRED_WEEKS: usize = 8;
 
-/// Mean number of records of a step below which its aggregate is judged by the values of its records.
+/// Mean number of records of a step below which its aggregate is judged by the values of its
+/// records.
 const FEW_RECORDS: f64 = 20.0;
 /// Variance over mean of the number of records below which records come at regular times.
 const REGULAR_DISPERSION: f64 = 0.5;
@@ -191,15 +193,15 @@ fn find_silence(
     (is_in_window && !is_retired).then_some(silence)
 }
 
-/// Returns true if the aggregate of a step depends on how many records it happens to have, and these are
-/// few. Measurements at regular times are not few: their number is always the same.
+/// Returns true if the aggregate of a step depends on how many records it happens to have, and
+/// these are few. Measurements at regular times are not few: their number is always the same.
 fn has_few_records(counts: &[f64]) -> bool {
     let usual = mean(counts);
     usual < FEW_RECORDS && variance(counts) > REGULAR_DISPERSION * usual
 }
 
-/// Raises the probabilities of an aggregate of few records to those that the number of records and the
-/// tail of their values give.
+/// Raises the probabilities of an aggregate of few records to those that the number of records and
+/// the tail of their values give.
 fn allow_for_few_records(scores: &mut [Option<Score>], series: &Group, aggregate: Aggregate) {
     let counts = &series.counts[series.begin()..];
     let all: f64 = series.counts.iter().sum();
@@ -240,7 +242,8 @@ fn allow_for_few_records(scores: &mut [Option<Score>], series: &Group, aggregate
     }
 }
 
-/// Probability of a deviation at least as large in the directions to find; 1 in the other direction.
+/// Probability of a deviation at least as large in the directions to find; 1 in the other
+/// direction.
 fn tail(params: &Params, score: &Score) -> f64 {
     let up = score.z > 0.0;
     let p = score.p_up.min(score.p_down);

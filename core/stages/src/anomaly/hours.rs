@@ -72,8 +72,8 @@ pub(super) fn collect_hours(
     Ok(set.empty_reason.is_none().then_some(set))
 }
 
-/// Finds the bursts of every group in the window, but for those on days that are themselves unusual in the same
-/// direction.
+/// Finds the bursts of every group in the window, but for those on days that are themselves unusual
+/// in the same direction.
 pub(super) fn find_bursts<'a>(
     context: &Context,
     params: &Params,
@@ -259,8 +259,8 @@ mod tests {
     use polars::prelude::{Column, DataFrame};
     use serde_json::json;
 
-    /// Failures of two services over 120 days, 40 a day each; in billing four times as many from 14:00 to 19:00 on
-    /// 11 November, if `outage` is set.
+    /// Failures of two services over 120 days, 40 a day each; in billing four times as many from
+    /// 14:00 to 19:00 on 11 November, if `outage` is set.
     fn failures(seed: u64, outage: bool) -> Input {
         let mut noise = test_data::Noise(seed);
         let first = Date::constant(2026, 7, 19);

@@ -289,8 +289,8 @@ impl Reporter<'_> {
         )
     }
 
-    /// States that no step is proven unusual, and how many are outside the band: "no day in the window
-    /// is proven unusual (2 of 7 lie outside the 95 % band; chance alone gives about 0.4)".
+    /// States that no step is proven unusual, and how many are outside the band: "no day in the
+    /// window is proven unusual (2 of 7 lie outside the 95 % band; chance alone gives about 0.4)".
     pub(super) fn none_proven(&self, step_counts: StepCounts) -> String {
         let noun = self.set.period.noun();
         let (from, window) = analysed_steps(self.context, self.params, self.set);

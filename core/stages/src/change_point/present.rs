@@ -46,8 +46,8 @@ impl GroupShift<'_> {
         self.set.day(index)
     }
 
-    /// The change with its interval, significant since the search found it: relative if no value is negative, else
-    /// in the unit of the values.
+    /// The change with its interval, significant since the search found it: relative if no value is
+    /// negative, else in the unit of the values.
     pub(super) fn estimate(&self) -> Estimate<'_> {
         let shift = self.shift();
         let [step, low, high] = shift.difference;
@@ -99,9 +99,9 @@ impl GroupShift<'_> {
         self.shift().difference[0] > 0.0
     }
 
-    /// The claim: "shift of failures in 2026-10"; "shift 2 of failures in 2026-10" for the second one of that
-    /// month. It names no day, because estimated dates move by days between runs; numbers start at the earliest
-    /// shift, because new ones appear at the end.
+    /// The claim: "shift of failures in 2026-10"; "shift 2 of failures in 2026-10" for the second
+    /// one of that month. It names no day, because estimated dates move by days between runs;
+    /// numbers start at the earliest shift, because new ones appear at the end.
     fn what(&self) -> String {
         let month = |shift: usize| {
             self.day(self.result.shifts[shift].0.position)
@@ -117,8 +117,8 @@ impl GroupShift<'_> {
         format!("shift{number} of {measure} in {year}-{month:02}")
     }
 
-    /// "; a gradual fall describes these weeks about as well", unless steps are clearly better. A gradual change
-    /// has one direction, so it is no alternative to shifts in both.
+    /// "; a gradual fall describes these weeks about as well", unless steps are clearly better. A
+    /// gradual change has one direction, so it is no alternative to shifts in both.
     fn gradual_alternative(&self) -> String {
         let rises = self.rises();
         let mut shifts = self.result.shifts.iter();

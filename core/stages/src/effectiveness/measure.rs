@@ -413,8 +413,8 @@ fn bound_before(
     }
 }
 
-/// Selects other components whose season-adjusted series correlated with this one before the change,
-/// significantly after correction for the number of candidates.
+/// Selects other components whose season-adjusted series correlated with this one before the
+/// change, significantly after correction for the number of candidates.
 fn select_controls<'a>(
     set: &'a SeriesSet,
     group: &Group,

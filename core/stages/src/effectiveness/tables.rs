@@ -93,8 +93,8 @@ impl Reporter<'_> {
         }
     }
 
-    /// Adds means and days of an improvement that cannot be judged yet. Its counterfactual is the mean
-    /// before the change, so that no effect is claimed.
+    /// Adds means and days of an improvement that cannot be judged yet. Its counterfactual is the
+    /// mean before the change, so that no effect is claimed.
     fn add_observed_means(&self, improvement: &Improvement, effect: &mut Effect) {
         let Some(group) = find_group(self.set, &improvement.component) else {
             return;

@@ -159,8 +159,8 @@ impl Reporter<'_> {
         )
     }
 
-    /// Describes when the forecast reaches a limit, if it does not follow the line: it then allows for an end
-    /// of the rise.
+    /// Describes when the forecast reaches a limit, if it does not follow the line: it then allows
+    /// for an end of the rise.
     fn forecast_at_limit(&self, group: &GroupForecast, limit: f64) -> String {
         if group.followed().is_some() {
             return String::new();

@@ -21,7 +21,8 @@ pub(super) struct GroupForecast<'a> {
     pub(super) outlook: Outlook,
     /// The line along which the metric moved lately; `None` if the series is too short.
     pub(super) recent: Option<RecentLine>,
-    /// True if the forecast follows this line, instead of the forecasters that the backtest selected.
+    /// True if the forecast follows this line, instead of the forecasters that the backtest
+    /// selected.
     is_followed: bool,
     /// Time at which the limit's share is reached; `None` without a capacity.
     pub(super) breach: Option<Breach>,
@@ -63,8 +64,8 @@ pub(super) fn need(context: &Context, params: &Params, period: Period, known: us
     numerics::need(&options(context, params, period, known))
 }
 
-/// Options for a series with `known` values: a season of a year only if they suffice for it, and a horizon of
-/// at most a third of this number.
+/// Options for a series with `known` values: a season of a year only if they suffice for it, and a
+/// horizon of at most a third of this number.
 fn options(context: &Context, params: &Params, period: Period, known: usize) -> Options {
     let with_season = |season, seasons_min| Options {
         period: season,

@@ -274,8 +274,8 @@ impl Reporter<'_> {
         dates.when(self.ahead(step).date())
     }
 
-    /// Describes the movement along a line: "rising by 0.251 percentage points a day, as it has since around 26
-    /// October 2026".
+    /// Describes the movement along a line: "rising by 0.251 percentage points a day, as it has
+    /// since around 26 October 2026".
     pub(super) fn movement(&self, group: &GroupForecast, line: &RecentLine) -> String {
         let level = self.params.level.last().copied().unwrap_or(0.95);
         let (noun, rise, interval) = self.slope(line, level);

@@ -23,8 +23,8 @@ pub(super) struct Windows {
     ends: Vec<DateTime>,
     /// True for windows that the records cover.
     pub(super) covered: Vec<bool>,
-    /// Days on which records are missing, and the share of the usual records of the compared part of
-    /// each window that is on other days.
+    /// Days on which records are missing, and the share of the usual records of the compared part
+    /// of each window that is on other days.
     missing: Vec<MissingDays>,
     observed: Vec<f64>,
     /// Number of earlier windows that form the baseline.

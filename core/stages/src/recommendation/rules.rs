@@ -252,8 +252,8 @@ impl RuleMatch<'_> {
     }
 }
 
-/// Assigns each finding to the first rule that matches it, and groups findings by rule and component;
-/// if the rule undoes a change, also by that change.
+/// Assigns each finding to the first rule that matches it, and groups findings by rule and
+/// component; if the rule undoes a change, also by that change.
 pub(super) fn match_findings<'a>(
     rules: &'a [Rule],
     findings: impl Iterator<Item = &'a Finding>,

@@ -4,8 +4,8 @@
 //! compared with complete periods. A silence before the first record or after the last is compared
 //! with the same hours of the neighbouring weeks: if those hours had several records each, the
 //! records had not begun yet, or had ended. Whole days in between on which records are missing
-//! ([`MissingDays`]) are not covered either. If the source's contract declares `silence = "zero"`, a
-//! silence after the first record is never missing records.
+//! ([`MissingDays`]) are not covered either. If the source's contract declares `silence = "zero"`,
+//! a silence after the first record is never missing records.
 
 use super::{missing::MissingDays, period::Period};
 use crate::{

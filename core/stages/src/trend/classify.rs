@@ -28,7 +28,8 @@ pub(super) struct TrendTest {
     /// True if the test, corrected for all groups, finds a trend in the direction of the line.
     pub(super) is_significant: bool,
     pub(super) class: &'static str,
-    /// The better description of the series, a step or a gradual change, with indices into the series.
+    /// The better description of the series, a step or a gradual change, with indices into the
+    /// series.
     pub(super) shape: Option<Shape>,
 }
 

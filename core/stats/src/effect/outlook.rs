@@ -19,8 +19,8 @@ pub struct Outlook {
     /// Smallest difference per step that the test at 5 % finds in four of five cases.
     pub detectable: f64,
     /// Number of steps after the change with which a difference as large as the estimate would be
-    /// significant, in whole seasons that are shorter than half a year; `None` if half a year is not
-    /// enough.
+    /// significant, in whole seasons that are shorter than half a year; `None` if half a year is
+    /// not enough.
     pub steps_needed: Option<usize>,
 }
 

@@ -100,8 +100,9 @@ pub(super) fn least_history(options: &Options) -> usize {
     (options.seasons_min * options.period).max(14)
 }
 
-/// The origins of the backtest: up to the requested number, evenly spread over the later two thirds of the
-/// series (or the part that minimum history and horizon leave), ending at the last possible origin.
+/// The origins of the backtest: up to the requested number, evenly spread over the later two thirds
+/// of the series (or the part that minimum history and horizon leave), ending at the last possible
+/// origin.
 ///
 /// The distance between origins is not a multiple of the season if that can be avoided, so that
 /// every phase is forecast from every other phase.

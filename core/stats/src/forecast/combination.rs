@@ -11,8 +11,8 @@ pub(super) enum Loss {
     Squared,
 }
 
-/// The criterion by which forecasters are selected: a mean error with more weight for later origins,
-/// without isolated outliers, which no forecaster can predict.
+/// The criterion by which forecasters are selected: a mean error with more weight for later
+/// origins, without isolated outliers, which no forecaster can predict.
 pub(super) struct Criterion<'a> {
     pub(super) origins: &'a [usize],
     /// True at each index of the series that is an isolated outlier.

@@ -1,8 +1,8 @@
-//! Exponential smoothing in its state-space form with error, trend and season (Hyndman, Koehler, Ord
-//! and Snyder, 2008), the form chosen by the corrected Akaike criterion.
+//! Exponential smoothing in its state-space form with error, trend and season (Hyndman, Koehler,
+//! Ord and Snyder, 2008), the form chosen by the corrected Akaike criterion.
 //!
-//! Forms are those of R's `ets`: additive or multiplicative errors; no trend, an additive or a damped
-//! trend; no season, an additive or a multiplicative season; no additive errors with a
+//! Forms are those of R's `ets`: additive or multiplicative errors; no trend, an additive or a
+//! damped trend; no season, an additive or a multiplicative season; no additive errors with a
 //! multiplicative season. Multiplicative parts need positive values. Limits: one season, of at most
 //! [`SEASON_MAX`] values; only point forecasts.
 
@@ -470,8 +470,8 @@ impl Forecaster for Ets {
         Some(self.forecast_with_form(history, horizon, None)?.0)
     }
 
-    /// Chooses the form for the first history, and again when its length has doubled; in between, only
-    /// weights are estimated.
+    /// Chooses the form for the first history, and again when its length has doubled; in between,
+    /// only weights are estimated.
     fn forecasts(&self, histories: &[&[f64]], horizon: usize) -> Option<Vec<Vec<f64>>> {
         let mut chosen: Option<(Form, usize)> = None;
         histories

@@ -171,8 +171,8 @@ pub(super) fn medians(
     mean.iter().enumerate().map(median_at).collect()
 }
 
-/// Conformal band: errors of neighbouring steps are pooled, and the width does not decrease with the
-/// horizon.
+/// Conformal band: errors of neighbouring steps are pooled, and the width does not decrease with
+/// the horizon.
 pub(super) fn band(
     mean: &[f64],
     scaled: &Scaled,

@@ -1,23 +1,24 @@
 //! Forecasting with a backtest: the past errors of forecasters determine both their selection and
 //! the intervals.
 //!
-//! [`forecast`] runs every [`Forecaster`] from a number of earlier origins (rolling-origin backtest;
-//! Tashman, 2000), scores it by MASE (Hyndman and Koehler, 2006), and combines up to eight that are
-//! close to the best: at each step the mean of the middle half of their forecasts, a trimmed mean
-//! (Jose and Winkler, 2008). The same combination's own errors at each horizon give split-conformal
-//! intervals with the finite-sample quantile (Vovk et al., 2005; Stankeviciute et al., 2021): no
-//! distribution is assumed, and coverage is measured and reported.
+//! [`forecast`] runs every [`Forecaster`] from a number of earlier origins (rolling-origin
+//! backtest; Tashman, 2000), scores it by MASE (Hyndman and Koehler, 2006), and combines up to
+//! eight that are close to the best: at each step the mean of the middle half of their forecasts, a
+//! trimmed mean (Jose and Winkler, 2008). The same combination's own errors at each horizon give
+//! split-conformal intervals with the finite-sample quantile (Vovk et al., 2005; Stankeviciute et
+//! al., 2021): no distribution is assumed, and coverage is measured and reported.
 //!
-//! Counts that are often zero are forecast by their rate, with forecasters scored by squared errors,
-//! which are smallest at the mean; absolute errors would be smallest at zero (Kolassa, 2016). Only
-//! the best forecaster is used.
+//! Counts that are often zero are forecast by their rate, with forecasters scored by squared
+//! errors, which are smallest at the mean; absolute errors would be smallest at zero (Kolassa,
+//! 2016). Only the best forecaster is used.
 //!
 //! Forecasters see the series without its isolated outliers ([`clean`]), at every origin without
 //! the outliers that were known then; their errors are relative to the original series, and errors
 //! on outliers are ignored in their scores. Intervals allow for outliers at the rate of the series,
 //! and are never narrower than the rounding of the values, unless all values are the same.
 //!
-//! A movement that began lately is in no backtest: [`recent_line()`] finds it, and [`Outlook::along`] extrapolates it.
+//! A movement that began lately is in no backtest: [`recent_line()`] finds it, and
+//! [`Outlook::along`] extrapolates it.
 
 mod arima;
 mod backtest;
@@ -100,8 +101,8 @@ pub struct Band {
 pub struct Outlook {
     /// Expected value per step.
     pub mean: Vec<f64>,
-    /// Median per step, which has the smallest absolute error: the expected value, except for counts
-    /// that are often zero.
+    /// Median per step, which has the smallest absolute error: the expected value, except for
+    /// counts that are often zero.
     pub median: Vec<f64>,
     /// One band per level, in the requested order.
     pub bands: Vec<Band>,

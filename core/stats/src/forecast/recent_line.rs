@@ -1,15 +1,17 @@
-//! The line along which a series has moved lately, to forecast it and to estimate when it reaches a limit.
+//! The line along which a series has moved lately, to forecast it and to estimate when it reaches a
+//! limit.
 //!
 //! A backtest cannot test a movement that began some weeks ago, because it did not exist at earlier
-//! dates. So the line is fitted to the series itself, as in a search for trends: if its [`shape`] is a
-//! level with a [`bend`], the line begins at the bend; else it is the straight line through all values.
-//! Only the values since the last step count, and if the later half of a line has less than half
-//! of its slope, only that half. A slope is proven by simulation of level series with the same
-//! autocorrelation.
+//! dates. So the line is fitted to the series itself, as in a search for trends: if its [`shape`]
+//! is a level with a [`bend`], the line begins at the bend; else it is the straight line through
+//! all values. Only the values since the last step count, and if the later half of a line has less
+//! than half of its slope, only that half. A slope is proven by simulation of level series with the
+//! same autocorrelation.
 //!
-//! A forecast follows a line only if it began with a bend after most dates of the backtest. How long a movement will last is unknown. One that has lasted `n` steps ends within the next `k` steps
-//! with probability `k / (n + k)` (Gott 1993): in the median it lasts as long again, and the interval of a
-//! forecast covers an early end.
+//! A forecast follows a line only if it began with a bend after most dates of the backtest. How
+//! long a movement will last is unknown. One that has lasted `n` steps ends within the next `k`
+//! steps with probability `k / (n + k)` (Gott 1993): in the median it lasts as long again, and the
+//! interval of a forecast covers an early end.
 
 use super::{Options, Outlook, clean, intervals::Allowance, origins};
 use crate::{
@@ -42,7 +44,8 @@ const CLEAR: f64 = 0.001;
 const VALUES_MAX: usize = 366;
 const SEASONS_MAX: usize = 26;
 
-/// Minimum slope of the later half of a line, relative to that of the whole, for a movement that continues.
+/// Minimum slope of the later half of a line, relative to that of the whole, for a movement that
+/// continues.
 const CONTINUED_MIN: f64 = 0.5;
 
 impl RecentLine {
@@ -61,8 +64,9 @@ impl RecentLine {
         self.p < CLEAR
     }
 
-    /// Returns true if a forecast of `n` values follows the line: it began with a proven bend, after most of
-    /// the dates from which forecasters are tested. Later, the test decides between them.
+    /// Returns true if a forecast of `n` values follows the line: it began with a proven bend,
+    /// after most of the dates from which forecasters are tested. Later, the test decides between
+    /// them.
     pub fn is_followed(&self, n: usize, options: &Options) -> bool {
         let origins = origins(n, options);
         let is_young = origins
@@ -71,7 +75,8 @@ impl RecentLine {
         self.is_bend && self.is_proven() && is_young
     }
 
-    /// Height of the line, without the season, `step` steps after the last value (0 is the next step).
+    /// Height of the line, without the season, `step` steps after the last value (0 is the next
+    /// step).
     pub fn at(&self, step: usize) -> f64 {
         self.line.at(step as f64 + 1.0)
     }
@@ -86,15 +91,17 @@ impl RecentLine {
         self.line.slope_half_width(level)
     }
 
-    /// Expected value at a step if the movement lasts as long as this quantile of its remaining duration.
+    /// Expected value at a step if the movement lasts as long as this quantile of its remaining
+    /// duration.
     fn value(&self, step: usize, quantile: f64) -> f64 {
         let lasts = self.length() as f64 * quantile / (1.0 - quantile);
         self.line.at((step as f64 + 1.0).min(lasts)) + self.season[step % self.season.len()]
     }
 }
 
-/// The line at the end of a series without gaps, whose season has `period` steps. Segments between steps
-/// and bends have at least `segment_min` values. `None` if the series is shorter than two of them.
+/// The line at the end of a series without gaps, whose season has `period` steps. Segments between
+/// steps and bends have at least `segment_min` values. `None` if the series is shorter than two of
+/// them.
 pub fn recent_line(values: &[f64], period: usize, segment_min: usize) -> Option<RecentLine> {
     let search = Search {
         segment_min,
@@ -192,7 +199,8 @@ fn continues(values: &[f64], line: &EndLine) -> bool {
 }
 
 impl Outlook {
-    /// The same forecast of `values` along a line. Errors in the backtest remain those of the forecasters.
+    /// The same forecast of `values` along a line. Errors in the backtest remain those of the
+    /// forecasters.
     #[must_use]
     pub fn along(mut self, line: &RecentLine, values: &[f64], options: &Options) -> Self {
         let mut cleaned = clean(&values[..line.start], options.period);
@@ -291,14 +299,14 @@ mod tests {
         }
     }
 
-    /// Memory of a service in per cent, without noise: it leaks since `age` days and has gained 25 points on
-    /// the last of `DAYS` days.
+    /// Memory of a service in per cent, without noise: it leaks since `age` days and has gained 25
+    /// points on the last of `DAYS` days.
     fn leak(age: usize, day: usize) -> f64 {
         52.0 + 25.0 / age as f64 * (day as f64 + 1.0 - (DAYS - age) as f64).max(0.0)
     }
 
-    /// Checks 20 leaks of this age: their dates, the forecast of the next week, and the date of a limit that
-    /// is reached after half the age.
+    /// Checks 20 leaks of this age: their dates, the forecast of the next week, and the date of a
+    /// limit that is reached after half the age.
     fn check_leaks(age: usize) {
         let mut noise = Noise::new(age as u64);
         let options = options();

@@ -111,8 +111,8 @@ impl<'a> Search<'a> {
         t_p(fit.square.sqrt(), self.noise.freedom)
     }
 
-    /// Finds steps among `dates` whose p-value is below `level`, starting from `steps` found with an
-    /// earlier estimate of the noise.
+    /// Finds steps among `dates` whose p-value is below `level`, starting from `steps` found with
+    /// an earlier estimate of the noise.
     pub(super) fn find(&self, dates: &[usize], steps: &[usize], level: f64) -> Vec<usize> {
         let mut steps = self.prune(dates, steps.to_vec(), level);
         // Steps are at least three periods apart, so the loop ends.
@@ -184,8 +184,8 @@ impl<'a> Search<'a> {
         ranked
     }
 
-    /// Tests each date between the steps. Dates that may be the true date of a step are tested without
-    /// that step.
+    /// Tests each date between the steps. Dates that may be the true date of a step are tested
+    /// without that step.
     pub(super) fn test(&self, dates: &[usize], steps: &[usize]) -> Vec<Step> {
         // For each date, the step that it may explain, and all dates that may explain that step.
         let mut groups: Vec<Option<(usize, Vec<usize>)>> = vec![None; dates.len()];

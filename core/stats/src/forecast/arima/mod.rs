@@ -1,10 +1,10 @@
 //! Seasonal ARIMA models, their orders chosen by the corrected Akaike criterion.
 //!
 //! Differences are chosen by the strength of the season and by the test of Kwiatkowski, Phillips,
-//! Schmidt and Shin (1992), the other orders by the stepwise search of Hyndman and Khandakar (2008).
-//! The likelihood is exact, by the Kalman filter (Harvey, 1989), or, for speed, conditional on zeros
-//! before the series. Limits: one season, of at most [`SEASON_MAX`] values; no regressors; only point
-//! forecasts.
+//! Schmidt and Shin (1992), the other orders by the stepwise search of Hyndman and Khandakar
+//! (2008). The likelihood is exact, by the Kalman filter (Harvey, 1989), or, for speed, conditional
+//! on zeros before the series. Limits: one season, of at most [`SEASON_MAX`] values; no regressors;
+//! only point forecasts.
 
 mod filter;
 mod search;
@@ -159,7 +159,8 @@ struct Fitted {
 }
 
 impl Fitted {
-    /// Estimates a model; `None` if the series is too short for it, or a root is almost a unit root.
+    /// Estimates a model; `None` if the series is too short for it, or a root is almost a unit
+    /// root.
     fn of(order: Order, values: &[f64], period: usize, exact: bool) -> Option<Self> {
         let differenced = apply(&difference_polynomial(order, period), values);
         let (n, k) = (differenced.len() as f64, (order.parameters() + 1) as f64);

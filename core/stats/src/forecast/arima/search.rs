@@ -56,8 +56,8 @@ fn strength(values: &[f64], period: usize) -> f64 {
     1.0 - variance(&parts.remainder) / variance(&both).max(1e-300)
 }
 
-/// Statistic of Kwiatkowski, Phillips, Schmidt and Shin (1992) against a level, with a Bartlett window
-/// of 3√n/13 lags.
+/// Statistic of Kwiatkowski, Phillips, Schmidt and Shin (1992) against a level, with a Bartlett
+/// window of 3√n/13 lags.
 fn kpss(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
