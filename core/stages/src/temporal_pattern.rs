@@ -40,14 +40,15 @@
 //! Weekdays are compared within weeks, hours within days, months within years, so that a trend is
 //! not mistaken for a pattern: a log-linear Poisson model with a level for each week, day or year.
 //! Variances allow for clustering: the largest of Poisson, quasi-Poisson (`McCullagh` and Nelder
-//! 1989), and the sandwich estimator over those blocks (Newey and West 1987). A year is compared with the
-//! same part of the previous year, with the dispersion and autocorrelation of its months; the plain
-//! Poisson interval is reported as `ratio_poisson`. Thresholds are maximally selected statistics
-//! (Lausen and Schumacher 1992), compared within days and permuted within days; the interval of the
-//! threshold follows Hansen (2000), the interval of the ratio of both sides uses days as clusters.
-//! Medians have order-statistic intervals, their difference the interval of Zou and Donner (2008)
-//! and the Mann-Whitney test (1947). All claims of a stage are corrected together (Holm 1979), each
-//! after a correction for the number of days, hours or months it was selected from.
+//! 1989), and the sandwich estimator over those blocks (Newey and West 1987). A year is compared
+//! with the same part of the previous year, with the dispersion and autocorrelation of its months;
+//! the plain Poisson interval is reported as `ratio_poisson`. Thresholds are maximally selected
+//! statistics (Lausen and Schumacher 1992), compared within days and permuted within days; the
+//! interval of the threshold follows Hansen (2000), the interval of the ratio of both sides uses
+//! days as clusters. Medians have order-statistic intervals, their difference the interval of Zou
+//! and Donner (2008) and the Mann-Whitney test (1947). All claims of a stage are corrected together
+//! (Holm 1979), each after a correction for the number of days, hours or months it was selected
+//! from.
 //!
 //! Volumes and splits use single records: above a million, a sample of half a million to a million,
 //! selected by a hash of their contents, and the stage says so. Everything else uses all records.
