@@ -63,14 +63,14 @@ pub fn bend(values: &[f64], search: &Search) -> Option<Bend> {
     let best = best_bend(&clean, m)?;
     let p = simulated_p(best_bend, &clean, &best, search);
     let rho = NoisePosterior::new(best_bend, n, best.correlation, search).autocorrelation();
-    let Line { level, slope } = fit(&clean, best.at);
-    let after = n - best.at;
+    let Line { level, slope } = fit(&clean, best.position);
+    let after = n - best.position;
     let rise = slope * after as f64;
     let end = EndLine::new(after, level + rise, slope, n, best.residual_squares, rho);
-    let change_error = (end.mean_variance(best.at) + end.variance(0.0)).sqrt();
+    let change_error = (end.mean_variance(best.position) + end.variance(0.0)).sqrt();
     let interval = |estimate: f64, half: f64| [estimate, estimate - half, estimate + half];
     Some(Bend {
-        position: best.at,
+        position: best.position,
         level,
         slope: interval(slope, end.slope_half_width(LEVEL)),
         change: interval(rise, end.quantile(LEVEL) * change_error),
@@ -86,7 +86,7 @@ pub fn bend(values: &[f64], search: &Search) -> Option<Bend> {
 pub(crate) fn clip_around_bend(values: &[f64], m: usize) -> Option<Vec<f64>> {
     let without = clip_outliers(values, m);
     let lines = [&without[..], values].map(|searched| {
-        let at = best_bend(searched, m)?.at;
+        let at = best_bend(searched, m)?.position;
         Some((at, fit(searched, at)))
     });
     let clipped = lines

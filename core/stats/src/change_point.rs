@@ -119,7 +119,7 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
     Some(Shifts {
         shifts,
         p,
-        best: whole.at,
+        best: whole.position,
         autocorrelation,
         drifts,
     })
@@ -240,10 +240,17 @@ fn split(
         *drifts |= found.is_empty() && offset == 0;
         return;
     }
-    found.push((offset + best.at, best.statistic));
-    let (left, right) = values.split_at(best.at);
+    found.push((offset + best.position, best.statistic));
+    let (left, right) = values.split_at(best.position);
     split(left, offset, alpha / 2.0, search, found, drifts);
-    split(right, offset + best.at, alpha / 2.0, search, found, drifts);
+    split(
+        right,
+        offset + best.position,
+        alpha / 2.0,
+        search,
+        found,
+        drifts,
+    );
 }
 
 /// Returns true if a straight line describes the segment better than one step, and than two (by
@@ -308,7 +315,7 @@ fn refine(values: &[f64], positions: &mut Vec<usize>, search: &Search) -> Vec<(f
             let end = positions.get(i + 1).copied().unwrap_or(values.len());
             let segment = &values[start..end];
             if let Some(best) = best_split(segment, m).filter(|_| segment.len() >= 2 * m) {
-                positions[i] = start + best.at;
+                positions[i] = start + best.position;
                 tested.push((
                     best.statistic,
                     simulated_p(best_split, segment, &best, search),

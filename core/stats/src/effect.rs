@@ -26,7 +26,7 @@ pub use constant::constant_p;
 pub use outlook::Outlook;
 
 use crate::{
-    count::CountLaw,
+    count::CountDistribution,
     counterfactual::{Family, Forecast, Part, Regression, forecast, season_size, weigh},
     distribution::{normal_quantile, t_p, t_quantile},
 };
@@ -145,12 +145,12 @@ impl Values {
         if self != Self::Counts || expected <= 0.0 || square <= 0.0 {
             return (observed - mean) / variance.sqrt();
         }
-        let law = CountLaw {
+        let distribution = CountDistribution {
             mean: expected,
             dispersion: (square - expected).max(0.0) / (expected * expected),
         };
         // For underdispersed counts, the Poisson distribution is narrowed.
-        law.score(sum.round()) * (expected / square).sqrt().max(1.0)
+        distribution.score(sum.round()) * (expected / square).sqrt().max(1.0)
     }
 }
 

@@ -45,7 +45,7 @@ impl Default for Search {
 /// The best date of a change in a segment.
 pub(crate) struct Candidate {
     /// First index after the change.
-    pub(crate) at: usize,
+    pub(crate) position: usize,
     /// Size of the change in standard errors that allow for autocorrelation.
     pub(crate) statistic: f64,
     /// Autocorrelation of the residuals.
@@ -58,7 +58,7 @@ impl Candidate {
     /// A candidate that explains `gain` of the sum of squares `total` and leaves these residuals;
     /// `level` is the mean. `None` if the segment is constant.
     pub(crate) fn new(
-        at: usize,
+        position: usize,
         gain: f64,
         total: f64,
         level: f64,
@@ -73,7 +73,7 @@ impl Candidate {
         let variance = residual_squares.max(total * 1e-9) / (residuals.len() as f64 - 2.0);
         let inflation = (1.0 + rho.max(0.0)) / (1.0 - rho.max(0.0)).max(0.02);
         Some(Self {
-            at,
+            position,
             statistic: (gain / (variance * inflation)).sqrt(),
             correlation,
             residual_squares,
@@ -218,10 +218,10 @@ pub(crate) fn simulated_p(
     let mut higher = 0usize;
     let mut statistics = Vec::with_capacity(search.simulations);
     for _ in 0..search.simulations * 8 {
-        let mut rest = noise.uniform() * total;
+        let mut remaining = noise.uniform() * total;
         let drawn = plausible.iter().find(|model| {
-            rest -= model.prior();
-            rest < 0.0
+            remaining -= model.prior();
+            remaining < 0.0
         });
         let model = drawn.unwrap_or(&plausible[0]);
         let Some(simulated) = find(&model.simulate(&mut noise, n), m) else {
@@ -339,10 +339,10 @@ const LENGTHS_MAX: usize = 500;
 /// The estimates of a search, for each model. They depend on nothing but the length of the series
 /// and the smallest segment, so all series of that length share them.
 fn model_estimates(find: Finder, n: usize, m: usize) -> Arc<[Estimates; MODELS.len()]> {
-    type Known = BTreeMap<(usize, usize, usize), Arc<[Estimates; MODELS.len()]>>;
-    static KNOWN: Mutex<Known> = Mutex::new(BTreeMap::new());
+    type Cache = BTreeMap<(usize, usize, usize), Arc<[Estimates; MODELS.len()]>>;
+    static CACHE: Mutex<Cache> = Mutex::new(BTreeMap::new());
     let key = (find as usize, n, m);
-    let lock = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = || CACHE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(estimates) = lock().get(&key) {
         return estimates.clone();
     }
@@ -354,11 +354,11 @@ fn model_estimates(find: Finder, n: usize, m: usize) -> Arc<[Estimates; MODELS.l
             .collect();
         Estimates::of(&sample)
     }));
-    let mut known = lock();
-    if known.len() >= LENGTHS_MAX {
-        known.clear();
+    let mut cache = lock();
+    if cache.len() >= LENGTHS_MAX {
+        cache.clear();
     }
-    known.insert(key, estimates.clone());
+    cache.insert(key, estimates.clone());
     estimates
 }
 

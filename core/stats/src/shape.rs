@@ -75,8 +75,8 @@ const CLEAR_GRADUAL: f64 = 4.0;
 pub fn shape(values: &[f64], segment_min: usize) -> Option<Shape> {
     let m = segment_min.max(2);
     let clipped = clip(values, m)?;
-    let at = best_split(&clipped, m)?.at;
-    compare(&clipped, &[at], m)
+    let position = best_split(&clipped, m)?.position;
+    compare(&clipped, &[position], m)
 }
 
 /// Compares steps at these indices, at least one, with gradual changes, as in [`shape`].
@@ -164,7 +164,7 @@ impl Criteria {
             let mean = part.iter().sum::<f64>() / part.len().max(1) as f64;
             levels.extend(part.iter().map(|_| mean));
         }
-        let bend = best_bend(values, m)?.at;
+        let bend = best_bend(values, m)?.position;
         let regressors: [&dyn Fn(usize) -> f64; 3] =
             [&|i| levels[i], &|i| i as f64, &|i| rise(bend, i)];
         // A shape that does not fit leaves residuals that look autocorrelated, and could hide its

@@ -174,7 +174,7 @@ impl Model {
             let Some(step) = best_split(&residuals, segment_min) else {
                 break;
             };
-            self.steps.push(points[step.at].0);
+            self.steps.push(points[step.position].0);
             let squares = |residuals: &[f64]| residuals.iter().map(|r| r * r).sum::<f64>();
             let better = self.fit(points).filter(|with_step| {
                 let rest = squares(&self.residuals(points, with_step)).max(f64::MIN_POSITIVE);

@@ -204,25 +204,25 @@ fn has_few_records(counts: &[f64]) -> bool {
 /// the tail of their values give.
 fn allow_for_few_records(scores: &mut [Option<Score>], series: &Group, aggregate: Aggregate) {
     let counts = &series.counts[series.begin()..];
-    let all: f64 = series.counts.iter().sum();
-    let value = series.extremes.sum / all.max(1.0);
+    let total: f64 = series.counts.iter().sum();
+    let value = series.extremes.sum / total.max(1.0);
     let usual = UsualRecords::new(counts, value);
     let probability = |step: usize, extremes: &[(f64, usize)], sign: f64, score: &Score| {
         let others = extremes.iter().filter(|(_, period)| *period != step);
         let largest: Vec<f64> = others.map(|(value, _)| *value).collect();
         let count = series.counts[step];
         let records = StepRecords {
-            usual: usual.times(sign),
+            usual: usual.scaled_by(sign),
             count,
             largest: &largest,
-            others: (all - count).max(0.0) as usize,
+            others: (total - count).max(0.0) as usize,
         };
         let value = sign * score.value;
         match aggregate {
             Aggregate::Count => 0.0,
-            Aggregate::Sum => records.sum(value, sign * score.expected),
-            Aggregate::Mean => records.mean(value),
-            Aggregate::Median | Aggregate::Max => records.max(value),
+            Aggregate::Sum => records.probability_of_sum(value, sign * score.expected),
+            Aggregate::Mean => records.probability_of_mean(value),
+            Aggregate::Median | Aggregate::Max => records.probability_of_max(value),
         }
     };
     let Extremes {

@@ -18,8 +18,8 @@ const VALUES_MAX: usize = 126;
 const EVALUATIONS_MAX: usize = 160;
 /// Weights at which the search starts. The likelihood may have two peaks: one with a season that
 /// changes fast, and one with a stable season and a level that changes instead.
-const QUICK: [f64; 3] = [0.4, 0.05, 0.1];
-const STEADY: [f64; 3] = [0.7, 0.01, 0.01];
+const FAST_SEASON: [f64; 3] = [0.4, 0.05, 0.1];
+const STABLE_SEASON: [f64; 3] = [0.7, 0.01, 0.01];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trend {
@@ -100,20 +100,20 @@ impl Weights {
     /// the usual bounds (0 < β < α < 1, 0 < γ < 1 − α, 0.8 ≤ φ ≤ 0.98).
     fn at(form: Form, x: &[f64]) -> Option<Self> {
         let inside = |value: f64, low: f64, high: f64| (low..=high).contains(&value);
-        let mut rest = x.iter().copied();
-        let alpha = rest.next()?;
+        let mut coordinates = x.iter().copied();
+        let alpha = coordinates.next()?;
         let beta = if form.trend == Trend::None {
             0.0
         } else {
-            rest.next()?
+            coordinates.next()?
         };
         let gamma = if form.season == Season::None {
             0.0
         } else {
-            rest.next()?
+            coordinates.next()?
         };
         let phi = if form.trend == Trend::Damped {
-            rest.next()?
+            coordinates.next()?
         } else {
             1.0
         };
@@ -193,11 +193,11 @@ fn first_season(values: &[f64], period: usize, multiplicative: bool) -> Vec<f64>
     let without = |a: f64, b: f64| if multiplicative { a / b } else { a - b };
     let mut season: Vec<f64> = (0..period)
         .map(|phase| {
-            let rest: Vec<f64> = (phase..few.len())
+            let deviations: Vec<f64> = (phase..few.len())
                 .step_by(period)
                 .filter_map(|i| level[i].map(|level| without(few[i], level)))
                 .collect();
-            rest.iter().sum::<f64>() / rest.len().max(1) as f64
+            deviations.iter().sum::<f64>() / deviations.len().max(1) as f64
         })
         .collect();
     let mean = season.iter().sum::<f64>() / period as f64;
@@ -275,8 +275,8 @@ impl FittedModel {
     /// Estimates weights, and with `refine` initial states too, by maximum likelihood.
     fn of(form: Form, values: &[f64], period: usize, refine: bool) -> Option<Self> {
         let initial = States::initial(form, values, period);
-        let (start, steps) = Weights::start(form, QUICK);
-        let few = start.len();
+        let (start, steps) = Weights::start(form, FAST_SEASON);
+        let weight_count = start.len();
         let likelihood = |x: &[f64]| match Weights::at(form, x) {
             Some(weights) => run(form, weights, &mut initial.clone(), values),
             None => f64::INFINITY,
@@ -284,26 +284,31 @@ impl FittedModel {
         let (mut x, mut value) = minimise(likelihood, &start, &steps, EVALUATIONS_MAX);
         let mut states = initial.clone();
         if refine {
-            let likelihood = |x: &[f64]| match Weights::at(form, &x[..few]) {
-                Some(weights) => run(form, weights, &mut initial.moved(form, &x[few..]), values),
+            let likelihood = |x: &[f64]| match Weights::at(form, &x[..weight_count]) {
+                Some(weights) => run(
+                    form,
+                    weights,
+                    &mut initial.moved(form, &x[weight_count..]),
+                    values,
+                ),
                 None => f64::INFINITY,
             };
-            for mut at in [x.clone(), Weights::start(form, STEADY).0] {
+            for mut point in [x.clone(), Weights::start(form, STABLE_SEASON).0] {
                 let mut sizes = steps.iter().map(|step| step / 4.0).collect();
-                initial.describe(form, &mut at, &mut sizes);
+                initial.describe(form, &mut point, &mut sizes);
                 let mut reached = f64::INFINITY;
                 for _ in 0..6 {
-                    (at, reached) = minimise(likelihood, &at, &sizes, 1500);
+                    (point, reached) = minimise(likelihood, &point, &sizes, 1500);
                     sizes.iter_mut().for_each(|size| *size *= 0.6);
                 }
                 if reached <= value {
                     value = reached;
-                    states = initial.moved(form, &at[few..]);
-                    x = at;
+                    states = initial.moved(form, &point[weight_count..]);
+                    x = point;
                 }
             }
         }
-        let weights = Weights::at(form, &x[..few])?;
+        let weights = Weights::at(form, &x[..weight_count])?;
         run(form, weights, &mut states, values);
         let (n, k) = (values.len() as f64, form.parameters(period) as f64);
         let correction = if n > k + 1.0 {

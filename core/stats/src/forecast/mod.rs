@@ -38,9 +38,9 @@ mod theta;
 
 pub use arima::Arima;
 pub use backtest::{Backtest, backtest, conformal_half_width, mase, origins, smape};
-pub use decomposed::{Decomposed, Rest};
+pub use decomposed::{Decomposed, RemainderModel};
 pub use ets::Ets;
-pub use forecasters::{Drift, Forecaster, Level, SeasonalMean, SeasonalNaive};
+pub use forecasters::{Forecaster, RecentMean, SeasonalLine, SeasonalMean, SeasonalNaive};
 pub use intermittent::{Croston, SeasonalRate, Tsb};
 pub use members::standard;
 pub use outliers::{Cleaned, clean};
