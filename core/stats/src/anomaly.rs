@@ -137,13 +137,7 @@ fn combine(value: f64, i: usize, experts: &[Expert]) -> Option<Score> {
         .iter()
         .filter_map(|expert| expert.expected[i].map(|mean| (mean, expert.tails(value, mean))))
         .collect();
-    let has_past = experts
-        .iter()
-        .any(|expert| expert.view.past && expert.expected[i].is_some());
-    let has_future = experts
-        .iter()
-        .any(|expert| !expert.view.past && expert.expected[i].is_some());
-    if views.is_empty() || !(has_past || has_future) {
+    if views.is_empty() {
         return None;
     }
     let p_up = views.iter().map(|(_, tails)| tails.up).fold(0.0, f64::max);

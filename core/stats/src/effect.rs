@@ -264,7 +264,7 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
     }
     let models = weigh_errors(family, design, is_step::<F>(design));
     let (begin, change, end) = (design.begin, design.change, design.end);
-    let Some(mut result) = at(family, design, &models, begin, change, end, true) else {
+    let Some(mut result) = forecast_at(family, design, &models, begin, change, end, true) else {
         return Err(EffectError::Before {
             have: steps_before,
             need: steps_before + 1,
@@ -431,7 +431,7 @@ fn weigh_errors<F: Family>(family: &F, design: &Design, with_step: bool) -> Vec<
 }
 
 /// The forecast of `change..end` from `begin..change`.
-fn at<F: Family>(
+fn forecast_at<F: Family>(
     family: &F,
     design: &Design,
     models: &[F::Model],
@@ -474,7 +474,7 @@ fn carried_over(design: &Design, learn: usize, result: &Forecast) -> f64 {
     let beyond = |control: &[f64]| -> Option<f64> {
         let values: Vec<Option<f64>> = control.iter().copied().map(Some).collect();
         let models = weigh(&values[learn..change], &[], design.period);
-        let own = forecast(
+        let control_forecast = forecast(
             &models,
             &values[begin..change],
             &[],
@@ -482,7 +482,7 @@ fn carried_over(design: &Design, learn: usize, result: &Forecast) -> f64 {
             &counted,
             false,
         )?;
-        let (mean, variance) = own.moments();
+        let (mean, variance) = control_forecast.moments();
         let after = &control[change..end];
         let shift = after.iter().sum::<f64>() / after.len() as f64 - mean;
         Some((shift * shift - 4.0 * variance).max(0.0))
@@ -526,16 +526,16 @@ fn calibration<F: Family>(family: &F, design: &Design, models: &[F::Model]) -> C
             .any(|other| (begin..end).contains(other));
         let known = design.values[begin..change].iter().flatten().count();
         let after = &design.values[change..end];
-        let seen = after.iter().flatten().count();
-        if touched || known < design.pre_min || seen * 2 < length {
+        let known_after = after.iter().flatten().count();
+        if touched || known < design.pre_min || known_after * 2 < length {
             continue;
         }
-        let Some(result) = at(family, design, models, begin, change, end, false) else {
+        let Some(result) = forecast_at(family, design, models, begin, change, end, false) else {
             continue;
         };
         let (expected, variance) = result.moments();
         if variance > 0.0 {
-            let mean = after.iter().flatten().sum::<f64>() / seen as f64;
+            let mean = after.iter().flatten().sum::<f64>() / known_after as f64;
             let p = result.average(|part| {
                 let error = (part.learned + part.noise).sqrt();
                 t_p((mean - part.mean) / error, part.freedom)

@@ -131,13 +131,13 @@ impl Model {
     /// Level, slope, a bend at the start of each year but the first, counted from the end, and the
     /// steps.
     fn level_terms(&self, index: usize) -> impl Iterator<Item = f64> {
-        let at = (index as f64 - self.last as f64) / self.year;
+        let years_from_end = (index as f64 - self.last as f64) / self.year;
         let span = (self.last - self.first + 1) as f64 / self.year;
         let bends = (span - 0.5).floor().max(0.0) as usize;
-        let bends = (1..=bends).map(move |years| (at + years as f64).max(0.0));
+        let bends = (1..=bends).map(move |years| (years_from_end + years as f64).max(0.0));
         let steps = self.steps.iter();
         let steps = steps.map(move |step| f64::from(u8::from(index >= *step)));
-        [1.0, at].into_iter().chain(bends).chain(steps)
+        [1.0, years_from_end].into_iter().chain(bends).chain(steps)
     }
 
     fn terms(&self, index: usize) -> Vec<f64> {

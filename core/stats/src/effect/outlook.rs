@@ -5,7 +5,7 @@
 //! was before the change, shifted by the effect. This way, it reflects season, memory and trend of
 //! the errors, not only the number of steps.
 
-use super::{ALPHA, Calibration, Design, EffectError, at, calibration, weigh_errors};
+use super::{ALPHA, Calibration, Design, EffectError, calibration, forecast_at, weigh_errors};
 use crate::{counterfactual::Family, distribution::t_quantile};
 
 /// Power of the test for the smallest detectable effect.
@@ -134,7 +134,7 @@ fn standard_error<F: Family>(
         end,
         ..design.clone()
     };
-    let result = at(family, &longer, models, begin, change, end, false)?;
+    let result = forecast_at(family, &longer, models, begin, change, end, false)?;
     let (_, variance) = result.moments();
     let limit =
         result.average(|part| t_quantile(1.0 - ALPHA / 2.0, part.freedom.min(calibration.freedom)));
