@@ -70,7 +70,7 @@
 use crate::{
     Analysis, Context, Inputs, Reads, StageError, StageKind, frame,
     series::{coverage::Coverage, missing::MissingDays, need, period::Period},
-    times::Grain,
+    times::Resolution,
     with_findings,
 };
 use polars::prelude::*;
@@ -248,7 +248,7 @@ fn run(
         0..=TITLE_METRICS_MAX => format!("Key figures: {names}"),
         _ => format!("Key figures of {}", params.input.replace('_', " ")),
     };
-    let timeless = times.without;
+    let timeless = times.timeless;
     if timeless > 0 {
         cell.caveats.push(format!(
             "{} without a time are not counted.",
@@ -257,7 +257,7 @@ fn run(
     }
     cell.records = Some(times.in_window(&context.window));
     cell.did = format!("Could not measure {names}.");
-    let reason = need::nothing(context, input, time, &times, coverage.as_ref());
+    let reason = need::reason_without_data(context, input, time, &times, coverage.as_ref());
     let coverage = match (coverage, reason) {
         (Some(coverage), None) => coverage,
         (_, reason) => {
@@ -274,7 +274,7 @@ fn run(
         cell.caveats
             .push(format!("{}.", crate::series::words::capitalised(&sentence)));
         // Dates in UTC end before every window in the same way: nothing is missing.
-        if times.grain != Grain::DayOfUtc {
+        if times.resolution != Resolution::DayOfUtc {
             let end = words::format_moment(coverage.last(), coverage.has_hours());
             let name = &input.dataset.name;
             cell.notices
@@ -301,9 +301,10 @@ fn run(
     }
     let mut figures = Vec::new();
     // Days in UTC end before every window, so earlier runs compared the same part.
-    let same_part = times.grain == Grain::DayOfUtc && coverage.is_complete();
+    let same_part = times.resolution == Resolution::DayOfUtc && coverage.is_complete();
     let whole = samples.whole.filter(|_| !same_part);
-    let is_comparable = same_part || times.grain != Grain::DayOfUtc || windows.part.is_none();
+    let is_comparable =
+        same_part || times.resolution != Resolution::DayOfUtc || windows.part.is_none();
     for (index, (metric, samples)) in params.metrics.iter().zip(samples.metrics).enumerate() {
         for (label, samples) in samples {
             let is_all = label.is_none();

@@ -81,7 +81,7 @@ pub struct Input {
     pub complete_until: Option<jiff::civil::DateTime>,
     /// If the records were selected by criteria other than time: the time column and the input from
     /// which they were selected. They determine the covered period.
-    pub picked_from: Option<(String, Box<Input>)>,
+    pub selected_from: Option<(String, Box<Input>)>,
     /// Name of the dataset with the same records, if queries select all of them; reports use it.
     pub records_of: Option<String>,
     /// Cache of times, by column and time zone.
@@ -98,7 +98,7 @@ impl Input {
             time: None,
             refused: None,
             complete_until: None,
-            picked_from: None,
+            selected_from: None,
             records_of: None,
             times: Arc::default(),
         }

@@ -158,7 +158,7 @@ impl Group {
     }
 
     /// Index of the first value.
-    pub(crate) fn begin(&self) -> usize {
+    pub(crate) fn first_known(&self) -> usize {
         self.values.iter().position(Option::is_some).unwrap_or(0)
     }
 }
@@ -325,7 +325,8 @@ pub(crate) fn collect(
         empty_reason: None,
     };
     let coverage = Coverage::of_input(input, time, &context.window)?;
-    if let Some(reason) = need::nothing(context, input, time, &times, coverage.as_ref()) {
+    if let Some(reason) = need::reason_without_data(context, input, time, &times, coverage.as_ref())
+    {
         set.empty_reason = Some(reason);
         return Ok(set);
     }

@@ -290,7 +290,7 @@ pub async fn analyse(
         let mut input = Input::new(Rows::new(rows), dataset.clone());
         input.source.clone_from(&outcome.source);
         input.time = time;
-        input.picked_from = find_selected_dataset(executor, name, outcome, ctx).await?;
+        input.selected_from = find_selected_dataset(executor, name, outcome, ctx).await?;
         input.records_of = records_of(name, ctx);
         // The quarantine of a source is its second dataset, if anything was refused.
         let refused = outcome.datasets.get(1).filter(|_| reads_refused);
@@ -319,7 +319,7 @@ pub async fn analyse(
             let Some(input) = tables.get_mut(name) else {
                 continue;
             };
-            let all = input.picked_from.as_ref();
+            let all = input.selected_from.as_ref();
             let all = all.and_then(|(_, all)| Some((&**all, all.time.as_deref()?)));
             let (all, time) = all.unwrap_or((input, time));
             if let Some(last) = all.last_time(time, &stage.window.timezone) {

@@ -203,7 +203,7 @@ fn has_few_records(counts: &[f64]) -> bool {
 /// Raises the probabilities of an aggregate of few records to those that the number of records and
 /// the tail of their values give.
 fn allow_for_few_records(scores: &mut [Option<Score>], series: &Group, aggregate: Aggregate) {
-    let counts = &series.counts[series.begin()..];
+    let counts = &series.counts[series.first_known()..];
     let total: f64 = series.counts.iter().sum();
     let value = series.extremes.sum / total.max(1.0);
     let usual = UsualRecords::new(counts, value);

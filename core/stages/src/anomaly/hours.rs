@@ -8,7 +8,7 @@ use crate::{
         period::{Period, Step},
         words,
     },
-    times::Grain,
+    times::Resolution,
 };
 use jiff::civil::{Date, DateTime};
 use rayon::prelude::*;
@@ -52,7 +52,7 @@ pub(super) fn collect_hours(
         return Ok(None);
     }
     let time = frame::time_column(input, params.time.as_deref())?;
-    if input.times(time, &context.window.timezone)?.grain != Grain::Moment {
+    if input.times(time, &context.window.timezone)?.resolution != Resolution::Moment {
         return Ok(None);
     }
     let request = Request {
@@ -159,7 +159,7 @@ impl Reporter<'_> {
         let what = format!("{kind} of {} in hours from {}", self.name, iso(burst.first));
         let mut finding = Finding::new(&self.context.stage, ANOMALY.name, &group.subject, &what);
         let high = if burst.is_up() { "high" } else { "low" };
-        let were = if words::be(self.name) == "is" {
+        let were = if words::is_or_are(self.name) == "is" {
             "was"
         } else {
             "were"

@@ -173,7 +173,7 @@ impl Reporter<'_> {
             Period::Hour | Period::Day => "on",
             Period::Week | Period::Month => "in",
         };
-        let were = if words::be(self.name) == "is" {
+        let were = if words::is_or_are(self.name) == "is" {
             "was"
         } else {
             "were"

@@ -24,7 +24,7 @@ impl Reporter<'_> {
         let what = format!("{SILENCE} of {} since {iso}", self.name);
         let subject = &group.series.subject;
         let mut finding = Finding::new(&self.context.stage, ANOMALY.name, subject, &what);
-        let have = if words::be(self.name) == "is" {
+        let have = if words::is_or_are(self.name) == "is" {
             "has"
         } else {
             "have"

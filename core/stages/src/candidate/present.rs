@@ -73,7 +73,7 @@ impl Reporter<'_> {
         ));
         let in_group = words::in_group(group);
         let measure = words::capitalised(&self.measure);
-        let verb = words::be(&self.measure);
+        let verb = words::is_or_are(&self.measure);
         let size = self.estimate(effect).claim("than before");
         finding.sentence = match effect.change {
             Some(change) => {

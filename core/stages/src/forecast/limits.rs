@@ -80,7 +80,7 @@ impl Reporter<'_> {
             .caveats
             .push("The line is extrapolated; a restart or a release would end it.".to_string());
         finding.caveats.extend(self.band_at_limit(group, line));
-        let be = words::be(self.name);
+        let be = words::is_or_are(self.name);
         let heads = match breach {
             Breach::Now => "above",
             Breach::Ahead { .. } => "heading for",

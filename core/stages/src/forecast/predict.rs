@@ -113,7 +113,7 @@ pub(super) fn forecast_groups<'a>(
     lines: &'a SeriesSet,
 ) -> Vec<GroupForecast<'a>> {
     let forecast = |group: &'a Group| {
-        let first = group.begin();
+        let first = group.first_known();
         let first = first.max(group.values.len().saturating_sub(HISTORY_MAX));
         let values = interpolate(&group.values[first..]);
         let options = options(context, params, lines.period, values.len());

@@ -1,7 +1,7 @@
 //! Assesses the silence of a source: its length, and its probability under the source's own
 //! pattern.
 
-use crate::times::{Grain, Times};
+use crate::times::{Resolution, Times};
 use jiff::{
     ToSpan,
     civil::{Date, DateTime, Weekday},
@@ -79,7 +79,7 @@ impl Silence {
         let end = window.end.at(0, 0, 0, 0);
         let recent = recent_times(times, window)?;
         let (last, _) = *recent.last()?;
-        let has_hours = times.grain == Grain::Moment;
+        let has_hours = times.resolution == Resolution::Moment;
         let mut days = DayEnds::group(recent, has_hours);
         if !silence_is_zero {
             days.find_gaps();
@@ -248,7 +248,7 @@ impl DayEnds {
     /// The days before the window's end with their gaps; `None` without a record.
     pub(super) fn before_end(times: &Times, window: &Window) -> Option<Self> {
         let recent = recent_times(times, window)?;
-        let mut days = Self::group(recent, times.grain == Grain::Moment);
+        let mut days = Self::group(recent, times.resolution == Resolution::Moment);
         days.find_gaps();
         Some(days)
     }

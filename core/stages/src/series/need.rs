@@ -13,7 +13,7 @@ pub(crate) const ACTIVE_MIN: usize = 8;
 /// The reason why there is nothing to analyse: no records, none with a time, none before the
 /// window's end, or none in the window although they were frequent before. A window with records on
 /// part of a day suffices.
-pub(crate) fn nothing(
+pub(crate) fn reason_without_data(
     context: &Context,
     input: &Input,
     time: &str,

@@ -34,7 +34,8 @@ pub(super) fn read<'a>(
     cell.records = Some(times.in_window(&context.window));
     let coverage = Coverage::of_input(input, time, &context.window)?;
     let caveats = &mut cell.caveats;
-    if let Some(reason) = need::nothing(context, input, time, &times, coverage.as_ref()) {
+    if let Some(reason) = need::reason_without_data(context, input, time, &times, coverage.as_ref())
+    {
         return Ok(Err(reason));
     }
     let Some(coverage) = coverage else {

@@ -173,7 +173,7 @@ fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &TrendTest)
 
 /// Requests an owner of a movement; one that a step describes equally well may be over.
 fn request(set: &SeriesSet, result: &TrendTest, direction: Direction) -> ActionRequest {
-    let be = words::be(&set.measure);
+    let be = words::is_or_are(&set.measure);
     let (present, past) = match direction {
         Direction::Down => ("falling", "fell"),
         Direction::Up | Direction::None => ("rising", "rose"),
