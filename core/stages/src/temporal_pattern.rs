@@ -365,14 +365,14 @@ fn not_enough(message: String) -> CellStatus {
 }
 
 /// Corrects all claims together, and keeps the significant ones.
-fn select_claims(params: &Params, found: &mut Results) -> Vec<Finding> {
-    let p: Vec<f64> = found
+fn select_claims(params: &Params, results: &mut Results) -> Vec<Finding> {
+    let p: Vec<f64> = results
         .candidates
         .iter()
         .map(|candidate| candidate.p)
         .collect();
     let mut findings = Vec::new();
-    for (candidate, adjusted) in found.candidates.drain(..).zip(holm(&p)) {
+    for (candidate, adjusted) in results.candidates.drain(..).zip(holm(&p)) {
         if adjusted >= params.alpha
             || !candidate.is_large
             || includes_no_difference(&candidate.finding)
@@ -385,7 +385,7 @@ fn select_claims(params: &Params, found: &mut Results) -> Vec<Finding> {
         finding.method = METHOD.to_string();
         if let Some(chart) = candidate
             .chart
-            .and_then(|index| found.charts.get_mut(index))
+            .and_then(|index| results.charts.get_mut(index))
         {
             if let Some(replacement) = candidate.replacement {
                 *chart = replacement;

@@ -4,7 +4,7 @@
 use super::{Params, Sides};
 use crate::{
     Context,
-    series::{Aggregate, Extremes, Group, SeriesSet, missing::Silence},
+    series::{Aggregate, Extremes, Group, SeriesSet, missing::SilentRun},
 };
 use retrocast_stats::{
     anomaly::{Options, Quantity, Score, features, score},
@@ -22,7 +22,7 @@ pub(super) struct AnomalyScores<'a> {
     pub(super) forest: Vec<f64>,
     pub(super) events: Vec<Event>,
     /// The silence in which the series ends; its steps are in no other event.
-    pub(super) silence: Option<Silence>,
+    pub(super) silence: Option<SilentRun>,
     pub(super) step_counts: StepCounts,
 }
 
@@ -171,7 +171,7 @@ fn find_silence(
     set: &SeriesSet,
     group: &Group,
     quantity: Quantity,
-) -> Option<Silence> {
+) -> Option<SilentRun> {
     let n = group.counts.len();
     let after_last = 1 + group.counts.iter().rposition(|count| *count > 0.0)?;
     // Steps in which the records of the whole source are missing are no evidence.
@@ -187,7 +187,7 @@ fn find_silence(
         Quantity::Continuous => group.counts.clone(),
     };
     let week = 7 * set.period.per_day();
-    let silence = Silence::in_run(&numbers, begin..n, week)?;
+    let silence = SilentRun::in_run(&numbers, begin..n, week)?;
     let is_in_window = silence.steps.end > set.index_of(context.window.start);
     let is_retired = n - silence.steps.start > RETIRED_WEEKS * week;
     (is_in_window && !is_retired).then_some(silence)

@@ -88,7 +88,7 @@ pub(super) fn find_bursts<'a>(
         1
     };
     let p_max = params.alpha / (hours.groups.len().max(1) * directions) as f64;
-    let is_told = |group: &Group, burst: &Burst| {
+    let is_reported = |group: &Group, burst: &Burst| {
         let span = [burst.first, burst.end - 1].map(|hour| hours.day(hour));
         let of_group = || {
             scored
@@ -117,7 +117,9 @@ pub(super) fn find_bursts<'a>(
                 Sides::Up => burst.is_up(),
                 Sides::Down => !burst.is_up(),
             })
-            .filter(|burst| relative(burst).abs() >= params.change_min && !is_told(group, burst))
+            .filter(|burst| {
+                relative(burst).abs() >= params.change_min && !is_reported(group, burst)
+            })
             .collect();
         GroupBursts {
             hours,
@@ -228,12 +230,12 @@ impl Reporter<'_> {
     }
 
     /// The table of all bursts; `None` without any.
-    pub(super) fn burst_table(&self, hours: &SeriesSet, found: &[GroupBursts]) -> Option<Table> {
+    pub(super) fn burst_table(&self, hours: &SeriesSet, groups: &[GroupBursts]) -> Option<Table> {
         let mut table = Table::new(
             format!("Runs of hours with an unusual number of {}.", self.name),
             &["<group", "<from", "<to", ">number", ">expected", ">p"],
         );
-        for GroupBursts { group, bursts, .. } in found {
+        for GroupBursts { group, bursts, .. } in groups {
             for burst in bursts {
                 let iso = |hour: usize| hours.starts[hour].strftime("%Y-%m-%d %H:%M").to_string();
                 let end = Period::Hour.after(hours.starts[burst.end - 1], 1);

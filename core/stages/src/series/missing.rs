@@ -27,7 +27,7 @@ const SILENCES_MAX: f64 = 0.05;
 
 /// Steps in a row without a record, although all of them together usually have many.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Silence {
+pub(crate) struct SilentRun {
     /// From the first to the last busy step.
     pub(crate) steps: Range<usize>,
     /// Usual number of records of each step.
@@ -36,7 +36,7 @@ pub(crate) struct Silence {
     pub(crate) chance: f64,
 }
 
-impl Silence {
+impl SilentRun {
     /// The silence in `run`, whose steps have no record; `None` if it may be chance. The usual
     /// numbers are those of the same step of other seasons, such as weeks, on either side.
     pub(crate) fn in_run(counts: &[f64], run: Range<usize>, season: usize) -> Option<Self> {
@@ -138,7 +138,7 @@ impl MissingDays {
         let silences: Vec<Self> = runs
             .filter(|run| !run.is_empty())
             .filter_map(|run| {
-                let Silence { steps, usual, .. } = Silence::in_run(&counts, run, 7)?;
+                let SilentRun { steps, usual, .. } = SilentRun::in_run(&counts, run, 7)?;
                 let day = |step: usize| first.checked_add((step as i64).days()).ok();
                 Some(Self {
                     first: day(steps.start)?,

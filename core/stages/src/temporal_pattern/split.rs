@@ -73,9 +73,9 @@ fn medians(before: &MedianSample, after: &MedianSample, unit: &str) -> [String; 
     estimate.levels([before.median, after.median], Some(width), unit)
 }
 
-pub(super) fn analyse(data: &Data<'_>, day: Date, found: &mut Results) {
+pub(super) fn analyse(data: &Data<'_>, day: Date, results: &mut Results) {
     let Some(column) = &data.params.value else {
-        found
+        results
             .skipped
             .push("a `split` needs a `value` column".to_string());
         return;
@@ -113,7 +113,7 @@ pub(super) fn analyse(data: &Data<'_>, day: Date, found: &mut Results) {
         };
         for (when, sample) in [("before", &before), ("from", &after)] {
             let values = sample.values.len() as f64;
-            found.rows.push(ResultRow {
+            results.rows.push(ResultRow {
                 group: group.label.clone(),
                 effect: EFFECT,
                 category: format!("{when} {day}"),
@@ -131,20 +131,20 @@ pub(super) fn analyse(data: &Data<'_>, day: Date, found: &mut Results) {
             after.bounds(unit),
             number::p_bare(test.p),
         ]);
-        found
+        results
             .candidates
             .push(candidate(data, group, day, &value, &before, &after, test.p));
     }
     if table.rows.is_empty() {
-        found.skipped.push(format!(
+        results.skipped.push(format!(
             "a split needs {VALUES_MIN} values of {value} before and from {day}"
         ));
         return;
     }
-    found
+    results
         .done
         .push(format!("the median {value} before and from {}", long(day)));
-    found.tables.push(table.top(48));
+    results.tables.push(table.top(48));
 }
 
 fn candidate(

@@ -34,7 +34,7 @@ struct Point<'a> {
     outcome: f64,
 }
 
-pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
+pub(super) fn analyse(data: &Data<'_>, results: &mut Results) {
     let volume = volume_name(data);
     let mut tested = 0;
     let mut table = Table::new(
@@ -67,7 +67,7 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
         };
         tested += 1;
         let ratio = ratio_above(data, &points, &strata, cut.cut);
-        found
+        results
             .rows
             .extend(result_rows(group, &points, cut.cut, ratio));
         let [above, below] = side_levels(data, &cut, ratio.as_ref());
@@ -81,23 +81,23 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
             number::p_bare(cut.p),
         ]);
         let chart = (tested <= 4).then(|| {
-            found
+            results
                 .charts
                 .push(chart(data, group, &points, cut.cut, tested));
-            found.charts.len() - 1
+            results.charts.len() - 1
         });
-        found.candidates.push(candidate(
+        results.candidates.push(candidate(
             data, group, &points, &strata, &cut, stratum, chart,
         ));
     }
     if tested == 0 {
-        found.skipped.push(format!(
+        results.skipped.push(format!(
             "{volume} needs at least {RECORDS_MIN} records with {EVENTS_MIN} events among them"
         ));
         return;
     }
-    found.done.push(format!("a threshold in {volume}"));
-    found.tables.push(table.top(24));
+    results.done.push(format!("a threshold in {volume}"));
+    results.tables.push(table.top(24));
 }
 
 /// Both sides of a threshold as rows of the stage's dataset.
