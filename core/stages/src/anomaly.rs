@@ -278,9 +278,9 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         find_bursts(context, &params, hours, &set, &scored)
     });
     let burst_findings = hours.iter().flat_map(|hours| {
-        bursts.iter().flat_map(|found| {
-            let of_burst = |burst| reporter.burst_finding(hours, found.group, burst);
-            found.bursts.iter().map(of_burst).collect::<Vec<_>>()
+        bursts.iter().flat_map(|group| {
+            let finding = |burst| reporter.burst_finding(hours, group.group, burst);
+            group.bursts.iter().map(finding).collect::<Vec<_>>()
         })
     });
     let findings: Vec<Finding> = scored

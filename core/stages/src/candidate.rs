@@ -361,31 +361,31 @@ fn estimate_effects(set: &SeriesSet, candidates: &[Candidate]) -> Vec<Effect> {
         })
         .collect();
     let screened = screen(&series, &changes, Adjustment::default());
-    let single = screened.effects.into_iter().map(|found| {
-        let step = changes[found.change].step;
-        let before = &series[found.series].values[step.saturating_sub(DAYS_BEFORE)..step];
+    let single = screened.effects.into_iter().map(|effect| {
+        let step = changes[effect.change].step;
+        let before = &series[effect.series].values[step.saturating_sub(DAYS_BEFORE)..step];
         let known: Vec<f64> = before.iter().flatten().copied().collect();
         Effect {
-            change: Some(found.change),
+            change: Some(effect.change),
             switch: String::new(),
             turns: 0,
-            group: found.series,
-            effect: found.effect,
+            group: effect.series,
+            effect: effect.effect,
             before: known.iter().sum::<f64>() / known.len().max(1) as f64,
-            p: found.p,
-            adjusted: found.adjusted,
-            inseparable: found.inseparable,
+            p: effect.p,
+            adjusted: effect.adjusted,
+            inseparable: effect.inseparable,
         }
     });
-    let switches = screened.kinds.into_iter().map(|found| Effect {
+    let switches = screened.kinds.into_iter().map(|effect| Effect {
         change: None,
-        switch: found.kind,
-        turns: found.changes,
-        group: found.series,
-        effect: found.effect,
-        before: found.off,
-        p: found.p,
-        adjusted: found.adjusted,
+        switch: effect.kind,
+        turns: effect.changes,
+        group: effect.series,
+        effect: effect.effect,
+        before: effect.off,
+        p: effect.p,
+        adjusted: effect.adjusted,
         inseparable: Vec::new(),
     });
     single.chain(switches).collect()

@@ -49,7 +49,7 @@ use crate::{
     with_findings,
 };
 use retrocast_domain::{Cell, CellStatus, Chapter, number::plural};
-use retrocast_stats::change_point::fewest;
+use retrocast_stats::change_point::length_min;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -215,7 +215,7 @@ fn run(
         .segment_min
         .unwrap_or_else(|| default_segment(period))
         .max(2);
-    let need = fewest(segment_min);
+    let need = length_min(segment_min);
     if let Some(message) = set.not_enough(need) {
         cell.status = CellStatus::NotEnough { message };
         return Ok(Analysis { cell, frame: None });

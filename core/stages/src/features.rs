@@ -156,7 +156,7 @@ fn assemble(
 ) -> Result<(retrocast_domain::Table, DataFrame), StageError> {
     let height = rows.len();
     let mut columns = rows.into_columns(params);
-    let own = columns.len();
+    let series_columns = columns.len();
     columns.extend(features.iter().map(|feature| feature.column.clone()));
     let mut names = std::collections::BTreeSet::new();
     if let Some(duplicate) = columns.iter().find(|column| !names.insert(column.name())) {
@@ -166,7 +166,7 @@ fn assemble(
             duplicate.name()
         )));
     }
-    let table = columns::table(params, &columns[..own], &features);
+    let table = columns::table(params, &columns[..series_columns], &features);
     Ok((table, DataFrame::new(height, columns)?))
 }
 

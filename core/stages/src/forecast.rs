@@ -197,7 +197,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         measure: params.measure.as_deref(),
         filter: None,
     };
-    let lines = series::collect(context, input, &request)?;
+    let set = series::collect(context, input, &request)?;
     let name = words::measure(
         params.measure.as_deref(),
         params.value.as_deref(),
@@ -211,14 +211,14 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     };
     cell.method = METHOD.to_string();
     cell.did = format!("Tried to forecast {name}.");
-    if !lines.describe(&mut cell) {
+    if !set.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
     }
-    let forecasts = forecast_groups(context, &params, &lines);
+    let forecasts = forecast_groups(context, &params, &set);
     let reporter = Reporter {
         context,
         params: &params,
-        lines: &lines,
+        set: &set,
         name: &name,
     };
     if forecasts.is_empty() {
@@ -227,19 +227,19 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         };
         return Ok(Analysis { cell, frame: None });
     }
-    let need = lines
+    let need = set
         .groups
         .iter()
-        .map(|group| need(context, &params, lines.period, group.known()));
-    lines.note_small(need.max().unwrap_or(0), &mut cell.caveats);
+        .map(|group| need(context, &params, set.period, group.known()));
+    set.note_small(need.max().unwrap_or(0), &mut cell.caveats);
     let findings = forecasts
         .iter()
         .flat_map(|group| [reporter.next_window(group), reporter.breach(group)])
         .flatten()
         .collect();
-    cell.did = reporter.did(&forecasts);
+    cell.did = reporter.summarise(&forecasts);
     cell.tables.push(reporter.table(&forecasts));
-    cell.tables.extend(reporter.record(&forecasts));
+    cell.tables.extend(reporter.accuracy_table(&forecasts));
     cell.charts = reporter.charts(&forecasts);
     let frame = reporter.frame(&forecasts)?;
     Ok(Analysis {

@@ -331,7 +331,7 @@ fn format_part(part: &HealthPart) -> String {
     format!("{} for {}", number::fixed(part.points, 0), part.name)
 }
 
-fn score_table(all: &[Health]) -> Table {
+fn score_table(components: &[Health]) -> Table {
     let mut table = Table::new(
         "Health of components, the worst first: 100 points less deductions for findings.",
         &[
@@ -344,7 +344,7 @@ fn score_table(all: &[Health]) -> Table {
             "<early warning",
         ],
     );
-    for health in all {
+    for health in components {
         let parts: Vec<String> = health.parts.iter().map(format_part).collect();
         table.push([
             health.component.clone(),
@@ -369,7 +369,7 @@ fn score_table(all: &[Health]) -> Table {
 }
 
 /// The table of risks: warnings, and forecasts that need attention.
-fn risk_table(cells: &[Cell], all: &[Health]) -> Option<Table> {
+fn risk_table(cells: &[Cell], components: &[Health]) -> Option<Table> {
     let is_risk = |finding: &&Finding| {
         let least = match finding.chapter {
             Chapter::Outlook => Severity::Notice,
@@ -392,7 +392,7 @@ fn risk_table(cells: &[Cell], all: &[Health]) -> Option<Table> {
     );
     for risk in risks {
         let name = group_of(&risk.subject);
-        let state = all.iter().find(|health| health.component == name);
+        let state = components.iter().find(|health| health.component == name);
         table.push([
             name.to_string(),
             state.map_or_else(String::new, |health| health.state.word().to_string()),
@@ -405,8 +405,8 @@ fn risk_table(cells: &[Cell], all: &[Health]) -> Option<Table> {
 }
 
 /// The scores of the last windows, the worst components first.
-fn chart(context: &Context, history: &History, all: &[Health]) -> Option<Chart> {
-    let panels: Vec<Panel> = all
+fn chart(context: &Context, history: &History, components: &[Health]) -> Option<Chart> {
+    let panels: Vec<Panel> = components
         .iter()
         .take(12)
         .map(|health| {
@@ -430,7 +430,7 @@ fn chart(context: &Context, history: &History, all: &[Health]) -> Option<Chart> 
     if windows < 3 {
         return None;
     }
-    let overall = all.first()?;
+    let overall = components.first()?;
     Some(Chart {
         id: format!("{}-scores", context.stage),
         title: format!(

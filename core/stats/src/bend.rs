@@ -6,7 +6,7 @@
 //! not a bend.
 
 use crate::{
-    change_point::{clip_outliers, fewest},
+    change_point::{clip_outliers, length_min},
     end_line::{EndLine, clip_around},
     search::{Candidate, NoisePosterior, Search, simulated_p},
 };
@@ -56,7 +56,7 @@ pub(crate) fn rise(position: usize, index: usize) -> f64 {
 pub fn bend(values: &[f64], search: &Search) -> Option<Bend> {
     let n = values.len();
     let m = search.segment_min.max(2);
-    if n < fewest(m) {
+    if n < length_min(m) {
         return None;
     }
     let clean = clip_around_bend(values, m)?;
@@ -86,14 +86,14 @@ pub fn bend(values: &[f64], search: &Search) -> Option<Bend> {
 pub(crate) fn clip_around_bend(values: &[f64], m: usize) -> Option<Vec<f64>> {
     let without = clip_outliers(values, m);
     let lines = [&without[..], values].map(|searched| {
-        let at = best_bend(searched, m)?.position;
-        Some((at, fit(searched, at)))
+        let position = best_bend(searched, m)?.position;
+        Some((position, fit(searched, position)))
     });
     let clipped = lines
         .into_iter()
         .flatten()
-        .map(|(at, Line { level, slope })| {
-            let clipped = clip_around(values, |i| level + slope * rise(at, i));
+        .map(|(position, Line { level, slope })| {
+            let clipped = clip_around(values, |i| level + slope * rise(position, i));
             let changed = values.iter().zip(&clipped).filter(|(a, b)| a != b).count();
             (changed, clipped)
         });
@@ -134,7 +134,7 @@ pub(crate) fn best_bend(values: &[f64], m: usize) -> Option<Candidate> {
     let mean = values.iter().sum::<f64>() / n as f64;
     // Both sums grow from the end: that of the values, and that of the values times their rise.
     let (mut sum, mut product) = (0.0, 0.0);
-    let (mut best, mut at) = (-1.0, 0);
+    let (mut best_gain, mut best_position) = (-1.0, 0);
     for position in (m..n).rev() {
         sum += values[position] - mean;
         product += sum;
@@ -143,16 +143,16 @@ pub(crate) fn best_bend(values: &[f64], m: usize) -> Option<Candidate> {
         }
         let [rises, squares] = rise_sums(n, position);
         let gain = product * product / (squares - rises * rises / n as f64);
-        if gain > best {
-            (best, at) = (gain, position);
+        if gain > best_gain {
+            (best_gain, best_position) = (gain, position);
         }
     }
     let total: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    let Line { level, slope } = fit(values, at);
+    let Line { level, slope } = fit(values, best_position);
     let residuals: Vec<f64> = (0..n)
-        .map(|i| values[i] - level - slope * rise(at, i))
+        .map(|i| values[i] - level - slope * rise(best_position, i))
         .collect();
-    Candidate::new(at, best, total, mean, &residuals)
+    Candidate::new(best_position, best_gain, total, mean, &residuals)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::{
     bend::{best_bend, clip_around_bend, rise},
-    change_point::{best_split, clip_outliers, fewest, mean_shifts},
+    change_point::{best_split, clip_outliers, length_min, mean_shifts},
     search::Search,
 };
 
@@ -28,10 +28,10 @@ impl Shape {
     pub fn map(self, index: impl Fn(usize) -> usize) -> Self {
         let map_form = |form| match form {
             Form::Line => Form::Line,
-            Form::Bend(at) => Form::Bend(index(at)),
+            Form::Bend(position) => Form::Bend(index(position)),
         };
         match self {
-            Self::Step(at) => Self::Step(index(at)),
+            Self::Step(position) => Self::Step(index(position)),
             Self::Gradual(form) => Self::Gradual(map_form(form)),
             Self::Open { step, form } => Self::Open {
                 step: index(step),
@@ -104,7 +104,7 @@ pub fn search_shape(values: &[f64], search: &Search) -> Option<Shape> {
 /// Clips outliers from both the level and the broken line, whichever is nearer: neither a step nor
 /// a steep ramp consists of outliers.
 fn clip(values: &[f64], m: usize) -> Option<Vec<f64>> {
-    if values.len() < fewest(m) {
+    if values.len() < length_min(m) {
         return None;
     }
     let from_line = clip_around_bend(values, m)?;

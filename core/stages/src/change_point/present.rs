@@ -247,11 +247,11 @@ pub(super) fn finding(context: &Context, group_shift: &GroupShift<'_>) -> Findin
     finding.confidence = 1.0 - p_adjusted;
     finding.severity = severity(context, params, day, rises);
     finding.caveats.clone_from(&set.caveats);
-    if result.found.autocorrelation > 0.2 {
+    if result.uncorrected.autocorrelation > 0.2 {
         finding.caveats.push(format!(
             "Neighbouring {}s resemble each other (autocorrelation {}); p and intervals allow for it.",
             set.period.noun(),
-            number::fixed(result.found.autocorrelation, 2)
+            number::fixed(result.uncorrected.autocorrelation, 2)
         ));
     }
     finding.sentence = sentence(group_shift);
@@ -323,7 +323,10 @@ pub(super) fn add_numbers(finding: Finding, group_shift: &GroupShift<'_>) -> Fin
         .number("periods_after", shift.after.end - shift.after.start)
         .number("period", group_shift.set.period.noun())
         .number("statistic", shift.statistic)
-        .number("autocorrelation", group_shift.result.found.autocorrelation)
+        .number(
+            "autocorrelation",
+            group_shift.result.uncorrected.autocorrelation,
+        )
         .number("records", group_shift.group.records)
 }
 

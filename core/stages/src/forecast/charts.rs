@@ -38,7 +38,7 @@ impl Reporter<'_> {
         let mut extra = Vec::new();
         let mut bands = self.bands(group);
         if let Some((_, recent)) = group.reached() {
-            let steps = recent.length().min(self.params.horizon(self.lines.period));
+            let steps = recent.length().min(self.params.horizon(self.set.period));
             let times: Vec<DateTime> = (0..steps).map(|step| self.ahead(step)).collect();
             let level = self.params.level.last().copied().unwrap_or(0.95);
             let edge = |side: f64| {
@@ -58,7 +58,7 @@ impl Reporter<'_> {
                 upper: edge(1.0),
             });
             extra.push(Series {
-                name: format!("line since {}", self.began_words(group, recent)),
+                name: format!("line since {}", self.line_start_words(group, recent)),
                 times,
                 values: (0..steps).map(|step| Some(recent.at(step))).collect(),
                 role: Role::Context,
@@ -67,16 +67,16 @@ impl Reporter<'_> {
         let ahead: Vec<DateTime> = (0..outlook.mean.len())
             .map(|step| self.ahead(step))
             .collect();
-        let n = self.lines.starts.len();
+        let n = self.set.starts.len();
         let from = n.saturating_sub((3 * ahead.len()).max(60));
         let name = format!("{}{}", self.name, words::in_group(group.series));
         let title = self.breach_title(group).unwrap_or_else(|| {
             let (first, last) = (self.ahead(0), self.ahead(ahead.len() - 1));
-            let dates = self.lines.period.range(first, last);
+            let dates = self.set.period.range(first, last);
             format!("{}: forecast for {dates}", words::capitalised(&name))
         });
         let levels = self.params.capacity.map(|capacity| Level {
-            start: self.lines.starts[from],
+            start: self.set.starts[from],
             end: extra
                 .first()
                 .and_then(|line| line.times.last())
@@ -99,11 +99,11 @@ impl Reporter<'_> {
             alt: format!(
                 "{} from {} on and the forecast for {}: {} at first, {} at last.",
                 words::capitalised(&name),
-                self.lines
+                self.set
                     .period
                     .of_dates()
-                    .words(self.lines.starts[from].date()),
-                number::plural(ahead.len() as u64, self.lines.period.noun()),
+                    .words(self.set.starts[from].date()),
+                number::plural(ahead.len() as u64, self.set.period.noun()),
                 self.step(group, 0),
                 self.step(group, ahead.len() - 1),
             ),
@@ -113,7 +113,7 @@ impl Reporter<'_> {
                 series: [
                     Series {
                         name: self.name.to_string(),
-                        times: self.lines.starts[from..].to_vec(),
+                        times: self.set.starts[from..].to_vec(),
                         values: group.series.values[from..].to_vec(),
                         role: Role::Observed,
                     },
@@ -158,7 +158,7 @@ impl Reporter<'_> {
         for group in forecasts {
             for (step, mean) in group.outlook.mean.iter().enumerate() {
                 groups.push(group.series.label.clone());
-                times.push(self.lines.period.iso(self.ahead(step)));
+                times.push(self.set.period.iso(self.ahead(step)));
                 means.push(*mean);
                 for (end, band) in ends.iter_mut().zip(&group.outlook.bands) {
                     end[0].push(band.lower[step]);
@@ -168,7 +168,7 @@ impl Reporter<'_> {
         }
         let mut columns = vec![
             Column::new("group".into(), groups),
-            Column::new(self.lines.period.noun().into(), times),
+            Column::new(self.set.period.noun().into(), times),
             Column::new("expected".into(), means),
         ];
         for (level, [lower, upper]) in self.params.level.iter().zip(ends) {

@@ -51,7 +51,7 @@ impl Reporter<'_> {
 
     /// The interval of the date on which the limit would be reached.
     fn breach_dates(&self, earliest: usize, latest: Option<usize>) -> String {
-        let dates = self.lines.period.of_dates();
+        let dates = self.set.period.of_dates();
         let earliest = self.ahead(earliest).date();
         match latest {
             Some(latest) => dates.range(earliest, self.ahead(latest).date()),
@@ -74,8 +74,8 @@ impl Reporter<'_> {
         let begin = group.series.values.len() - recent.length();
         finding.evidence = vec![self.evidence(group, begin)];
         finding.method = LINE_METHOD.to_string();
-        let began = self.began(group, recent).date();
-        finding.baseline = Some(format!("no rise since around {began}"));
+        let start = self.line_start(group, recent).date();
+        finding.baseline = Some(format!("no rise since around {start}"));
         finding
             .caveats
             .push("The line is extrapolated; a restart or a release would end it.".to_string());
@@ -93,7 +93,7 @@ impl Reporter<'_> {
             Breach::Now => {
                 finding.severity = Severity::Critical;
                 finding.magnitude = Some(Magnitude::point(0.0, "days"));
-                let last = self.lines.starts.last()?;
+                let last = self.set.starts.last()?;
                 finding.period = format!("{} to {}", last.date(), last.date());
                 finding.sentence = format!("{claim}.");
                 finding = finding.number("breach_date", last.date().to_string());
@@ -103,7 +103,7 @@ impl Reporter<'_> {
                 likely,
                 latest,
             } => {
-                let period = self.lines.period;
+                let period = self.set.period;
                 let days =
                     |step: usize| ((step + 1) * period.days()) as f64 / period.per_day() as f64;
                 let soon = 2.0 * f64::from(self.context.window.days());
@@ -155,7 +155,7 @@ impl Reporter<'_> {
                 .number("line", line)
                 .number("limit", capacity.limit)
                 .number("slope", recent.slope())
-                .number("since", began.to_string()),
+                .number("since", start.to_string()),
         )
     }
 
@@ -170,7 +170,7 @@ impl Reporter<'_> {
             Some(step) => format!("reaches it {}", self.when(step)),
             None => format!(
                 "does not reach it within {}",
-                number::plural(expected.len() as u64, self.lines.period.noun())
+                number::plural(expected.len() as u64, self.set.period.noun())
             ),
         };
         format!("; the forecast, which allows for the rise to slow or stop, {reached}")
@@ -183,9 +183,9 @@ impl Reporter<'_> {
         let level = words::share(*self.params.level.last()?);
         let from = |edge: &[f64]| {
             let step = edge.iter().position(|value| *value >= limit)?;
-            Some(self.lines.period.when(self.ahead(step)))
+            Some(self.set.period.when(self.ahead(step)))
         };
-        let horizon = number::plural(band.upper.len() as u64, self.lines.period.noun());
+        let horizon = number::plural(band.upper.len() as u64, self.set.period.noun());
         let reached = match (from(&band.upper), from(&band.lower)) {
             (Some(upper), Some(lower)) => {
                 format!("{upper} at its upper and {lower} at its lower end")
@@ -198,7 +198,7 @@ impl Reporter<'_> {
         Some(format!(
             "The line extrapolates the whole rise; the forecast also allows for its end, and the {level} \
              interval of the forecast for a single {} reaches the limit {reached}.",
-            self.lines.period.noun()
+            self.set.period.noun()
         ))
     }
 }

@@ -110,15 +110,15 @@ fn season_words(period: Period, season: usize) -> &'static str {
 pub(super) fn forecast_groups<'a>(
     context: &Context,
     params: &Params,
-    lines: &'a SeriesSet,
+    set: &'a SeriesSet,
 ) -> Vec<GroupForecast<'a>> {
     let forecast = |group: &'a Group| {
         let first = group.first_known();
         let first = first.max(group.values.len().saturating_sub(HISTORY_MAX));
         let values = interpolate(&group.values[first..]);
-        let options = options(context, params, lines.period, values.len());
+        let options = options(context, params, set.period, values.len());
         let mut outlook = numerics::forecast(&values, &options).ok()?;
-        let segment_min = default_segment(lines.period);
+        let segment_min = default_segment(set.period);
         // A single exceptional day must not bend the line.
         let usual = clean(&values, options.period).values;
         let recent = recent_line(&usual, options.period, segment_min);
@@ -129,21 +129,21 @@ pub(super) fn forecast_groups<'a>(
         }
         let is_followed = followed.is_some();
         let breach = params.capacity.and_then(|capacity| {
-            let horizon = params.horizon(lines.period);
+            let horizon = params.horizon(set.period);
             breach(recent.as_ref()?, horizon, *params.level.last()?, &capacity)
         });
         Some(GroupForecast {
             series: group,
             first,
-            season: season_words(lines.period, options.period),
+            season: season_words(set.period, options.period),
             outlook,
             recent,
             is_followed,
             breach,
         })
     };
-    let periods = |group: &Group| need(context, params, lines.period, group.known());
-    let forecasts = lines.map_sufficient_groups(context, periods, forecast);
+    let periods = |group: &Group| need(context, params, set.period, group.known());
+    let forecasts = set.map_sufficient_groups(context, periods, forecast);
     forecasts.into_iter().flatten().collect()
 }
 

@@ -95,7 +95,7 @@ fn trimmed_mean(values: &[f64]) -> (f64, Vec<usize>) {
 }
 
 /// The combination's forecast, and the share of each candidate in it over all steps.
-pub(super) fn combined(candidates: &[Candidate]) -> (Vec<f64>, Vec<f64>) {
+pub(super) fn combined_forecast(candidates: &[Candidate]) -> (Vec<f64>, Vec<f64>) {
     let horizon = candidates.first().map_or(0, |first| first.point.len());
     let mut weights = vec![0.0; candidates.len()];
     let mean = (0..horizon)

@@ -288,14 +288,14 @@ impl FittedModel {
                 Some(weights) => run(
                     form,
                     weights,
-                    &mut initial.moved(form, &x[weight_count..]),
+                    &mut initial.with_offsets(form, &x[weight_count..]),
                     values,
                 ),
                 None => f64::INFINITY,
             };
             for mut point in [x.clone(), Weights::start(form, STABLE_SEASON).0] {
                 let mut sizes = steps.iter().map(|step| step / 4.0).collect();
-                initial.describe(form, &mut point, &mut sizes);
+                initial.extend_search(form, &mut point, &mut sizes);
                 let mut reached = f64::INFINITY;
                 for _ in 0..6 {
                     (point, reached) = minimise(likelihood, &point, &sizes, 1500);
@@ -303,7 +303,7 @@ impl FittedModel {
                 }
                 if reached <= value {
                     value = reached;
-                    states = initial.moved(form, &point[weight_count..]);
+                    states = initial.with_offsets(form, &point[weight_count..]);
                     x = point;
                 }
             }
@@ -346,7 +346,7 @@ impl FittedModel {
 impl States {
     /// Adds the initial states to a point of the search: level and trend in units of the level's
     /// size, seasonal values but the last as they are.
-    fn describe(&self, form: Form, x: &mut Vec<f64>, steps: &mut Vec<f64>) {
+    fn extend_search(&self, form: Form, x: &mut Vec<f64>, steps: &mut Vec<f64>) {
         let size = self.level.abs().max(1e-9);
         x.push(0.0);
         steps.push(0.05 * size);
@@ -363,20 +363,20 @@ impl States {
         steps.resize(x.len(), spread.max(1e-9));
     }
 
-    /// The states moved by the amounts in `by`; the last seasonal value balances the others.
-    fn moved(&self, form: Form, by: &[f64]) -> Self {
+    /// The states with `offsets` added; the last seasonal value balances the others.
+    fn with_offsets(&self, form: Form, offsets: &[f64]) -> Self {
         let mut states = self.clone();
-        states.level += by[0];
-        let mut rest = &by[1..];
+        states.level += offsets[0];
+        let mut seasonal = &offsets[1..];
         if form.trend != Trend::None {
-            states.trend += rest[0];
-            rest = &rest[1..];
+            states.trend += seasonal[0];
+            seasonal = &seasonal[1..];
         }
-        for (season, by) in states.season.iter_mut().zip(rest) {
-            *season += by;
+        for (season, offset) in states.season.iter_mut().zip(seasonal) {
+            *season += offset;
         }
         if let Some(last) = states.season.last_mut() {
-            *last -= rest.iter().sum::<f64>();
+            *last -= seasonal.iter().sum::<f64>();
         }
         states
     }
@@ -405,12 +405,12 @@ impl Ets {
 
     /// The part of a history that models are fitted to.
     fn recent<'a>(&self, history: &'a [f64]) -> &'a [f64] {
-        let most = if self.exact {
+        let length_max = if self.exact {
             history.len()
         } else {
             VALUES_MAX.max(6 * self.period.min(SEASON_MAX))
         };
-        &history[history.len().saturating_sub(most)..]
+        &history[history.len().saturating_sub(length_max)..]
     }
 
     fn fit(&self, values: &[f64], forms: &[Form]) -> Option<FittedModel> {
@@ -449,9 +449,9 @@ impl Ets {
         if high - low <= 1e-12 * high.abs().max(1e-300) {
             return Some((vec![values[0]; horizon], None));
         }
-        let all = self.forms(values);
-        let permitted = forms.filter(|forms| forms.iter().all(|form| all.contains(form)));
-        let fitted = self.fit(values, permitted.unwrap_or(&all))?;
+        let possible = self.forms(values);
+        let permitted = forms.filter(|forms| forms.iter().all(|form| possible.contains(form)));
+        let fitted = self.fit(values, permitted.unwrap_or(&possible))?;
         let point = fitted.forecast(horizon);
         // Rejects a diverging fit.
         let limit = 10.0 * typical(values, 7).max(high.abs().max(low.abs()));
@@ -478,16 +478,16 @@ impl Forecaster for Ets {
     /// Chooses the form for the first history, and again when its length has doubled; in between,
     /// only weights are estimated.
     fn forecasts(&self, histories: &[&[f64]], horizon: usize) -> Option<Vec<Vec<f64>>> {
-        let mut chosen: Option<(Form, usize)> = None;
+        let mut selected: Option<(Form, usize)> = None;
         histories
             .iter()
             .map(|history| {
-                let known = chosen.filter(|(_, n)| history.len() < 2 * n);
+                let known = selected.filter(|(_, n)| history.len() < 2 * n);
                 let forms = known.map(|(form, _)| [form]);
                 let forms = forms.as_ref().map(|forms| &forms[..]);
                 let (point, form) = self.forecast_with_form(history, horizon, forms)?;
                 if known.is_none() {
-                    chosen = form.map(|form| (form, history.len()));
+                    selected = form.map(|form| (form, history.len()));
                 }
                 Some(point)
             })

@@ -50,7 +50,9 @@ pub use theta::{DynamicTheta, Theta};
 
 use crate::describe::median;
 use backtest::continued;
-use combination::{Candidate, Criterion, Loss, combination_size, combined, combined_errors};
+use combination::{
+    Candidate, Criterion, Loss, combination_size, combined_errors, combined_forecast,
+};
 use intervals::{Allowance, Scaled, SumErrors, band, medians};
 
 /// Settings of a forecast.
@@ -240,7 +242,7 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
         // Rates that are the same for every step are nearly equal, and would outvote a season.
         size = 1;
     }
-    let (mean, weights) = combined(&candidates[..size]);
+    let (mean, weights) = combined_forecast(&candidates[..size]);
     let errors = combined_errors(&candidates[..size]);
     let floor = if values.iter().all(|value| *value >= 0.0) {
         0.0

@@ -38,7 +38,7 @@ pub struct RecentLine {
 }
 
 /// p-value below which a slope is proven.
-const CLEAR: f64 = 0.001;
+const PROVEN_P_MAX: f64 = 0.001;
 
 /// Maximum number of values to look back: a year of days, or this number of seasons.
 const VALUES_MAX: usize = 366;
@@ -61,7 +61,7 @@ impl RecentLine {
 
     /// Returns true if a change of the values is proven.
     pub fn is_proven(&self) -> bool {
-        self.p < CLEAR
+        self.p < PROVEN_P_MAX
     }
 
     /// Returns true if a forecast of `n` values follows the line: it began with a proven bend,
@@ -125,17 +125,19 @@ pub fn recent_line(values: &[f64], period: usize, segment_min: usize) -> Option<
         .collect();
     let mut start = 0;
     loop {
-        let rest = &adjusted[start..];
-        let fitted = match fit(rest, &search) {
-            Fit::SinceStep(at) => {
-                start += at;
+        let remaining = &adjusted[start..];
+        let fitted = match fit(remaining, &search) {
+            Fit::SinceStep(position) => {
+                start += position;
                 continue;
             }
             Fit::Line(fitted) => fitted,
         };
         let length = fitted.line.length;
-        if fitted.p < CLEAR && !continues(&rest[rest.len() - length..], &fitted.line) {
-            start += rest.len() - length / 2;
+        if fitted.p < PROVEN_P_MAX
+            && !is_continued(&remaining[remaining.len() - length..], &fitted.line)
+        {
+            start += remaining.len() - length / 2;
             continue;
         }
         return Some(RecentLine {
@@ -165,12 +167,12 @@ struct FittedLine {
 /// Decides between a step, a bend and a straight line.
 fn fit(values: &[f64], search: &Search) -> Fit {
     let best = shape(values, search.segment_min);
-    if let Some(Shape::Step(at)) = best {
-        return Fit::SinceStep(at);
+    if let Some(Shape::Step(position)) = best {
+        return Fit::SinceStep(position);
     }
     let may_bend = matches!(best.and_then(Shape::form), Some(Form::Bend(_)));
     let bend = may_bend.then(|| bend(values, search)).flatten();
-    let fitted = match bend.filter(|bend| bend.p < CLEAR) {
+    let fitted = match bend.filter(|bend| bend.p < PROVEN_P_MAX) {
         Some(bend) => FittedLine {
             line: bend.end,
             p: bend.p,
@@ -186,14 +188,14 @@ fn fit(values: &[f64], search: &Search) -> Fit {
         }
     };
     // Several steps can look like a line, and are searched for only if it matters.
-    match search_shape(values, search).filter(|_| fitted.p < CLEAR) {
-        Some(Shape::Step(at)) => Fit::SinceStep(at),
+    match search_shape(values, search).filter(|_| fitted.p < PROVEN_P_MAX) {
+        Some(Shape::Step(position)) => Fit::SinceStep(position),
         _ => Fit::Line(fitted),
     }
 }
 
 /// Returns true if the later half of the values of a line moves on as before.
-fn continues(values: &[f64], line: &EndLine) -> bool {
+fn is_continued(values: &[f64], line: &EndLine) -> bool {
     let (_, later) = seasonal::line(&values[values.len() / 2..]);
     later / line.slope >= CONTINUED_MIN
 }
