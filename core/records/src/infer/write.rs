@@ -4,7 +4,7 @@ use super::{
     choose::{Choice, Fields},
     excerpt, field_names, hints,
     inferred_type::{InferredType, Reading, combined_list, infer_reading},
-    profile::{DISTINCT, Profile},
+    profile::{DISTINCT_MAX, Profile},
     records,
     sample::Sample,
     toml_string,
@@ -336,7 +336,7 @@ fn innermost(profile: &Profile) -> &Profile {
 fn has_few_distinct_texts(profile: &Profile) -> bool {
     let distinct = profile.words.len() as u64;
     distinct > 1
-        && profile.words.len() <= DISTINCT
+        && profile.words.len() <= DISTINCT_MAX
         && profile.texts == profile.seen
         && !profile.words.contains_key("")
         && profile.texts >= distinct * MIN_MEAN_OCCURRENCES
@@ -370,7 +370,7 @@ fn toml_key(name: &str) -> String {
 }
 
 /// The header of the draft.
-pub(super) fn head(sample: &Sample, unmet: &[String]) -> String {
+pub(super) fn header(sample: &Sample, refusals: &[String]) -> String {
     let files = retrocast_domain::number::plural(sample.files.len() as u64, "file");
     let mut text = format!(
         "# A draft, inferred from {} of {}. It describes these records, not what records must\n\
@@ -399,7 +399,7 @@ pub(super) fn head(sample: &Sample, unmet: &[String]) -> String {
             excerpt(reason)
         );
     }
-    for sentence in unmet {
+    for sentence in refusals {
         let _ = writeln!(text, "# {sentence}");
     }
     text.push('\n');

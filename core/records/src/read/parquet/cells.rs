@@ -73,7 +73,7 @@ impl Cells {
         field: &Field,
         unknown: UnknownFields,
     ) -> Option<Self> {
-        let (column, outer) = find(names, columns, field.key())?;
+        let (column, outer) = find(names, columns, field.source_name())?;
         let mut cells = Self::new(&column, field, unknown);
         cells.nulls = NullBuffer::union(cells.nulls.as_ref(), outer.as_ref());
         Some(cells)
@@ -134,9 +134,9 @@ impl Cells {
             CellValues::List(ranges, items) => {
                 push_list(field, column, extra_fields, &ranges[row], items)
             }
-            CellValues::Struct(children, rest) => {
+            CellValues::Struct(children, undeclared) => {
                 push_struct(field, column, extra_fields, row, children)?;
-                keep_values(rest, row, extra_fields);
+                keep_values(undeclared, row, extra_fields);
                 Ok(())
             }
             CellValues::Json(values) => push_json(field, column, values, row),
@@ -203,8 +203,8 @@ impl CellValues {
                     Cells::find(columns.fields(), columns.columns(), field, unknown)
                 };
                 let named_columns = columns.fields().iter().zip(columns.columns());
-                let rest = unlisted_columns(named_columns, fields, unknown);
-                Self::Struct(fields.iter().map(child).collect(), rest)
+                let undeclared = unlisted_columns(named_columns, fields, unknown);
+                Self::Struct(fields.iter().map(child).collect(), undeclared)
             }
             _ => {
                 let FieldKind::List(item) = &field.kind else {
