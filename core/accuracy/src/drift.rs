@@ -7,7 +7,7 @@
 use crate::table::{TableError, parse_rows, read_bytes};
 use jiff::{Timestamp, civil};
 use rayon::prelude::*;
-use retrocast_stats::drift::{COLUMNS, Comparison, compare_categories, compare_numbers};
+use retrocast_stats::drift::{Comparison, DRIFTED_SHARE_MIN, compare_categories, compare_numbers};
 use serde::Serialize;
 use std::{
     collections::HashSet,
@@ -165,7 +165,7 @@ pub fn compare(reference: &Table, current: &Table) -> Result<TableDrift, TableEr
         rows: [reference.rows(), current.rows()],
         removed: missing_from(reference, current),
         added: missing_from(current, reference),
-        drifted: compared > 0 && drifted_columns as f64 >= COLUMNS * compared as f64,
+        drifted: compared > 0 && drifted_columns as f64 >= DRIFTED_SHARE_MIN * compared as f64,
         columns,
         compared,
         drifted_columns,

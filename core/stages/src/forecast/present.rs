@@ -101,7 +101,7 @@ impl Reporter<'_> {
                 number::plural(n as u64, &format!("exceptional {noun}"))
             ),
         };
-        Some(if outlook.open == 0.0 {
+        Some(if outlook.open_deviation == 0.0 {
             format!("{what}; the interval allows for such {noun}s.")
         } else {
             format!("{what}; whether it lasts is not known yet, and the interval allows for both.")

@@ -8,7 +8,7 @@ use retrocast_domain::{
     window::{MONTHS, WEEKDAYS},
 };
 use retrocast_stats::{
-    rate::{BlockCounts, BlockRates, Overall},
+    rate::{BlockCounts, BlockRates, OverallTest},
     test::Comparison,
 };
 
@@ -147,7 +147,7 @@ impl Rhythm {
 pub(super) struct RhythmFit {
     counts: BlockCounts,
     pub(super) rates: BlockRates,
-    overall: Overall,
+    overall: OverallTest,
     /// Each category compared with all.
     pub(super) against_all: Vec<Option<Comparison>>,
     /// Each weekday compared with Monday to Friday.

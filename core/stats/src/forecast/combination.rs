@@ -25,10 +25,10 @@ pub(super) struct Criterion<'a> {
 }
 
 impl Criterion<'_> {
-    pub(super) fn score(&self, record: &Backtest) -> f64 {
+    pub(super) fn score(&self, backtest: &Backtest) -> f64 {
         let last = self.origins.last().copied().unwrap_or(0);
         let (mut total, mut weights) = (0.0, 0.0);
-        for (row, origin) in record.errors.iter().zip(self.origins) {
+        for (row, origin) in backtest.errors.iter().zip(self.origins) {
             let losses: Vec<f64> = row
                 .iter()
                 .zip(&self.is_outlier[*origin..])
@@ -55,12 +55,12 @@ impl Criterion<'_> {
     }
 }
 
-/// A forecaster with its record in the backtest.
+/// A forecaster with its backtest.
 pub(super) struct Candidate {
     pub(super) name: &'static str,
     /// Its score by the [`Criterion`]; smaller is better.
     pub(super) score: f64,
-    pub(super) record: Backtest,
+    pub(super) backtest: Backtest,
     /// Forecast from the end of the series.
     pub(super) point: Vec<f64>,
 }
@@ -120,12 +120,12 @@ pub(super) fn combined_errors(candidates: &[Candidate]) -> Vec<Vec<f64>> {
     let Some(first) = candidates.first() else {
         return Vec::new();
     };
-    let rows = first.record.errors.iter().enumerate();
+    let rows = first.backtest.errors.iter().enumerate();
     rows.map(|(origin, row)| {
         let middle = |step: usize| {
             let errors: Vec<f64> = candidates
                 .iter()
-                .map(|candidate| candidate.record.errors[origin][step])
+                .map(|candidate| candidate.backtest.errors[origin][step])
                 .collect();
             trimmed_mean(&errors).0
         };
@@ -142,7 +142,7 @@ mod tests {
     fn outliers_are_ignored_and_later_errors_weigh_more() {
         let values = [1.0; 8];
         let origins = [2, 4];
-        let record = Backtest::of(&values, &origins, &[vec![2.0, 9.0], vec![1.0, 1.0]]);
+        let backtest = Backtest::of(&values, &origins, &[vec![2.0, 9.0], vec![1.0, 1.0]]);
         let criterion = |outlier: usize, loss| Criterion {
             origins: &origins,
             is_outlier: (0..8).map(|i| i == outlier).collect(),
@@ -150,12 +150,12 @@ mod tests {
             half_life: 2,
             loss,
         };
-        let score = criterion(3, Loss::Absolute).score(&record);
+        let score = criterion(3, Loss::Absolute).score(&backtest);
         assert!((score - (0.5 * 2.0 + 1.0) / 1.5).abs() < 1e-12, "{score}");
-        let score = criterion(3, Loss::Squared).score(&record);
+        let score = criterion(3, Loss::Squared).score(&backtest);
         let expected = ((0.5 * 4.0 + 1.0) / 1.5f64).sqrt();
         assert!((score - expected).abs() < 1e-12, "{score}");
-        assert!(criterion(7, Loss::Absolute).score(&record) > 2.0);
+        assert!(criterion(7, Loss::Absolute).score(&backtest) > 2.0);
     }
 
     #[test]

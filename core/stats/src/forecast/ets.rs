@@ -6,7 +6,7 @@
 //! multiplicative season. Multiplicative parts need positive values. Limits: one season, of at most
 //! [`SEASON_MAX`] values; only point forecasts.
 
-use super::{Forecaster, minimise::minimise, typical};
+use super::{Forecaster, minimise::minimise, typical_size};
 use crate::seasonal::line;
 
 /// Longest season of a model; longer seasons have too many states to estimate.
@@ -454,7 +454,7 @@ impl Ets {
         let fitted = self.fit(values, permitted.unwrap_or(&possible))?;
         let point = fitted.forecast(horizon);
         // Rejects a diverging fit.
-        let limit = 10.0 * typical(values, 7).max(high.abs().max(low.abs()));
+        let limit = 10.0 * typical_size(values, 7).max(high.abs().max(low.abs()));
         point
             .iter()
             .all(|value| value.is_finite() && value.abs() <= limit)

@@ -49,7 +49,7 @@ pub use seasons::seasons;
 pub use theta::{DynamicTheta, Theta};
 
 use crate::describe::median;
-use backtest::continued;
+use backtest::backtest_and_forecast;
 use combination::{
     Candidate, Criterion, Loss, combination_size, combined_errors, combined_forecast,
 };
@@ -128,7 +128,7 @@ pub struct Outlook {
     pub outliers: Vec<usize>,
     /// Mean deviation of the outliers that extend to the end of the series, 0 if none do; the
     /// intervals allow for both their end and their continuation.
-    pub open: f64,
+    pub open_deviation: f64,
     /// True if all values of the series are the same.
     pub constant: bool,
     /// Errors (observed minus expected) of the combination: one row per origin, one column per
@@ -168,7 +168,7 @@ const VALUE_MAX: f64 = 1e100;
 
 /// Minimum number of values for [`forecast`]: the seasons for training and eight origins.
 pub fn need(options: &Options) -> usize {
-    backtest::least_history(options) + options.horizon + 7
+    backtest::history_min(options) + options.horizon + 7
 }
 
 /// Forecasts a series without gaps.
@@ -215,7 +215,7 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
     let mut candidates: Vec<Candidate> = standard(options.period, &seasons, is_rare)
         .into_iter()
         .filter_map(|forecaster| {
-            let (record, point) = continued(
+            let (backtest, point) = backtest_and_forecast(
                 forecaster.as_ref(),
                 &histories,
                 &cleaned.values,
@@ -224,8 +224,8 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
             )?;
             Some(Candidate {
                 name: forecaster.name(),
-                score: criterion.score(&record),
-                record,
+                score: criterion.score(&backtest),
+                backtest,
                 point,
             })
         })
@@ -254,7 +254,7 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
     let total = mean[..total_steps].iter().sum();
     let scaled = Scaled::of(&errors, &histories, &cleaned.values, options.period);
     let sum_errors = SumErrors::of(&scaled, &origins, &criterion.is_outlier, total_steps);
-    let record = Backtest::of(values, &origins, &errors);
+    let combined_backtest = Backtest::of(values, &origins, &errors);
     let allowance = Allowance::of(values, &cleaned);
     let median = if is_rare {
         medians(&mean, &scaled, &allowance, floor)
@@ -283,18 +283,18 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
             .zip(weights.into_iter().chain(std::iter::repeat(0.0)))
             .map(|(candidate, weight)| Member {
                 name: candidate.name,
-                mase: candidate.record.mase(scale),
-                smape: candidate.record.smape(),
+                mase: candidate.backtest.mase(scale),
+                smape: candidate.backtest.smape(),
                 weight,
             })
             .collect(),
-        mase: record.mase(scale),
-        smape: record.smape(),
-        error: record.mean_error(),
+        mase: combined_backtest.mase(scale),
+        smape: combined_backtest.smape(),
+        error: combined_backtest.mean_error(),
         naive_error: naive.mean_error(),
         origins: origins.len(),
         outliers: cleaned.outliers,
-        open: cleaned.open,
+        open_deviation: cleaned.open_deviation,
         constant: is_constant(values),
         mean,
         errors,
@@ -312,7 +312,7 @@ fn is_constant(values: &[f64]) -> bool {
 }
 
 /// The typical size of the last season's values, for limits on absurd forecasts.
-fn typical(values: &[f64], period: usize) -> f64 {
+fn typical_size(values: &[f64], period: usize) -> f64 {
     let recent = &values[values.len().saturating_sub(4 * period.max(7))..];
     median(&recent.iter().map(|value| value.abs()).collect::<Vec<_>>())
 }
@@ -454,7 +454,11 @@ mod tests {
         // On the last day, it is unknown whether the value will last.
         let outlook = regular(|i| (i == 83).then_some(0.0));
         assert!(near(outlook.total, 136.0), "{}", outlook.total);
-        assert!(near(outlook.open, -6.0), "{}", outlook.open);
+        assert!(
+            near(outlook.open_deviation, -6.0),
+            "{}",
+            outlook.open_deviation
+        );
         assert!(near(outlook.total_intervals[1][0], 94.0));
     }
 

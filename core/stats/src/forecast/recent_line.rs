@@ -206,7 +206,7 @@ impl Outlook {
     #[must_use]
     pub fn along(mut self, line: &RecentLine, values: &[f64], options: &Options) -> Self {
         let mut cleaned = clean(&values[..line.start], options.period);
-        cleaned.open = 0.0;
+        cleaned.open_deviation = 0.0;
         cleaned.values.extend(&values[line.start..]);
         let allowance = Allowance::of(values, &cleaned);
         let floor = if values.iter().all(|value| *value >= 0.0) {
@@ -247,7 +247,7 @@ impl Outlook {
             .map(|level| interval(0, total_steps, *level))
             .collect();
         self.outliers = cleaned.outliers;
-        self.open = 0.0;
+        self.open_deviation = 0.0;
         self
     }
 }
@@ -295,7 +295,7 @@ mod tests {
             naive_error: 0.0,
             origins: 0,
             outliers: Vec::new(),
-            open: 0.0,
+            open_deviation: 0.0,
             constant: false,
             errors: Vec::new(),
         }
