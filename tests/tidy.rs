@@ -225,7 +225,7 @@ fn every_stage_file_is_registered_and_documented() {
             continue;
         };
         let text = read(&file);
-        let constant = format!("pub const {}: Kind = Kind", name.to_uppercase());
+        let constant = format!("pub const {}: StageKind = StageKind", name.to_uppercase());
         let is_registered = lib.contains(&format!("&{name}::{}", name.to_uppercase()));
         if !text.contains(&constant) {
             assert!(

@@ -2,15 +2,16 @@
 //!
 //! [`vus_pr`](crate::vus::vus_pr) and range F1 evaluate scores that may use the whole series; the
 //! score of the Numenta Anomaly Benchmark evaluates alerts that are raised in order of time. The
-//! default method is therefore measured twice: as a vote over the whole series, and as a stream that uses
-//! earlier values only.
+//! default method is therefore measured twice: as a vote over the whole series, and as a stream
+//! that uses earlier values only.
 //!
-//! No method has settings per series. The rules of the router and the views of the stream were chosen on
-//! synthetic series with known deviations and on the benchmark itself, so its figures are somewhat
-//! optimistic. With one folder of the benchmark left out at a time, the single method that is best on the
-//! other folders has a mean VUS-PR of 0.366 on the one left out, the router 0.465. The stream scores 57.9
-//! at the best threshold of the other folders, 62.7 at the threshold 0.5, which needs no labels, and 63.5
-//! at the best threshold of all folders, which the benchmark reports.
+//! No method has settings per series. The rules of the router and the views of the stream were
+//! chosen on synthetic series with known deviations and on the benchmark itself, so its figures are
+//! somewhat optimistic. With one folder of the benchmark left out at a time, the single method that
+//! is best on the other folders has a mean VUS-PR of 0.366 on the one left out, the router 0.465.
+//! The stream scores 57.9 at the best threshold of the other folders, 62.7 at the threshold 0.5,
+//! which needs no labels, and 63.5 at the best threshold of all folders, which the benchmark
+//! reports.
 
 use crate::{
     Error,
@@ -104,7 +105,8 @@ pub struct FileResult {
     pub range_f1: Option<f64>,
 }
 
-/// Measures a method on every series that `labels` names, in parallel. See [`nab::read`] for the formats.
+/// Measures a method on every series that `labels` names, in parallel. See [`nab::read`] for the
+/// formats.
 pub fn evaluate_anomaly(
     data: &Path,
     labels: &Path,

@@ -7,15 +7,15 @@
 use crate::table::{TableError, parse_rows, read_bytes};
 use jiff::{Timestamp, civil};
 use rayon::prelude::*;
-use retrocast_stats::drift::{COLUMNS, Comparison, compare_categories, compare_numbers};
+use retrocast_stats::drift::{Comparison, DRIFTED_SHARE_MIN, compare_categories, compare_numbers};
 use serde::Serialize;
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
 };
 
-/// Maximum number of distinct strings that are always categories. More strings are categories only if
-/// their number is at most half the number of rows.
+/// Maximum number of distinct strings that are always categories. More strings are categories only
+/// if their number is at most half the number of rows.
 const CATEGORIES_ALWAYS: usize = 50;
 /// Strings that denote a missing value, in lower case.
 const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "none"];
@@ -165,7 +165,7 @@ pub fn compare(reference: &Table, current: &Table) -> Result<TableDrift, TableEr
         rows: [reference.rows(), current.rows()],
         removed: missing_from(reference, current),
         added: missing_from(current, reference),
-        drifted: compared > 0 && drifted_columns as f64 >= COLUMNS * compared as f64,
+        drifted: compared > 0 && drifted_columns as f64 >= DRIFTED_SHARE_MIN * compared as f64,
         columns,
         compared,
         drifted_columns,

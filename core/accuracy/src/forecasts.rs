@@ -2,9 +2,9 @@
 //! Assimakopoulos, 2020).
 //!
 //! Files have one series per row: its name, then its values; rows may have any length, and trailing
-//! cells may be empty. The default combination is compared with Naive2, naive and seasonal naive. Its
-//! medians are scored, because they minimise the expected absolute error (Gneiting, 2011). The test
-//! values of a series are used only to score its forecasts.
+//! cells may be empty. The default combination is compared with Naive2, naive and seasonal naive.
+//! Its medians are scored, because they minimise the expected absolute error (Gneiting, 2011). The
+//! test values of a series are used only to score its forecasts.
 
 use crate::table::{Row, TableError, parse_rows, read_bytes};
 use rayon::prelude::*;
@@ -291,14 +291,14 @@ fn score_series(series: &Series, seasons: &[usize], horizon: usize) -> (Vec<Scor
 }
 
 /// Scores forecasts of series, see [`evaluate`].
-pub fn score(all: &[Series], seasons: &[usize], horizon: usize) -> ForecastScores {
-    let each: Vec<(Vec<Score>, bool)> = all
+pub fn score(series: &[Series], seasons: &[usize], horizon: usize) -> ForecastScores {
+    let results: Vec<(Vec<Score>, bool)> = series
         .par_iter()
         .map(|series| score_series(series, seasons, horizon))
         .collect();
     // Share of the series for which an error compares thus with that of seasonal naive.
     let share = |method: usize, compare: fn(&f64, &f64) -> bool| {
-        mean(each.iter().map(|(scores, _)| {
+        mean(results.iter().map(|(scores, _)| {
             let seasonal_naive = &scores[scores.len() - 1];
             f64::from(u8::from(compare(
                 &scores[method].error,
@@ -310,7 +310,7 @@ pub fn score(all: &[Series], seasons: &[usize], horizon: usize) -> ForecastScore
     let mut methods: Vec<MethodScore> = names
         .enumerate()
         .map(|(i, method)| {
-            let scores = || each.iter().map(|(scores, _)| &scores[i]);
+            let scores = || results.iter().map(|(scores, _)| &scores[i]);
             let interval = |(k, level): (usize, &f64)| IntervalScore {
                 level: *level,
                 coverage: mean(scores().map(|score| score.coverage[k])),
@@ -333,11 +333,11 @@ pub fn score(all: &[Series], seasons: &[usize], horizon: usize) -> ForecastScore
         method.owa = owa.is_finite().then_some(owa);
     }
     ForecastScores {
-        series: all.len(),
+        series: series.len(),
         horizon,
         seasons: seasons.to_vec(),
-        short: each.iter().filter(|(_, long)| !long).count(),
-        unscaled: each.iter().filter(|(s, _)| s[1].mase.is_none()).count(),
+        short: results.iter().filter(|(_, long)| !long).count(),
+        unscaled: results.iter().filter(|(s, _)| s[1].mase.is_none()).count(),
         methods,
     }
 }

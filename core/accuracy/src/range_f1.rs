@@ -1,8 +1,8 @@
 //! Range-based F1.
 //!
-//! Tatbul et al., "Precision and Recall for Time Series", `NeurIPS` 2018, with the weights of TSB-AD:
-//! recall is 20 % existence and 80 % overlap, precision is overlap only, every position of a range
-//! counts the same, and an overlap with several ranges is divided by their number.
+//! Tatbul et al., "Precision and Recall for Time Series", `NeurIPS` 2018, with the weights of
+//! TSB-AD: recall is 20 % existence and 80 % overlap, precision is overlap only, every position of
+//! a range counts the same, and an overlap with several ranges is divided by their number.
 
 use crate::vus::events;
 
@@ -20,8 +20,8 @@ pub fn range_f1(labels: &[bool], alerts: &[bool]) -> f64 {
     }
 }
 
-/// The greatest F1 over 100 equally spaced thresholds; alerts are above the threshold. `None` if no row
-/// is labelled. The labels choose the threshold, so this is an upper bound for a detector.
+/// The greatest F1 over 100 equally spaced thresholds; alerts are above the threshold. `None` if no
+/// row is labelled. The labels choose the threshold, so this is an upper bound for a detector.
 pub fn best_range_f1(labels: &[bool], scores: &[f64]) -> Option<f64> {
     if !labels.contains(&true) {
         return None;

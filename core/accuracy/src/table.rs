@@ -74,8 +74,8 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, TableError> {
     fs::read(path).map_err(unreadable)
 }
 
-/// Parses the rows of CSV text, with any number of cells each; empty lines are skipped. `path` is for
-/// errors only.
+/// Parses the rows of CSV text, with any number of cells each; empty lines are skipped. `path` is
+/// for errors only.
 pub(crate) fn parse_rows(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, TableError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new()

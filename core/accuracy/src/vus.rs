@@ -1,10 +1,10 @@
 //! Volume under the surface of range-aware precision and recall (VUS-PR).
 //!
-//! Paparrizos et al., "Volume Under the Surface", PVLDB 15(11), 2022, as the TSB-AD benchmark computes
-//! it (Liu and Paparrizos, "The Elephant in the Room", `NeurIPS` 2024): the labels are extended on both
-//! sides by a buffer in which they fall from 1 with the square root of the distance; the area under
-//! precision and recall is computed from 250 thresholds, and averaged over all buffers from 0 to the
-//! length of a window.
+//! Paparrizos et al., "Volume Under the Surface", PVLDB 15(11), 2022, as the TSB-AD benchmark
+//! computes it (Liu and Paparrizos, "The Elephant in the Room", `NeurIPS` 2024): the labels are
+//! extended on both sides by a buffer in which they fall from 1 with the square root of the
+//! distance; the area under precision and recall is computed from 250 thresholds, and averaged over
+//! all buffers from 0 to the length of a window.
 
 /// Number of thresholds, at equal steps of rank.
 const THRESHOLDS: usize = 250;
@@ -29,12 +29,12 @@ pub fn vus_pr(labels: &[bool], scores: &[f64], window: usize) -> Option<f64> {
     let mut buffer = vec![0.0; labels.len()];
     let areas = (0..=window).map(|width| {
         let half = width / 2;
-        let gained = gains(&events, &ranks, &mut buffer, width);
-        let found = events_found(&events, &ranks, half);
+        let gains = buffer_gains(&events, &ranks, &mut buffer, width);
+        let detected = detected_shares(&events, &ranks, half);
         let (mut area, mut recall_before) = (0.0, 0.0);
         for i in 0..THRESHOLDS {
-            let hits = inside[i] + gained[i];
-            let recall = (hits / (labelled as f64 + gained[i] / 2.0)).min(1.0) * found[i];
+            let hits = inside[i] + gains[i];
+            let recall = (hits / (labelled as f64 + gains[i] / 2.0)).min(1.0) * detected[i];
             area += (recall - recall_before) * hits / ranks.predicted[i];
             recall_before = recall;
         }
@@ -92,7 +92,12 @@ fn accumulate(counts: &mut [f64]) {
 }
 
 /// Weight of the alerts within the buffers at each threshold. `buffer` is scratch space of zeros.
-fn gains(events: &[(usize, usize)], ranks: &Ranks, buffer: &mut [f64], width: usize) -> Vec<f64> {
+fn buffer_gains(
+    events: &[(usize, usize)],
+    ranks: &Ranks,
+    buffer: &mut [f64],
+    width: usize,
+) -> Vec<f64> {
     let mut gains = vec![0.0; THRESHOLDS];
     let (half, rows) = (width / 2, buffer.len());
     let around = |(first, last): (usize, usize)| {
@@ -120,10 +125,10 @@ fn gains(events: &[(usize, usize)], ranks: &Ranks, buffer: &mut [f64], width: us
     gains
 }
 
-/// Share of events with an alert in them or in their buffer, at each threshold. Events whose buffers
-/// touch count as one.
-fn events_found(events: &[(usize, usize)], ranks: &Ranks, half: usize) -> Vec<f64> {
-    let mut found = vec![0.0; THRESHOLDS];
+/// Share of events with an alert in them or in their buffer, at each threshold. Events whose
+/// buffers touch count as one.
+fn detected_shares(events: &[(usize, usize)], ranks: &Ranks, half: usize) -> Vec<f64> {
+    let mut detected = vec![0.0; THRESHOLDS];
     let (mut count, mut rank) = (0.0, usize::MAX);
     for (i, (first, last)) in events.iter().enumerate() {
         let rows = first.saturating_sub(half)..(last + half + 1).min(ranks.by_row.len());
@@ -139,12 +144,12 @@ fn events_found(events: &[(usize, usize)], ranks: &Ranks, half: usize) -> Vec<f6
             .is_none_or(|(next, _)| last + half < next.saturating_sub(half));
         if is_apart {
             count += 1.0;
-            found[rank.min(THRESHOLDS - 1)] += 1.0;
+            detected[rank.min(THRESHOLDS - 1)] += 1.0;
             rank = usize::MAX;
         }
     }
-    accumulate(&mut found);
-    found.iter().map(|found| found / count).collect()
+    accumulate(&mut detected);
+    detected.iter().map(|events| events / count).collect()
 }
 
 #[cfg(test)]

@@ -19,8 +19,8 @@ pub use contract::{ContractCommand, FormatArguments, FormatName};
 pub use effect::{EffectArguments, MethodArgument};
 pub use finding::{DecisionArguments, FindingCommand};
 pub use improvement::{ChangeArguments, Details, ImprovementCommand};
-pub use lake::{LakeCommand, SweepArguments};
-pub use report::{ExportFormat, ReportCommand, SchemaOf};
+pub use lake::{GcArguments, LakeCommand};
+pub use report::{ExportFormat, ReportCommand, SchemaKind};
 pub use resources::{ForceArguments, ResourceArguments, WatchArguments};
 pub use schedule::{ExportTo, ScheduleCommand};
 pub use templates::TemplatesCommand;
@@ -536,8 +536,8 @@ Examples:
   retrocast schema report > report.schema.json")]
     Schema {
         /// File that the schema describes
-        #[arg(value_enum, default_value_t = SchemaOf::Job)]
-        of: SchemaOf,
+        #[arg(value_enum, default_value_t = SchemaKind::Job)]
+        of: SchemaKind,
     },
     /// Write the data dictionary: the fields of every record type and result
     #[command(after_help = "\

@@ -47,9 +47,9 @@ impl<T> Pair<T> {
     }
 }
 
-/// One of the two runs.
+/// One of the two compared runs.
 #[derive(Debug, Clone, Serialize)]
-pub struct Side {
+pub struct ComparedRun {
     /// Its id.
     pub run: String,
     /// Its job.
@@ -83,7 +83,7 @@ pub struct NodeChange {
 #[derive(Debug, Clone, Serialize)]
 pub struct Difference {
     /// The runs.
-    pub runs: Pair<Side>,
+    pub runs: Pair<ComparedRun>,
     /// Their setup.
     pub config: Config,
     /// Nodes of both runs with different results.
@@ -121,7 +121,7 @@ pub fn diff(old: &Path, new: &Path) -> Result<Difference, Error> {
         restated: runs.map(restated_figures),
         effects,
         unreadable: [runs.old.unreadable.clone(), runs.new.unreadable.clone()].concat(),
-        runs: runs.map(side),
+        runs: runs.map(compared_run),
     })
 }
 
@@ -154,9 +154,9 @@ fn restated_figures(run: &RunFolder) -> Vec<Restatement> {
     figures.collect()
 }
 
-fn side(run: &RunFolder) -> Side {
+fn compared_run(run: &RunFolder) -> ComparedRun {
     let plan = &run.plan;
-    Side {
+    ComparedRun {
         run: run.origin.run.clone(),
         job: plan.job.clone(),
         title: plan.title.clone(),

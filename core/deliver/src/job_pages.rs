@@ -39,7 +39,7 @@ const JOB_RUNS: usize = 12;
 /// Number of runs of a year above which each run is one short line.
 const BRIEF_RUNS: usize = 120;
 /// Number of earlier reports that a sparkline on a run's page shows.
-pub(crate) const COURSE: usize = 30;
+pub(crate) const SPARKLINE_REPORTS: usize = 30;
 
 /// Hashes of the inputs of a job's pages.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -341,7 +341,7 @@ impl Site<'_> {
             key.update(run.identity().as_bytes());
             key.update(json!([links, current]).to_string().as_bytes());
             if let Some(position) = position {
-                for earlier in position.saturating_sub(COURSE)..position {
+                for earlier in position.saturating_sub(SPARKLINE_REPORTS)..position {
                     self.add_report(&mut key, earlier);
                 }
                 for finding in &self.history.reports[position].row.findings {

@@ -98,7 +98,8 @@ impl ClosedImprovement {
         format!("Last verdict: {}.", phrases.join("; "))
     }
 
-    /// States person, date, reason and cost: "Closed by Ann on 3 November 2026: half the tickets. Cost: 400."
+    /// States person, date, reason and cost: "Closed by Ann on 3 November 2026: half the tickets.
+    /// Cost: 400."
     pub fn sentence(&self) -> String {
         let why = match self.why.as_str() {
             "" => ".".to_string(),

@@ -215,7 +215,8 @@ impl Worth {
         Some(self.per_day.map(|gain| (YEAR * gain - cost) / cost))
     }
 
-    /// The gain in words: "gain of EUR 120 a day (80 to 160), cost EUR 400, paid back after 4 days".
+    /// The gain in words: "gain of EUR 120 a day (80 to 160), cost EUR 400, paid back after 4
+    /// days".
     pub fn phrase(&self) -> String {
         let [value, low, high] = self.per_day;
         let word = if value < 0.0 { "loss" } else { "gain" };

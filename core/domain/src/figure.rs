@@ -3,12 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The kind of place at which a report prints a figure.
+/// The part of a report that prints a figure.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+#[schemars(rename = "Place")]
+pub enum FigureKind {
     /// The window and the date of the report.
     Window,
     /// The verdict.
@@ -43,7 +44,7 @@ pub enum Place {
     Provenance,
 }
 
-impl Place {
+impl FigureKind {
     /// The first letter of the IDs.
     pub fn letter(self) -> char {
         match self {
@@ -92,15 +93,17 @@ impl Place {
 /// A printed figure, or a sentence with figures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Figure {
-    /// ID within the report: the letter of its place and a number in the order of the report, such
+    /// ID within the report: the letter of its kind and a number in the order of the report, such
     /// as `k1`. The same inputs give the same IDs.
     pub id: String,
-    /// Kind of place.
-    pub place: Place,
+    /// Kind.
+    #[serde(rename = "place")]
+    pub kind: FigureKind,
     /// Its locations in `report.json`, as JSON pointers.
-    pub at: Vec<String>,
+    #[serde(rename = "at")]
+    pub pointers: Vec<String>,
     /// Full names of the nodes that compute it: `stage.rhythm`, `source.tickets`.
     pub nodes: Vec<String>,
-    /// Identity within its kind of place, independent of its numbers.
+    /// Identity within its kind, independent of its numbers.
     pub key: String,
 }

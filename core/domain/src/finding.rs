@@ -136,8 +136,8 @@ impl Evidence {
     }
 }
 
-/// The period of an evidence's filter: "2026-11-09 to 2026-11-15" of "component = api; 2026-11-09 to
-/// 2026-11-15"; `None` if it has none.
+/// The period of an evidence's filter: "2026-11-09 to 2026-11-15" of "component = api; 2026-11-09
+/// to 2026-11-15"; `None` if it has none.
 pub fn period_of_filter(filter: &str) -> Option<&str> {
     let (_, period) = filter.rsplit_once("; ")?;
     period.contains(" to ").then_some(period)
@@ -169,27 +169,30 @@ impl MeasuredChange {
 
 /// A request to the reader of a finding: "Memory in use in db-2 is rising: name an owner."
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Ask {
+#[schemars(rename = "Ask")]
+pub struct ActionRequest {
     /// Subject without the group: "memory in use".
-    pub about: String,
+    #[serde(rename = "about")]
+    pub subject: String,
     /// The event: "is rising"; empty if `about` includes it.
-    pub happened: String,
+    #[serde(rename = "happened")]
+    pub event: String,
     /// The action: "name an owner".
-    pub todo: String,
+    #[serde(rename = "todo")]
+    pub action: String,
 }
 
-impl Ask {
+impl ActionRequest {
     /// Creates a request from its parts.
     pub fn new(
-        about: impl Into<String>,
-        happened: impl Into<String>,
-        todo: impl Into<String>,
+        subject: impl Into<String>,
+        event: impl Into<String>,
+        action: impl Into<String>,
     ) -> Self {
-        let (about, happened, todo) = (about.into(), happened.into(), todo.into());
         Self {
-            about,
-            happened,
-            todo,
+            subject: subject.into(),
+            event: event.into(),
+            action: action.into(),
         }
     }
 }
@@ -246,8 +249,8 @@ pub struct Finding {
     /// The claim in one sentence, from the stage's template.
     pub sentence: String,
     /// Request to the reader, for findings that are severe enough.
-    #[serde(default)]
-    pub ask: Option<Ask>,
+    #[serde(default, rename = "ask")]
+    pub request: Option<ActionRequest>,
     /// The decision of a user that is in force for the report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<FindingDecision>,
@@ -312,7 +315,7 @@ impl Finding {
             confidence: 0.0,
             caveats: Vec::new(),
             sentence: String::new(),
-            ask: None,
+            request: None,
             decision: None,
             numbers: std::collections::BTreeMap::new(),
         }
@@ -320,9 +323,9 @@ impl Finding {
 
     /// The measure that it is about: "failures" of "failures after change 482".
     pub fn measure(&self) -> &str {
-        match &self.ask {
+        match &self.request {
             _ if !self.measure.is_empty() => &self.measure,
-            Some(ask) if !ask.about.is_empty() => &ask.about,
+            Some(request) if !request.subject.is_empty() => &request.subject,
             _ => &self.what,
         }
     }

@@ -53,9 +53,9 @@ pub use decision::{FindingDecision, FindingState};
 pub use diagnostic::{Diagnostic, Level};
 pub use effect::{Effect, EffectTest, GuardrailEffect, Verdict, Worth};
 pub use estimate::{Certainty, Estimate};
-pub use figure::{Figure, Place};
+pub use figure::{Figure, FigureKind};
 pub use finding::{
-    Ask, Chapter, Direction, Evidence, Finding, Magnitude, MeasuredChange, Severity,
+    ActionRequest, Chapter, Direction, Evidence, Finding, Magnitude, MeasuredChange, Severity,
 };
 pub use health::{Health, HealthPart, HealthState};
 pub use mail::is_mail_address;

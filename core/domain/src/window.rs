@@ -278,7 +278,7 @@ impl Window {
 
     /// The previous window in words, as [`Window::back`] finds it: "the week before", "the same day
     /// a week before".
-    pub fn before(&self) -> String {
+    pub fn previous_words(&self) -> String {
         match self.spec {
             WindowSpec::Day => "the same day a week before".to_string(),
             WindowSpec::Days(days) if days % 7 == 0 => format!("the {days} days before"),

@@ -33,7 +33,7 @@ pub mod render;
 
 use crate::kinds::Kinds;
 use delivery::{Notification, SendPolicy};
-use document::Item;
+use document::SpannedValue;
 use jiff::civil::Date;
 use params::{Param, ParamSpec, Params};
 use retention::Retention;
@@ -152,7 +152,7 @@ pub struct Job {
     /// Reports, in the order of the file.
     pub reports: Vec<ReportSection>,
     /// The parsed file, with references.
-    pub(crate) document: Item,
+    pub(crate) document: SpannedValue,
 }
 
 impl Job {
@@ -178,7 +178,7 @@ impl Job {
             sources: Vec::new(),
             stages: Vec::new(),
             reports: Vec::new(),
-            document: Item {
+            document: SpannedValue {
                 span: 0..0,
                 node: document::Node::Table(Vec::new()),
             },

@@ -21,7 +21,7 @@ use crate::{
     job::{
         CheckOptions, Job,
         checker::{entries, parse_duration},
-        document::{Entry, Item},
+        document::{Entry, SpannedValue},
         elaborate::{Elaboration, elaborate},
         schema::COMMON_STAGE_KEYS,
     },
@@ -213,7 +213,12 @@ fn nodes(
     Ok(nodes)
 }
 
-fn source(job: &Job, name: &str, item: &Item, kinds: &dyn Kinds) -> Result<Node, Vec<Diagnostic>> {
+fn source(
+    job: &Job,
+    name: &str,
+    item: &SpannedValue,
+    kinds: &dyn Kinds,
+) -> Result<Node, Vec<Diagnostic>> {
     let mut config = object(item);
     let common = CommonKeys::take(&mut config);
     config.entry("required").or_insert(true.into());
@@ -265,7 +270,7 @@ impl<'a> Stages<'a> {
         }
     }
 
-    fn node(&mut self, name: &str, item: &Item, read: &BTreeSet<&str>) -> Node {
+    fn node(&mut self, name: &str, item: &SpannedValue, read: &BTreeSet<&str>) -> Node {
         let mut config = object(item);
         let common = CommonKeys::take(&mut config);
         let mut inputs: Vec<(usize, String)> = read
@@ -309,7 +314,7 @@ impl<'a> Stages<'a> {
     }
 }
 
-fn object(item: &Item) -> Map<String, Value> {
+fn object(item: &SpannedValue) -> Map<String, Value> {
     match item.json() {
         Value::Object(map) => map,
         _ => Map::new(),

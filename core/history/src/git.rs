@@ -40,7 +40,7 @@ pub const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const MAX_MESSAGE_LENGTH: usize = 2000;
 
 /// The result of a command.
-pub struct Output<T> {
+pub struct CommandOutput<T> {
     /// The value that the reader returned for standard output.
     pub value: T,
     /// True if git exited with 0.
@@ -88,7 +88,7 @@ pub fn run<T>(
     input: Option<&[u8]>,
     cancel: &AtomicBool,
     read: impl FnOnce(&mut dyn BufRead) -> Result<T, HistoryError>,
-) -> Result<Output<T>, HistoryError> {
+) -> Result<CommandOutput<T>, HistoryError> {
     if input.is_some() {
         command.stdin(Stdio::piped());
     }
@@ -116,7 +116,8 @@ pub fn run<T>(
                     current: limit,
                     maximum: limit,
                 };
-                // A stricter limit may already be in force. If git exits early, its status shows it.
+                // A stricter limit may already be in force. If git exits early, its status shows
+                // it.
                 let _ = prlimit(Some(pid), Resource::Data, limit);
                 let _ = stdin.write_all(input);
             }
@@ -145,7 +146,7 @@ pub fn run<T>(
     if cancel.load(Ordering::Relaxed) {
         return Err(HistoryError::Cancelled);
     }
-    Ok(Output {
+    Ok(CommandOutput {
         value: value?,
         success: status.success(),
         message,
@@ -153,7 +154,10 @@ pub fn run<T>(
 }
 
 /// Runs a command and collects its standard output, without the last line feed.
-pub fn bytes(command: Command, cancel: &AtomicBool) -> Result<Output<Vec<u8>>, HistoryError> {
+pub fn bytes(
+    command: Command,
+    cancel: &AtomicBool,
+) -> Result<CommandOutput<Vec<u8>>, HistoryError> {
     run(command, None, cancel, |output| {
         let mut bytes = Vec::new();
         output.read_to_end(&mut bytes)?;
@@ -163,9 +167,9 @@ pub fn bytes(command: Command, cancel: &AtomicBool) -> Result<Output<Vec<u8>>, H
 }
 
 /// The same as [`bytes`], as text.
-pub fn text(command: Command, cancel: &AtomicBool) -> Result<Output<String>, HistoryError> {
+pub fn text(command: Command, cancel: &AtomicBool) -> Result<CommandOutput<String>, HistoryError> {
     let output = bytes(command, cancel)?;
-    Ok(Output {
+    Ok(CommandOutput {
         value: String::from_utf8_lossy(&output.value).into_owned(),
         success: output.success,
         message: output.message,

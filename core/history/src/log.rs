@@ -68,7 +68,7 @@ pub struct Commit {
 pub struct Person {
     pub name: String,
     pub email: String,
-    pub at: Timestamp,
+    pub time: Timestamp,
 }
 
 /// A file that a commit changes.
@@ -209,7 +209,7 @@ impl Fields<'_> {
         Ok(Person {
             name: to_unique_text(&self.next_field()?),
             email: to_unique_text(&self.next_field()?),
-            at: timestamp(&self.next_field()?),
+            time: timestamp(&self.next_field()?),
         })
     }
 

@@ -279,7 +279,7 @@ impl Mirror<'_> {
         fs::rename(&draft, &self.folder).map_err(|error| self.io_error("creating", &error))
     }
 
-    fn text(&self, arguments: &[&str]) -> Result<git::Output<String>, HistoryError> {
+    fn text(&self, arguments: &[&str]) -> Result<git::CommandOutput<String>, HistoryError> {
         let mut command = git::command(&self.folder);
         command.args(arguments);
         git::text(command, self.cancel)

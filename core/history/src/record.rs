@@ -36,8 +36,8 @@ impl<'a> CommitRecord<'a> {
         Self {
             id: &commit.id,
             parents: &commit.parents,
-            authored_at: commit.author.at,
-            committed_at: commit.committer.at,
+            authored_at: commit.author.time,
+            committed_at: commit.committer.time,
             author: &commit.author.name,
             author_email: &commit.author.email,
             committer: &commit.committer.name,
@@ -70,7 +70,7 @@ impl<'a> FileChangeRecord<'a> {
     pub fn new(commit: &'a Commit, file: &FileChange) -> Self {
         Self {
             commit: &commit.id,
-            committed_at: commit.committer.at,
+            committed_at: commit.committer.time,
             path: to_unique_text(&file.path),
             old_path: file.old_path.as_deref().map(to_unique_text),
             change: file.change,
@@ -110,7 +110,7 @@ mod tests {
         let person = || Person {
             name: String::new(),
             email: String::new(),
-            at: Timestamp::UNIX_EPOCH,
+            time: Timestamp::UNIX_EPOCH,
         };
         let file = FileChange {
             path: b"a".to_vec(),

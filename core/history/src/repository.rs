@@ -110,9 +110,9 @@ impl Repository {
     }
 
     /// Writes the records as JSON Lines, oldest first, and returns their number. Records of a
-    /// parent come before records of its children; otherwise, commits are ordered by committer time,
-    /// then id, and the files of a commit by path. Memory holds, per processor, the records of one
-    /// commit and a few MiB of others, and a few hundred bytes per commit of the history.
+    /// parent come before records of its children; otherwise, commits are ordered by committer
+    /// time, then id, and the files of a commit by path. Memory holds, per processor, the records
+    /// of one commit and a few MiB of others, and a few hundred bytes per commit of the history.
     pub fn write(&self, out: &mut dyn Write, cancel: &AtomicBool) -> Result<u64, HistoryError> {
         let mut list = self.reader.command();
         list.args(["rev-list", "--timestamp", "--parents", &self.head]);
@@ -231,8 +231,8 @@ fn unreadable(uri: &RepositoryUri, message: String) -> HistoryError {
     }
 }
 
-/// Returns the git directory of a folder: its `.git`, which may be a file that names another folder, or
-/// the folder itself. Unlike git, does not search the parent folders.
+/// Returns the git directory of a folder: its `.git`, which may be a file that names another
+/// folder, or the folder itself. Unlike git, does not search the parent folders.
 fn git_dir(uri: &RepositoryUri, folder: &Path) -> Result<PathBuf, HistoryError> {
     let no_repository = |reason: String| HistoryError::NoRepository {
         uri: uri.to_string(),
@@ -251,8 +251,8 @@ fn git_dir(uri: &RepositoryUri, folder: &Path) -> Result<PathBuf, HistoryError> 
     })
 }
 
-/// Creates a reader of the repository's objects. The repository's configuration determines only their
-/// location and hash algorithm.
+/// Creates a reader of the repository's objects. The repository's configuration determines only
+/// their location and hash algorithm.
 fn reader(
     uri: &RepositoryUri,
     git_dir: &Path,

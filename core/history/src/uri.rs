@@ -62,8 +62,8 @@ impl RepositoryUri {
     /// `?branch=…&since=…` and `#commits` or `#file_changes`.
     pub fn parse(uri: &str) -> Result<Self, HistoryError> {
         let uri = uri.trim();
-        Parts::parse(uri)
-            .and_then(Parts::resolve)
+        UriParts::parse(uri)
+            .and_then(UriParts::resolve)
             .map_err(|reason| HistoryError::Uri {
                 uri: redact_account(uri),
                 reason,
@@ -117,7 +117,7 @@ impl fmt::Debug for RepositoryUri {
 }
 
 /// The components of a URI.
-struct Parts<'a> {
+struct UriParts<'a> {
     scheme: &'a str,
     /// The part between the scheme and the query.
     rest: &'a str,
@@ -125,7 +125,7 @@ struct Parts<'a> {
     fragment: Option<&'a str>,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> UriParts<'a> {
     fn parse(uri: &'a str) -> Result<Self, String> {
         let (scheme, rest) = uri
             .split_once("://")

@@ -12,7 +12,7 @@ struct Node<'a> {
     id: &'a str,
     time: Timestamp,
     /// Index of its first parent in `Graph::parents`; the parents of the next node follow its own.
-    parents: usize,
+    first_parent: usize,
 }
 
 /// Commits and their parents.
@@ -42,23 +42,23 @@ impl<'a> Graph<'a> {
     fn parse(list: &'a str) -> Option<Self> {
         let words = |line: &'a str| line.split(' ').filter(|word| !word.is_empty());
         let ids = list.lines().filter_map(|line| words(line).nth(1));
-        let index: HashMap<&str, usize> = ids
+        let positions: HashMap<&str, usize> = ids
             .enumerate()
             .map(|(position, id)| (id, position))
             .collect();
         let mut graph = Self {
-            nodes: Vec::with_capacity(index.len()),
-            parents: Vec::with_capacity(index.len()),
+            nodes: Vec::with_capacity(positions.len()),
+            parents: Vec::with_capacity(positions.len()),
         };
         for line in list.lines() {
             let mut words = words(line);
             graph.nodes.push(Node {
                 time: timestamp(words.next()?.as_bytes()),
                 id: words.next()?,
-                parents: graph.parents.len(),
+                first_parent: graph.parents.len(),
             });
             for parent in words {
-                graph.parents.push(*index.get(parent)?);
+                graph.parents.push(*positions.get(parent)?);
             }
         }
         Some(graph)
@@ -68,27 +68,27 @@ impl<'a> Graph<'a> {
         let end = self
             .nodes
             .get(index + 1)
-            .map_or(self.parents.len(), |next| next.parents);
-        &self.parents[self.nodes[index].parents..end]
+            .map_or(self.parents.len(), |next| next.first_parent);
+        &self.parents[self.nodes[index].first_parent..end]
     }
 
     /// Orders the commits: parents before children, then by time and id.
     fn order(&self) -> Vec<usize> {
         let (starts, children) = self.children();
-        let mut waiting: Vec<usize> = (0..self.nodes.len())
+        let mut unlisted_parents: Vec<usize> = (0..self.nodes.len())
             .map(|n| self.parents(n).len())
             .collect();
         let key = |index: usize| Reverse((self.nodes[index].time, self.nodes[index].id, index));
         let mut ready: BinaryHeap<_> = (0..self.nodes.len())
-            .filter(|index| waiting[*index] == 0)
+            .filter(|index| unlisted_parents[*index] == 0)
             .map(key)
             .collect();
         let mut order = Vec::with_capacity(self.nodes.len());
         while let Some(Reverse((_, _, index))) = ready.pop() {
             order.push(index);
             for child in &children[starts[index]..starts[index + 1]] {
-                waiting[*child] -= 1;
-                if waiting[*child] == 0 {
+                unlisted_parents[*child] -= 1;
+                if unlisted_parents[*child] == 0 {
                     ready.push(key(*child));
                 }
             }

@@ -36,10 +36,10 @@ const NAME_MAX: usize = 120;
 /// Maximum length of the details of a failure, in characters; the run's folder has all.
 const FAILURE_MAX: usize = 12_000;
 
-/// The kind of a mail.
+/// The kind of a mail or notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum MessageKind {
     /// A complete report.
     Report,
     /// A report that lacks an optional part.
@@ -63,7 +63,7 @@ pub struct Content {
 /// Values for the templates, all safe to print.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct View {
-    pub kind: Kind,
+    pub kind: MessageKind,
     pub job: String,
     pub title: String,
     pub window: String,
@@ -214,9 +214,9 @@ impl Content {
         let is_partial =
             summary.status == RunStatus::Partial || report_file.status == ReportStatus::Partial;
         let kind = if is_partial {
-            Kind::Partial
+            MessageKind::Partial
         } else {
-            Kind::Report
+            MessageKind::Report
         };
         // The hash is independent of the wording of templates and program, so that a new wording
         // does not send the report again.
@@ -239,7 +239,7 @@ impl Content {
     pub fn of_report(report_file: &Report, report: &str) -> Self {
         let run = &report_file.provenance.run;
         Self {
-            view: view(report_file, Kind::Report, run, report),
+            view: view(report_file, MessageKind::Report, run, report),
             pictures: Vec::new(),
             pdf: None,
             hash: canonical::hash(report_file),
@@ -270,12 +270,12 @@ impl Content {
             verdict: one_line(&notice.error, SENTENCE_MAX),
             failure: lines(&notice.details, FAILURE_MAX),
             ..View::new(
-                Kind::Failure,
+                MessageKind::Failure,
                 [&notice.job, &notice.title, &notice.window, &notice.period],
                 [&notice.run, report, &notice.date],
             )
         };
-        let hash = canonical::hash(&(Kind::Failure, report, &notice.error));
+        let hash = canonical::hash(&(MessageKind::Failure, report, &notice.error));
         Self {
             view,
             pictures: Vec::new(),
@@ -285,7 +285,7 @@ impl Content {
     }
 
     /// The kind of the mail.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MessageKind {
         self.view.kind
     }
 
@@ -323,7 +323,7 @@ fn read_pdf(path: &Path, attach_max: u64) -> Result<Option<Vec<u8>>, Error> {
 
 impl View {
     fn new(
-        kind: Kind,
+        kind: MessageKind,
         [job, title, window, period]: [&str; 4],
         [run, report, date]: [&str; 3],
     ) -> Self {
@@ -352,7 +352,7 @@ impl View {
     }
 }
 
-fn view(report: &Report, kind: Kind, run: &str, name: &str) -> View {
+fn view(report: &Report, kind: MessageKind, run: &str, name: &str) -> View {
     let sentence = |text: &String| one_line(text, SENTENCE_MAX);
     let failed = report.cells.iter().filter(|cell| cell.status.is_failed());
     let missing = failed.map(|cell| {

@@ -5,7 +5,7 @@
 
 use crate::{
     Address, Error, Settings, Templates,
-    content::{Content, FailureNotice, Kind, View},
+    content::{Content, FailureNotice, MessageKind, View},
     delivery::{Channel, identity},
     text::{one_line, plain_spaces},
 };
@@ -102,7 +102,7 @@ pub fn compose(
         subject: "",
         attached: pdf.is_some(),
         link: match view.kind {
-            Kind::Failure => {
+            MessageKind::Failure => {
                 settings.link_to(&[&view.job, &view.window, &view.run, "failure.html"])
             }
             _ => link_to(".html"),
@@ -114,8 +114,8 @@ pub fn compose(
     let subject = one_line(&plain_spaces(&subject), SUBJECT_MAX);
     values.subject = &subject;
     let template = match view.kind {
-        Kind::Failure => "failure",
-        Kind::Report | Kind::Partial => "report",
+        MessageKind::Failure => "failure",
+        MessageKind::Report | MessageKind::Partial => "report",
     };
     let text = plain_spaces(&templates.render(&format!("mail/{template}.txt.j2"), &values)?);
     let html = templates.render(&format!("mail/{template}.html.j2"), &values)?;

@@ -10,7 +10,7 @@ mod webhook;
 
 use crate::{
     Content, Error, Message,
-    content::{FindingView, Kind, KpiView, View},
+    content::{FindingView, KpiView, MessageKind, View},
     delivery::{Channel, identity},
     settings::{SecretLocation, link_to},
     text::{one_line, plain_spaces},
@@ -60,8 +60,8 @@ pub fn compose(target: &Target, content: &Content, date: Timestamp) -> Result<Me
     };
     let links = Links {
         page: match view.kind {
-            Kind::Failure => link("failure.html"),
-            Kind::Report | Kind::Partial => link(&format!("{}.html", view.report)),
+            MessageKind::Failure => link("failure.html"),
+            MessageKind::Report | MessageKind::Partial => link(&format!("{}.html", view.report)),
         },
         pdf: view
             .pdf
@@ -109,11 +109,11 @@ fn headline(view: &View) -> String {
 
 fn verdict(view: &View) -> String {
     match view.kind {
-        Kind::Failure => format!(
+        MessageKind::Failure => format!(
             "The {} report could not be created: {}",
             view.report, view.verdict
         ),
-        Kind::Report | Kind::Partial => view.verdict.clone(),
+        MessageKind::Report | MessageKind::Partial => view.verdict.clone(),
     }
 }
 
@@ -144,7 +144,7 @@ fn parts(view: &View, limit: usize) -> Vec<Part> {
         is_ordered,
         lines,
     };
-    let is_failure = view.kind == Kind::Failure;
+    let is_failure = view.kind == MessageKind::Failure;
     let mut findings: Vec<Line> = view
         .findings
         .iter()
@@ -155,7 +155,7 @@ fn parts(view: &View, limit: usize) -> Vec<Part> {
             &"No difference from the expected values is proven.".to_string(),
         ));
     }
-    let is_partial = view.kind == Kind::Partial;
+    let is_partial = view.kind == MessageKind::Partial;
     let missing = if is_partial { &view.missing[..] } else { &[] };
     [
         list("Missing parts", false, missing.iter().map(plain).collect()),
@@ -233,7 +233,7 @@ fn footer(view: &View) -> String {
 /// States that a report is partial; empty for other kinds.
 fn status_sentence(view: &View) -> &'static str {
     match view.kind {
-        Kind::Partial => "This report is partial.",
-        Kind::Report | Kind::Failure => "",
+        MessageKind::Partial => "This report is partial.",
+        MessageKind::Report | MessageKind::Failure => "",
     }
 }

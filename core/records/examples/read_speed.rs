@@ -3,7 +3,7 @@
 
 use retrocast_records::{
     Format, contract,
-    read::{Dialect, ReadEvent, Reading},
+    read::{Dialect, FileReader, ReadEvent},
     source::Listing,
 };
 use std::{error::Error, path::Path, time::Instant};
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let files = files.map(|file| format_of(&file.name).map(|format| (file.clone(), format)));
     let files = files.collect::<Result<Vec<_>, _>>()?;
     let start = Instant::now();
-    let reading = Reading {
+    let reader = FileReader {
         listing: &listing,
         files: &files,
         dialect: &Dialect::AS_FOUND,
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         runtime: runtime.handle(),
     };
     let (mut rows, mut refused, mut bytes) = (0, 0, 0);
-    reading.run(&mut |event| {
+    reader.run(&mut |event| {
         if let ReadEvent::Records(parsed) = event {
             rows += parsed.lines.len();
             refused += parsed.refused.len();

@@ -249,7 +249,7 @@ pub enum FieldKind {
 
 impl Field {
     /// The name in records.
-    pub fn key(&self) -> &str {
+    pub fn source_name(&self) -> &str {
         self.from.as_deref().unwrap_or(&self.name)
     }
 
@@ -275,7 +275,7 @@ impl Field {
 
 impl FieldKind {
     /// The type with an article, such as "a string".
-    pub fn expected(&self) -> &'static str {
+    pub fn with_article(&self) -> &'static str {
         match self {
             Self::String => "a string",
             Self::Integer => "an integer",
@@ -327,7 +327,7 @@ impl Contract {
 
     /// Hash of the parts that affect rows: changes whenever the same records could give other rows,
     /// but not with titles and descriptions.
-    pub fn meaning(&self) -> String {
+    pub fn fingerprint(&self) -> String {
         let mut bare = self.clone();
         bare.title.clear();
         bare.description.clear();
@@ -351,9 +351,9 @@ impl Contract {
         let parsed = match std::str::from_utf8(&bytes) {
             Ok(text) => parse(&name, &file_name, text),
             Err(error) => {
-                let at = error.valid_up_to();
+                let start = error.valid_up_to();
                 let diagnostic = Diagnostic::error(&file_name, "the file is not UTF-8 text")
-                    .at(at..at + char::REPLACEMENT_CHARACTER.len_utf8())
+                    .at(start..start + char::REPLACEMENT_CHARACTER.len_utf8())
                     .help("save it as UTF-8; is it a contract?");
                 Err(vec![diagnostic])
             }

@@ -1,8 +1,8 @@
 //! Infers a draft of a contract from records.
 //!
-//! Up to a limit, all records of a source are read; beyond it, they are sampled from its files in proportion to
-//! their sizes. The reader is the one that ingest uses, under a contract that declares no field and keeps
-//! everything, so all readable records are described. The rules:
+//! Up to a limit, all records of a source are read; beyond it, they are sampled from its files in
+//! proportion to their sizes. The reader is the one that ingest uses, under a contract that
+//! declares no field and keeps everything, so all readable records are described. The rules:
 //!
 //! - **Types**: the narrowest type of all values. Values of mixed types are `json`, or `string` in
 //!   CSV files, and a comment counts the types. Digits with leading zeros, or more than 15 of them,
@@ -18,8 +18,8 @@
 //! - **`from`** if the name in records is not a valid field name, such as `http.status`.
 //! - **`required`** if the field was always present, with the number of records.
 //! - **`allowed`** if 2 to 12 different strings occurred, each at least twice, and ten times on
-//!   average. Only if all records were read: the others may have further values, so for a sample a comment lists
-//!   the strings.
+//!   average. Only if all records were read: the others may have further values, so for a sample a
+//!   comment lists the strings.
 //! - **Limits of length** of four times the longest string, rounded up to a power of two; **`min =
 //!   0`** for quantities that start at zero by unit or name. Other numbers only get a comment with
 //!   their range.
@@ -36,7 +36,7 @@
 mod choose;
 mod evidence;
 mod hints;
-mod kind;
+mod inferred_type;
 mod profile;
 mod sample;
 mod write;
@@ -59,7 +59,7 @@ use std::{
 };
 
 /// Default number of records to read; beyond it, records are sampled.
-pub const RECORDS: u64 = 100_000;
+pub const RECORDS_DEFAULT: u64 = 100_000;
 /// Maximum number of drafts, each without the types that did not fit in the previous draft.
 const ATTEMPTS_MAX: u32 = 4;
 
@@ -77,7 +77,7 @@ pub struct Draft {
     /// Number of unparsable records.
     pub broken: u64,
     /// Number of sampled records that the contract refuses.
-    pub unmet: u64,
+    pub refused: u64,
 }
 
 /// Drafts a contract for the records of a URI; relative URIs are resolved against `base`. The
@@ -117,23 +117,23 @@ fn draft(name: &str, files: &InputFiles, limit: Option<u64>) -> Result<Draft, So
             continue;
         }
         // Any contract refuses unparsable records.
-        let unmet = check.refused - sample.broken.min(check.refused);
-        let do_not = if unmet == 1 { "does not" } else { "do not" };
+        let refused = check.refused - sample.broken.min(check.refused);
+        let do_not = if refused == 1 { "does not" } else { "do not" };
         let summary = format!(
             "{} of the sample {do_not} conform to this draft.",
-            records(unmet)
+            records(refused)
         );
         let sentences = std::iter::once(summary)
             .chain(check.first)
-            .filter(|_| unmet > 0);
-        let text = write::head(&sample, &sentences.collect::<Vec<_>>()) + &body;
+            .filter(|_| refused > 0);
+        let text = write::header(&sample, &sentences.collect::<Vec<_>>()) + &body;
         return Ok(Draft {
             contract: parse(&text)?,
             text,
             records: sample.records,
             files: sample.files.len() as u64,
             broken: sample.broken,
-            unmet,
+            refused,
         });
     }
     Err(SourceError::NothingToDescribe {
@@ -199,7 +199,7 @@ impl SampleCheck {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         });
         self.misread
-            .extend(fields.map(|field| field.key().to_string()));
+            .extend(fields.map(|field| field.source_name().to_string()));
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     contract::Contract,
     error::SourceError,
     format::Format,
-    read::{Dialect, ReadEvent, Reading},
+    read::{Dialect, FileReader, ReadEvent},
     source::{Listing, SourceFile},
 };
 use std::path::Path;
@@ -100,7 +100,7 @@ impl InputFiles {
         contract: &Contract,
         listener: &mut dyn FnMut(ReadEvent) -> bool,
     ) -> Result<(), SourceError> {
-        let reading = Reading {
+        let reader = FileReader {
             listing: &self.listing,
             files,
             dialect: &self.dialect,
@@ -110,7 +110,7 @@ impl InputFiles {
             cancel: &self.cancel,
             runtime: &self.runtime,
         };
-        let read = reading.run(&mut |event| {
+        let read = reader.run(&mut |event| {
             if listener(event) {
                 Ok(())
             } else {

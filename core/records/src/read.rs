@@ -43,7 +43,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 /// Files to read under a contract, and the settings of the reader.
-pub struct Reading<'a> {
+pub struct FileReader<'a> {
     /// Location of the files.
     pub listing: &'a Listing,
     /// Files to read, in this order, each with the format of its records.
@@ -87,7 +87,7 @@ type ParseJob = (
     mpsc::SyncSender<Result<ParsedBlock, arrow::error::ArrowError>>,
 );
 
-impl Reading<'_> {
+impl FileReader<'_> {
     /// Reads all files and sends events to the listener. Blocks; an error of the listener stops it.
     pub fn run<E: From<SourceError>>(
         &self,

@@ -250,7 +250,7 @@ impl Listing {
                         };
                         let hash = known.get(file).unwrap_or_else(|| {
                             let hash = self.hash_file(file, runtime);
-                            known.learn(file, hash);
+                            known.insert(file, hash);
                             hash
                         });
                         *slot.lock().unwrap_or_else(PoisonError::into_inner) = hash;
@@ -313,7 +313,7 @@ impl FileState {
 
 impl Hashes {
     /// Stores the hash of a file, unless the file was just written.
-    pub fn learn(&self, file: &SourceFile, hash: blake3::Hash) {
+    pub fn insert(&self, file: &SourceFile, hash: blake3::Hash) {
         if is_settled(file) {
             self.lock()
                 .insert(file.name.clone(), (FileState::new(file), hash));
@@ -321,7 +321,7 @@ impl Hashes {
     }
 
     /// Restores the recorded hash of a file.
-    pub fn recall(
+    pub fn restore(
         &self,
         name: &str,
         size: u64,

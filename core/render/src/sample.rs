@@ -12,8 +12,8 @@ use effects::{broken, effectiveness, hostile, too_short};
 use figures::{key_figures, quality, sql};
 use jiff::civil::date;
 use retrocast_domain::{
-    Ask, Cell, Chapter, ClosedImprovement, DatasetRef, Direction, Evidence, Finding, Magnitude,
-    ParamLine, Report, Severity, WindowSpec, Worth,
+    ActionRequest, Cell, Chapter, ClosedImprovement, DatasetRef, Direction, Evidence, Finding,
+    Magnitude, ParamLine, Report, Severity, WindowSpec, Worth,
     report::{PlanNode, Provenance, SliceNote, SourceNote},
 };
 
@@ -172,7 +172,7 @@ fn claim(claim: &Claim, magnitude: Option<Magnitude>, n: u64, p: Option<f64>) ->
     let mut finding = Finding::new(claim.stage, claim.kind, claim.subject, claim.what);
     finding.severity = claim.severity;
     finding.sentence = claim.sentence.to_string();
-    finding.ask = Some(Ask::new(claim.what, "", "find the cause"));
+    finding.request = Some(ActionRequest::new(claim.what, "", "find the cause"));
     finding.magnitude = magnitude;
     finding.n = n;
     finding.p_adjusted = p;

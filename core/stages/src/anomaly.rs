@@ -2,35 +2,38 @@
 //!
 //! # Method
 //! The weekly season of each group's series is removed robustly. Short and long windows before and
-//! after each value then predict it without using it. Only a value that all of them find surprising is a
-//! candidate, so that a lasting shift or a slow drift is not an anomaly. Counts are tested with the
-//! negative binomial distribution and their observed dispersion, other values with Student's t on a
-//! robust scale (Huber, 1981; Siegel, 1982; Davies, Fried and Gather, 2004). An isolation forest (Liu,
-//! Ting and Zhou, 2008) over the scores, their changes and their neighbourhood is a second detector. A
-//! claim needs both, or a probability twenty times below the limit.
+//! after each value then predict it without using it. Only a value that all of them find surprising
+//! is a candidate, so that a lasting shift or a slow drift is not an anomaly. Counts are tested
+//! with the negative binomial distribution and their observed dispersion, other values with
+//! Student's t on a robust scale (Huber, 1981; Siegel, 1982; Davies, Fried and Gather, 2004). An
+//! isolation forest (Liu, Ting and Zhou, 2008) over the scores, their changes and their
+//! neighbourhood is a second detector. A claim needs both, or a probability twenty times below the
+//! limit.
 //!
-//! The probabilities are corrected for all values tested (Benjamini and Hochberg, 1995): `alpha` is the expected
-//! share of false claims, and on pure noise the probability of any, half of it for the window, half for the history
-//! that `look_back` adds. Neighbouring anomalous steps are one event.
+//! The probabilities are corrected for all values tested (Benjamini and Hochberg, 1995): `alpha` is
+//! the expected share of false claims, and on pure noise the probability of any, half of it for the
+//! window, half for the history that `look_back` adds. Neighbouring anomalous steps are one event.
 //!
-//! Counts of records with times of day are also scanned by the hour: any run of 1 to 24 hours in the window is
-//! compared with the level of the four weeks before it, the hours and the weekdays (a scan statistic: Naus, 1965).
-//! The largest scores of earlier weeks give the distribution of the largest score (Gumbel, 1958).
-//! This detects, for example, an outage of five hours that hardly affects the total of its day.
-//! Days and runs of hours then have half of `alpha` each. A run on a day that is itself reported in
-//! the same direction is not reported again.
+//! Counts of records with times of day are also scanned by the hour: any run of 1 to 24 hours in
+//! the window is compared with the level of the four weeks before it, the hours and the weekdays (a
+//! scan statistic: Naus, 1965). The largest scores of earlier weeks give the distribution of the
+//! largest score (Gumbel, 1958). This detects, for example, an outage of five hours that hardly
+//! affects the total of its day. Days and runs of hours then have half of `alpha` each. A run on a
+//! day that is itself reported in the same direction is not reported again.
 //!
-//! Without an event, the heading states how many steps are outside the band of 95 % of usual values, and
-//! how many are expected by chance, because a step that is not proven unusual need not be usual.
+//! Without an event, the heading states how many steps are outside the band of 95 % of usual
+//! values, and how many are expected by chance, because a step that is not proven unusual need not
+//! be usual.
 //!
-//! Sums, means, medians and maxima of fewer than 20 records per step that come at irregular times are far
-//! from normal: one large value decides. They must also be improbable by the number of records (negative
-//! binomial) and by the tail of the values of single records (Pareto; Hill, 1975), which does not end at the
-//! largest of them.
+//! Sums, means, medians and maxima of fewer than 20 records per step that come at irregular times
+//! are far from normal: one large value decides. They must also be improbable by the number of
+//! records (negative binomial) and by the tail of the values of single records (Pareto; Hill,
+//! 1975), which does not end at the largest of them.
 //!
-//! A group without a record from some step to the end, although the same steps of the eight weeks before make
-//! this next to impossible (below one in a million), is one event of type `silence`, whatever the direction:
-//! its records may have stopped arriving, or its work. After eight weeks it counts as retired.
+//! A group without a record from some step to the end, although the same steps of the eight weeks
+//! before make this next to impossible (below one in a million), is one event of type `silence`,
+//! whatever the direction: its records may have stopped arriving, or its work. After eight weeks it
+//! counts as retired.
 //!
 //! A mean, median or maximum that does not change at all for five steps or more, more than twice as long as ever
 //! before and with a probability below one in a million, is one event of type `stuck`: its sensor or its
@@ -40,20 +43,20 @@
 //! `silence` and `stuck` are `warning`, also where fewer is better.
 //!
 //! An event before the window is `info`. In the window, an event on the good side of its
-//! `metric_type`, or of a metric of type `other`, is `notice`; one on the bad side is `warning`. It is
-//! `critical` when it deviates by half or more of the expected value and lasts for three days, or, for
-//! metrics of failed, waiting or missing work, when it is among the last two days. For type `other`,
-//! large lasting events and drops to zero are `warning`, and nothing is `critical`.
+//! `metric_type`, or of a metric of type `other`, is `notice`; one on the bad side is `warning`. It
+//! is `critical` when it deviates by half or more of the expected value and lasts for three days,
+//! or, for metrics of failed, waiting or missing work, when it is among the last two days. For type
+//! `other`, large lasting events and drops to zero are `warning`, and nothing is `critical`.
 //!
 //! # Caveats
-//! An event of more than a week is a new level: see `change_point`. On the last days of the window the
-//! following days are unknown, so the start of a lasting shift looks like an anomaly. The mean of a step
-//! with few records varies more than that of one with many; count the records as well. Days on which
-//! records begin or end are left out, as are whole days on which the records of the source are missing: `quality`
-//! reports a source that has stopped.
+//! An event of more than a week is a new level: see `change_point`. On the last days of the window
+//! the following days are unknown, so the start of a lasting shift looks like an anomaly. The mean
+//! of a step with few records varies more than that of one with many; count the records as well.
+//! Days on which records begin or end are left out, as are whole days on which the records of the
+//! source are missing: `quality` reports a source that has stopped.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, Reads, StageError,
+    Analysis, Context, Inputs, Reads, StageError, StageKind,
     series::{self, Aggregate, PartPeriods, Request, SeriesSet, period::Step, words},
     with_findings,
 };
@@ -81,7 +84,7 @@ use hours::{collect_hours, find_bursts};
 use present::{Reporter, frame_of};
 
 /// The registered kind.
-pub const ANOMALY: Kind = Kind {
+pub const ANOMALY: StageKind = StageKind {
     name: "anomaly",
     chapter: Some(Chapter::Events),
     code_version: 10,
@@ -161,7 +164,7 @@ impl MetricType {
 
 impl Params {
     fn aggregate(&self) -> Aggregate {
-        Aggregate::chosen(self.aggregate, self.value.as_deref(), Aggregate::Sum)
+        Aggregate::or_default(self.aggregate, self.value.as_deref(), Aggregate::Sum)
     }
 }
 
@@ -280,9 +283,9 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         find_bursts(context, &params, hours, &set, &scored)
     });
     let burst_findings = hours.iter().flat_map(|hours| {
-        bursts.iter().flat_map(|found| {
-            let of_burst = |burst| reporter.burst_finding(hours, found.group, burst);
-            found.bursts.iter().map(of_burst).collect::<Vec<_>>()
+        bursts.iter().flat_map(|group| {
+            let finding = |burst| reporter.burst_finding(hours, group.group, burst);
+            group.bursts.iter().map(finding).collect::<Vec<_>>()
         })
     });
     let findings: Vec<Finding> = scored

@@ -1,4 +1,5 @@
-//! Candidates: effects of changes outside of the register, such as deployments, merges and settings.
+//! Candidates: effects of changes outside of the register, such as deployments, merges and
+//! settings.
 //!
 //! ```toml
 //! [stage.deployments_seen]
@@ -20,12 +21,12 @@
 //! separated are reported as one, with all their names.
 //!
 //! # Caveats
-//! A step at the date of a change does not prove that the change caused it: anything else that happened on
-//! that day has the same date. An effect of a candidate is a reason to add it to the register of improvements,
-//! where it is compared with a forecast without it.
+//! A step at the date of a change does not prove that the change caused it: anything else that
+//! happened on that day has the same date. An effect of a candidate is a reason to add it to the
+//! register of improvements, where it is compared with a forecast without it.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, Reads, StageError, frame, input,
+    Analysis, Context, Inputs, Reads, StageError, StageKind, frame, input,
     series::{self, Aggregate, PartPeriods, Request, SeriesSet, period::Period, words},
     with_findings,
 };
@@ -47,7 +48,7 @@ mod tests;
 use present::Reporter;
 
 /// The registered kind.
-pub const CANDIDATE: Kind = Kind {
+pub const CANDIDATE: StageKind = StageKind {
     name: "candidate",
     chapter: Some(Chapter::Improvements),
     code_version: 2,
@@ -197,7 +198,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         time: params.time.as_deref(),
         value: params.value.as_deref(),
         by: &params.by,
-        aggregate: Aggregate::chosen(params.aggregate, params.value.as_deref(), Aggregate::Sum),
+        aggregate: Aggregate::or_default(params.aggregate, params.value.as_deref(), Aggregate::Sum),
         period: Period::Day,
         part_periods: PartPeriods::LeaveOut,
         periods_max: DAYS_MAX,
@@ -337,8 +338,8 @@ fn read_candidates(
     Ok(candidates)
 }
 
-/// Estimates the effects of changes on the series that each could affect, with p-values corrected for
-/// all of them.
+/// Estimates the effects of changes on the series that each could affect, with p-values corrected
+/// for all of them.
 fn estimate_effects(set: &SeriesSet, candidates: &[Candidate]) -> Vec<Effect> {
     let series: Vec<Series> = set
         .groups
@@ -360,31 +361,31 @@ fn estimate_effects(set: &SeriesSet, candidates: &[Candidate]) -> Vec<Effect> {
         })
         .collect();
     let screened = screen(&series, &changes, Adjustment::default());
-    let single = screened.effects.into_iter().map(|found| {
-        let step = changes[found.change].step;
-        let before = &series[found.series].values[step.saturating_sub(DAYS_BEFORE)..step];
+    let single = screened.effects.into_iter().map(|effect| {
+        let step = changes[effect.change].step;
+        let before = &series[effect.series].values[step.saturating_sub(DAYS_BEFORE)..step];
         let known: Vec<f64> = before.iter().flatten().copied().collect();
         Effect {
-            change: Some(found.change),
+            change: Some(effect.change),
             switch: String::new(),
             turns: 0,
-            group: found.series,
-            effect: found.effect,
+            group: effect.series,
+            effect: effect.effect,
             before: known.iter().sum::<f64>() / known.len().max(1) as f64,
-            p: found.p,
-            adjusted: found.adjusted,
-            inseparable: found.inseparable,
+            p: effect.p,
+            adjusted: effect.adjusted,
+            inseparable: effect.inseparable,
         }
     });
-    let switches = screened.kinds.into_iter().map(|found| Effect {
+    let switches = screened.kinds.into_iter().map(|effect| Effect {
         change: None,
-        switch: found.kind,
-        turns: found.changes,
-        group: found.series,
-        effect: found.effect,
-        before: found.off,
-        p: found.p,
-        adjusted: found.adjusted,
+        switch: effect.kind,
+        turns: effect.changes,
+        group: effect.series,
+        effect: effect.effect,
+        before: effect.off,
+        p: effect.p,
+        adjusted: effect.adjusted,
         inseparable: Vec::new(),
     });
     single.chain(switches).collect()

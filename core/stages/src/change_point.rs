@@ -1,21 +1,22 @@
 //! Dates at which the level of a series shifted, per group, with the levels before and after.
 //!
-//! The records are aggregated to one value per period; weekday effects are removed from daily series.
-//! Least squares finds the date that best divides the series in two. The difference is compared with
-//! the result of the same search on simulated series without a shift, of the same length and
-//! autocorrelation, so that a slow wave is not a shift. Further shifts are searched on either side
-//! (binary segmentation, Vostrikova 1981), refined between their neighbours (Bai 1997) and tested again.
-//! p-values of all groups are corrected together (Benjamini and Hochberg 1995). The 95 % interval of the
-//! date follows Bai (1997); intervals of means allow for autocorrelation.
+//! The records are aggregated to one value per period; weekday effects are removed from daily
+//! series. Least squares finds the date that best divides the series in two. The difference is
+//! compared with the result of the same search on simulated series without a shift, of the same
+//! length and autocorrelation, so that a slow wave is not a shift. Further shifts are searched on
+//! either side (binary segmentation, Vostrikova 1981), refined between their neighbours (Bai 1997)
+//! and tested again. p-values of all groups are corrected together (Benjamini and Hochberg 1995).
+//! The 95 % interval of the date follows Bai (1997); intervals of means allow for autocorrelation.
 //!
-//! From two years of records on, the season of the year is removed where the months of one year follow from
-//! those of the others; the caveats name the groups. With less, a season looks like a change.
+//! From two years of records on, the season of the year is removed where the months of one year
+//! follow from those of the others; the caveats name the groups. With less, a season looks like a
+//! change.
 //!
-//! If a line, straight or with a bend, describes a series better than steps (Schwarz's criterion with
-//! autoregressive errors), no shift is claimed, and the caveats report it: see `trend`. If it describes the
-//! series about as well, and all shifts go its way, the finding says so. A few days of outage are not a
-//! shift: outliers are clipped before the search, and each level must last `segment_min` periods
-//! (default: 14 days, 5 weeks or 5 months).
+//! If a line, straight or with a bend, describes a series better than steps (Schwarz's criterion
+//! with autoregressive errors), no shift is claimed, and the caveats report it: see `trend`. If it
+//! describes the series about as well, and all shifts go its way, the finding says so. A few days
+//! of outage are not a shift: outliers are clipped before the search, and each level must last
+//! `segment_min` periods (default: 14 days, 5 weeks or 5 months).
 //!
 //! ```toml
 //! [stage.levels]
@@ -26,20 +27,20 @@
 //! period = "day"
 //! ```
 //!
-//! Reports name the improvements and candidates of the same group and dataset whose date is in the interval of a
-//! shift, or within a week of it. This is an observation, not a proof.
+//! Reports name the improvements and candidates of the same group and dataset whose date is in the
+//! interval of a shift, or within a week of it. This is an observation, not a proof.
 //!
-//! If no shift is proven, there may still be one that is too small for this data, or too recent: see
-//! `segment_min`.
+//! If no shift is proven, there may still be one that is too small for this data, or too recent:
+//! see `segment_min`.
 //!
-//! `unit = "share"` is for values from 0 to 1: levels are printed in percent, and differences in percentage
-//! points, "9.2 percentage points higher" rather than "43 % higher".
+//! `unit = "share"` is for values from 0 to 1: levels are printed in percent, and differences in
+//! percentage points, "9.2 percentage points higher" rather than "43 % higher".
 //!
-//! Incomplete periods at either end are left out unless `part_periods = "keep"`; the finding's numbers
-//! contain the means of both variants.
+//! Incomplete periods at either end are left out unless `part_periods = "keep"`; the finding's
+//! numbers contain the means of both variants.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, Reads, StageError, input,
+    Analysis, Context, Inputs, Reads, StageError, StageKind, input,
     series::{
         self, Aggregate, PartPeriods, Request,
         period::{LongPeriod, Period, requested_or_found},
@@ -48,7 +49,7 @@ use crate::{
     with_findings,
 };
 use retrocast_domain::{Cell, CellStatus, Chapter, number::plural};
-use retrocast_stats::change_point::fewest;
+use retrocast_stats::change_point::length_min;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -159,7 +160,7 @@ pub(crate) fn default_segment(period: Period) -> usize {
 }
 
 /// The kind `change_point`.
-pub const CHANGE_POINT: Kind = Kind {
+pub const CHANGE_POINT: StageKind = StageKind {
     name: "change_point",
     chapter: Some(Chapter::Changes),
     code_version: 8,
@@ -189,7 +190,11 @@ fn run(
         time: params.time.as_deref(),
         value: params.value.as_deref(),
         by: &params.by,
-        aggregate: Aggregate::chosen(params.aggregate, params.value.as_deref(), Aggregate::Mean),
+        aggregate: Aggregate::or_default(
+            params.aggregate,
+            params.value.as_deref(),
+            Aggregate::Mean,
+        ),
         period,
         part_periods: params.part_periods,
         periods_max: params.periods_max,
@@ -210,7 +215,7 @@ fn run(
         .segment_min
         .unwrap_or_else(|| default_segment(period))
         .max(2);
-    let need = fewest(segment_min);
+    let need = length_min(segment_min);
     if let Some(message) = set.not_enough(need) {
         cell.status = CellStatus::NotEnough { message };
         return Ok(Analysis { cell, frame: None });

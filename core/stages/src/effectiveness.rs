@@ -15,17 +15,17 @@
 //!
 //! The same estimator runs on earlier dates without a change (placebo in time). The spread of these
 //! estimates, in units of their standard errors, calibrates that of the real estimate. This needs
-//! 42 days before the change plus four times the number of days used after it: 162 for 30 days. With
-//! fewer days only the models are used, and the report says so.
+//! 42 days before the change plus four times the number of days used after it: 162 for 30 days.
+//! With fewer days only the models are used, and the report says so.
 //!
-//! An improvement "works" when its 95 % interval excludes zero on the intended side; the opposite is
-//! "harmful", and everything else is "not proven", which does not prove that there is no effect. Each improvement is
-//! tested separately: of improvements without effect, one in twenty is called proven by chance, in either
-//! direction.
+//! An improvement "works" when its 95 % interval excludes zero on the intended side; the opposite
+//! is "harmful", and everything else is "not proven", which does not prove that there is no effect.
+//! Each improvement is tested separately: of improvements without effect, one in twenty is called
+//! proven by chance, in either direction.
 //!
-//! The noise of counts and other amounts scales with their level, and a sum of counts is compared with
-//! a negative binomial distribution. The interval of the ratio contains the values that the test does not
-//! reject.
+//! The noise of counts and other amounts scales with their level, and a sum of counts is compared
+//! with a negative binomial distribution. The interval of the ratio contains the values that the
+//! test does not reject.
 //!
 //! A metric that was constant on all `n` days before the change, or repeated its week exactly, has
 //! no noise to compare with. Since no day deviated, the share of days that would is bounded (at 95
@@ -38,21 +38,22 @@
 //! it, were already at the level after it, and farther from the earlier level than 19 of 20 earlier
 //! runs of days: something else may have moved the metric.
 //!
-//! With `unit_value`, the effect is given in money: gain per day = effect × value of a unit (× `units_per_day`
-//! where the metric is a mean or a share). The gain while measured is that of the days after the change that
-//! were measured, not of all days since. Return on investment is that of the first year, if the effect
-//! lasts: (365 × gain per day − cost) ÷ cost, with the ends of the effect's interval. The total of several
-//! improvements assumes independent errors. Effects on the same records in overlapping days contain each
-//! other, so the total takes only the first of them.
+//! With `unit_value`, the effect is given in money: gain per day = effect × value of a unit (×
+//! `units_per_day` where the metric is a mean or a share). The gain while measured is that of the
+//! days after the change that were measured, not of all days since. Return on investment is that of
+//! the first year, if the effect lasts: (365 × gain per day − cost) ÷ cost, with the ends of the
+//! effect's interval. The total of several improvements assumes independent errors. Effects on the
+//! same records in overlapping days contain each other, so the total takes only the first of them.
 //!
 //! # Days and metrics
-//! The measurement is repeated in each run until `post_days` days have passed after the change. Then it is
-//! final: later data do not change it, and the report says so. If more days would prove an effect of its
-//! size, the report states their number for `post_days`. A larger `post_days` also needs more history.
+//! The measurement is repeated in each run until `post_days` days have passed after the change.
+//! Then it is final: later data do not change it, and the report says so. If more days would prove
+//! an effect of its size, the report states their number for `post_days`. A larger `post_days` also
+//! needs more history.
 //!
-//! A stage measures the improvements whose `metric` in the register is that of the stage: its `metric`, its
-//! `measure`, or else the name of its value column or of its records, without regard to case. The others are
-//! listed; each needs a stage of its own.
+//! A stage measures the improvements whose `metric` in the register is that of the stage: its
+//! `metric`, its `measure`, or else the name of its value column or of its records, without regard
+//! to case. The others are listed; each needs a stage of its own.
 //!
 //! # Guardrails
 //! ```toml
@@ -62,18 +63,19 @@
 //! value     = "milliseconds"
 //! unit      = "ms"
 //! ```
-//! A guardrail is a metric of the same dataset that an improvement must not make worse. It is measured for
-//! each improvement by the same estimator and tested at 5 % by itself. It does not change the verdict: if it
-//! is proven to be worse, the improvement "works, but", and the guardrail is a warning of its own. For the
-//! others, the technical report states the largest harm that the interval leaves open.
+//! A guardrail is a metric of the same dataset that an improvement must not make worse. It is
+//! measured for each improvement by the same estimator and tested at 5 % by itself. It does not
+//! change the verdict: if it is proven to be worse, the improvement "works, but", and the guardrail
+//! is a warning of its own. For the others, the technical report states the largest harm that the
+//! interval leaves open.
 //!
 //! An improvement whose component is `all` or empty applies to all records.
 //!
 //! # Caveats
-//! Without a control, an external event on the same day cannot be distinguished from the improvement; such
-//! effects are marked "uncontrolled". Two changes of one component within the same weeks cannot be
-//! separated. Days after the last record of a source count as zero only where its contract declares
-//! `silence = "zero"`.
+//! Without a control, an external event on the same day cannot be distinguished from the
+//! improvement; such effects are marked "uncontrolled". Two changes of one component within the
+//! same weeks cannot be separated. Days after the last record of a source count as zero only where
+//! its contract declares `silence = "zero"`.
 //!
 //! # Power
 //! Each effect states the smallest difference that its test finds in four of five cases. An effect
@@ -83,7 +85,7 @@
 //! `post_days` days would show.
 
 use crate::{
-    Analysis, Context, Input, Inputs, Kind, Reads, StageError, input,
+    Analysis, Context, Input, Inputs, Reads, StageError, StageKind, input,
     series::{
         self, Aggregate, PartPeriods, Request, SeriesSet,
         period::{LongPeriod, Period, requested_or_found},
@@ -116,7 +118,7 @@ use register::{ALL_RECORDS, Improvement, read_register};
 use tables::frame_of;
 
 /// The registered kind.
-pub const EFFECTIVENESS: Kind = Kind {
+pub const EFFECTIVENESS: StageKind = StageKind {
     name: "effectiveness",
     chapter: Some(Chapter::Improvements),
     code_version: 10,
@@ -240,7 +242,7 @@ struct Params {
 impl Params {
     /// Aggregate of the records of a period.
     fn aggregate(&self) -> Aggregate {
-        Aggregate::chosen(self.aggregate, self.value.as_deref(), Aggregate::Sum)
+        Aggregate::or_default(self.aggregate, self.value.as_deref(), Aggregate::Sum)
     }
 }
 

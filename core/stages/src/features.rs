@@ -1,9 +1,9 @@
 //! Features of regular time series: lags, rolling statistics, calendar, holidays.
 //!
-//! Records become one series for each value of the `by` columns, with one row per hour, day or week in the
-//! job's time zone (`every`) and a column for each requested feature. The result is a dataset for stages
-//! that predict, explain or detect anomalies: they use it as `input` and name its columns, such as
-//! `value = "failures_rolling_mean_28"`.
+//! Records become one series for each value of the `by` columns, with one row per hour, day or week
+//! in the job's time zone (`every`) and a column for each requested feature. The result is a
+//! dataset for stages that predict, explain or detect anomalies: they use it as `input` and name
+//! its columns, such as `value = "failures_rolling_mean_28"`.
 //!
 //! # Rows
 //!
@@ -15,8 +15,8 @@
 //! series, isolated records long before all others are excluded, too: a record from 1970 would add
 //! rows for half a century.
 //!
-//! A period without records is 0 for counts and sums and missing for other aggregates, unless `fill`
-//! is set. Missing is not zero: rolling statistics ignore missing values.
+//! A period without records is 0 for counts and sums and missing for other aggregates, unless
+//! `fill` is set. Missing is not zero: rolling statistics ignore missing values.
 //!
 //! # Features
 //!
@@ -36,10 +36,10 @@
 //! # No data leakage
 //!
 //! By default, features use earlier rows only: every feature of a row was known before its period
-//! began, so a forecaster may use them to predict the row's own value. With `include_present = true`
-//! features may use the row's own value: for stages that assess the past. Lags and `same_period`
-//! look back in either case. Calendar, holidays and dates are known in advance. The column of the
-//! series itself is the target, not a feature.
+//! began, so a forecaster may use them to predict the row's own value. With
+//! `include_present = true` features may use the row's own value: for stages that assess the past.
+//! Lags and `same_period` look back in either case. Calendar, holidays and dates are known in
+//! advance. The column of the series itself is the target, not a feature.
 //!
 //! A rolling statistic is missing until the window, or `periods_min`, values are known.
 //!
@@ -68,7 +68,7 @@
 //! holidays    = { countries = ["england"] }
 //! ```
 
-use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, with_findings};
+use crate::{Analysis, Context, Inputs, Reads, StageError, StageKind, with_findings};
 use polars::prelude::{Column, DataFrame};
 use retrocast_domain::{
     Cell, CellStatus, Chapter,
@@ -91,7 +91,7 @@ use params::Params;
 use rows::Rows;
 
 /// The registered kind.
-pub const FEATURES: Kind = Kind {
+pub const FEATURES: StageKind = StageKind {
     name: "features",
     chapter: Some(Chapter::Other),
     code_version: 3,
@@ -156,7 +156,7 @@ fn assemble(
 ) -> Result<(retrocast_domain::Table, DataFrame), StageError> {
     let height = rows.len();
     let mut columns = rows.into_columns(params);
-    let own = columns.len();
+    let series_columns = columns.len();
     columns.extend(features.iter().map(|feature| feature.column.clone()));
     let mut names = std::collections::BTreeSet::new();
     if let Some(duplicate) = columns.iter().find(|column| !names.insert(column.name())) {
@@ -166,7 +166,7 @@ fn assemble(
             duplicate.name()
         )));
     }
-    let table = columns::table(params, &columns[..own], &features);
+    let table = columns::table(params, &columns[..series_columns], &features);
     Ok((table, DataFrame::new(height, columns)?))
 }
 

@@ -1,5 +1,5 @@
-//! Removes numbers that are not finite from cells: JSON cannot represent them, so a finding with one
-//! could not be parsed.
+//! Removes numbers that are not finite from cells: JSON cannot represent them, so a finding with
+//! one could not be parsed.
 
 use retrocast_domain::{
     Cell, Chart, ChartKind, Finding, Verdict,

@@ -1,19 +1,19 @@
 //! Forecasts of the next windows, with intervals that were tested on the past.
 //!
 //! # Method
-//! Twelve forecasters (recent mean, seasonal naive, seasonal mean, seasonal line, Theta and its dynamic
-//! form, exponential smoothing with and without a season, ARIMA, and STL, with a constant or a changing
-//! season, before exponential smoothing or ARIMA) each forecast from up to 24 earlier dates. Their errors
-//! (MASE; Hyndman and Koehler, 2006), without those on exceptional days, select up to eight, and the
-//! middle half of their forecasts is averaged. The errors of the combination at each
-//! horizon give conformal intervals (Vovk, Gammerman and Shafer, 2005), which assume nothing about the
-//! distribution; their coverage on the past is printed beside them. Accuracy is reported relative to
-//! repeating the last season, from the same dates.
+//! Twelve forecasters (recent mean, seasonal naive, seasonal mean, seasonal line, Theta and its
+//! dynamic form, exponential smoothing with and without a season, ARIMA, and STL, with a constant
+//! or a changing season, before exponential smoothing or ARIMA) each forecast from up to 24 earlier
+//! dates. Their errors (MASE; Hyndman and Koehler, 2006), without those on exceptional days, select
+//! up to eight, and the middle half of their forecasts is averaged. The errors of the combination
+//! at each horizon give conformal intervals (Vovk, Gammerman and Shafer, 2005), which assume
+//! nothing about the distribution; their coverage on the past is printed beside them. Accuracy is
+//! reported relative to repeating the last season, from the same dates.
 //!
-//! Counts that are often zero are forecast by their rate, with recent means, the rates of weekdays or
-//! other phases, and three methods for intermittent series (Croston, 1972; Syntetos and Boylan, 2005;
-//! Teunter, Syntetos and Babai, 2011). The method with the smallest squared errors is used, because
-//! absolute errors would favour a forecast of zero (Kolassa, 2016).
+//! Counts that are often zero are forecast by their rate, with recent means, the rates of weekdays
+//! or other phases, and three methods for intermittent series (Croston, 1972; Syntetos and Boylan,
+//! 2005; Teunter, Syntetos and Babai, 2011). The method with the smallest squared errors is used,
+//! because absolute errors would favour a forecast of zero (Kolassa, 2016).
 //!
 //! Short excursions far beyond the usual range, after which the series returned to its level, are
 //! not extrapolated, so a single outage does not change a forecast. Lasting shifts are
@@ -21,31 +21,33 @@
 //! and the intervals allow for as many of them as occurred. When the last days are exceptional, it
 //! is unknown whether their level will last: the interval then covers both cases.
 //!
-//! The forecast begins after the last complete period of the records, which may be before the window's end.
-//! A series that was never negative is not forecast below zero. Days have a season of a week. Weeks and months
-//! have one of a year, if two years can be learnt from before the first past date of the test.
+//! The forecast begins after the last complete period of the records, which may be before the
+//! window's end. A series that was never negative is not forecast below zero. Days have a season of
+//! a week. Weeks and months have one of a year, if two years can be learnt from before the first
+//! past date of the test.
 //!
-//! A movement that began in the last weeks cannot be tested on earlier dates. It is found as in `trend`:
-//! a level and, from a bend on, a straight line, tested against the same search in level series of the
-//! same autocorrelation. If the bend is proven (p below 0.001), is not a step, and began after most of the
-//! past dates, the forecast follows the line, from two weeks (weeks and months: five periods) after the
-//! bend on. How long a movement will last is unknown: one of `n` periods ends within the next `k` with
-//! probability `k / (n + k)` (Gott 1993). So the line is extrapolated for as long as it has lasted, and the
-//! interval covers an early end as well as the uncertainty of the slope.
+//! A movement that began in the last weeks cannot be tested on earlier dates. It is found as in
+//! `trend`: a level and, from a bend on, a straight line, tested against the same search in level
+//! series of the same autocorrelation. If the bend is proven (p below 0.001), is not a step, and
+//! began after most of the past dates, the forecast follows the line, from two weeks (weeks and
+//! months: five periods) after the bend on. How long a movement will last is unknown: one of `n`
+//! periods ends within the next `k` with probability `k / (n + k)` (Gott 1993). So the line is
+//! extrapolated for as long as it has lasted, and the interval covers an early end as well as the
+//! uncertainty of the slope.
 //!
-//! With a `capacity`, the stage reports when the metric reaches the given share of its limit, with an
-//! interval of dates. This uses the same line or, if the metric has no bend, the straight line through its values
-//! since the last step. The stage warns only when the slope is proven and the later half of the line still
-//! rises, the line is extrapolated for no longer than it has lasted, and the probability of reaching the
-//! limit within the horizon is at least four in five.
+//! With a `capacity`, the stage reports when the metric reaches the given share of its limit, with
+//! an interval of dates. This uses the same line or, if the metric has no bend, the straight line
+//! through its values since the last step. The stage warns only when the slope is proven and the
+//! later half of the line still rises, the line is extrapolated for no longer than it has lasted,
+//! and the probability of reaching the limit within the horizon is at least four in five.
 //!
 //! # Caveats
 //! A forecast extrapolates the past. Events without precedent (a launch, a migration) are in no
-//! interval, nor is the return of a movement to the level before it. Long horizons are tested on few past
-//! dates.
+//! interval, nor is the return of a movement to the level before it. Long horizons are tested on
+//! few past dates.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, Reads, StageError,
+    Analysis, Context, Inputs, Reads, StageError, StageKind,
     series::{
         self, Aggregate, PartPeriods, Request,
         period::{Period, requested_or_found},
@@ -67,11 +69,11 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use predict::{HISTORY_MAX, foretell, need};
+use predict::{HISTORY_MAX, forecast_groups, need};
 use present::Reporter;
 
 /// The registered kind.
-pub const FORECAST: Kind = Kind {
+pub const FORECAST: StageKind = StageKind {
     name: "forecast",
     chapter: Some(Chapter::Outlook),
     code_version: 8,
@@ -145,7 +147,7 @@ struct Params {
 
 impl Params {
     fn aggregate(&self) -> Aggregate {
-        Aggregate::chosen(self.aggregate, self.value.as_deref(), Aggregate::Sum)
+        Aggregate::or_default(self.aggregate, self.value.as_deref(), Aggregate::Sum)
     }
 
     /// Number of periods to forecast.
@@ -195,7 +197,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         measure: params.measure.as_deref(),
         filter: None,
     };
-    let lines = series::collect(context, input, &request)?;
+    let set = series::collect(context, input, &request)?;
     let name = words::measure(
         params.measure.as_deref(),
         params.value.as_deref(),
@@ -209,37 +211,37 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     };
     cell.method = METHOD.to_string();
     cell.did = format!("Tried to forecast {name}.");
-    if !lines.describe(&mut cell) {
+    if !set.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
     }
-    let foretold = foretell(context, &params, &lines);
+    let forecasts = forecast_groups(context, &params, &set);
     let reporter = Reporter {
         context,
         params: &params,
-        lines: &lines,
+        set: &set,
         name: &name,
     };
-    if foretold.is_empty() {
+    if forecasts.is_empty() {
         cell.status = CellStatus::NotEnough {
             message: reporter.not_enough(),
         };
         return Ok(Analysis { cell, frame: None });
     }
-    let need = lines
+    let need = set
         .groups
         .iter()
-        .map(|group| need(context, &params, lines.period, group.known()));
-    lines.note_small(need.max().unwrap_or(0), &mut cell.caveats);
-    let findings = foretold
+        .map(|group| need(context, &params, set.period, group.known()));
+    set.note_small(need.max().unwrap_or(0), &mut cell.caveats);
+    let findings = forecasts
         .iter()
         .flat_map(|group| [reporter.next_window(group), reporter.breach(group)])
         .flatten()
         .collect();
-    cell.did = reporter.did(&foretold);
-    cell.tables.push(reporter.table(&foretold));
-    cell.tables.extend(reporter.record(&foretold));
-    cell.charts = reporter.charts(&foretold);
-    let frame = reporter.frame(&foretold)?;
+    cell.did = reporter.summarise(&forecasts);
+    cell.tables.push(reporter.table(&forecasts));
+    cell.tables.extend(reporter.accuracy_table(&forecasts));
+    cell.charts = reporter.charts(&forecasts);
+    let frame = reporter.frame(&forecasts)?;
     Ok(Analysis {
         cell: with_findings(cell, findings),
         frame: Some(frame),

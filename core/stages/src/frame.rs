@@ -1,9 +1,9 @@
-//! Extracts typed columns and groups from a batch of a dataset: `retrocast-stats` computes with slices, not
-//! with data frames.
+//! Extracts typed columns and groups from a batch of a dataset: `retrocast-stats` computes with
+//! slices, not with data frames.
 
 use crate::{
     Input, StageError,
-    rows::{Batch, Unusable},
+    rows::{Batch, UnusableValues},
 };
 use polars::prelude::*;
 use serde::{Deserialize, Deserializer};
@@ -54,12 +54,12 @@ pub fn micros(batch: &Batch<'_>, name: &str) -> Result<Vec<Option<i64>>, StageEr
     }
 }
 
-/// The numbers of a column; booleans are 0 and 1. Unusable values (NaN, infinite, beyond 1e60) count as
-/// missing and are recorded.
+/// The numbers of a column; booleans are 0 and 1. Unusable values (NaN, infinite, beyond 1e60)
+/// count as missing and are recorded.
 pub fn numbers(
     batch: &Batch<'_>,
     name: &str,
-    unusable: &mut Unusable,
+    unusable: &mut UnusableValues,
 ) -> Result<Vec<Option<f64>>, StageError> {
     let column = column(batch, name)?;
     let dtype = column.dtype();

@@ -7,10 +7,11 @@
 //! ```
 //!
 //! # Method
-//! A component begins with 100 points. Points are deducted for each finding about it: 5 for a notice, 15 for
-//! a warning, 30 for a critical one and for a component that has fallen silent, of which nothing else is
-//! known; 10 for a clearly missed target without a finding. At most 40 points are deducted for one chapter of
-//! the report. Effects of improvements count only if they are harmful.
+//! A component begins with 100 points. Points are deducted for each finding about it: 5 for a
+//! notice, 15 for a warning, 30 for a critical one and for a component that has fallen silent, of
+//! which nothing else is known; 10 for a clearly missed target without a finding. At most 40 points
+//! are deducted for one chapter of the report. Effects of improvements count only if they are
+//! harmful.
 //!
 //! | score | state |
 //! |---|---|
@@ -28,11 +29,13 @@
 //! Points are a convention: they rank components and show a direction, but are not a measurement. A
 //! component without findings and key figures has no score.
 
-use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, anomaly::SILENCE, with_findings};
+use crate::{
+    Analysis, Context, Inputs, Reads, StageError, StageKind, anomaly::SILENCE, with_findings,
+};
 use jiff::civil::DateTime;
 use retrocast_domain::{
-    Ask, Cell, Chapter, Chart, ChartKind, Direction, Finding, Health, HealthPart, HealthState, Kpi,
-    Magnitude, Severity, Table, chart::Panel, finding::group_of, number,
+    ActionRequest, Cell, Chapter, Chart, ChartKind, Direction, Finding, Health, HealthPart,
+    HealthState, Kpi, Magnitude, Severity, Table, chart::Panel, finding::group_of, number,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -47,7 +50,7 @@ mod tests;
 use history::History;
 
 /// The registered kind.
-pub const HEALTH: Kind = Kind {
+pub const HEALTH: StageKind = StageKind {
     name: "health",
     chapter: Some(Chapter::Figures),
     code_version: 2,
@@ -288,7 +291,7 @@ fn finding(context: &Context, params: &Params, health: &Health) -> Option<Findin
         "all" => "Everything together",
         name => name,
     };
-    let happened = match health.state {
+    let state = match health.state {
         HealthState::Critical => "is in critical health",
         _ => "needs attention",
     };
@@ -303,13 +306,13 @@ fn finding(context: &Context, params: &Params, health: &Health) -> Option<Findin
     let parts: Vec<String> = health.parts.iter().map(format_part).collect();
     let mut finding = Finding::new(&context.stage, HEALTH.name, &health.component, "health");
     finding.sentence = format!(
-        "{name} {happened}{duration}: {} of 100 points{before} (less {}).",
+        "{name} {state}{duration}: {} of 100 points{before} (less {}).",
         number::fixed(health.score, 0),
         number::list(&parts)
     );
-    finding.ask = Some(Ask::new(
+    finding.request = Some(ActionRequest::new(
         name,
-        format!("{happened}{duration}"),
+        format!("{state}{duration}"),
         "name an owner",
     ));
     finding.direction = Direction::Down;
@@ -328,7 +331,7 @@ fn format_part(part: &HealthPart) -> String {
     format!("{} for {}", number::fixed(part.points, 0), part.name)
 }
 
-fn score_table(all: &[Health]) -> Table {
+fn score_table(components: &[Health]) -> Table {
     let mut table = Table::new(
         "Health of components, the worst first: 100 points less deductions for findings.",
         &[
@@ -341,7 +344,7 @@ fn score_table(all: &[Health]) -> Table {
             "<early warning",
         ],
     );
-    for health in all {
+    for health in components {
         let parts: Vec<String> = health.parts.iter().map(format_part).collect();
         table.push([
             health.component.clone(),
@@ -366,7 +369,7 @@ fn score_table(all: &[Health]) -> Table {
 }
 
 /// The table of risks: warnings, and forecasts that need attention.
-fn risk_table(cells: &[Cell], all: &[Health]) -> Option<Table> {
+fn risk_table(cells: &[Cell], components: &[Health]) -> Option<Table> {
     let is_risk = |finding: &&Finding| {
         let least = match finding.chapter {
             Chapter::Outlook => Severity::Notice,
@@ -389,7 +392,7 @@ fn risk_table(cells: &[Cell], all: &[Health]) -> Option<Table> {
     );
     for risk in risks {
         let name = group_of(&risk.subject);
-        let state = all.iter().find(|health| health.component == name);
+        let state = components.iter().find(|health| health.component == name);
         table.push([
             name.to_string(),
             state.map_or_else(String::new, |health| health.state.word().to_string()),
@@ -402,8 +405,8 @@ fn risk_table(cells: &[Cell], all: &[Health]) -> Option<Table> {
 }
 
 /// The scores of the last windows, the worst components first.
-fn chart(context: &Context, history: &History, all: &[Health]) -> Option<Chart> {
-    let panels: Vec<Panel> = all
+fn chart(context: &Context, history: &History, components: &[Health]) -> Option<Chart> {
+    let panels: Vec<Panel> = components
         .iter()
         .take(12)
         .map(|health| {
@@ -427,7 +430,7 @@ fn chart(context: &Context, history: &History, all: &[Health]) -> Option<Chart> 
     if windows < 3 {
         return None;
     }
-    let overall = all.first()?;
+    let overall = components.first()?;
     Some(Chart {
         id: format!("{}-scores", context.stage),
         title: format!(

@@ -28,49 +28,49 @@
 //! `where_column` is one of `equals` (strings, numbers or booleans), and `sum`, `mean`, `median` or
 //! `percentile` of `value` (`p = 0.95` by default).
 //!
-//! `noun` is the plural noun for the records, such as "builds"; it replaces "records" in units, tables
-//! and sentences.
+//! `noun` is the plural noun for the records, such as "builds"; it replaces "records" in units,
+//! tables and sentences.
 //!
 //! # Method
 //!
 //! Intervals (95 %): Garwood (1936) for counts and rates, Wilson (1927) for shares, Student's t for
-//! means, order statistics for medians and percentiles, normal for sums; all widened for the clustering
-//! of records.
+//! means, order statistics for medians and percentiles, normal for sums; all widened for the
+//! clustering of records.
 //!
-//! A change from the window before is tested on the ratio of both values (for shares, on their difference).
-//! Records cluster: a bad day has many failures. Therefore, the variance of independent records is
-//! multiplied by two factors: how much more earlier windows differed from their neighbours than
-//! independent records would (mean squared successive difference, von Neumann 1941), and how much
-//! days vary around the level of their window and weekday (quasi-likelihood, `McCullagh` and Nelder
-//! 1989). With fewer than five earlier windows only the days are used, unless the windows clearly
-//! contradict them. Without either, nothing is tested. Small counts, shares, means and medians must
-//! also pass the textbook test (exact conditional, pooled score, Welch, Mann-Whitney). p-values of
-//! all metrics and groups are corrected together (Benjamini and Hochberg 1995). A change is proven
-//! when the corrected p-value is below `alpha` and its interval excludes zero change; it is a
-//! finding when it is also at least `change_min`. In simulations with clustered days, weeks
-//! correlated by 0.3, shares in batches and skewed sums, 3 to 7 % of the changes tested at 5 % were
-//! false claims.
+//! A change from the window before is tested on the ratio of both values (for shares, on their
+//! difference). Records cluster: a bad day has many failures. Therefore, the variance of
+//! independent records is multiplied by two factors: how much more earlier windows differed from
+//! their neighbours than independent records would (mean squared successive difference, von Neumann
+//! 1941), and how much days vary around the level of their window and weekday (quasi-likelihood,
+//! `McCullagh` and Nelder 1989). With fewer than five earlier windows only the days are used,
+//! unless the windows clearly contradict them. Without either, nothing is tested. Small counts,
+//! shares, means and medians must also pass the textbook test (exact conditional, pooled score,
+//! Welch, Mann-Whitney). p-values of all metrics and groups are corrected together (Benjamini and
+//! Hochberg 1995). A change is proven when the corrected p-value is below `alpha` and its interval
+//! excludes zero change; it is a finding when it is also at least `change_min`. In simulations with
+//! clustered days, weeks correlated by 0.3, shares in batches and skewed sums, 3 to 7 % of the
+//! changes tested at 5 % were false claims.
 //!
 //! Windows of different lengths are compared per day. When the records end within the window, every
-//! figure compares the covered part with the same part of the other windows, and the first page of the
-//! report says so. Days on which records are missing (no record of the source at all, although zero is
-//! next to impossible by its usual numbers) are left out: counts and sums are compared per day of the
-//! remaining days, each weighted by its usual number of records. A window that lacks more than half of
-//! its usual records is not compared. If the contract declares `silence = "zero"`, a window without
-//! records counts as zero.
+//! figure compares the covered part with the same part of the other windows, and the first page of
+//! the report says so. Days on which records are missing (no record of the source at all, although
+//! zero is next to impossible by its usual numbers) are left out: counts and sums are compared per
+//! day of the remaining days, each weighted by its usual number of records. A window that lacks
+//! more than half of its usual records is not compared. If the contract declares
+//! `silence = "zero"`, a window without records counts as zero.
 //!
-//! A target is missed when the whole interval lies beyond it; if only the value does, the table says
-//! "missed, but not clearly".
+//! A target is missed when the whole interval lies beyond it; if only the value does, the table
+//! says "missed, but not clearly".
 //!
 //! # Caveats
 //!
-//! Variation shared by all days of a window is invisible within the window: with fewer than five earlier
-//! windows, changes look more certain than they are when whole weeks vary.
+//! Variation shared by all days of a window is invisible within the window: with fewer than five
+//! earlier windows, changes look more certain than they are when whole weeks vary.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, Reads, StageError, frame,
+    Analysis, Context, Inputs, Reads, StageError, StageKind, frame,
     series::{coverage::Coverage, missing::MissingDays, need, period::Period},
-    times::Grain,
+    times::Resolution,
     with_findings,
 };
 use polars::prelude::*;
@@ -151,7 +151,7 @@ fn twenty() -> usize {
 }
 
 /// The kind `kpi`.
-pub const KPI: Kind = Kind {
+pub const KPI: StageKind = StageKind {
     name: "kpi",
     chapter: Some(Chapter::Figures),
     code_version: 10,
@@ -248,7 +248,7 @@ fn run(
         0..=TITLE_METRICS_MAX => format!("Key figures: {names}"),
         _ => format!("Key figures of {}", params.input.replace('_', " ")),
     };
-    let timeless = times.without;
+    let timeless = times.timeless;
     if timeless > 0 {
         cell.caveats.push(format!(
             "{} without a time are not counted.",
@@ -257,7 +257,7 @@ fn run(
     }
     cell.records = Some(times.in_window(&context.window));
     cell.did = format!("Could not measure {names}.");
-    let reason = need::nothing(context, input, time, &times, coverage.as_ref());
+    let reason = need::reason_without_data(context, input, time, &times, coverage.as_ref());
     let coverage = match (coverage, reason) {
         (Some(coverage), None) => coverage,
         (_, reason) => {
@@ -274,7 +274,7 @@ fn run(
         cell.caveats
             .push(format!("{}.", crate::series::words::capitalised(&sentence)));
         // Dates in UTC end before every window in the same way: nothing is missing.
-        if times.grain != Grain::DayOfUtc {
+        if times.resolution != Resolution::DayOfUtc {
             let end = words::format_moment(coverage.last(), coverage.has_hours());
             let name = &input.dataset.name;
             cell.notices
@@ -301,9 +301,10 @@ fn run(
     }
     let mut figures = Vec::new();
     // Days in UTC end before every window, so earlier runs compared the same part.
-    let same_part = times.grain == Grain::DayOfUtc && coverage.is_complete();
+    let same_part = times.resolution == Resolution::DayOfUtc && coverage.is_complete();
     let whole = samples.whole.filter(|_| !same_part);
-    let is_comparable = same_part || times.grain != Grain::DayOfUtc || windows.part.is_none();
+    let is_comparable =
+        same_part || times.resolution != Resolution::DayOfUtc || windows.part.is_none();
     for (index, (metric, samples)) in params.metrics.iter().zip(samples.metrics).enumerate() {
         for (label, samples) in samples {
             let is_all = label.is_none();
@@ -332,7 +333,7 @@ fn run(
     cell.did = format!(
         "Measured {names} from {} against {} and {}: {}.",
         context.window.words(),
-        context.window.before(),
+        context.window.previous_words(),
         words::windows_before(&context.window, windows.baseline),
         match figures.iter().filter(|figure| figure.proven).count() {
             0 => "no change is proven".to_string(),

@@ -42,7 +42,7 @@ pub mod trend;
 
 pub use frame::column_texts;
 pub use rows::{RowSource, Rows};
-pub use stop::{Stop, Stopped};
+pub use stop::{Cancelled, Stop};
 
 /// The context of a stage, in addition to its input datasets.
 #[derive(Debug, Clone)]
@@ -76,12 +76,12 @@ pub struct Input {
     pub time: Option<String>,
     /// Refused records of a source, at least their column `raw`; only if a param needs them.
     pub refused: Option<Rows>,
-    /// Local time until which the absence of records means that nothing happened, if the contract of
-    /// the source declares it; `None` if records may be missing.
+    /// Local time until which the absence of records means that nothing happened, if the contract
+    /// of the source declares it; `None` if records may be missing.
     pub complete_until: Option<jiff::civil::DateTime>,
     /// If the records were selected by criteria other than time: the time column and the input from
     /// which they were selected. They determine the covered period.
-    pub picked_from: Option<(String, Box<Input>)>,
+    pub selected_from: Option<(String, Box<Input>)>,
     /// Name of the dataset with the same records, if queries select all of them; reports use it.
     pub records_of: Option<String>,
     /// Cache of times, by column and time zone.
@@ -98,7 +98,7 @@ impl Input {
             time: None,
             refused: None,
             complete_until: None,
-            picked_from: None,
+            selected_from: None,
             records_of: None,
             times: Arc::default(),
         }
@@ -184,7 +184,7 @@ pub enum Reads {
 }
 
 /// A kind of stage, as plain functions and data.
-pub struct Kind {
+pub struct StageKind {
     /// Name in a job file: a noun of the field.
     pub name: &'static str,
     /// Chapter of its stages in reports; `None` if reports omit them.
@@ -212,7 +212,7 @@ pub struct Kind {
     pub run: fn(&Context, &Value, &Inputs) -> Result<Analysis, StageError>,
 }
 
-impl Kind {
+impl StageKind {
     /// The manual page: the module documentation at the start of `manual`, as Markdown.
     pub fn manual_page(&self) -> String {
         let lines = self
@@ -227,7 +227,7 @@ impl Kind {
 }
 
 /// All kinds, in the order of the manual.
-pub const KINDS: &[&Kind] = &[
+pub const KINDS: &[&StageKind] = &[
     &sql::SQL,
     &quality::QUALITY,
     &features::FEATURES,
@@ -250,7 +250,7 @@ pub fn results() -> impl Iterator<Item = ResultTable> {
 }
 
 /// Finds the kind with this name.
-pub fn kind(name: &str) -> Option<&'static Kind> {
+pub fn kind(name: &str) -> Option<&'static StageKind> {
     KINDS.iter().find(|kind| kind.name == name).copied()
 }
 

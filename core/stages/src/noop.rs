@@ -16,14 +16,14 @@
 //! # Caveats
 //! It has no rows: a stage of another kind with a `noop` stage as its input fails.
 
-use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, with_findings};
+use crate::{Analysis, Context, Inputs, Reads, StageError, StageKind, with_findings};
 use retrocast_domain::Cell;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 /// The registered kind.
-pub const NOOP: Kind = Kind {
+pub const NOOP: StageKind = StageKind {
     name: "noop",
     chapter: None,
     code_version: 1,

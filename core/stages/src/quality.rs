@@ -11,8 +11,8 @@
 //! | uniqueness | share of valid records whose key is not a duplicate | 0.10 |
 //! | shape | share of fields that match the contract, among its declared fields and any others found | 0.10 |
 //!
-//! The score is the weighted mean of the known components. Validity, uniqueness and shape are known for
-//! sources only; freshness and volume need a time column; completeness needs records before the
+//! The score is the weighted mean of the known components. Validity, uniqueness and shape are known
+//! for sources only; freshness and volume need a time column; completeness needs records before the
 //! window, or `always_filled`, which lists fields that every record must have. A value of the wrong
 //! type reduces shape by the share of records that have it, and so does an undeclared field. An
 //! optional field without any value does not lower the score, unless the records have as many
@@ -39,24 +39,27 @@
 //! # Gaps
 //!
 //! A gap is a period of three or more days without records in the last 53 weeks whose probability
-//! under the pattern of all other days is below 0.01 %: records are missing. Gaps are excluded when the
-//! pattern is learned, except for the same weeks a year later. Shorter silences are gaps, too, when the
-//! numbers of records on the same weekdays of the eight weeks before and after make zero next to
-//! impossible (below one in a million); analyses leave these days out. A gap that reaches into the `windows`
-//! before the window is a finding and a note of the report, and completeness is multiplied by the
-//! share of days since then that are not in a gap. With `silence = "zero"` there are no gaps.
+//! under the pattern of all other days is below 0.01 %: records are missing. Gaps are excluded when
+//! the pattern is learned, except for the same weeks a year later. Shorter silences are gaps, too,
+//! when the numbers of records on the same weekdays of the eight weeks before and after make zero
+//! next to impossible (below one in a million); analyses leave these days out. A gap that reaches
+//! into the `windows` before the window is a finding and a note of the report, and completeness is
+//! multiplied by the share of days since then that are not in a gap. With `silence = "zero"` there
+//! are no gaps.
 //!
 //! # Lookalike values
 //!
-//! Values of a column that differ only in spaces, case, invisible characters or Unicode normalisation
-//! (NFC, NFD) are separate groups. They are a finding, and a warning when the difference is invisible.
+//! Values of a column that differ only in spaces, case, invisible characters or Unicode
+//! normalisation (NFC, NFD) are separate groups. They are a finding, and a warning when the
+//! difference is invisible.
 //!
 //! # Volume
 //!
-//! The contract may declare the expected number of records per day (`daily_records`), which is compared
-//! with the mean of the window's days. Otherwise the window is compared with the `windows` before it: the
-//! mean of the same weekdays, with a 99 % prediction interval of the negative binomial distribution,
-//! widened for the small number of windows. At least four windows are needed.
+//! The contract may declare the expected number of records per day (`daily_records`), which is
+//! compared with the mean of the window's days. Otherwise the window is compared with the `windows`
+//! before it: the mean of the same weekdays, with a 99 % prediction interval of the negative
+//! binomial distribution, widened for the small number of windows. At least four windows are
+//! needed.
 //!
 //! # Thresholds
 //!
@@ -71,16 +74,16 @@
 //!
 //! # Origin of refused records
 //!
-//! `by` names a column, such as the component. Then the share of refused records is reported for each of
-//! its values, read from the refused records themselves (JSON, complete or truncated). It is a finding
-//! when a value loses records at 1.5 times the rate of all others or more, by a Poisson test with
-//! the Benjamini-Hochberg correction at 1 %.
+//! `by` names a column, such as the component. Then the share of refused records is reported for
+//! each of its values, read from the refused records themselves (JSON, complete or truncated). It
+//! is a finding when a value loses records at 1.5 times the rate of all others or more, by a
+//! Poisson test with the Benjamini-Hochberg correction at 1 %.
 //!
 //! # Caveats
 //!
-//! A holiday that the source has not had before looks like an outage or a gap. Records that were refused
-//! together, for example after one bad release, are counted one by one: the p-values of `by` assume
-//! independence.
+//! A holiday that the source has not had before looks like an outage or a gap. Records that were
+//! refused together, for example after one bad release, are counted one by one: the p-values of
+//! `by` assume independence.
 //!
 //! ```toml
 //! [stage.quality]
@@ -92,7 +95,7 @@
 //! ```
 
 use crate::{
-    Analysis, Context, Input, Inputs, Kind, Reads, StageError, series::words::capitalised,
+    Analysis, Context, Input, Inputs, Reads, StageError, StageKind, series::words::capitalised,
     with_findings,
 };
 use retrocast_domain::{
@@ -171,7 +174,7 @@ fn eight() -> u32 {
 }
 
 /// The kind `quality`.
-pub const QUALITY: Kind = Kind {
+pub const QUALITY: StageKind = StageKind {
     name: "quality",
     chapter: Some(Chapter::Data),
     code_version: 9,

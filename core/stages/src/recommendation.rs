@@ -18,33 +18,35 @@
 //! ```
 //!
 //! # Method
-//! Each finding of the named stages is answered by the first rule that matches it: rules of the job first,
-//! then the built-in rules (`retrocast kinds recommendation` lists their categories below).
+//! Each finding of the named stages is answered by the first rule that matches it: rules of the job
+//! first, then the built-in rules (`retrocast kinds recommendation` lists their categories below).
 //! Findings that one rule answers for one component are one recommendation.
 //!
-//! Recommendations are ranked by `priority`, in percent of the metric per day of work:
-//! expected effect × confidence × past success ÷ effort. The expected effect is the middle of the rule's
-//! range, averaged with the measured effects of earlier improvements of the category as if the range were
-//! two of them. Confidence is that of the finding. Past success is the mean of a Beta posterior after a
-//! uniform prior: (improvements of the category that work + 1) ÷ (all that were measured + 2).
+//! Recommendations are ranked by `priority`, in percent of the metric per day of work: expected
+//! effect × confidence × past success ÷ effort. The expected effect is the middle of the rule's
+//! range, averaged with the measured effects of earlier improvements of the category as if the
+//! range were two of them. Confidence is that of the finding. Past success is the mean of a Beta
+//! posterior after a uniform prior: (improvements of the category that work + 1) ÷ (all that were
+//! measured + 2).
 //!
-//! A rule with `undoes = true` undoes the change that a finding measured. Its expected effect is the measured
-//! one, reversed (after 38 % more, 28 % less), and past success is 1, because this is no guess and other changes of
-//! the category say nothing about it.
+//! A rule with `undoes = true` undoes the change that a finding measured. Its expected effect is
+//! the measured one, reversed (after 38 % more, 28 % less), and past success is 1, because this is
+//! no guess and other changes of the category say nothing about it.
 //!
 //! A recommendation has the same id in each run that reports it. Its state is read from the
 //! register of improvements (`retrocast improvement propose ID --recommendation ID`): while it is
 //! proposed or accepted it is listed with that state; if it is rejected, it returns only if its
 //! finding has become more severe or was absent in between; without an answer, it expires.
 //!
-//! The built-in rules undo harmful improvements, deployments and switches, and cover configuration, resources, performance, scaling, alert thresholds, settings,
-//! workflow, quality, cost, message generation, enrichment, scraping and sync.
+//! The built-in rules undo harmful improvements, deployments and switches, and cover configuration,
+//! resources, performance, scaling, alert thresholds, settings, workflow, quality, cost, message
+//! generation, enrichment, scraping and sync.
 //!
 //! # Caveats
-//! Rules match the kind and the words of a finding, not its cause. Ranges of built-in rules are rough until
-//! improvements of their category have been measured.
+//! Rules match the kind and the words of a finding, not its cause. Ranges of built-in rules are
+//! rough until improvements of their category have been measured.
 
-use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, with_findings};
+use crate::{Analysis, Context, Inputs, Reads, StageError, StageKind, with_findings};
 use retrocast_domain::{
     Cell, Chapter, Recommendation, RecommendationState, Table, number, recommendation::Risk,
 };
@@ -62,7 +64,7 @@ use history::History;
 use rules::{Rule, built_in_rules, match_findings};
 
 /// The registered kind.
-pub const RECOMMENDATION: Kind = Kind {
+pub const RECOMMENDATION: StageKind = StageKind {
     name: "recommendation",
     chapter: Some(Chapter::Recommendations),
     code_version: 2,
@@ -126,7 +128,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let findings = context.cells.iter().flat_map(|cell| &cell.findings);
     let mut recommendations: Vec<Recommendation> = match_findings(&rules, findings)
         .into_iter()
-        .map(|answer| history.recommendation(context, answer, params.expires_days))
+        .map(|rule_match| history.recommendation(context, rule_match, params.expires_days))
         .collect();
     recommendations.sort_by(|a, b| {
         let order = a.state.cmp(&b.state);

@@ -1,7 +1,7 @@
 //! Explains why the figures of an earlier window changed: applies each kind of change of the
 //! records in turn, and computes the figures after each step.
 
-use crate::{Context, Input, Inputs, Kind, Rows, StageError, times::Times};
+use crate::{Context, Input, Inputs, Rows, StageError, StageKind, times::Times};
 use polars::prelude::{AnyValue, DataFrame, IdxCa, IdxSize, NamedFrom as _};
 use retrocast_domain::cell::DatasetRef;
 use std::{
@@ -44,7 +44,7 @@ pub enum Identity {
 /// The versions to compare, with the stage that computes the figures.
 pub struct Comparison<'a> {
     /// Kind of the stage.
-    pub kind: &'a Kind,
+    pub kind: &'a StageKind,
     /// Context, with the earlier window.
     pub context: &'a Context,
     /// Params of the stage.

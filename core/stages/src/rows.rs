@@ -151,9 +151,9 @@ impl Input {
 
 /// Counts of unusable values, such as infinities, per column, for one caveat each.
 #[derive(Default)]
-pub(crate) struct Unusable(BTreeMap<String, u64>);
+pub(crate) struct UnusableValues(BTreeMap<String, u64>);
 
-impl Unusable {
+impl UnusableValues {
     /// Counts unusable values of a column.
     pub(crate) fn add(&mut self, column: &str, values: u64) {
         if values > 0 {

@@ -4,13 +4,13 @@
 //! the records cover completely ([`coverage`]). A day on which the records begin or end is left
 //! out, because it has fewer records only for that reason. A group's values begin with its own
 //! first record. In a period without records, counts and sums are 0 and other values are missing.
-//! Days on which the records of the whole source are missing ([`missing`]) have no values; counts and
-//! sums of weeks and months with such days are scaled to whole periods.
+//! Days on which the records of the whole source are missing ([`missing`]) have no values; counts
+//! and sums of weeks and months with such days are scaled to whole periods.
 
 use crate::{
     Context, Input, StageError,
     frame::{self, Groups},
-    rows::Unusable,
+    rows::UnusableValues,
     times::Times,
 };
 use jiff::civil::{Date, DateTime};
@@ -72,7 +72,11 @@ impl Aggregate {
 
     /// The requested aggregate; by default the number of records without a value column, else
     /// `with_value`.
-    pub(crate) fn chosen(aggregate: Option<Self>, value: Option<&str>, with_value: Self) -> Self {
+    pub(crate) fn or_default(
+        aggregate: Option<Self>,
+        value: Option<&str>,
+        with_value: Self,
+    ) -> Self {
         aggregate.unwrap_or(if value.is_some() {
             with_value
         } else {
@@ -154,7 +158,7 @@ impl Group {
     }
 
     /// Index of the first value.
-    pub(crate) fn begin(&self) -> usize {
+    pub(crate) fn first_known(&self) -> usize {
         self.values.iter().position(Option::is_some).unwrap_or(0)
     }
 }
@@ -321,7 +325,8 @@ pub(crate) fn collect(
         empty_reason: None,
     };
     let coverage = Coverage::of_input(input, time, &context.window)?;
-    if let Some(reason) = need::nothing(context, input, time, &times, coverage.as_ref()) {
+    if let Some(reason) = need::reason_without_data(context, input, time, &times, coverage.as_ref())
+    {
         set.empty_reason = Some(reason);
         return Ok(set);
     }
@@ -420,7 +425,7 @@ impl RecordReader<'_> {
             ClockChanges::new(zone, request, coverage.has_hours(), &span.starts);
         let mut groups = Groups::new(request.by);
         let mut tallied: Vec<Option<GroupTally>> = Vec::new();
-        let (mut without, mut unusable) = (0u64, Unusable::default());
+        let (mut without, mut unusable) = (0u64, UnusableValues::default());
         self.input.each(&columns, |batch| {
             self.context.stop.check();
             let times = self.times.of(batch, self.time)?;

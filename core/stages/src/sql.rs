@@ -10,22 +10,22 @@
 //! `ledger.decisions` has the decisions made before the run's date (`retrocast finding`). The run's
 //! own findings are not included. `retrocast dictionary` lists the columns.
 //!
-//! Times without a zone are local times in the job's `timezone`. `TIMESTAMP '2026-03-29 00:00:00'` and
-//! `DATE '2026-03-29'` begin at local midnight; `cast(text as timestamp)`,
+//! Times without a zone are local times in the job's `timezone`. `TIMESTAMP '2026-03-29 00:00:00'`
+//! and `DATE '2026-03-29'` begin at local midnight; `cast(text as timestamp)`,
 //! `to_timestamp(text, '%d/%m/%Y %H:%M')` and comparisons with a string read the string as local
-//! time unless it has an offset. `date_trunc('day', at)` is the local day, `date_bin(interval '15
-//! minutes', at)` counts from local midnight, `extract(hour from at)` is the local hour, and `at +
-//! interval '1 day'` the same local time on the next day. An ambiguous local time means the first
-//! of the two; a skipped time is moved forward by the gap. `${window.start}` and `${window.end}`
-//! are the first moment of the window and the first moment after it. A literal in another zone is
-//! `TIMESTAMPTZ '2026-03-29T00:00:00Z'`; `at AT TIME ZONE 'America/New_York'` converts to another
-//! zone, and a string or literal before it is read in that zone. Numbers are seconds since 1970 UTC
-//! (`to_timestamp(n)`, `to_timestamp_millis(n)`). Formats are those of `strptime`; if several
-//! formats are given, the first that matches is used.
+//! time unless it has an offset. `date_trunc('day', at)` is the local day,
+//! `date_bin(interval '15 minutes', at)` counts from local midnight, `extract(hour from at)` is the
+//! local hour, and `at + interval '1 day'` the same local time on the next day. An ambiguous local
+//! time means the first of the two; a skipped time is moved forward by the gap. `${window.start}`
+//! and `${window.end}` are the first moment of the window and the first moment after it. A literal
+//! in another zone is `TIMESTAMPTZ '2026-03-29T00:00:00Z'`; `at AT TIME ZONE 'America/New_York'`
+//! converts to another zone, and a string or literal before it is read in that zone. Numbers are
+//! seconds since 1970 UTC (`to_timestamp(n)`, `to_timestamp_millis(n)`). Formats are those of
+//! `strptime`; if several formats are given, the first that matches is used.
 //!
 //! Integers are exact: a sum, product or difference beyond 64 bits is an error that names the
-//! expression; cast to `double` or `decimal(38, 0)` for larger values. NaN is a missing value: aggregates
-//! ignore it, and the result contains none.
+//! expression; cast to `double` or `decimal(38, 0)` for larger values. NaN is a missing value:
+//! aggregates ignore it, and the result contains none.
 //!
 //! ```toml
 //! [stage.daily_failures]
@@ -43,14 +43,14 @@
 //! """
 //! ```
 //!
-//! The report shows the query, the number of rows excluded by the window, the columns of the result and
-//! its first ten rows. With a `sentence`, each of these rows is also a finding:
+//! The report shows the query, the number of rows excluded by the window, the columns of the result
+//! and its first ten rows. With a `sentence`, each of these rows is also a finding:
 //! `sentence = "{component} failed {failures} times."`
 //!
 //! # Method
 //! Plain SQL without a statistical test, so these findings have neither interval nor p-value.
 
-use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, rows::Batch};
+use crate::{Analysis, Context, Inputs, Reads, StageError, StageKind, rows::Batch};
 use jiff::{civil::Date, tz::TimeZone};
 use polars::prelude::*;
 use retrocast_domain::{
@@ -77,7 +77,7 @@ struct Params {
 pub const RESULT: &str = "__result";
 
 /// The kind `sql`.
-pub const SQL: Kind = Kind {
+pub const SQL: StageKind = StageKind {
     name: "sql",
     chapter: Some(Chapter::Rows),
     code_version: 7,

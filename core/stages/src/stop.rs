@@ -9,19 +9,19 @@ pub struct Stop(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
 /// Panic payload of a cancelled analysis.
 #[derive(Debug, Clone, Copy)]
-pub struct Stopped;
+pub struct Cancelled;
 
 impl Stop {
-    /// Creates a cancellation that takes effect as soon as `is_stopped` returns true.
-    pub fn when(is_stopped: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(is_stopped)))
+    /// Creates a cancellation that takes effect as soon as `is_cancelled` returns true.
+    pub fn when(is_cancelled: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(is_cancelled)))
     }
 
-    /// Unwinds with [`Stopped`] if cancelled, also through parallel loops: all resources of the
+    /// Unwinds with [`Cancelled`] if cancelled, also through parallel loops: all resources of the
     /// analysis are released. There is no panic message, because a cancellation is not an error.
     pub fn check(&self) {
-        if self.0.as_ref().is_some_and(|is_stopped| is_stopped()) {
-            panic::resume_unwind(Box::new(Stopped));
+        if self.0.as_ref().is_some_and(|is_cancelled| is_cancelled()) {
+            panic::resume_unwind(Box::new(Cancelled));
         }
     }
 }
@@ -49,7 +49,7 @@ mod tests {
                 started.fetch_add(1, Ordering::Relaxed);
             });
         }));
-        assert!(result.unwrap_err().is::<Stopped>());
+        assert!(result.unwrap_err().is::<Cancelled>());
         assert!(started.load(Ordering::Relaxed) < 50_000);
         Stop::default().check();
     }

@@ -37,35 +37,36 @@
 //!
 //! # Method
 //!
-//! Weekdays are compared within weeks, hours within days, months within years, so that a trend
-//! is not mistaken for a pattern: a log-linear Poisson model with a level for each week, day or year.
+//! Weekdays are compared within weeks, hours within days, months within years, so that a trend is
+//! not mistaken for a pattern: a log-linear Poisson model with a level for each week, day or year.
 //! Variances allow for clustering: the largest of Poisson, quasi-Poisson (`McCullagh` and Nelder
-//! 1989) and the sandwich estimator over those blocks (Newey and West 1987). A year is compared with
-//! the same part of the previous year, with the dispersion and autocorrelation of its months; the plain
-//! Poisson interval is reported as `ratio_poisson`. Thresholds are maximally selected statistics
-//! (Lausen and Schumacher 1992), compared within days and permuted within days; the interval of the
-//! threshold follows Hansen (2000), the interval of the ratio of both sides uses days as clusters.
-//! Medians have order-statistic intervals, their difference the interval of Zou and Donner (2008)
-//! and the Mann-Whitney test (1947). All claims of a stage are corrected together (Holm 1979), each
-//! after a correction for the number of days, hours or months it was selected from.
+//! 1989), and the sandwich estimator over those blocks (Newey and West 1987). A year is compared
+//! with the same part of the previous year, with the dispersion and autocorrelation of its months;
+//! the plain Poisson interval is reported as `ratio_poisson`. Thresholds are maximally selected
+//! statistics (Lausen and Schumacher 1992), compared within days and permuted within days; the
+//! interval of the threshold follows Hansen (2000), the interval of the ratio of both sides uses
+//! days as clusters. Medians have order-statistic intervals, their difference the interval of Zou
+//! and Donner (2008) and the Mann-Whitney test (1947). All claims of a stage are corrected together
+//! (Holm 1979), each after a correction for the number of days, hours or months it was selected
+//! from.
 //!
 //! Volumes and splits use single records: above a million, a sample of half a million to a million,
 //! selected by a hash of their contents, and the stage says so. Everything else uses all records.
 //!
 //! An effect is a finding when its corrected p-value is below `alpha` and its size at least
-//! `change_min`. Any other effect is not proven, which does not mean that it is absent: tables and charts
-//! show every estimate with its interval. The textbook chi-square test of the counts is reported as
-//! `chi_square`; it assumes that records are independent, which they seldom are.
+//! `change_min`. Any other effect is not proven, which does not mean that it is absent: tables and
+//! charts show every estimate with its interval. The textbook chi-square test of the counts is
+//! reported as `chi_square`; it assumes that records are independent, which they seldom are.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, Reads, StageError, input,
+    Analysis, Context, Inputs, Reads, StageError, StageKind, input,
     series::{self, missing::MissingDays},
     with_findings,
 };
 use jiff::civil::{Date, DateTime};
 use polars::prelude::*;
 use retrocast_domain::{
-    Ask, Cell, CellStatus, Chapter, Chart, Direction, Evidence, Finding, Severity, Table,
+    ActionRequest, Cell, CellStatus, Chapter, Chart, Direction, Evidence, Finding, Severity, Table,
     number::{self, plural},
     window::range,
 };
@@ -86,7 +87,7 @@ use params::{EffectName, Params};
 use read::read;
 
 /// The kind `temporal_pattern`.
-pub const TEMPORAL_PATTERN: Kind = Kind {
+pub const TEMPORAL_PATTERN: StageKind = StageKind {
     name: "temporal_pattern",
     chapter: Some(Chapter::Rhythm),
     code_version: 10,
@@ -192,7 +193,7 @@ impl Data<'_> {
         let mut finding = Finding::new(&self.context.stage, kind, &group.subject, what);
         finding.evidence = vec![self.evidence.clone()];
         finding.period = self.period();
-        finding.ask = Some(Ask::new(what, "", "name an owner"));
+        finding.request = Some(ActionRequest::new(what, "", "name an owner"));
         finding.measure.clone_from(&self.measure);
         finding
     }
@@ -364,14 +365,14 @@ fn not_enough(message: String) -> CellStatus {
 }
 
 /// Corrects all claims together, and keeps the significant ones.
-fn select_claims(params: &Params, found: &mut Results) -> Vec<Finding> {
-    let p: Vec<f64> = found
+fn select_claims(params: &Params, results: &mut Results) -> Vec<Finding> {
+    let p: Vec<f64> = results
         .candidates
         .iter()
         .map(|candidate| candidate.p)
         .collect();
     let mut findings = Vec::new();
-    for (candidate, adjusted) in found.candidates.drain(..).zip(holm(&p)) {
+    for (candidate, adjusted) in results.candidates.drain(..).zip(holm(&p)) {
         if adjusted >= params.alpha
             || !candidate.is_large
             || includes_no_difference(&candidate.finding)
@@ -384,7 +385,7 @@ fn select_claims(params: &Params, found: &mut Results) -> Vec<Finding> {
         finding.method = METHOD.to_string();
         if let Some(chart) = candidate
             .chart
-            .and_then(|index| found.charts.get_mut(index))
+            .and_then(|index| results.charts.get_mut(index))
         {
             if let Some(replacement) = candidate.replacement {
                 *chart = replacement;

@@ -48,7 +48,7 @@ fn numbers_in_job_files_have_limits() {
 }
 
 /// Params with which each kind analyses the column "v" of "s", or counts of records.
-fn all_jobs() -> Vec<(&'static Kind, Value)> {
+fn all_jobs() -> Vec<(&'static StageKind, Value)> {
     let mut jobs = Vec::new();
     for value in [None, Some("v")] {
         for kind in KINDS {
@@ -122,8 +122,11 @@ fn strings_of(cell: &Cell) -> Vec<String> {
     for finding in &cell.findings {
         strings.push(finding.sentence.clone());
         strings.extend(finding.caveats.iter().cloned());
-        if let Some(ask) = &finding.ask {
-            strings.push(format!("{} {}: {}.", ask.about, ask.happened, ask.todo));
+        if let Some(request) = &finding.request {
+            strings.push(format!(
+                "{} {}: {}.",
+                request.subject, request.event, request.action
+            ));
         }
     }
     for kpi in &cell.kpis {
@@ -177,7 +180,7 @@ fn unproven_claims(cell: &Cell) -> Vec<String> {
     let mut wrong: Vec<String> = strings_of(cell).into_iter().filter(is_wrong).collect();
     // A warning contains advice.
     let lacks_advice =
-        |finding: &&Finding| finding.severity >= Severity::Warning && finding.ask.is_none();
+        |finding: &&Finding| finding.severity >= Severity::Warning && finding.request.is_none();
     wrong.extend(
         cell.findings
             .iter()
@@ -188,7 +191,7 @@ fn unproven_claims(cell: &Cell) -> Vec<String> {
 }
 
 /// Checks that the dataset a kind returns has the columns of its declaration, in order.
-fn check_columns(kind: &Kind, analysis: &Analysis) {
+fn check_columns(kind: &StageKind, analysis: &Analysis) {
     let (Some(result), Some(frame)) = (kind.result, &analysis.frame) else {
         return;
     };

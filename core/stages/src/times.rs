@@ -15,7 +15,7 @@ const UNSORTED_MAX: usize = 1 << 18;
 
 /// The resolution of a time column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grain {
+pub enum Resolution {
     /// A point in time.
     Moment,
     /// A whole day in the job's time zone, or a day without a zone.
@@ -32,9 +32,9 @@ pub struct Times {
     /// times they are truncated to seconds, minutes or hours, except the first and the last.
     counts: Vec<(DateTime, u64)>,
     /// Number of records without a time.
-    pub without: u64,
+    pub timeless: u64,
     /// Resolution of the times.
-    pub grain: Grain,
+    pub resolution: Resolution,
     zone: TimeZone,
 }
 
@@ -51,22 +51,22 @@ impl Times {
                 .for_each(|time| counter.add(time));
             Ok(())
         })?;
-        let (is_day, without) = (is_date || counter.is_day, counter.without);
+        let (is_day, timeless) = (is_date || counter.is_day, counter.timeless);
         let micros = counter.finish();
         let is_utc = is_date || zone == TimeZone::UTC;
         let zone = if is_day { TimeZone::UTC } else { zone };
         let counts = Self::in_zone(&micros, &zone);
         let midnight = |time: &(DateTime, u64)| time.0.time() == jiff::civil::Time::midnight();
-        let grain = match is_day {
-            true if is_utc => Grain::Day,
-            true => Grain::DayOfUtc,
-            false if counts.iter().all(midnight) => Grain::Day,
-            false => Grain::Moment,
+        let resolution = match is_day {
+            true if is_utc => Resolution::Day,
+            true => Resolution::DayOfUtc,
+            false if counts.iter().all(midnight) => Resolution::Day,
+            false => Resolution::Moment,
         };
         Ok(Self {
             counts,
-            without,
-            grain,
+            timeless,
+            resolution,
             zone,
         })
     }
@@ -99,7 +99,7 @@ impl Times {
 
     /// Number of all records.
     pub fn records(&self) -> u64 {
-        self.known() + self.without
+        self.known() + self.timeless
     }
 
     /// Number of records in the window.
@@ -116,18 +116,18 @@ impl Times {
     }
 
     #[cfg(test)]
-    pub fn of_civil(civil: &[Option<DateTime>], grain: Grain) -> Self {
+    pub fn of_civil(civil: &[Option<DateTime>], resolution: Resolution) -> Self {
         let zone = TimeZone::UTC;
         let mut counter = Counter::default();
         for time in civil {
             let time = time.map(|time| zone.to_timestamp(time).expect("a time").as_microsecond());
             counter.add(time);
         }
-        let without = counter.without;
+        let timeless = counter.timeless;
         Self {
             counts: Self::in_zone(&counter.finish(), &zone),
-            without,
-            grain,
+            timeless,
+            resolution,
             zone,
         }
     }
@@ -173,7 +173,7 @@ struct Counter {
     /// First and last time.
     ends: Option<[i64; 2]>,
     /// Number of records without a time.
-    without: u64,
+    timeless: u64,
     /// True if all times are midnight UTC.
     is_day: bool,
 }
@@ -185,7 +185,7 @@ impl Default for Counter {
             counts: Vec::new(),
             unit: 0,
             ends: None,
-            without: 0,
+            timeless: 0,
             is_day: true,
         }
     }
@@ -194,7 +194,7 @@ impl Default for Counter {
 impl Counter {
     fn add(&mut self, time: Option<i64>) {
         let Some(time) = time else {
-            self.without += 1;
+            self.timeless += 1;
             return;
         };
         self.is_day &= time.rem_euclid(DAY) == 0;

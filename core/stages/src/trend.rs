@@ -1,32 +1,35 @@
 //! Slow movement of each group over many days, weeks or months, reported when it is proven.
 //!
-//! The records are aggregated to one value per period. The Mann-Kendall test decides whether the series
-//! rises or falls. Weekday effects are removed from daily series first (median deviation of each
-//! weekday from a running median), and the variance allows for autocorrelation (Hamed and Rao 1998; Yue
-//! and Wang 2004). From two years of records on, the season of the year is removed, too, where the months
-//! of one year follow from those of the others; the caveats name the groups.
+//! The records are aggregated to one value per period. The Mann-Kendall test decides whether the
+//! series rises or falls. Weekday effects are removed from daily series first (median deviation of
+//! each weekday from a running median), and the variance allows for autocorrelation (Hamed and Rao
+//! 1998; Yue and Wang 2004). From two years of records on, the season of the year is removed, too,
+//! where the months of one year follow from those of the others; the caveats name the groups.
 //!
-//! A ramp of the last weeks hardly shows in a test of a whole year. So the best bend is tested as well:
-//! the date from which a level series rises or falls steadily (Hudson 1966; Feder 1975), with the result of
-//! the same search in simulated series of the same autocorrelation. Both p-values are combined (Liu and Xie
-//! 2020), and those of all groups are corrected together (Benjamini and Hochberg 1995).
+//! A ramp of the last weeks hardly shows in a test of a whole year. So the best bend is tested as
+//! well: the date from which a level series rises or falls steadily (Hudson 1966; Feder 1975), with
+//! the result of the same search in simulated series of the same autocorrelation. Both p-values are
+//! combined (Liu and Xie 2020), and those of all groups are corrected together (Benjamini and
+//! Hochberg 1995).
 //!
-//! The size of the movement is that of a fitted line. Non-negative counts and sums get a quasi-Poisson
-//! line (`McCullagh` and Nelder 1989) with a log, square-root or identity link and weekday factors. Its
-//! interval allows for overdispersion and autocorrelation; it never falls below zero, so that nothing
-//! falls by more than 100 %. Other values get the Theil-Sen line with Sen's interval (Sen 1968), or
-//! the quasi-Poisson line where that would end below zero. If a bend describes the series better than a
-//! line over all periods (Schwarz's criterion), its broken line gives date and size.
+//! The size of the movement is that of a fitted line. Non-negative counts and sums get a
+//! quasi-Poisson line (`McCullagh` and Nelder 1989) with a log, square-root or identity link and
+//! weekday factors. Its interval allows for overdispersion and autocorrelation; it never falls
+//! below zero, so that nothing falls by more than 100 %. Other values get the Theil-Sen line with
+//! Sen's interval (Sen 1968), or the quasi-Poisson line where that would end below zero. If a bend
+//! describes the series better than a line over all periods (Schwarz's criterion), its broken line
+//! gives date and size.
 //!
-//! The result is the change from the first period of the line, or from the level before a bend, to the last
-//! period, with its 95 % interval. It is proven when the corrected p-value is below `alpha` and the interval excludes zero change. A proven
-//! trend is *improving* or *worsening*, or *small* when the change is below `change_min` of the
-//! level; only the first two are findings. All others are *not proven*, which does not mean that
-//! there is no trend: the interval shows what is possible. Among them, *volatile* series scatter widely
-//! around the line (robust standard deviation above 30 % of the level, and for counts more than twice
-//! that of pure chance). If a single step describes the series as well as the line or better
-//! (Schwarz's criterion with autoregressive errors), the finding says so; if better, the finding is
-//! informational, since the step is the explanation: see `change_point`.
+//! The result is the change from the first period of the line, or from the level before a bend, to
+//! the last period, with its 95 % interval. It is proven when the corrected p-value is below
+//! `alpha` and the interval excludes zero change. A proven trend is *improving* or *worsening*, or
+//! *small* when the change is below `change_min` of the level; only the first two are findings. All
+//! others are *not proven*, which does not mean that there is no trend: the interval shows what is
+//! possible. Among them, *volatile* series scatter widely around the line (robust standard
+//! deviation above 30 % of the level, and for counts more than twice that of pure chance). If a
+//! single step describes the series as well as the line or better (Schwarz's criterion with
+//! autoregressive errors), the finding says so; if better, the finding is informational, since the
+//! step is the explanation: see `change_point`.
 //!
 //! ```toml
 //! [stage.memory]
@@ -42,7 +45,7 @@
 //! sums, and as missing for means and medians.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, Reads, StageError, input,
+    Analysis, Context, Inputs, Reads, StageError, StageKind, input,
     series::{
         self, Aggregate, PartPeriods, Request,
         period::{LongPeriod, Period, requested_or_found},
@@ -154,7 +157,7 @@ fn fifty() -> usize {
 }
 
 /// The kind `trend`.
-pub const TREND: Kind = Kind {
+pub const TREND: StageKind = StageKind {
     name: "trend",
     chapter: Some(Chapter::Changes),
     code_version: 8,
@@ -181,7 +184,8 @@ fn run(
 ) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
     let input = input(inputs, &params.input)?;
-    let aggregate = Aggregate::chosen(params.aggregate, params.value.as_deref(), Aggregate::Mean);
+    let aggregate =
+        Aggregate::or_default(params.aggregate, params.value.as_deref(), Aggregate::Mean);
     let period = requested_or_found(params.period, context, input, params.time.as_deref())?;
     let request = Request {
         time: params.time.as_deref(),

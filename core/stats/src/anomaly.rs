@@ -137,13 +137,7 @@ fn combine(value: f64, i: usize, experts: &[Expert]) -> Option<Score> {
         .iter()
         .filter_map(|expert| expert.expected[i].map(|mean| (mean, expert.tails(value, mean))))
         .collect();
-    let has_past = experts
-        .iter()
-        .any(|expert| expert.view.past && expert.expected[i].is_some());
-    let has_future = experts
-        .iter()
-        .any(|expert| !expert.view.past && expert.expected[i].is_some());
-    if views.is_empty() || !(has_past || has_future) {
+    if views.is_empty() {
         return None;
     }
     let p_up = views.iter().map(|(_, tails)| tails.up).fold(0.0, f64::max);
@@ -441,7 +435,8 @@ fn robust_scale(pairs: &[(f64, f64)]) -> f64 {
         .max(f64::MIN_POSITIVE)
 }
 
-/// Probabilities of a count at least, and at most, this large; `dispersion` is the variance over the mean.
+/// Probabilities of a count at least, and at most, this large; `dispersion` is the variance over
+/// the mean.
 pub(crate) fn count_tails(value: f64, mean: f64, dispersion: f64) -> (f64, f64) {
     let k = value.max(0.0).round() as u64;
     let (at_most, below) = if dispersion > 1.0 + 1e-6 {

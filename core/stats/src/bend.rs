@@ -1,12 +1,12 @@
 //! A bend: the date from which a series that was level rises or falls steadily.
 //!
 //! The model is a level, and from the bend on a straight line that starts from it (a broken line:
-//! Hudson 1966; Feder 1975). Least squares finds the date. The p-value of the best date is that of the
-//! same search in series without a change ([`search`](crate::search)), so that a slow wave is not a
-//! bend.
+//! Hudson 1966; Feder 1975). Least squares finds the date. The p-value of the best date is that of
+//! the same search in series without a change ([`search`](crate::search)), so that a slow wave is
+//! not a bend.
 
 use crate::{
-    change_point::{clip_outliers, fewest},
+    change_point::{clip_outliers, length_min},
     end_line::{EndLine, clip_around},
     search::{Candidate, NoisePosterior, Search, simulated_p},
 };
@@ -56,21 +56,21 @@ pub(crate) fn rise(position: usize, index: usize) -> f64 {
 pub fn bend(values: &[f64], search: &Search) -> Option<Bend> {
     let n = values.len();
     let m = search.segment_min.max(2);
-    if n < fewest(m) {
+    if n < length_min(m) {
         return None;
     }
     let clean = clip_around_bend(values, m)?;
     let best = best_bend(&clean, m)?;
     let p = simulated_p(best_bend, &clean, &best, search);
     let rho = NoisePosterior::new(best_bend, n, best.correlation, search).autocorrelation();
-    let Line { level, slope } = fit(&clean, best.at);
-    let after = n - best.at;
+    let Line { level, slope } = fit(&clean, best.position);
+    let after = n - best.position;
     let rise = slope * after as f64;
     let end = EndLine::new(after, level + rise, slope, n, best.residual_squares, rho);
-    let change_error = (end.mean_variance(best.at) + end.variance(0.0)).sqrt();
+    let change_error = (end.mean_variance(best.position) + end.variance(0.0)).sqrt();
     let interval = |estimate: f64, half: f64| [estimate, estimate - half, estimate + half];
     Some(Bend {
-        position: best.at,
+        position: best.position,
         level,
         slope: interval(slope, end.slope_half_width(LEVEL)),
         change: interval(rise, end.quantile(LEVEL) * change_error),
@@ -80,20 +80,20 @@ pub fn bend(values: &[f64], search: &Search) -> Option<Bend> {
     })
 }
 
-/// Clips outliers from the best broken line. A steep ramp differs from the median around it as outliers do,
-/// and outliers look like a ramp. So a first search, with and without outliers, only gives the line from
-/// which they are measured: the one to which most values are close.
+/// Clips outliers from the best broken line. A steep ramp differs from the median around it as
+/// outliers do, and outliers look like a ramp. So a first search, with and without outliers, only
+/// gives the line from which they are measured: the one to which most values are close.
 pub(crate) fn clip_around_bend(values: &[f64], m: usize) -> Option<Vec<f64>> {
     let without = clip_outliers(values, m);
     let lines = [&without[..], values].map(|searched| {
-        let at = best_bend(searched, m)?.at;
-        Some((at, fit(searched, at)))
+        let position = best_bend(searched, m)?.position;
+        Some((position, fit(searched, position)))
     });
     let clipped = lines
         .into_iter()
         .flatten()
-        .map(|(at, Line { level, slope })| {
-            let clipped = clip_around(values, |i| level + slope * rise(at, i));
+        .map(|(position, Line { level, slope })| {
+            let clipped = clip_around(values, |i| level + slope * rise(position, i));
             let changed = values.iter().zip(&clipped).filter(|(a, b)| a != b).count();
             (changed, clipped)
         });
@@ -134,7 +134,7 @@ pub(crate) fn best_bend(values: &[f64], m: usize) -> Option<Candidate> {
     let mean = values.iter().sum::<f64>() / n as f64;
     // Both sums grow from the end: that of the values, and that of the values times their rise.
     let (mut sum, mut product) = (0.0, 0.0);
-    let (mut best, mut at) = (-1.0, 0);
+    let (mut best_gain, mut best_position) = (-1.0, 0);
     for position in (m..n).rev() {
         sum += values[position] - mean;
         product += sum;
@@ -143,16 +143,16 @@ pub(crate) fn best_bend(values: &[f64], m: usize) -> Option<Candidate> {
         }
         let [rises, squares] = rise_sums(n, position);
         let gain = product * product / (squares - rises * rises / n as f64);
-        if gain > best {
-            (best, at) = (gain, position);
+        if gain > best_gain {
+            (best_gain, best_position) = (gain, position);
         }
     }
     let total: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    let Line { level, slope } = fit(values, at);
+    let Line { level, slope } = fit(values, best_position);
     let residuals: Vec<f64> = (0..n)
-        .map(|i| values[i] - level - slope * rise(at, i))
+        .map(|i| values[i] - level - slope * rise(best_position, i))
         .collect();
-    Candidate::new(at, best, total, mean, &residuals)
+    Candidate::new(best_position, best_gain, total, mean, &residuals)
 }
 
 #[cfg(test)]
@@ -167,8 +167,8 @@ mod tests {
         simulations: 199,
     };
 
-    /// A year of days with autocorrelation `rho` that rises by `size` standard deviations over the last
-    /// `days`.
+    /// A year of days with autocorrelation `rho` that rises by `size` standard deviations over the
+    /// last `days`.
     fn ramp(noise: &mut Noise, rho: f64, size: f64, days: usize) -> Vec<f64> {
         let mut values = noise.autoregressive(365, rho);
         for (i, value) in values.iter_mut().enumerate() {
@@ -190,8 +190,8 @@ mod tests {
         assert!(super::bend(&values[..40], &SEARCH).is_none());
     }
 
-    /// Share of tries with a p-value of at most 5 %, and share of intervals that hold the change, in
-    /// per cent.
+    /// Share of tries with a p-value of at most 5 %, and share of intervals that hold the change,
+    /// in per cent.
     fn shares(tries: u64, rho: f64, size: f64, days: usize) -> [f64; 2] {
         let mut noise = Noise::new(days as u64 * 31 + (rho * 10.0) as u64);
         let (mut found, mut covered) = (0.0, 0.0);

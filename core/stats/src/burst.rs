@@ -159,12 +159,12 @@ fn adjust_hours_of_week(hours: &[Hour], from: usize, expected: &mut [Option<f64>
         let Some(expected) = slot else { continue };
         let (observed_sum, expected_sum) = sums[hour.weekday][hour.hour];
         // An hour of the history does not predict itself.
-        let own = match hour.count {
+        let excluded = match hour.count {
             Some(count) if i < from => (count, *expected),
             _ => (0.0, 0.0),
         };
-        let ratio = (observed_sum - own.0 + HOUR_OF_WEEK_EVENTS)
-            / (expected_sum - own.1 + HOUR_OF_WEEK_EVENTS);
+        let ratio = (observed_sum - excluded.0 + HOUR_OF_WEEK_EVENTS)
+            / (expected_sum - excluded.1 + HOUR_OF_WEEK_EVENTS);
         *expected *= ratio;
     }
 }
@@ -203,8 +203,8 @@ fn profiles(history: &[Hour]) -> [[f64; HOURS_OF_DAY]; 2] {
         let total: f64 = (0..HOURS_OF_DAY).map(sum).sum();
         std::array::from_fn(|hour| (sum(hour) + 0.5) / (total + 0.5 * HOURS_OF_DAY as f64))
     };
-    let all = shares(&|hour| sums[0][hour] + sums[1][hour]);
-    sums.map(|sums| shares(&|hour| sums[hour] + PROFILE_EVENTS * all[hour]))
+    let overall = shares(&|hour| sums[0][hour] + sums[1][hour]);
+    sums.map(|sums| shares(&|hour| sums[hour] + PROFILE_EVENTS * overall[hour]))
 }
 
 /// Scores runs of hours.
@@ -347,14 +347,14 @@ impl Scanner {
         if hours == 0 {
             return Vec::new();
         }
-        let law = self.law(up, from, hours);
+        let distribution = self.largest_score_distribution(up, from, hours);
         let mut bursts = Vec::new();
         let mut free = vec![(from, n)];
         while let Some((start, end)) = free.pop() {
             let Some((first, length, score)) = self.largest(up, start..end) else {
                 continue;
             };
-            let p = law.p(score);
+            let p = distribution.p(score);
             let Some((observed, expected)) = self.run(first, length).filter(|_| p <= p_max) else {
                 continue;
             };
@@ -372,7 +372,7 @@ impl Scanner {
     }
 
     /// The distribution of the largest score of as many hours without a burst.
-    fn law(&self, up: bool, from: usize, hours: usize) -> LargestScore {
+    fn largest_score_distribution(&self, up: bool, from: usize, hours: usize) -> LargestScore {
         let first_known = (0..from).find(|i| self.unknown[*i] == self.unknown[i + 1]);
         let first_known = first_known.unwrap_or(from);
         let stretches = (from - first_known) / hours;

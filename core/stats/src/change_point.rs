@@ -71,7 +71,7 @@ pub struct Shifts {
 pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<Shifts> {
     let n = values.len();
     let m = search.segment_min.max(2);
-    if n < fewest(m) || adjusted.len() != n {
+    if n < length_min(m) || adjusted.len() != n {
         return None;
     }
     let clean = clip_outliers(adjusted, m);
@@ -119,58 +119,58 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
     Some(Shifts {
         shifts,
         p,
-        best: whole.at,
+        best: whole.position,
         autocorrelation,
         drifts,
     })
 }
 
 /// Minimum length of a series for a search with this smallest segment.
-pub fn fewest(segment_min: usize) -> usize {
+pub fn length_min(segment_min: usize) -> usize {
     (4 * segment_min.max(2)).max(12)
 }
 
 /// Finds the split with the smallest remaining sum of squares; `None` for a constant segment.
 ///
-/// A second shift would look like slow noise, so the autocorrelation is that of the residuals after the best
-/// further split of either side.
+/// A second shift would look like slow noise, so the autocorrelation is that of the residuals after
+/// the best further split of either side.
 pub(crate) fn best_split(values: &[f64], m: usize) -> Option<Candidate> {
     let n = values.len();
-    let (gain, at) = largest_gain(values, m);
-    let sides = [(0, &values[..at]), (at, &values[at..])];
+    let (gain, position) = largest_gain(values, m);
+    let sides = [(0, &values[..position]), (position, &values[position..])];
     let further = sides
         .into_iter()
         .filter(|(_, side)| side.len() >= 2 * m)
         .map(|(offset, side)| {
-            let (gain, at) = largest_gain(side, m);
-            (gain, offset + at)
+            let (gain, position) = largest_gain(side, m);
+            (gain, offset + position)
         })
         .max_by(|a, b| a.0.total_cmp(&b.0));
-    let mut edges = vec![0, at, n];
+    let mut edges = vec![0, position, n];
     if let Some((_, further)) = further {
-        edges.insert(if further < at { 1 } else { 2 }, further);
+        edges.insert(if further < position { 1 } else { 2 }, further);
     }
     let mean = values.iter().sum::<f64>() / n as f64;
     let total: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    Candidate::new(at, gain, total, mean, &residuals(values, &edges))
+    Candidate::new(position, gain, total, mean, &residuals(values, &edges))
 }
 
 /// The largest part of the sum of squares that a split explains, and its index.
 fn largest_gain(values: &[f64], m: usize) -> (f64, usize) {
     let n = values.len();
     let mean = values.iter().sum::<f64>() / n as f64;
-    let (mut sum, mut best, mut at) = (0.0, -1.0, 0);
+    let (mut sum, mut best, mut position) = (0.0, -1.0, 0);
     for (k, value) in values.iter().enumerate().take(n - m) {
         sum += value - mean;
         let k = k + 1;
         if k >= m {
             let gain = sum * sum * n as f64 / (k as f64 * (n - k) as f64);
             if gain > best {
-                (best, at) = (gain, k);
+                (best, position) = (gain, k);
             }
         }
     }
-    (best, at)
+    (best, position)
 }
 
 /// Residuals of a series from its means between `edges`.
@@ -223,11 +223,11 @@ fn split(
     offset: usize,
     alpha: f64,
     search: &Search,
-    found: &mut Vec<(usize, f64)>,
+    splits: &mut Vec<(usize, f64)>,
     drifts: &mut bool,
 ) {
     let m = search.segment_min.max(2);
-    if values.len() < fewest(m) {
+    if values.len() < length_min(m) {
         return;
     }
     let Some(best) = best_split(values, m) else {
@@ -237,13 +237,20 @@ fn split(
         return;
     }
     if line_is_better(values, best.residual_squares, m) {
-        *drifts |= found.is_empty() && offset == 0;
+        *drifts |= splits.is_empty() && offset == 0;
         return;
     }
-    found.push((offset + best.at, best.statistic));
-    let (left, right) = values.split_at(best.at);
-    split(left, offset, alpha / 2.0, search, found, drifts);
-    split(right, offset + best.at, alpha / 2.0, search, found, drifts);
+    splits.push((offset + best.position, best.statistic));
+    let (left, right) = values.split_at(best.position);
+    split(left, offset, alpha / 2.0, search, splits, drifts);
+    split(
+        right,
+        offset + best.position,
+        alpha / 2.0,
+        search,
+        splits,
+        drifts,
+    );
 }
 
 /// Returns true if a straight line describes the segment better than one step, and than two (by
@@ -308,7 +315,7 @@ fn refine(values: &[f64], positions: &mut Vec<usize>, search: &Search) -> Vec<(f
             let end = positions.get(i + 1).copied().unwrap_or(values.len());
             let segment = &values[start..end];
             if let Some(best) = best_split(segment, m).filter(|_| segment.len() >= 2 * m) {
-                positions[i] = start + best.at;
+                positions[i] = start + best.position;
                 tested.push((
                     best.statistic,
                     simulated_p(best_split, segment, &best, search),

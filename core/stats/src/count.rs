@@ -19,17 +19,17 @@ const MEAN_LARGE: f64 = 1e4;
 
 /// The predictive distribution of a count.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CountLaw {
+pub struct CountDistribution {
     /// Mean.
     pub mean: f64,
     /// Variance beyond the mean, over the squared mean.
     pub dispersion: f64,
 }
 
-impl CountLaw {
+impl CountDistribution {
     /// Predicts a count with exposure `exposure` from earlier pairs `(count, exposure)`. `None`
     /// with fewer than [`BEFORE_MIN`] pairs, or if all counts are zero.
-    pub fn next(before: &[(f64, f64)], exposure: f64) -> Option<Self> {
+    pub fn predict(before: &[(f64, f64)], exposure: f64) -> Option<Self> {
         let known: Vec<(f64, f64)> = before.iter().copied().filter(|b| b.1 > 0.0).collect();
         let m = known.len() as f64;
         let total: f64 = known.iter().map(|b| b.0).sum();
@@ -68,11 +68,13 @@ impl CountLaw {
         }
         let integer = count as u64;
         if self.dispersion * self.mean < 1e-6 {
-            return Poisson::new(self.mean).map_or(f64::NAN, |law| law.cdf(integer));
+            return Poisson::new(self.mean)
+                .map_or(f64::NAN, |distribution| distribution.cdf(integer));
         }
         let size = 1.0 / self.dispersion;
         let share = 1.0 / (1.0 + self.dispersion * self.mean);
-        NegativeBinomial::new(size, share).map_or(f64::NAN, |law| law.cdf(integer))
+        NegativeBinomial::new(size, share)
+            .map_or(f64::NAN, |distribution| distribution.cdf(integer))
     }
 
     /// The smallest count whose cumulative probability reaches `probability`.
@@ -128,13 +130,14 @@ mod tests {
 
     #[test]
     fn tails_agree_with_published_distributions() {
-        // R: ppois(3, 10); pnbinom(3, size = 2, mu = 10); qnbinom(c(.005, .995), size = 2, mu = 10).
-        let poisson = CountLaw {
+        // R: ppois(3, 10); pnbinom(3, size = 2, mu = 10); qnbinom(c(.005, .995), size = 2, mu =
+        // 10).
+        let poisson = CountDistribution {
             mean: 10.0,
             dispersion: 0.0,
         };
         near(poisson.at_most(3.0), 0.010_336_05);
-        let wide = CountLaw {
+        let wide = CountDistribution {
             mean: 10.0,
             dispersion: 0.5,
         };
@@ -151,11 +154,11 @@ mod tests {
         let [low, high] = wide.interval(0.99);
         assert!(low == 0.0 && wide.at_most(high) >= 0.995 && wide.at_most(high - 1.0) < 0.995);
         // Large means: the gamma distribution agrees with the negative binomial distribution.
-        let exact = CountLaw {
+        let exact = CountDistribution {
             mean: 9_999.0,
             dispersion: 0.01,
         };
-        let large = CountLaw {
+        let large = CountDistribution {
             mean: 10_001.0,
             dispersion: 0.01,
         };
@@ -168,23 +171,23 @@ mod tests {
     #[test]
     fn too_few_counts_give_no_distribution() {
         let too_few = [(3.0, 1.0); 3];
-        assert_eq!(CountLaw::next(&too_few, 1.0), None);
-        assert_eq!(CountLaw::next(&[(0.0, 1.0); 8], 1.0), None);
-        assert_eq!(CountLaw::next(&[(3.0, 1.0); 8], 0.0), None);
+        assert_eq!(CountDistribution::predict(&too_few, 1.0), None);
+        assert_eq!(CountDistribution::predict(&[(0.0, 1.0); 8], 1.0), None);
+        assert_eq!(CountDistribution::predict(&[(3.0, 1.0); 8], 0.0), None);
     }
 
     /// Share of counts outside the 99 % interval if nothing has changed.
     fn alarms(windows: usize, mean: f64, dispersion: f64) -> f64 {
         let mut random = ChaCha8Rng::seed_from_u64(7);
-        let law = CountLaw { mean, dispersion };
-        let mut draw = || law.quantile(random.random::<f64>());
+        let distribution = CountDistribution { mean, dispersion };
+        let mut draw = || distribution.quantile(random.random::<f64>());
         let trials = 2_000;
         let mut outside = 0;
         for _ in 0..trials {
             let before: Vec<(f64, f64)> = (0..windows).map(|_| (draw(), 1.0)).collect();
             let now = draw();
-            if let Some(law) = CountLaw::next(&before, 1.0) {
-                let [low, high] = law.interval(LEVEL);
+            if let Some(distribution) = CountDistribution::predict(&before, 1.0) {
+                let [low, high] = distribution.interval(LEVEL);
                 outside += u32::from(now < low || now > high);
             }
         }
@@ -209,10 +212,10 @@ mod tests {
         let before: Vec<(f64, f64)> = [130.0, 118.0, 141.0, 125.0, 133.0, 122.0, 128.0, 137.0]
             .map(|count| (count, 5.0))
             .to_vec();
-        let law = CountLaw::next(&before, 5.0).expect("a law");
-        near(law.mean, 129.25);
-        assert!(law.interval(LEVEL)[0] > 43.0 && law.p(43.0) < 0.001);
-        let half = CountLaw::next(&before, 2.5).expect("a law");
+        let distribution = CountDistribution::predict(&before, 5.0).expect("a distribution");
+        near(distribution.mean, 129.25);
+        assert!(distribution.interval(LEVEL)[0] > 43.0 && distribution.p(43.0) < 0.001);
+        let half = CountDistribution::predict(&before, 2.5).expect("a distribution");
         near(half.mean, 64.625);
     }
 }

@@ -27,11 +27,11 @@ pub struct Model {
     /// Autocorrelation of `a` over one step, below 1.
     pub memory: f64,
     /// Innovation variance of `a`.
-    pub moving: f64,
+    pub innovation_variance: f64,
     /// Innovation variance of `w`.
-    pub walking: f64,
+    pub walk_variance: f64,
     /// Variance of `e`.
-    pub fixed: f64,
+    pub noise_variance: f64,
     /// Prior standard deviation of a slope of the level per step, in units of the errors'; infinite
     /// for a flat prior, `None` for no slope.
     pub slope: Option<f64>,
@@ -50,7 +50,7 @@ pub struct Part {
     /// The expected mean.
     pub mean: f64,
     /// Its variance from the estimated coefficients and the current state.
-    pub learned: f64,
+    pub parameter_variance: f64,
     /// Its variance from the noise of the counted steps.
     pub noise: f64,
     /// Degrees of freedom.
@@ -91,7 +91,8 @@ impl Forecast {
     /// The expected mean of the counted steps, and its variance including the spread of the models.
     pub fn moments(&self) -> (f64, f64) {
         let mean = self.average(|part| part.mean);
-        let variance = self.average(|part| part.learned + part.noise + (part.mean - mean).powi(2));
+        let variance =
+            self.average(|part| part.parameter_variance + part.noise + (part.mean - mean).powi(2));
         (mean, variance)
     }
 }
@@ -146,17 +147,17 @@ fn grid(n: usize, year: f64) -> impl Iterator<Item = Model> {
     let years = (n as f64 / year).min(YEARS_MAX);
     let white = Model {
         memory: 0.0,
-        moving: 0.0,
-        walking: 0.0,
-        fixed: 1.0,
+        innovation_variance: 0.0,
+        walk_variance: 0.0,
+        noise_variance: 1.0,
         slope: None,
         waves: None,
         weight: (WHITE_WEIGHT * n as f64).clamp(*WHITE_WEIGHTS.start(), *WHITE_WEIGHTS.end()),
     };
     let errors = move |memory: f64, share: f64| Model {
         memory,
-        moving: share * (1.0 - memory * memory),
-        fixed: 1.0 - share,
+        innovation_variance: share * (1.0 - memory * memory),
+        noise_variance: 1.0 - share,
         ..white
     };
     let long = |memory: f64| {
@@ -180,7 +181,7 @@ fn grid(n: usize, year: f64) -> impl Iterator<Item = Model> {
         };
         let base = errors(memory, share);
         WALKS.into_iter().map(move |step| Model {
-            walking: step * step,
+            walk_variance: step * step,
             weight,
             ..base
         })
@@ -201,7 +202,7 @@ fn grid(n: usize, year: f64) -> impl Iterator<Item = Model> {
 /// Regressors, one row per step: constant, season, controls, slope. The season is coded as
 /// deviations that sum to zero, a long one as sines and cosines; the slope counts steps from the
 /// end of the training values.
-struct Rows {
+struct DesignMatrix {
     width: usize,
     values: Vec<f64>,
 }
@@ -215,7 +216,7 @@ pub(crate) fn season_size(period: usize) -> usize {
     }
 }
 
-impl Rows {
+impl DesignMatrix {
     fn new(controls: &[&[f64]], period: usize, train: usize, steps: usize) -> Self {
         let phases = season_size(period);
         let width = 2 + phases + controls.len();
@@ -246,7 +247,7 @@ impl Rows {
     }
 
     /// The row of a step, with or without the slope.
-    fn at(&self, step: usize, slope: bool) -> &[f64] {
+    fn row(&self, step: usize, slope: bool) -> &[f64] {
         let row = &self.values[step * self.width..(step + 1) * self.width];
         &row[..self.width - usize::from(!slope)]
     }
@@ -289,21 +290,21 @@ impl Spread {
     }
 
     fn advance(&mut self, model: &Model) {
-        self.a = model.memory * model.memory * self.a + model.moving;
+        self.a = model.memory * model.memory * self.a + model.innovation_variance;
         self.both *= model.memory;
-        self.w += model.walking;
+        self.w += model.walk_variance;
     }
 }
 
 /// Fits the coefficients under a model; `None` if the regressors are collinear.
-fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option<Fit> {
-    let size = rows.width - usize::from(model.slope.is_none());
+fn fit(model: &Model, values: &[Option<f64>], matrix: &DesignMatrix, keep: bool) -> Option<Fit> {
+    let size = matrix.width - usize::from(model.slope.is_none());
     let mut squares = vec![0.0; size * size];
     let mut products = vec![0.0; size];
     let (mut total, mut log_variances, mut seen) = (0.0, 0.0, 0.0);
     let mut state = vec![[0.0; 2]; size + 1];
     let mut spread = Spread {
-        a: model.moving / (1.0 - model.memory * model.memory),
+        a: model.innovation_variance / (1.0 - model.memory * model.memory),
         both: 0.0,
         // A random walk starts anywhere; the constant includes its start.
         w: 0.0,
@@ -315,7 +316,7 @@ fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option
             states.extend(state.iter().map(|[a, w]| a + w));
         }
         if let Some(value) = value {
-            let variance = spread.of([1.0; 2]) + model.fixed;
+            let variance = spread.of([1.0; 2]) + model.noise_variance;
             let gains = [spread.a + spread.both, spread.both + spread.w].map(|c| c / variance);
             let take = |[a, w]: &mut [f64; 2], value: f64| {
                 let error = value - *a - *w;
@@ -325,7 +326,7 @@ fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option
             };
             let weight = 1.0 / variance;
             let error = take(&mut state[0], *value);
-            let regressors = rows.at(i, model.slope.is_some());
+            let regressors = matrix.row(i, model.slope.is_some());
             for ((slot, x), carried) in row.iter_mut().zip(regressors).zip(&mut state[1..]) {
                 *slot = take(carried, *x);
             }
@@ -395,7 +396,7 @@ fn weigh_among(
     controls: &[&[f64]],
     period: usize,
 ) -> Vec<Model> {
-    let rows = Rows::new(controls, period, values.len(), values.len());
+    let matrix = DesignMatrix::new(controls, period, values.len(), values.len());
     let seasons: Vec<(Option<f64>, f64)> = if period > PHASES_MAX {
         WAVE_SDS.map(|(sd, weight)| (Some(sd), weight)).to_vec()
     } else {
@@ -410,7 +411,7 @@ fn weigh_among(
             })
         })
         .filter_map(|model| {
-            let fit = fit(&model, values, &rows, false)?;
+            let fit = fit(&model, values, &matrix, false)?;
             Some((fit.log_likelihood + model.weight.ln(), model))
         })
         .collect();
@@ -442,7 +443,7 @@ pub fn forecast(
     in_detail: bool,
 ) -> Option<Forecast> {
     let (train, horizon) = (values.len(), counted.len());
-    let rows = Rows::new(controls, period, train, train + horizon);
+    let matrix = DesignMatrix::new(controls, period, train, train + horizon);
     let mut whole = Forecast {
         parts: Vec::new(),
         controls: Vec::new(),
@@ -452,7 +453,7 @@ pub fn forecast(
     };
     let fits: Vec<(&Model, Fit)> = models
         .iter()
-        .filter_map(|model| Some((model, fit(model, values, &rows, in_detail)?)))
+        .filter_map(|model| Some((model, fit(model, values, &matrix, in_detail)?)))
         .collect();
     let likeliest = fits
         .iter()
@@ -472,10 +473,10 @@ pub fn forecast(
         let weight = model.weight / total;
         whole.parts.push(Part {
             weight,
-            ..part(model, fit, &rows, train, counted)
+            ..part(model, fit, &matrix, train, counted)
         });
         if in_detail {
-            let ahead = ahead(model, fit, &rows, train, horizon);
+            let ahead = ahead(model, fit, &matrix, train, horizon);
             for (slot, (mean, _)) in whole.mean.iter_mut().zip(&ahead) {
                 *slot += weight * mean;
             }
@@ -487,7 +488,7 @@ pub fn forecast(
                 .zip(fit.states.chunks_exact(size))
                 .enumerate()
             {
-                let row = rows.at(i, model.slope.is_some());
+                let row = matrix.row(i, model.slope.is_some());
                 let drift = state[0] - dot(&state[1..], &fit.coefficients);
                 *slot += weight * (dot(row, &fit.coefficients) + drift);
             }
@@ -517,14 +518,14 @@ fn replace_by_step(
     let step: Vec<f64> = (0..values.len())
         .map(|i| f64::from(u8::from(i >= train)))
         .collect();
-    let rows = Rows::new(&[&step], period, values.len(), values.len());
+    let matrix = DesignMatrix::new(&[&step], period, values.len(), values.len());
     let (at, sd) = (1 + season_size(period), scale(&step).1);
     let after: Vec<f64> = values[train..].iter().flatten().copied().collect();
     for (model, part) in models.iter().zip(parts) {
-        if model.memory > STEP_MEMORY_MAX || model.walking > 0.0 {
+        if model.memory > STEP_MEMORY_MAX || model.walk_variance > 0.0 {
             continue;
         }
-        let Some(fit) = fit(model, values, &rows, false) else {
+        let Some(fit) = fit(model, values, &matrix, false) else {
             continue;
         };
         let mut unit = vec![0.0; fit.coefficients.len()];
@@ -535,7 +536,7 @@ fn replace_by_step(
         *part = Part {
             weight: part.weight,
             mean: mean(&after) - fit.coefficients[at] / sd,
-            learned: variance - noise,
+            parameter_variance: variance - noise,
             noise,
             freedom: fit.freedom,
         };
@@ -556,13 +557,13 @@ fn coefficient(fit: &Fit, index: usize, sd: f64) -> Coefficient {
 }
 
 /// The mean of the counted steps by one model.
-fn part(model: &Model, fit: &Fit, rows: &Rows, train: usize, counted: &[bool]) -> Part {
+fn part(model: &Model, fit: &Fit, matrix: &DesignMatrix, train: usize, counted: &[bool]) -> Part {
     let n = counted.iter().filter(|counted| **counted).count().max(1) as f64;
     let mut mean_row = vec![0.0; fit.coefficients.len()];
     for (step, _) in counted.iter().enumerate().filter(|(_, counted)| **counted) {
         for (slot, x) in mean_row
             .iter_mut()
-            .zip(rows.at(train + step, model.slope.is_some()))
+            .zip(matrix.row(train + step, model.slope.is_some()))
         {
             *slot += x / n;
         }
@@ -574,25 +575,35 @@ fn part(model: &Model, fit: &Fit, rows: &Rows, train: usize, counted: &[bool]) -
         let here = f64::from(u8::from(*counted)) / n;
         shares = [here + model.memory * shares[0], here + shares[1]];
         if step > 0 {
-            moved += model.moving * shares[0].powi(2) + model.walking * shares[1].powi(2);
+            moved += model.innovation_variance * shares[0].powi(2)
+                + model.walk_variance * shares[1].powi(2);
         }
     }
     Part {
         weight: 0.0,
         mean: expected(fit, &mean_row, shares),
-        learned: fit.variance * (learned_variance(fit, &mean_row, shares) + fit.spread.of(shares)),
-        noise: fit.variance * (moved + model.fixed / n),
+        parameter_variance: fit.variance
+            * (unit_parameter_variance(fit, &mean_row, shares) + fit.spread.of(shares)),
+        noise: fit.variance * (moved + model.noise_variance / n),
         freedom: fit.freedom,
     }
 }
 
 /// Mean and variance of each observation by one model.
-fn ahead(model: &Model, fit: &Fit, rows: &Rows, train: usize, horizon: usize) -> Vec<(f64, f64)> {
+fn ahead(
+    model: &Model,
+    fit: &Fit,
+    matrix: &DesignMatrix,
+    train: usize,
+    horizon: usize,
+) -> Vec<(f64, f64)> {
     let (mut shares, mut spread) = ([1.0; 2], fit.spread);
     (train..train + horizon)
         .map(|step| {
-            let row = rows.at(step, model.slope.is_some());
-            let variance = learned_variance(fit, row, shares) + spread.of([1.0; 2]) + model.fixed;
+            let row = matrix.row(step, model.slope.is_some());
+            let variance = unit_parameter_variance(fit, row, shares)
+                + spread.of([1.0; 2])
+                + model.noise_variance;
             let mean = expected(fit, row, shares);
             shares[0] *= model.memory;
             spread.advance(model);
@@ -608,7 +619,7 @@ fn expected(fit: &Fit, row: &[f64], shares: [f64; 2]) -> f64 {
 }
 
 /// The variance of that expectation due to the estimated coefficients, in units of the errors'.
-fn learned_variance(fit: &Fit, row: &[f64], shares: [f64; 2]) -> f64 {
+fn unit_parameter_variance(fit: &Fit, row: &[f64], shares: [f64; 2]) -> f64 {
     let states = weighted_states(fit, shares);
     let row: Vec<f64> = row
         .iter()

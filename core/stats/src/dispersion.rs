@@ -6,15 +6,15 @@
 //! all effects but has few degrees of freedom. *Within* windows it is the dispersion of their days
 //! around the level of the window and the weekday (quasi-likelihood, `McCullagh` and Nelder 1989,
 //! chapter 9), inflated for the correlation of neighbouring days; it has many degrees of freedom
-//! but ignores variation common to a whole window. [`combined`] combines both.
+//! but ignores variation common to a whole window. [`combine`] combines both.
 
 use crate::distribution::chi_square_upper;
 
 /// Minimum number of pairs of successive windows for estimating their dispersion.
 pub const PAIRS_MIN: usize = 4;
 /// Significance level of the test that windows differ more than their days explain; stricter with
-/// few pairs. This and the degrees of freedom that the days contribute are chosen by simulation (see
-/// the tests).
+/// few pairs. This and the degrees of freedom that the days contribute are chosen by simulation
+/// (see the tests).
 const DIFFER_ALPHA: f64 = 0.15;
 const DIFFER_ALPHA_FEW: f64 = 0.02;
 /// Maximum degrees of freedom that the days contribute to the windows.
@@ -50,11 +50,11 @@ pub struct Part {
 
 /// The relation between the levels of windows and of weekdays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rhythm {
+pub enum LevelModel {
     /// They multiply, and the variance grows with the expected sum: counts and amounts.
-    Multiplies,
+    Multiplicative,
     /// They add up, and the variance grows with the exposure: shares and means.
-    AddsUp,
+    Additive,
 }
 
 /// The factor by which the variance of independent records is multiplied.
@@ -68,7 +68,7 @@ pub struct Dispersion {
 
 /// Estimates the factor from the differences of successive windows, in order of time or reversed;
 /// returns the number of pairs as well. `None` without two known neighbours.
-pub fn between(levels: &[Option<Level>]) -> Option<(Dispersion, usize)> {
+pub fn between_windows(levels: &[Option<Level>]) -> Option<(Dispersion, usize)> {
     let squares: Vec<f64> = levels
         .windows(2)
         .filter_map(|pair| {
@@ -88,9 +88,9 @@ pub fn between(levels: &[Option<Level>]) -> Option<(Dispersion, usize)> {
 }
 
 /// Estimates the factor from the parts of windows, in order of time. `None` with too few parts.
-pub fn within(windows: &[Vec<Part>], rhythm: Rhythm) -> Option<Dispersion> {
+pub fn within_windows(windows: &[Vec<Part>], model: LevelModel) -> Option<Dispersion> {
     let slots = windows.iter().flatten().map(|part| part.slot + 1).max()?;
-    let fit = Fit::new(windows, slots, rhythm);
+    let fit = Fit::new(windows, slots, model);
     // Residuals with their scales, one list per window.
     let residuals: Vec<Vec<(f64, f64)>> = windows
         .iter()
@@ -149,8 +149,8 @@ fn correlation(residuals: &[Vec<(f64, f64)>]) -> f64 {
         return 0.0;
     }
     let products: f64 = neighbours().map(|pair| pair[0] * pair[1]).sum();
-    // Residuals around the mean of a window are less correlated than the errors; correlations of one
-    // standard error occur by chance.
+    // Residuals around the mean of a window are less correlated than the errors; correlations of
+    // one standard error occur by chance.
     let bias = 1.0 / ((used / levels).max(2.0) - 1.0);
     let correlation = products / pairs / (squares / used) + bias - 1.0 / pairs.sqrt();
     correlation.clamp(0.0, CORRELATION_MAX)
@@ -159,7 +159,7 @@ fn correlation(residuals: &[Vec<(f64, f64)>]) -> f64 {
 /// The combined factor, at least 1. If windows differ more than their days explain, only the
 /// windows are used; otherwise the days contribute degrees of freedom, and with fewer than
 /// [`PAIRS_MIN`] pairs of windows only the days are used. `None` if neither is known.
-pub fn combined(
+pub fn combine(
     between: Option<(Dispersion, usize)>,
     within: Option<Dispersion>,
 ) -> Option<Dispersion> {
@@ -197,19 +197,19 @@ impl Dispersion {
 
 /// Levels of windows and of categories.
 struct Fit {
-    rhythm: Rhythm,
+    model: LevelModel,
     levels: Vec<f64>,
     slots: Vec<f64>,
 }
 
 impl Fit {
-    fn new(windows: &[Vec<Part>], slots: usize, rhythm: Rhythm) -> Self {
-        let start = match rhythm {
-            Rhythm::Multiplies => 1.0,
-            Rhythm::AddsUp => 0.0,
+    fn new(windows: &[Vec<Part>], slots: usize, model: LevelModel) -> Self {
+        let start = match model {
+            LevelModel::Multiplicative => 1.0,
+            LevelModel::Additive => 0.0,
         };
         let mut fit = Self {
-            rhythm,
+            model,
             levels: vec![start; windows.len()],
             slots: vec![start; slots],
         };
@@ -233,12 +233,12 @@ impl Fit {
     fn level<'a>(&self, parts: impl Iterator<Item = (&'a Part, f64)>) -> f64 {
         let (mut sum, mut exposure) = (0.0, 0.0);
         for (part, other) in parts {
-            match self.rhythm {
-                Rhythm::Multiplies => {
+            match self.model {
+                LevelModel::Multiplicative => {
                     sum += part.sum;
                     exposure += part.exposure * other;
                 }
-                Rhythm::AddsUp => {
+                LevelModel::Additive => {
                     sum += part.sum - part.exposure * other;
                     exposure += part.exposure;
                 }
@@ -250,12 +250,12 @@ impl Fit {
     /// The expected sum of a part, and the quantity that its variance is proportional to.
     fn expect(&self, window: usize, part: &Part) -> (f64, f64) {
         let (level, slot) = (self.levels[window], self.slots[part.slot]);
-        match self.rhythm {
-            Rhythm::Multiplies => {
+        match self.model {
+            LevelModel::Multiplicative => {
                 let expected = part.exposure * level * slot;
                 (expected, expected)
             }
-            Rhythm::AddsUp => (part.exposure * (level + slot), part.exposure),
+            LevelModel::Additive => (part.exposure * (level + slot), part.exposure),
         }
     }
 }
@@ -388,12 +388,15 @@ mod tests {
                 Some(Level { value, variance })
             })
             .collect();
-        let rhythm = if share {
-            Rhythm::AddsUp
+        let model = if share {
+            LevelModel::Additive
         } else {
-            Rhythm::Multiplies
+            LevelModel::Multiplicative
         };
-        let factor = combined(between(&levels[1..]), within(windows, rhythm));
+        let factor = combine(
+            between_windows(&levels[1..]),
+            within_windows(windows, model),
+        );
         let factor = factor.expect("a factor");
         let [now, before] = [levels[0], levels[1]].map(|level| level.expect("a level"));
         let relative = |level: Level| level.variance / level.value.powi(2);
@@ -525,24 +528,24 @@ mod tests {
                 variance: value,
             })
         };
-        assert!(between(&[level(5.0)]).is_none());
-        assert!(between(&[level(5.0), None, level(7.0)]).is_none());
-        let (two, pairs) = between(&[level(100.0), level(120.0)]).expect("a pair");
+        assert!(between_windows(&[level(5.0)]).is_none());
+        assert!(between_windows(&[level(5.0), None, level(7.0)]).is_none());
+        let (two, pairs) = between_windows(&[level(100.0), level(120.0)]).expect("a pair");
         assert!((two.factor - 400.0 / 220.0).abs() < 1e-12 && pairs == 1);
-        assert!(combined(Some((two, 1)), None).is_none());
+        assert!(combine(Some((two, 1)), None).is_none());
         let part = Part {
             slot: 0,
             sum: 5.0,
             exposure: 1.0,
             variance: 5.0,
         };
-        assert!(within(&[vec![part], vec![part]], Rhythm::Multiplies).is_none());
-        assert!(within(&[], Rhythm::AddsUp).is_none());
+        assert!(within_windows(&[vec![part], vec![part]], LevelModel::Multiplicative).is_none());
+        assert!(within_windows(&[], LevelModel::Additive).is_none());
         let empty = Part {
             sum: 0.0,
             variance: 0.0,
             ..part
         };
-        assert!(within(&vec![vec![empty; 7]; 4], Rhythm::Multiplies).is_none());
+        assert!(within_windows(&vec![vec![empty; 7]; 4], LevelModel::Multiplicative).is_none());
     }
 }

@@ -20,11 +20,11 @@ use std::collections::BTreeMap;
 /// Maximum number of rows of a reference that is tested.
 pub const TESTED_MAX: usize = 1000;
 /// p-value below which a tested column has drifted.
-pub const P: f64 = 0.05;
+pub const P_MAX: f64 = 0.05;
 /// Minimum distance at which a column with a larger reference has drifted.
-pub const DISTANCE: f64 = 0.1;
+pub const DISTANCE_MIN: f64 = 0.1;
 /// Minimum share of drifted columns at which the data set has drifted.
-pub const COLUMNS: f64 = 0.5;
+pub const DRIFTED_SHARE_MIN: f64 = 0.5;
 /// Maximum number of distinct numbers in the reference for which each number is a bin.
 const VALUE_BINS_MAX: usize = 20;
 /// Maximum number of distinct numbers in the reference that are compared as categories.
@@ -82,8 +82,8 @@ pub struct Distances {
 }
 
 impl Distances {
-    /// Distances of counts over the same bins. PSI and KL, which are undefined for empty bins, fill them
-    /// with a share of 1e-4, or a millionth of the smallest share if that is smaller.
+    /// Distances of counts over the same bins. PSI and KL, which are undefined for empty bins, fill
+    /// them with a share of 1e-4, or a millionth of the smallest share if that is smaller.
     pub fn new(reference: &[f64], current: &[f64]) -> Self {
         let (p, q) = (shares(reference), shares(current));
         let (filled_p, filled_q) = (fill_empty(&p), fill_empty(&q));
@@ -149,9 +149,9 @@ pub fn compare_numbers(reference: &[f64], current: &[f64]) -> Option<Comparison>
         compare_counts(&by_value(), reference.len())
     } else {
         let (measure, drifted) = if reference.len() <= TESTED_MAX {
-            (Measure::KolmogorovSmirnov, p_value < P)
+            (Measure::KolmogorovSmirnov, p_value < P_MAX)
         } else {
-            (Measure::Wasserstein, distance >= DISTANCE)
+            (Measure::Wasserstein, distance >= DISTANCE_MIN)
         };
         Comparison {
             measure,
@@ -210,9 +210,12 @@ fn compare_counts([reference, current]: &[Vec<f64>; 2], rows: usize) -> Comparis
         (Measure::ChiSquare, chi_square.statistic, chi_square.p)
     };
     let (measure, drifted) = if rows <= TESTED_MAX {
-        (test, p < P)
+        (test, p < P_MAX)
     } else {
-        (Measure::JensenShannon, distances.jensen_shannon >= DISTANCE)
+        (
+            Measure::JensenShannon,
+            distances.jensen_shannon >= DISTANCE_MIN,
+        )
     };
     Comparison {
         measure,
@@ -321,8 +324,8 @@ pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> (f64, f64) {
     )
 }
 
-/// Probability that the distribution functions of two samples differ by at least `largest` somewhere:
-/// paths over the grid that touch the bound, each step weighted by its probability.
+/// Probability that the distribution functions of two samples differ by at least `largest`
+/// somewhere: paths over the grid that touch the bound, each step weighted by its probability.
 fn exact_p(n: usize, m: usize, largest: f64) -> f64 {
     let bound = largest - 1e-9;
     let outside = |i: usize, j: usize| (i as f64 / n as f64 - j as f64 / m as f64).abs() >= bound;

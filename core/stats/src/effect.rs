@@ -11,10 +11,10 @@
 //! at earlier dates without a change (placebo in time): the spread of these estimates, in units of
 //! their own standard errors, corrects that of the real estimate ([`Calibration`]).
 //!
-//! For counts and other amounts that are never negative, the noise scales with their level: a reduced
-//! level after a change has less noise than before. A sum of counts is compared with the negative
-//! binomial distribution of its mean and variance, since rare events are skewed. Both intervals, of the
-//! difference and of the ratio, contain the values that a test does not reject.
+//! For counts and other amounts that are never negative, the noise scales with their level: a
+//! reduced level after a change has less noise than before. A sum of counts is compared with the
+//! negative binomial distribution of its mean and variance, since rare events are skewed. Both
+//! intervals, of the difference and of the ratio, contain the values that a test does not reject.
 //!
 //! If the series was constant before the change, or repeated its season exactly, there is no noise
 //! to compare with, and the test is combinatorial ([`constant_p`]).
@@ -26,7 +26,7 @@ pub use constant::constant_p;
 pub use outlook::Outlook;
 
 use crate::{
-    count::CountLaw,
+    count::CountDistribution,
     counterfactual::{Family, Forecast, Part, Regression, forecast, season_size, weigh},
     distribution::{normal_quantile, t_p, t_quantile},
 };
@@ -109,7 +109,7 @@ pub enum Test {
 
 /// Kind of values, which determines their noise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Values {
+enum ValueKind {
     /// Integers that are not negative: their sum has a skewed distribution.
     Counts,
     /// Not negative: noise scales with the level.
@@ -118,7 +118,7 @@ enum Values {
     Any,
 }
 
-impl Values {
+impl ValueKind {
     fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
         let is_count = |value: f64| value >= 0.0 && value.fract() == 0.0;
         if values.clone().all(is_count) {
@@ -131,7 +131,7 @@ impl Values {
     }
 
     /// Factor of the noise variance if the level changes by `ratio`.
-    fn growth(self, ratio: f64) -> f64 {
+    fn variance_factor(self, ratio: f64) -> f64 {
         match self {
             Self::Any => 1.0,
             _ if ratio.is_finite() => ratio.max(1e-9),
@@ -145,12 +145,12 @@ impl Values {
         if self != Self::Counts || expected <= 0.0 || square <= 0.0 {
             return (observed - mean) / variance.sqrt();
         }
-        let law = CountLaw {
+        let distribution = CountDistribution {
             mean: expected,
             dispersion: (square - expected).max(0.0) / (expected * expected),
         };
         // For underdispersed counts, the Poisson distribution is narrowed.
-        law.score(sum.round()) * (expected / square).sqrt().max(1.0)
+        distribution.score(sum.round()) * (expected / square).sqrt().max(1.0)
     }
 }
 
@@ -264,21 +264,21 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
     }
     let models = weigh_errors(family, design, is_step::<F>(design));
     let (begin, change, end) = (design.begin, design.change, design.end);
-    let Some(mut result) = at(family, design, &models, begin, change, end, true) else {
+    let Some(mut result) = forecast_at(family, design, &models, begin, change, end, true) else {
         return Err(EffectError::Before {
             have: steps_before,
             need: steps_before + 1,
         });
     };
-    let carried = carried_over(design, learn_from(design), &result);
+    let shift_variance = control_shift_variance(design, training_start(design), &result);
     for part in &mut result.parts {
-        part.learned += carried;
+        part.parameter_variance += shift_variance;
     }
     estimate.calibration = calibration(family, design, &models);
     if estimate.calibration.independent >= INDEPENDENT_MIN as f64 {
         estimate.test = Test::Placebo;
     }
-    let kind = Values::of(before.iter().chain(after).flatten().copied());
+    let kind = ValueKind::of(before.iter().chain(after).flatten().copied());
     estimate.fill(&result, kind);
     let (calibration, difference) = (&estimate.calibration, estimate.absolute[0]);
     estimate.outlook = outlook::outlook(family, design, &models, calibration, difference);
@@ -308,42 +308,50 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
 
 impl Estimate {
     /// Sets effect, interval and p-value from the forecast.
-    fn fill(&mut self, result: &Forecast, values: Values) {
+    fn fill(&mut self, result: &Forecast, kind: ValueKind) {
         let (expected, variance) = result.moments();
         let (observed, n) = (self.after, self.steps_after as f64);
-        let (widen, most_freedom) = (self.calibration.factor.powi(2), self.calibration.freedom);
+        let (widen, freedom_max) = (self.calibration.factor.powi(2), self.calibration.freedom);
         // p-value of the mean after the change, from the expectation of a model and its variances.
         let p = |expect: &dyn Fn(&Part) -> [f64; 3]| {
             result.average(|part| {
-                let [mean, learned, noise] = expect(part);
-                let variance = widen * (learned + noise);
-                let freedom = part.freedom.min(most_freedom);
-                t_p(values.score(observed, mean, variance, n), freedom)
+                let [mean, parameters, noise] = expect(part);
+                let variance = widen * (parameters + noise);
+                let freedom = part.freedom.min(freedom_max);
+                t_p(kind.score(observed, mean, variance, n), freedom)
             })
         };
         let added = |effect: f64| {
             p(&|part| {
-                let grown = values.growth((part.mean + effect) / part.mean);
-                [part.mean + effect, part.learned, grown * part.noise]
+                let grown = kind.variance_factor((part.mean + effect) / part.mean);
+                [
+                    part.mean + effect,
+                    part.parameter_variance,
+                    grown * part.noise,
+                ]
             })
         };
         let scaled = |ratio: f64| {
             p(&|part| {
-                let noise = values.growth(ratio) * part.noise;
-                [ratio * part.mean, ratio * ratio * part.learned, noise]
+                let noise = kind.variance_factor(ratio) * part.noise;
+                [
+                    ratio * part.mean,
+                    ratio * ratio * part.parameter_variance,
+                    noise,
+                ]
             })
         };
         self.p = added(0.0);
         let difference = observed - expected;
         let unit = variance.sqrt();
         let inside = |effect: f64| added(effect) > ALPHA;
-        let least = match values {
-            Values::Any => f64::NEG_INFINITY,
-            Values::Counts | Values::Amounts => -expected.max(0.0),
+        let lower_bound = match kind {
+            ValueKind::Any => f64::NEG_INFINITY,
+            ValueKind::Counts | ValueKind::Amounts => -expected.max(0.0),
         };
         let low = difference - crossing(|by| inside(difference - by), unit);
         let high = difference + crossing(|by| inside(difference + by), unit);
-        self.set_difference(expected, [low.max(least), high], n);
+        self.set_difference(expected, [low.max(lower_bound), high], n);
         if expected > 0.0 {
             let ratio = observed / expected;
             let inside = |ratio: f64| scaled(ratio) > ALPHA;
@@ -402,7 +410,7 @@ fn is_step<F: Family>(design: &Design) -> bool {
 /// The first step from which the errors are learned: the start of the history or, if it contains
 /// earlier changes, which would look like autocorrelation, the start of the period before the
 /// change.
-fn learn_from(design: &Design) -> usize {
+fn training_start(design: &Design) -> usize {
     let history = design.history.min(design.begin);
     let is_between = |other: &usize| (design.history..design.begin).contains(other);
     if design.others.iter().any(is_between) {
@@ -415,23 +423,23 @@ fn learn_from(design: &Design) -> usize {
 /// The models of the errors with their weights, learned before the change, or on both sides of a
 /// step.
 fn weigh_errors<F: Family>(family: &F, design: &Design, with_step: bool) -> Vec<F::Model> {
-    let learn = learn_from(design);
+    let start = training_start(design);
     if with_step {
-        let step: Vec<f64> = (learn..design.end)
+        let step: Vec<f64> = (start..design.end)
             .map(|i| f64::from(u8::from(i >= design.change)))
             .collect();
-        return family.weigh(&design.values[learn..design.end], &[&step], design.period);
+        return family.weigh(&design.values[start..design.end], &[&step], design.period);
     }
-    let controls = cut(design.controls, learn, design.change);
+    let controls = slice_controls(design.controls, start, design.change);
     family.weigh(
-        &design.values[learn..design.change],
+        &design.values[start..design.change],
         &controls,
         design.period,
     )
 }
 
 /// The forecast of `change..end` from `begin..change`.
-fn at<F: Family>(
+fn forecast_at<F: Family>(
     family: &F,
     design: &Design,
     models: &[F::Model],
@@ -444,7 +452,7 @@ fn at<F: Family>(
         .iter()
         .map(Option::is_some)
         .collect();
-    let controls = cut(design.controls, begin, end);
+    let controls = slice_controls(design.controls, begin, end);
     let values = &design.values[begin..change];
     let mut result = family.forecast(
         models,
@@ -468,13 +476,13 @@ fn at<F: Family>(
 /// the estimate and the estimate over the squared correlation (Frisch, 1934). The variance of a
 /// uniform distribution over this range is used. While the control stays in its range, this is part
 /// of the noise; for a shift of the control, it is additional.
-fn carried_over(design: &Design, learn: usize, result: &Forecast) -> f64 {
+fn control_shift_variance(design: &Design, start: usize, result: &Forecast) -> f64 {
     let (begin, change, end) = (design.begin, design.change, design.end);
     let counted = vec![true; end - change];
     let beyond = |control: &[f64]| -> Option<f64> {
         let values: Vec<Option<f64>> = control.iter().copied().map(Some).collect();
-        let models = weigh(&values[learn..change], &[], design.period);
-        let own = forecast(
+        let models = weigh(&values[start..change], &[], design.period);
+        let control_forecast = forecast(
             &models,
             &values[begin..change],
             &[],
@@ -482,7 +490,7 @@ fn carried_over(design: &Design, learn: usize, result: &Forecast) -> f64 {
             &counted,
             false,
         )?;
-        let (mean, variance) = own.moments();
+        let (mean, variance) = control_forecast.moments();
         let after = &control[change..end];
         let shift = after.iter().sum::<f64>() / after.len() as f64 - mean;
         Some((shift * shift - 4.0 * variance).max(0.0))
@@ -492,13 +500,13 @@ fn carried_over(design: &Design, learn: usize, result: &Forecast) -> f64 {
         .iter()
         .zip(&result.controls)
         .filter_map(|(control, coefficient)| {
-            let missed = coefficient.value * (1.0 / coefficient.share.max(0.05) - 1.0);
-            Some(missed * missed * beyond(control)? / 12.0)
+            let bias = coefficient.value * (1.0 / coefficient.share.max(0.05) - 1.0);
+            Some(bias * bias * beyond(control)? / 12.0)
         })
         .sum()
 }
 
-fn cut<'a>(controls: &[&'a [f64]], begin: usize, end: usize) -> Vec<&'a [f64]> {
+fn slice_controls<'a>(controls: &[&'a [f64]], begin: usize, end: usize) -> Vec<&'a [f64]> {
     controls
         .iter()
         .map(|control| &control[begin..end])
@@ -520,24 +528,24 @@ fn calibration<F: Family>(family: &F, design: &Design, models: &[F::Model]) -> C
         let begin = change.saturating_sub(longest).max(design.history);
         let end = change + length;
         // Another change in the period, or shortly before it, would be measured as an effect.
-        let touched = design
+        let is_disturbed = design
             .others
             .iter()
             .any(|other| (begin..end).contains(other));
         let known = design.values[begin..change].iter().flatten().count();
         let after = &design.values[change..end];
-        let seen = after.iter().flatten().count();
-        if touched || known < design.pre_min || seen * 2 < length {
+        let known_after = after.iter().flatten().count();
+        if is_disturbed || known < design.pre_min || known_after * 2 < length {
             continue;
         }
-        let Some(result) = at(family, design, models, begin, change, end, false) else {
+        let Some(result) = forecast_at(family, design, models, begin, change, end, false) else {
             continue;
         };
         let (expected, variance) = result.moments();
         if variance > 0.0 {
-            let mean = after.iter().flatten().sum::<f64>() / seen as f64;
+            let mean = after.iter().flatten().sum::<f64>() / known_after as f64;
             let p = result.average(|part| {
-                let error = (part.learned + part.noise).sqrt();
+                let error = (part.parameter_variance + part.noise).sqrt();
                 t_p((mean - part.mean) / error, part.freedom)
             });
             let size = normal_quantile(1.0 - p.max(PLACEBO_P_MIN) / 2.0);

@@ -52,8 +52,8 @@ impl EndLine {
         self.height + self.slope * ahead
     }
 
-    /// Half the width of the interval of the line (not of a single value) so many steps after the last
-    /// value.
+    /// Half the width of the interval of the line (not of a single value) so many steps after the
+    /// last value.
     pub fn half_width(&self, ahead: f64, level: f64) -> f64 {
         self.quantile(level) * self.variance(ahead).sqrt()
     }
@@ -94,13 +94,13 @@ impl EndLine {
     }
 }
 
-/// p-value above which no simulation is needed: autocorrelation is underestimated, so the simulated p-value
-/// is larger still.
+/// p-value above which no simulation is needed: autocorrelation is underestimated, so the simulated
+/// p-value is larger still.
 const CLEARLY_LEVEL: f64 = 0.01;
 
-/// The least-squares line through all values, and the p-value of its slope: 1 if the series is constant or
-/// shorter than two segments of a [`search`](crate::search). Outliers are clipped as for a
-/// [`bend`](crate::bend::bend).
+/// The least-squares line through all values, and the p-value of its slope: 1 if the series is
+/// constant or shorter than two segments of a [`search`](crate::search). Outliers are clipped as
+/// for a [`bend`](crate::bend::bend).
 pub(crate) fn straight_line(values: &[f64], search: &Search) -> (EndLine, f64) {
     let (n, m) = (values.len(), search.segment_min.max(2));
     let (intercept, slope) = line(&clip_outliers(values, m));
@@ -161,7 +161,8 @@ mod tests {
     use super::*;
     use crate::search::Noise;
 
-    /// Share of level series with a proven slope, and of intervals that hold the level 30 steps ahead.
+    /// Share of level series with a proven slope, and of intervals that hold the level 30 steps
+    /// ahead.
     fn shares(rho: f64) -> [f64; 2] {
         let search = Search {
             segment_min: 14,

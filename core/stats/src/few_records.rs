@@ -1,12 +1,12 @@
-//! Totals of few records: how probable a sum, a mean or a maximum is if records and their values are as
-//! usual.
+//! Totals of few records: how probable a sum, a mean or a maximum is if records and their values
+//! are as usual.
 //!
-//! A total of few records is far from normal: most steps have none, and one large value decides. It is
-//! extreme because there are many records of usual values, or because one value is extreme. The number
-//! of records is negative binomial. Above a high threshold, values follow a Pareto distribution (Hill,
-//! 1975). Its exponent is not known: with a scale-invariant prior, it has a gamma distribution given the
-//! largest values, and the tail is averaged over it. The tail is therefore heavy where values are few,
-//! and never ends at the largest of them.
+//! A total of few records is far from normal: most steps have none, and one large value decides. It
+//! is extreme because there are many records of usual values, or because one value is extreme. The
+//! number of records is negative binomial. Above a high threshold, values follow a Pareto
+//! distribution (Hill, 1975). Its exponent is not known: with a scale-invariant prior, it has a
+//! gamma distribution given the largest values, and the tail is averaged over it. The tail is
+//! therefore heavy where values are few, and never ends at the largest of them.
 
 use crate::anomaly::count_tails;
 use crate::describe::{mean, variance};
@@ -28,7 +28,8 @@ struct Tail {
 }
 
 impl Tail {
-    /// From the largest of `n` values, in descending order; `None` if too few are positive.
+    /// Estimates the tail from the largest of `n` values, in descending order; `None` if too few are
+    /// positive.
     fn of(largest: &[f64], n: usize) -> Option<Self> {
         let [least, most] = TAIL_VALUES;
         let above = (n / 10).clamp(least, most);
@@ -46,7 +47,7 @@ impl Tail {
     }
 
     /// Probability of a larger value; 1 below the threshold, where it is not known.
-    fn exceeds(&self, value: f64) -> f64 {
+    fn probability_above(&self, value: f64) -> f64 {
         if value <= self.threshold {
             return 1.0;
         }
@@ -66,7 +67,8 @@ pub struct UsualRecords {
 }
 
 impl UsualRecords {
-    /// From the number of records of each step, and the mean value of a record.
+    /// Computes the usual records from the number of records of each step and the mean value of a
+    /// record.
     pub fn new(counts: &[f64], value: f64) -> Self {
         let count = mean(counts);
         Self {
@@ -78,7 +80,7 @@ impl UsualRecords {
 
     /// The same with all values multiplied by a number.
     #[must_use]
-    pub fn times(self, factor: f64) -> Self {
+    pub fn scaled_by(self, factor: f64) -> Self {
         Self {
             value: factor * self.value,
             ..self
@@ -103,12 +105,12 @@ impl StepRecords<'_> {
     /// Probability of one of `n` values above `value`; 1 if the tail is not known.
     fn any_exceeds(&self, n: f64, value: f64) -> f64 {
         let tail = Tail::of(self.largest, self.others);
-        tail.map_or(1.0, |tail| (n * tail.exceeds(value)).min(1.0))
+        tail.map_or(1.0, |tail| (n * tail.probability_above(value)).min(1.0))
     }
 
-    /// Probability of a sum this large where `expected` is expected: by many records of usual values, or
-    /// by one large value.
-    pub fn sum(&self, sum: f64, expected: f64) -> f64 {
+    /// Probability of a sum this large where `expected` is expected: by many records of usual
+    /// values, or by one large value.
+    pub fn probability_of_sum(&self, sum: f64, expected: f64) -> f64 {
         let UsualRecords {
             count,
             dispersion,
@@ -125,13 +127,13 @@ impl StepRecords<'_> {
     }
 
     /// Probability of a mean this large, by one large value.
-    pub fn mean(&self, mean: f64) -> f64 {
+    pub fn probability_of_mean(&self, mean: f64) -> f64 {
         let value = mean * self.count - (self.count - 1.0) * self.usual.value;
         self.any_exceeds(self.count, value)
     }
 
     /// Probability of a value this large among those of the step.
-    pub fn max(&self, value: f64) -> f64 {
+    pub fn probability_of_max(&self, value: f64) -> f64 {
         self.any_exceeds(self.count, value)
     }
 }
@@ -143,7 +145,8 @@ mod tests {
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
-    /// Share of 2,000 samples of 200 values in which one more value is claimed to be this improbable.
+    /// Share of 2,000 samples of 200 values in which one more value is claimed to be this
+    /// improbable.
     fn claims(p: f64, make: impl Fn(f64) -> f64) -> f64 {
         let mut random = ChaCha8Rng::seed_from_u64(3);
         let runs = 2_000;
@@ -151,7 +154,7 @@ mod tests {
             let mut values: Vec<f64> = (0..200).map(|_| make(normal(&mut random))).collect();
             values.sort_by(|a, b| b.total_cmp(a));
             let tail = Tail::of(&values[..LARGEST_KEPT], 200).expect("a tail");
-            tail.exceeds(make(normal(&mut random))) < p
+            tail.probability_above(make(normal(&mut random))) < p
         });
         claimed.count() as f64 / f64::from(runs)
     }
@@ -179,11 +182,11 @@ mod tests {
         };
         // The number of records is Poisson with mean 1.
         assert!(
-            (step.sum(7.5, 2.5) - 0.0803).abs() < 1e-3,
+            (step.probability_of_sum(7.5, 2.5) - 0.0803).abs() < 1e-3,
             "{}",
-            step.sum(7.5, 2.5)
+            step.probability_of_sum(7.5, 2.5)
         );
-        assert!(step.sum(25.0, 2.5) < 1e-5);
+        assert!(step.probability_of_sum(25.0, 2.5) < 1e-5);
     }
 
     #[test]
@@ -192,7 +195,7 @@ mod tests {
         assert_eq!(Tail::of(&[3.0, 2.0, 1.0, 0.0], 40), None);
         assert_eq!(Tail::of(&[], 0), None);
         let tail = Tail::of(&[4.0, 3.0, 2.0, 1.0], 40).expect("a tail");
-        assert!((tail.exceeds(1.0) - 1.0).abs() < 1e-12);
-        assert!(tail.exceeds(100.0) > 1e-4);
+        assert!((tail.probability_above(1.0) - 1.0).abs() < 1e-12);
+        assert!(tail.probability_above(100.0) > 1e-4);
     }
 }

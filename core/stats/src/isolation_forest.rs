@@ -2,8 +2,8 @@
 //!
 //! Liu, Ting and Zhou, "Isolation Forest", ICDM 2008: trees on small samples drawn without
 //! replacement, cut at a uniform value of a uniform feature, grown to the average depth of the
-//! sample; score `2^(-E[h(x)] / c(n))`. Scores around 0.5 are normal, above 0.6 suspicious. Trees are
-//! drawn with a seed, so the same data and seed give the same scores.
+//! sample; score `2^(-E[h(x)] / c(n))`. Scores around 0.5 are normal, above 0.6 suspicious. Trees
+//! are drawn with a seed, so the same data and seed give the same scores.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,12 +1,12 @@
 //! The effect of a change on some units of a panel, compared with the units without the change.
 //!
-//! A panel contains one outcome of several units (states, sites, services) over the same periods. Every
-//! estimator compares the treated units with a weighted average of the others, the donors, and the
-//! periods after the change with a weighted average of the periods before it ([`Method`]). The
-//! estimate is the average effect per period after the change (the effect on the treated).
+//! A panel contains one outcome of several units (states, sites, services) over the same periods.
+//! Every estimator compares the treated units with a weighted average of the others, the donors,
+//! and the periods after the change with a weighted average of the periods before it ([`Method`]).
+//! The estimate is the average effect per period after the change (the effect on the treated).
 //!
-//! Significance is assessed by comparison with estimates where nothing was changed ([`Inference`]). The
-//! interval and the p-value come from one distribution, so they always agree.
+//! Significance is assessed by comparison with estimates where nothing was changed ([`Inference`]).
+//! The interval and the p-value come from one distribution, so they always agree.
 
 mod choice;
 mod conformal;
@@ -45,8 +45,8 @@ pub enum Method {
     /// no covariates, and no weights of predictors. The ridge is 1e-6 of the noise, as in
     /// `sc_estimate` of the R package `synthdid`.
     SyntheticControl,
-    /// Donor weights as above, but up to a constant level and with a ridge, and weights of the periods
-    /// before the change (Arkhangelsky, Athey, Hirshberg, Imbens and Wager, 2021).
+    /// Donor weights as above, but up to a constant level and with a ridge, and weights of the
+    /// periods before the change (Arkhangelsky, Athey, Hirshberg, Imbens and Wager, 2021).
     SyntheticDifferenceInDifferences,
     /// Synthetic control of series minus their means before the change (Doudchenko and Imbens,
     /// 2016; Ferman and Pinto, 2021), known as DIFP or demeaned synthetic control.
@@ -84,9 +84,10 @@ impl Method {
 /// Method of inference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inference {
-    /// The effect is estimated with donors in place of the treated units (Arkhangelsky et al., 2021,
-    /// algorithm 4): the mean square of these estimates is the variance, and Student's t has one
-    /// degree of freedom less than there are donors. Assumes that treated units and donors have equal noise.
+    /// The effect is estimated with donors in place of the treated units (Arkhangelsky et al.,
+    /// 2021, algorithm 4): the mean square of these estimates is the variance, and Student's t has
+    /// one degree of freedom less than there are donors. Assumes that treated units and donors have
+    /// equal noise.
     Placebo,
     /// Each unit is left out in turn, with the same weights (algorithm 3 in that paper), with
     /// Satterthwaite's degrees of freedom. The noise of the treated units may differ, but there
@@ -146,8 +147,8 @@ pub struct PanelEffect {
     pub unit_weights: Vec<(String, f64)>,
     /// Weight of each period before the change; all zero for a synthetic control.
     pub time_weights: Vec<f64>,
-    /// Root mean square difference to the counterfactual before the change, around the mean difference
-    /// if the method allows for another level.
+    /// Root mean square difference to the counterfactual before the change, around the mean
+    /// difference if the method allows for another level.
     pub pre_rmse: f64,
     /// Mean of the treated units per period.
     pub observed: Vec<f64>,

@@ -240,7 +240,8 @@ impl Fit {
         (information, score)
     }
 
-    /// Makes one step of Fisher scoring with limited length; returns its size relative to the predictor.
+    /// Makes one step of Fisher scoring with limited length; returns its size relative to the
+    /// predictor.
     fn step(&mut self, values: &[Option<f64>]) -> f64 {
         let ([ll, ls, ss], [l, s]) = self.information(values);
         let determinant = ll * ss - ls * ls;
@@ -277,7 +278,8 @@ impl Fit {
         let used = self.factors.iter().filter(|factor| **factor > 0.0).count() as f64;
         let freedom = (n - used - 1.0).max(1.0);
         let (dispersion, dispersion_min) = (squares / freedom, f64::from(is_count));
-        // The raw residuals, not their ranks: with many zeros, the ranks themselves follow the line.
+        // The raw residuals, not their ranks: with many zeros, the ranks themselves follow the
+        // line.
         let inflation = inflation(&residuals, n as usize);
         let (change, variance) = self.log_change(values)?;
         let error = (variance * (dispersion * inflation).max(dispersion_min)).sqrt();

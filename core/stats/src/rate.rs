@@ -21,7 +21,7 @@ use crate::{
 pub struct BlockCounts {
     categories: usize,
     /// Minimum dispersion: 1 for counts, 0 for amounts.
-    floor: f64,
+    dispersion_min: f64,
     events: Vec<f64>,
     exposure: Vec<f64>,
 }
@@ -32,7 +32,7 @@ impl BlockCounts {
         let cells = blocks * categories;
         Self {
             categories,
-            floor: 1.0,
+            dispersion_min: 1.0,
             events: vec![0.0; cells],
             exposure: vec![0.0; cells],
         }
@@ -42,7 +42,7 @@ impl BlockCounts {
     /// estimated from the data.
     pub fn amounts(blocks: usize, categories: usize) -> Self {
         Self {
-            floor: 0.0,
+            dispersion_min: 0.0,
             ..Self::new(blocks, categories)
         }
     }
@@ -88,7 +88,7 @@ impl BlockCounts {
 
     /// A table of only the given categories, in the given order.
     #[must_use]
-    pub fn only(&self, categories: &[usize]) -> Self {
+    pub fn select(&self, categories: &[usize]) -> Self {
         let pick = |cells: &[f64]| {
             cells
                 .chunks(self.categories)
@@ -97,7 +97,7 @@ impl BlockCounts {
         };
         Self {
             categories: categories.len(),
-            floor: self.floor,
+            dispersion_min: self.dispersion_min,
             events: pick(&self.events),
             exposure: pick(&self.exposure),
         }
@@ -123,7 +123,7 @@ pub struct BlockRates {
 
 /// The result of a test for any difference between categories.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Overall {
+pub struct OverallTest {
     /// Pearson's textbook test of the counts against equal rates.
     pub plain: ChiSquare,
     /// F statistic that allows for clustering.
@@ -178,7 +178,7 @@ impl BlockRates {
             events: counts.events(),
             exposure: counts.exposure(),
             relative,
-            dispersion: (pearson / df).max(counts.floor),
+            dispersion: (pearson / df).max(counts.dispersion_min),
             blocks,
             residuals,
         })
@@ -221,8 +221,8 @@ impl BlockRates {
         Some(log_normal(ratio, error, df, t))
     }
 
-    /// The contrast of categories without events; the upper bound is the largest ratio that a score test
-    /// does not reject.
+    /// The contrast of categories without events; the upper bound is the largest ratio that a score
+    /// test does not reject.
     fn zero_contrast(&self, group: &[usize], reference: f64, t: f64, df: f64) -> Comparison {
         let total: f64 = self.events.iter().sum();
         let total_exposure: f64 = self.exposure.iter().sum();
@@ -260,8 +260,8 @@ impl BlockRates {
     }
 
     /// Tests whether the rates of the given categories differ.
-    pub fn overall(&self, counts: &BlockCounts, categories: &[usize]) -> Option<Overall> {
-        let part = counts.only(categories);
+    pub fn overall(&self, counts: &BlockCounts, categories: &[usize]) -> Option<OverallTest> {
+        let part = counts.select(categories);
         let fit = Self::fit(&part)?;
         let used: Vec<usize> = (0..categories.len())
             .filter(|&c| fit.exposure[c] > 0.0)
@@ -305,7 +305,7 @@ impl BlockRates {
             let events: Vec<f64> = used.iter().map(|&c| fit.events[c]).collect();
             chi_square_fit(&events, &vec![1.0; used.len()])
         };
-        Some(Overall {
+        Some(OverallTest {
             plain,
             f,
             df,
@@ -485,9 +485,9 @@ fn log_normal(ratio: f64, error: f64, df: f64, t: f64) -> Comparison {
 /// Compares the rates of two sides within the same clusters, such as the records of a day above and
 /// below a limit. Each cluster gives `(events, exposure)` of both sides.
 ///
-/// The log-normal 95 % interval uses the variance between clusters (sandwich); for `shares` (events are
-/// a part of the records counted as exposure) at least that of independent records. `None` without
-/// events on both sides, or with fewer than two clusters.
+/// The log-normal 95 % interval uses the variance between clusters (sandwich); for `shares` (events
+/// are a part of the records counted as exposure) at least that of independent records. `None`
+/// without events on both sides, or with fewer than two clusters.
 pub fn clustered_ratio(clusters: &[[(f64, f64); 2]], shares: bool) -> Option<Comparison> {
     let total = |side: usize| {
         clusters.iter().fold((0.0, 0.0), |sum, cluster| {

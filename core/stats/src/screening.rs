@@ -8,9 +8,9 @@
 //! longer significant given the others are removed. Then each change is tested between the
 //! remaining steps.
 //!
-//! Errors are an autoregression whose order is chosen by AIC, around the season and the steps. A test
-//! is the coefficient of a step by generalised least squares, with degrees of freedom that reflect how
-//! well the autocorrelation is known.
+//! Errors are an autoregression whose order is chosen by AIC, around the season and the steps. A
+//! test is the coefficient of a step by generalised least squares, with degrees of freedom that
+//! reflect how well the autocorrelation is known.
 //!
 //! Claims over all changes and series are controlled by the false discovery rate ([`Adjustment`]).
 //! Changes that explain a step as well as the best change are listed with it: changes close to each
@@ -29,7 +29,7 @@ use crate::{
     test::{benjamini_hochberg, benjamini_yekutieli},
 };
 use noise::Noise;
-use steps::{Search, Step};
+use steps::{DateTest, Search};
 
 /// A series that changes may affect.
 #[derive(Debug, Clone, Copy)]
@@ -74,8 +74,8 @@ pub enum Adjustment {
     /// slightly above the level (Reiner-Benaim, 2007).
     #[default]
     BenjaminiHochberg,
-    /// Benjamini and Yekutieli (2001): holds for any dependence, such as series that are shares of one
-    /// total, at the cost of power.
+    /// Benjamini and Yekutieli (2001): holds for any dependence, such as series that are shares of
+    /// one total, at the cost of power.
     BenjaminiYekutieli,
 }
 
@@ -86,7 +86,8 @@ pub struct ChangeEffect {
     pub change: usize,
     /// Index of the series.
     pub series: usize,
-    /// Step of the level with its 95 % interval, in units of the series; not corrected for selection.
+    /// Step of the level with its 95 % interval, in units of the series; not corrected for
+    /// selection.
     pub effect: [f64; 3],
     /// p-value for no step.
     pub p: f64,
@@ -118,8 +119,9 @@ pub struct KindEffect {
 /// All effects.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Screening {
-    /// Single changes with the series they were tested on, by series and then by date. Among changes that
-    /// cannot be distinguished, the most likely is tested, and the others get its adjusted p-value.
+    /// Single changes with the series they were tested on, by series and then by date. Among
+    /// changes that cannot be distinguished, the most likely is tested, and the others get its
+    /// adjusted p-value.
     pub effects: Vec<ChangeEffect>,
     /// Kinds, by series and then by name.
     pub kinds: Vec<KindEffect>,
@@ -140,15 +142,26 @@ pub fn screen(series: &[Series], changes: &[Change], adjustment: Adjustment) -> 
     let mut screening = Screening::default();
     // For each effect, the index of the effect that represents all inseparable effects; only the
     // representative counts as a test.
-    let mut heads: Vec<usize> = Vec::new();
+    let mut representatives: Vec<usize> = Vec::new();
     for (index, series) in series.iter().enumerate() {
         if series.values.iter().flatten().count() >= VALUES_MIN {
-            measure(index, *series, changes, &mut screening, &mut heads);
+            measure(
+                index,
+                *series,
+                changes,
+                &mut screening,
+                &mut representatives,
+            );
         }
     }
-    let effects = screening.effects.iter().zip(&heads).enumerate();
-    let counted =
-        effects.map(|(index, (effect, head))| if *head == index { effect.p } else { 1.0 });
+    let effects = screening.effects.iter().zip(&representatives).enumerate();
+    let counted = effects.map(|(index, (effect, representative))| {
+        if *representative == index {
+            effect.p
+        } else {
+            1.0
+        }
+    });
     let p: Vec<f64> = counted
         .chain(screening.kinds.iter().map(|kind| kind.p))
         .collect();
@@ -156,9 +169,9 @@ pub fn screen(series: &[Series], changes: &[Change], adjustment: Adjustment) -> 
         Adjustment::BenjaminiHochberg => benjamini_hochberg(&p),
         Adjustment::BenjaminiYekutieli => benjamini_yekutieli(&p),
     };
-    let (effects_adjusted, kinds_adjusted) = adjusted.split_at(heads.len());
-    for (effect, head) in screening.effects.iter_mut().zip(&heads) {
-        effect.adjusted = effects_adjusted[*head];
+    let (effects_adjusted, kinds_adjusted) = adjusted.split_at(representatives.len());
+    for (effect, representative) in screening.effects.iter_mut().zip(&representatives) {
+        effect.adjusted = effects_adjusted[*representative];
     }
     for (kind, adjusted) in screening.kinds.iter_mut().zip(kinds_adjusted) {
         kind.adjusted = *adjusted;
@@ -167,7 +180,7 @@ pub fn screen(series: &[Series], changes: &[Change], adjustment: Adjustment) -> 
 }
 
 /// A kind of changes in a series, with the periods in which it is on.
-struct Kind<'a> {
+struct SwitchKind<'a> {
     name: &'a str,
     changes: usize,
     state: Vec<f64>,
@@ -177,7 +190,7 @@ struct Kind<'a> {
 }
 
 /// The kinds that are both on and off within the `n` periods of a series, by name.
-fn kinds<'a>(changes: &[Change<'a>], series: usize, n: usize) -> Vec<Kind<'a>> {
+fn kinds<'a>(changes: &[Change<'a>], series: usize, n: usize) -> Vec<SwitchKind<'a>> {
     let mut switches: Vec<(&str, usize, bool)> = changes
         .iter()
         .filter(|change| change.may_affect(series))
@@ -193,7 +206,7 @@ fn kinds<'a>(changes: &[Change<'a>], series: usize, n: usize) -> Vec<Kind<'a>> {
             for (_, step, on) in switches {
                 state[*step..].fill(f64::from(u8::from(*on)));
             }
-            Kind {
+            SwitchKind {
                 name: switches[0].0,
                 changes: switches.len(),
                 state,
@@ -211,7 +224,7 @@ fn measure(
     series: Series,
     changes: &[Change],
     screening: &mut Screening,
-    heads: &mut Vec<usize>,
+    representatives: &mut Vec<usize>,
 ) {
     let values = interpolate(series.values);
     let n = values.len();
@@ -223,30 +236,38 @@ fn measure(
     let mut dates: Vec<usize> = singles.iter().map(|i| changes[*i].step).collect();
     dates.dedup();
     let mut kinds = kinds(changes, index, n);
-    let mut found: Vec<usize> = Vec::new();
+    let mut found_steps: Vec<usize> = Vec::new();
     let mut season = vec![0.0; n];
     let mut noise =
         Noise::from_differences(&noise::without_season(&values, &mut season, series.season));
     for round in 0..ROUNDS {
         let adjusted = remove_season_and_kinds(&values, &season, &kinds);
         let search = Search::new(&adjusted, &noise);
-        found = search.find(&dates, &found, STEP_LEVEL / dates.len().max(1) as f64);
-        let levels = steps::levels(&adjusted, &found);
+        found_steps = search.find(&dates, &found_steps, STEP_LEVEL / dates.len().max(1) as f64);
+        let levels = steps::levels(&adjusted, &found_steps);
         // The season is refitted to the values without levels.
         let residuals: Vec<f64> = (0..n)
             .map(|i| adjusted[i] + season[i] - levels[i])
             .collect();
         let residuals = noise::without_season(&residuals, &mut season, series.season);
-        let coefficients = found.len() + series.season.max(1) + kinds.len();
+        let coefficients = found_steps.len() + series.season.max(1) + kinds.len();
         noise = Noise::from_residuals(&residuals, coefficients);
         let with_kinds: Vec<f64> = (0..n).map(|i| values[i] - season[i]).collect();
-        steps::fit_kinds(&mut kinds, &with_kinds, &found, &noise);
+        steps::fit_kinds(&mut kinds, &with_kinds, &found_steps, &noise);
         if round + 1 == ROUNDS {
             let adjusted = remove_season_and_kinds(&values, &season, &kinds);
             let search = Search::new(&adjusted, &noise);
-            found = search.prune(&dates, found, STEP_LEVEL / dates.len().max(1) as f64);
-            let tests = search.test(&dates, &found);
-            add_effects(index, changes, &singles, &dates, &tests, screening, heads);
+            found_steps = search.prune(&dates, found_steps, STEP_LEVEL / dates.len().max(1) as f64);
+            let tests = search.test(&dates, &found_steps);
+            add_effects(
+                index,
+                changes,
+                &singles,
+                &dates,
+                &tests,
+                screening,
+                representatives,
+            );
         }
     }
     screening.kinds.extend(kinds.iter().map(|kind| KindEffect {
@@ -265,7 +286,7 @@ fn measure(
 }
 
 /// Removes the season, and the kinds that are likely to have an effect.
-fn remove_season_and_kinds(values: &[f64], season: &[f64], kinds: &[Kind]) -> Vec<f64> {
+fn remove_season_and_kinds(values: &[f64], season: &[f64], kinds: &[SwitchKind]) -> Vec<f64> {
     let effective = || kinds.iter().filter(|kind| kind.p < KIND_LEVEL);
     (0..values.len())
         .map(|i| {
@@ -281,11 +302,11 @@ fn add_effects(
     changes: &[Change],
     singles: &[usize],
     dates: &[usize],
-    tests: &[Step],
+    tests: &[DateTest],
     screening: &mut Screening,
-    heads: &mut Vec<usize>,
+    representatives: &mut Vec<usize>,
 ) {
-    let first = heads.len();
+    let first = representatives.len();
     let is_at = |date: usize| move |change: &&usize| changes[**change].step == date;
     for change in singles {
         let date = changes[*change].step;
@@ -299,11 +320,11 @@ fn add_effects(
             .copied()
             .collect();
         // The first change on the best date represents the others.
-        let head = singles
+        let representative = singles
             .iter()
-            .position(|other| is_at(test.head)(&other))
+            .position(|other| is_at(test.representative)(&other))
             .unwrap_or(0);
-        heads.push(first + head);
+        representatives.push(first + representative);
         screening.effects.push(ChangeEffect {
             change: *change,
             series,

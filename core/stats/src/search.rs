@@ -1,14 +1,14 @@
 //! Tests the best date of a change against the same search in series without a change.
 //!
-//! The best of many dates looks striking in any series, and more so if neighbours are correlated. So
-//! the statistic is compared with the result of the same search in simulated series without a
+//! The best of many dates looks striking in any series, and more so if neighbours are correlated.
+//! So the statistic is compared with the result of the same search in simulated series without a
 //! change, of the same length and autocorrelation. That autocorrelation is estimated after the best
 //! change is removed, and corrected for bias by simulation, including its uncertainty: otherwise a
 //! change would look like autocorrelation, or noise like a change.
 //!
-//! The simulated series are first-order autoregressive, some with independent errors added. Counts need
-//! the errors: if a rate wanders, its counts vary around it independently, so neighbours are hardly
-//! correlated, but the correlation decays slowly.
+//! The simulated series are first-order autoregressive, some with independent errors added. Counts
+//! need the errors: if a rate wanders, its counts vary around it independently, so neighbours are
+//! hardly correlated, but the correlation decays slowly.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -45,7 +45,7 @@ impl Default for Search {
 /// The best date of a change in a segment.
 pub(crate) struct Candidate {
     /// First index after the change.
-    pub(crate) at: usize,
+    pub(crate) position: usize,
     /// Size of the change in standard errors that allow for autocorrelation.
     pub(crate) statistic: f64,
     /// Autocorrelation of the residuals.
@@ -58,7 +58,7 @@ impl Candidate {
     /// A candidate that explains `gain` of the sum of squares `total` and leaves these residuals;
     /// `level` is the mean. `None` if the segment is constant.
     pub(crate) fn new(
-        at: usize,
+        position: usize,
         gain: f64,
         total: f64,
         level: f64,
@@ -73,7 +73,7 @@ impl Candidate {
         let variance = residual_squares.max(total * 1e-9) / (residuals.len() as f64 - 2.0);
         let inflation = (1.0 + rho.max(0.0)) / (1.0 - rho.max(0.0)).max(0.02);
         Some(Self {
-            at,
+            position,
             statistic: (gain / (variance * inflation)).sqrt(),
             correlation,
             residual_squares,
@@ -154,8 +154,8 @@ impl Model {
     }
 }
 
-/// Possible models of the noise: autoregressive ones, then those with independent errors. Slower ones with
-/// errors are left out, because they can hardly be distinguished from shifts.
+/// Possible models of the noise: autoregressive ones, then those with independent errors. Slower
+/// ones with errors are left out, because they can hardly be distinguished from shifts.
 const MODELS: [Model; 23] = {
     let mut models = [Model {
         rho: 0.0,
@@ -193,15 +193,15 @@ impl Model {
     }
 }
 
-/// Simulated p-value of a candidate, among series without a change whose residuals are as autocorrelated
-/// as the observed ones.
+/// Simulated p-value of a candidate, among series without a change whose residuals are as
+/// autocorrelated as the observed ones.
 ///
 /// The true autocorrelation is unknown, so it is drawn from all values that are consistent with the
 /// estimate, and only simulated series with nearly the same estimate are used (approximate Bayesian
 /// computation): an estimate that is too low by chance goes together with a statistic that is too
 /// high for that reason. Simulation stops early once the p-value is known to be large (Besag and
-/// Clifford 1991). If hardly any simulated statistic is as high, the p-value is that of a generalised
-/// Pareto distribution fitted to the largest of them (Knijnenburg et al. 2009).
+/// Clifford 1991). If hardly any simulated statistic is as high, the p-value is that of a
+/// generalised Pareto distribution fitted to the largest of them (Knijnenburg et al. 2009).
 pub(crate) fn simulated_p(
     find: Finder,
     values: &[f64],
@@ -218,10 +218,10 @@ pub(crate) fn simulated_p(
     let mut higher = 0usize;
     let mut statistics = Vec::with_capacity(search.simulations);
     for _ in 0..search.simulations * 8 {
-        let mut rest = noise.uniform() * total;
+        let mut remaining = noise.uniform() * total;
         let drawn = plausible.iter().find(|model| {
-            rest -= model.prior();
-            rest < 0.0
+            remaining -= model.prior();
+            remaining < 0.0
         });
         let model = drawn.unwrap_or(&plausible[0]);
         let Some(simulated) = find(&model.simulate(&mut noise, n), m) else {
@@ -270,9 +270,9 @@ const TAIL_SIMULATIONS_MIN: usize = 900;
 /// Share of the largest statistics to which a tail is fitted.
 const TAIL_SHARE: f64 = 0.1;
 
-/// Probability of a value above `observed`, by a generalised Pareto distribution of the largest of these
-/// sorted values, fitted by probability-weighted moments (Hosking and Wallis 1987). The tail is at least
-/// as heavy as an exponential one.
+/// Probability of a value above `observed`, by a generalised Pareto distribution of the largest of
+/// these sorted values, fitted by probability-weighted moments (Hosking and Wallis 1987). The tail
+/// is at least as heavy as an exponential one.
 fn pareto_tail(sorted: &[f64], observed: f64) -> f64 {
     let n = (sorted.len() as f64 * TAIL_SHARE) as usize;
     let (below, tail) = sorted.split_at(sorted.len() - n);
@@ -336,13 +336,13 @@ const MODEL_SIMULATIONS: usize = 160;
 /// Maximum number of lengths whose simulated estimates are kept.
 const LENGTHS_MAX: usize = 500;
 
-/// The estimates of a search, for each model. They depend on nothing but the length of the series and
-/// the smallest segment, so all series of that length share them.
+/// The estimates of a search, for each model. They depend on nothing but the length of the series
+/// and the smallest segment, so all series of that length share them.
 fn model_estimates(find: Finder, n: usize, m: usize) -> Arc<[Estimates; MODELS.len()]> {
-    type Known = BTreeMap<(usize, usize, usize), Arc<[Estimates; MODELS.len()]>>;
-    static KNOWN: Mutex<Known> = Mutex::new(BTreeMap::new());
+    type Cache = BTreeMap<(usize, usize, usize), Arc<[Estimates; MODELS.len()]>>;
+    static CACHE: Mutex<Cache> = Mutex::new(BTreeMap::new());
     let key = (find as usize, n, m);
-    let lock = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = || CACHE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(estimates) = lock().get(&key) {
         return estimates.clone();
     }
@@ -354,11 +354,11 @@ fn model_estimates(find: Finder, n: usize, m: usize) -> Arc<[Estimates; MODELS.l
             .collect();
         Estimates::of(&sample)
     }));
-    let mut known = lock();
-    if known.len() >= LENGTHS_MAX {
-        known.clear();
+    let mut cache = lock();
+    if cache.len() >= LENGTHS_MAX {
+        cache.clear();
     }
-    known.insert(key, estimates.clone());
+    cache.insert(key, estimates.clone());
     estimates
 }
 
@@ -395,7 +395,8 @@ impl NoisePosterior {
             best = AUTOREGRESSIVE - 1;
             weights[best] = 1.0;
         }
-        // Estimates that no model explains would have no simulated equals, so the nearest ones are used.
+        // Estimates that no model explains would have no simulated equals, so the nearest ones are
+        // used.
         let Estimates {
             mean, deviation, ..
         } = estimates[best];
@@ -423,8 +424,8 @@ impl NoisePosterior {
         squares[0] + squares[1] <= 1.0
     }
 
-    /// The first-order autocorrelation, corrected for bias, of an autoregressive series whose means vary
-    /// as much as those of this one.
+    /// The first-order autocorrelation, corrected for bias, of an autoregressive series whose means
+    /// vary as much as those of this one.
     pub(crate) fn autocorrelation(&self) -> f64 {
         self.weights
             .iter()
@@ -434,8 +435,8 @@ impl NoisePosterior {
     }
 }
 
-/// A seed from the bits of the values (FNV-1a): neither a name nor the order of groups decides what is
-/// found.
+/// A seed from the bits of the values (FNV-1a): neither a name nor the order of groups decides what
+/// is found.
 pub fn content_seed<'a>(values: impl IntoIterator<Item = &'a f64>) -> u64 {
     let bytes = values.into_iter().flat_map(|value| value.to_le_bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {

@@ -2,7 +2,7 @@
 
 use crate::{
     bend::{best_bend, clip_around_bend, rise},
-    change_point::{best_split, clip_outliers, fewest, mean_shifts},
+    change_point::{best_split, clip_outliers, length_min, mean_shifts},
     search::Search,
 };
 
@@ -28,10 +28,10 @@ impl Shape {
     pub fn map(self, index: impl Fn(usize) -> usize) -> Self {
         let map_form = |form| match form {
             Form::Line => Form::Line,
-            Form::Bend(at) => Form::Bend(index(at)),
+            Form::Bend(position) => Form::Bend(index(position)),
         };
         match self {
-            Self::Step(at) => Self::Step(index(at)),
+            Self::Step(position) => Self::Step(index(position)),
             Self::Gradual(form) => Self::Gradual(map_form(form)),
             Self::Open { step, form } => Self::Open {
                 step: index(step),
@@ -58,9 +58,9 @@ pub enum Form {
     Bend(usize),
 }
 
-/// Minimum difference of Schwarz's criterion in favour of a step, and in favour of a gradual change:
-/// positive evidence starts at 2 (Kass and Raftery 1995). More is asked for the latter, because a date
-/// is then not reported.
+/// Minimum difference of Schwarz's criterion in favour of a step, and in favour of a gradual
+/// change: positive evidence starts at 2 (Kass and Raftery 1995). More is asked for the latter,
+/// because a date is then not reported.
 const CLEAR_STEP: f64 = 2.5;
 const CLEAR_GRADUAL: f64 = 4.0;
 
@@ -75,8 +75,8 @@ const CLEAR_GRADUAL: f64 = 4.0;
 pub fn shape(values: &[f64], segment_min: usize) -> Option<Shape> {
     let m = segment_min.max(2);
     let clipped = clip(values, m)?;
-    let at = best_split(&clipped, m)?.at;
-    compare(&clipped, &[at], m)
+    let position = best_split(&clipped, m)?.position;
+    compare(&clipped, &[position], m)
 }
 
 /// Compares steps at these indices, at least one, with gradual changes, as in [`shape`].
@@ -101,10 +101,10 @@ pub fn search_shape(values: &[f64], search: &Search) -> Option<Shape> {
     }
 }
 
-/// Clips outliers from both the level and the broken line, whichever is nearer: neither a step nor a steep
-/// ramp consists of outliers.
+/// Clips outliers from both the level and the broken line, whichever is nearer: neither a step nor
+/// a steep ramp consists of outliers.
 fn clip(values: &[f64], m: usize) -> Option<Vec<f64>> {
-    if values.len() < fewest(m) {
+    if values.len() < length_min(m) {
         return None;
     }
     let from_line = clip_around_bend(values, m)?;
@@ -164,20 +164,21 @@ impl Criteria {
             let mean = part.iter().sum::<f64>() / part.len().max(1) as f64;
             levels.extend(part.iter().map(|_| mean));
         }
-        let bend = best_bend(values, m)?.at;
+        let bend = best_bend(values, m)?.position;
         let regressors: [&dyn Fn(usize) -> f64; 3] =
             [&|i| levels[i], &|i| i as f64, &|i| rise(bend, i)];
         // A shape that does not fit leaves residuals that look autocorrelated, and could hide its
-        // misfit in them. So all shapes are compared at the autocorrelation of the one that fits best.
+        // misfit in them. So all shapes are compared at the autocorrelation of the one that fits
+        // best.
         let rho = regressors
             .map(|x| best_rho(values, x))
             .into_iter()
             .fold(f64::INFINITY, f64::min);
         let [steps, line, bent] = regressors.map(|x| deviance(values, x, rho));
-        // A step and a bend have a position in addition to a line's two parameters. The best of many
-        // positions gains more for a step, which breaks the line, than for a bend: it counts one and a
-        // half times, so that in simulation ramps are called steps as seldom as steps ramps. Each
-        // further step adds a level and a position, which counts twice.
+        // A step and a bend have a position in addition to a line's two parameters. The best of
+        // many positions gains more for a step, which breaks the line, than for a bend: it counts
+        // one and a half times, so that in simulation ramps are called steps as seldom as steps
+        // ramps. Each further step adds a level and a position, which counts twice.
         let penalty = (n as f64).ln();
         Some(Self {
             steps: steps + (3.0 * positions.len() as f64 - 1.5) * penalty,
@@ -278,8 +279,8 @@ mod tests {
         }
     }
 
-    /// Shapes of a year of days with autocorrelation `rho` that changes by `size` standard deviations in
-    /// the last `days`: at once, or steadily.
+    /// Shapes of a year of days with autocorrelation `rho` that changes by `size` standard
+    /// deviations in the last `days`: at once, or steadily.
     fn recent_shapes(count: u64, rho: f64, size: f64, days: usize, is_step: bool) -> [f64; 4] {
         let mut found = [0.0; 4];
         for seed in 0..count {

@@ -32,7 +32,7 @@ pub(crate) struct Model {
     /// Autocorrelation of `a` over one step.
     memory: f64,
     /// Variance of `e`; that of `a` is the rest of 1.
-    fixed: f64,
+    noise_share: f64,
     weight: f64,
 }
 
@@ -80,7 +80,8 @@ fn grid(n: usize, period: usize) -> Vec<Model> {
         .iter()
         .flat_map(|level| LEVEL_ERRORS.map(|errors| (*level, errors, moving)));
     let mut models = Vec::new();
-    for (level, (memory, fixed, errors_weight), level_weight) in constant.into_iter().chain(levels)
+    for (level, (memory, noise_share, errors_weight), level_weight) in
+        constant.into_iter().chain(levels)
     {
         for (slope, slope_weight) in SLOPES {
             for (season, season_weight) in &SEASONS[..if period > 1 { 2 } else { 1 }] {
@@ -89,7 +90,7 @@ fn grid(n: usize, period: usize) -> Vec<Model> {
                     slope,
                     season: *season,
                     memory,
-                    fixed,
+                    noise_share,
                     weight: errors_weight * level_weight * slope_weight * season_weight,
                 });
             }
@@ -180,7 +181,7 @@ struct Filtered {
 impl Model {
     /// Innovation variances of level, slope and `a`.
     fn steps(&self) -> [f64; 3] {
-        let remembered = (1.0 - self.fixed) * (1.0 - self.memory * self.memory);
+        let remembered = (1.0 - self.noise_share) * (1.0 - self.memory * self.memory);
         [
             self.level.powi(2),
             self.slope.unwrap_or(0.0).powi(2),
@@ -229,7 +230,7 @@ impl Model {
         } else {
             0.0
         };
-        covariance[MEMORY_AT * (size + 1)] = 1.0 - self.fixed;
+        covariance[MEMORY_AT * (size + 1)] = 1.0 - self.noise_share;
         Self::move_season(&mut covariance, size, phases, FLAT_VARIANCE);
         for i in SEASON_AT + phases..size {
             covariance[i * size + i] = FLAT_VARIANCE;
@@ -245,7 +246,7 @@ impl Model {
                     .chunks_exact(size)
                     .map(|line| dot(line, &row))
                     .collect();
-                let variance = dot(&gains, &row) + self.fixed;
+                let variance = dot(&gains, &row) + self.noise_share;
                 let error = value - expected;
                 for (slot, gain) in state.iter_mut().zip(&gains) {
                     *slot += gain * error / variance;
@@ -279,7 +280,7 @@ impl Model {
         let (size, phases, train) = (scaled.size(), scaled.phases(), scaled.values.len());
         let n = counted.iter().filter(|counted| **counted).count().max(1) as f64;
         // The weight of the state at each step in the mean, from the last step back to the first.
-        let (mut share, mut noise) = (vec![0.0_f64; size], self.fixed / n);
+        let (mut share, mut noise) = (vec![0.0_f64; size], self.noise_share / n);
         for (step, is_counted) in counted.iter().enumerate().rev() {
             if step + 1 < counted.len() {
                 let moved = self.steps().into_iter().zip(&share);
@@ -381,11 +382,11 @@ impl Family for Structural {
         let mut ahead = Vec::new();
         for (model, filtered) in &fits {
             let weight = model.weight / total;
-            let [mean, learned, noise] = model.ahead(&scaled, filtered, counted);
+            let [mean, state_variance, noise] = model.ahead(&scaled, filtered, counted);
             forecast.parts.push(Part {
                 weight,
                 mean: to_value(mean),
-                learned: to_variance * learned,
+                parameter_variance: to_variance * state_variance,
                 noise: to_variance * noise,
                 freedom: filtered.freedom,
             });
@@ -395,13 +396,13 @@ impl Family for Structural {
             for (step, slot) in forecast.mean.iter_mut().enumerate() {
                 let mut only = vec![false; step + 1];
                 only[step] = true;
-                let [mean, learned, noise] = model.ahead(&scaled, filtered, &only);
+                let [mean, state_variance, noise] = model.ahead(&scaled, filtered, &only);
                 *slot += weight * to_value(mean);
                 ahead.push((
                     step,
                     weight,
                     to_value(mean),
-                    to_variance * (learned + noise),
+                    to_variance * (state_variance + noise),
                 ));
             }
         }
@@ -448,7 +449,7 @@ mod tests {
         slope: None,
         season: 0.0,
         memory: 0.0,
-        fixed: 1.0,
+        noise_share: 1.0,
         weight: 1.0,
     };
 
@@ -474,14 +475,14 @@ mod tests {
             let model = Model {
                 level,
                 memory,
-                fixed,
+                noise_share: fixed,
                 ..CONSTANT
             };
             let same = counterfactual::Model {
                 memory,
-                moving: (1.0 - fixed) * (1.0 - memory * memory),
-                walking: level * level,
-                fixed,
+                innovation_variance: (1.0 - fixed) * (1.0 - memory * memory),
+                walk_variance: level * level,
+                noise_variance: fixed,
                 slope: None,
                 waves: None,
                 weight: 1.0,
@@ -502,7 +503,7 @@ mod tests {
             let (part, other) = (got.parts[0], expected.parts[0]);
             check(part.mean, other.mean);
             check(part.noise, other.noise);
-            check(part.learned, other.learned);
+            check(part.parameter_variance, other.parameter_variance);
             assert_eq!(part.freedom, other.freedom);
             check(got.mean[7], expected.mean[7]);
             check(got.variance[7], expected.variance[7]);

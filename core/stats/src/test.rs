@@ -156,7 +156,8 @@ pub fn poisson_rate_ratio_exact(
     }
 }
 
-/// Two-sided exact p-value of `count` successes out of `n` at `probability`: twice the smaller tail.
+/// Two-sided exact p-value of `count` successes out of `n` at `probability`: twice the smaller
+/// tail.
 pub fn binomial_p(count: f64, n: f64, probability: f64) -> f64 {
     if n <= 0.0 || !(0.0..=1.0).contains(&probability) {
         return 1.0;
@@ -330,8 +331,8 @@ pub fn permutation_p(
 // ---- many tests -----------------------------------------------------------------------------
 
 /// Combines the p-values of several tests of one hypothesis, whatever their dependence (Cauchy
-/// combination: Liu and Xie 2020). Its level holds for small results; a p-value near 1 counts as 0.9,
-/// so that it does not cancel a small p-value.
+/// combination: Liu and Xie 2020). Its level holds for small results; a p-value near 1 counts as
+/// 0.9, so that it does not cancel a small p-value.
 pub fn cauchy_combination(p_values: &[f64]) -> f64 {
     let cotangent = |p: &f64| 1.0 / (PI * p.clamp(1e-300, 0.9)).tan();
     let mean = p_values.iter().map(cotangent).sum::<f64>() / p_values.len().max(1) as f64;
@@ -356,16 +357,16 @@ pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// Adjusts p-values like [`benjamini_hochberg`], for tests with any dependence (Benjamini and Yekutieli,
-/// 2001).
+/// Adjusts p-values like [`benjamini_hochberg`], for tests with any dependence (Benjamini and
+/// Yekutieli, 2001).
 pub fn benjamini_yekutieli(p_values: &[f64]) -> Vec<f64> {
     let factor: f64 = (1..=p_values.len()).map(|rank| 1.0 / rank as f64).sum();
     let adjusted = benjamini_hochberg(p_values).into_iter();
     adjusted.map(|p| (p * factor).min(1.0)).collect()
 }
 
-/// Adjusts p-values so that the probability of any false claim stays below the level (Holm, 1979). NaN
-/// counts as 1.
+/// Adjusts p-values so that the probability of any false claim stays below the level (Holm, 1979).
+/// NaN counts as 1.
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut adjusted = vec![1.0; p_values.len()];
     let mut largest: f64 = 0.0;
@@ -416,7 +417,8 @@ mod tests {
 
     #[test]
     fn tests_of_counts_agree_with_publications() {
-        // scipy.stats.chisquare([16, 18, 16, 14, 12, 12], [16, 16, 16, 16, 16, 8]), from its manual.
+        // scipy.stats.chisquare([16, 18, 16, 14, 12, 12], [16, 16, 16, 16, 16, 8]), from its
+        // manual.
         let a = [16.0, 18.0, 16.0, 14.0, 12.0, 12.0];
         let b = [16.0, 16.0, 16.0, 16.0, 16.0, 8.0];
         check(chi_square_fit(&a, &b).statistic, 3.5, 1e-12);

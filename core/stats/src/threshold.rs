@@ -380,7 +380,8 @@ fn cut_interval(cuts: &[f64], sums: &[f64], variances: &[f64], z: f64, n: usize)
         .map(|(index, _)| index);
     let first = near.next().unwrap_or(0);
     let last = near.next_back().unwrap_or(first);
-    // Only some volumes are candidates: the cut may be anywhere up to the next candidate on either side.
+    // Only some volumes are candidates: the cut may be anywhere up to the next candidate on either
+    // side.
     [
         cuts[first.saturating_sub(1)],
         cuts[(last + 1).min(cuts.len() - 1)],
@@ -392,8 +393,8 @@ mod tests {
     use super::*;
     use rand::RngExt;
 
-    /// Simulates `per_day` runs on each of `days` days; `risk` is the probability of failure by volume
-    /// and day.
+    /// Simulates `per_day` runs on each of `days` days; `risk` is the probability of failure by
+    /// volume and day.
     fn runs(
         seed: u64,
         days: usize,

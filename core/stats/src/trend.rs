@@ -3,9 +3,9 @@
 //! The test uses signs only. The line is straight ([`TheilSen`]) or, for values that cannot be
 //! negative, one that stays above zero ([`PositiveLine`](crate::positive_line::PositiveLine)).
 //!
-//! Operational series are autocorrelated, and a test that assumes independence finds a trend in every
-//! slow fluctuation. So all variances are inflated by the autocorrelation of the residuals from
-//! the trend.
+//! Operational series are autocorrelated, and a test that assumes independence finds a trend in
+//! every slow fluctuation. So all variances are inflated by the autocorrelation of the residuals
+//! from the trend.
 
 use crate::distribution::{t_p, t_quantile};
 
@@ -64,9 +64,9 @@ pub const TREND_MIN: usize = 8;
 /// Mann-Kendall test and Theil-Sen line of a series; missing values are `None`.
 ///
 /// The variance of the test is inflated by the rank autocorrelation of the residuals from the line
-/// (Hamed and Rao 1998): by the larger of two estimates, one from all significant lags, and one from
-/// the first lag, corrected for its bias in short series (Marriott and Pope 1954) and extended as a
-/// first-order process (Yue and Wang 2004). The test statistic is referred to Student's t with
+/// (Hamed and Rao 1998): by the larger of two estimates, one from all significant lags, and one
+/// from the first lag, corrected for its bias in short series (Marriott and Pope 1954) and extended
+/// as a first-order process (Yue and Wang 2004). The test statistic is referred to Student's t with
 /// the effective number of values. The interval of the slope (Sen 1968) uses the same variance, so
 /// test and interval agree.
 ///
@@ -356,8 +356,8 @@ mod tests {
         );
     }
 
-    /// Checks the share of series without a trend in which a trend is claimed at 5 %, and the coverage
-    /// of the interval of a real slope.
+    /// Checks the share of series without a trend in which a trend is claimed at 5 %, and the
+    /// coverage of the interval of a real slope.
     fn check(n: usize, rho: f64, poisson: bool, bound: f64) {
         let mut noise = Noise::new(n as u64 * 31 + (rho * 100.0) as u64);
         let (mut claims, mut covered) = (0, 0);

@@ -1,8 +1,9 @@
 //! The season of the year in a series of at least two years.
 //!
-//! A year of records cannot tell a season from a change; from two years on, what repeats is a season.
-//! It is a sum of waves (harmonic regression: Harvey 1989, section 2.3), fitted together with a level
-//! that bends once a year and may step, so that neither growth nor a change is taken for a season.
+//! A year of records cannot tell a season from a change; from two years on, what repeats is a
+//! season. It is a sum of waves (harmonic regression: Harvey 1989, section 2.3), fitted together
+//! with a level that bends once a year and may step, so that neither growth nor a change is taken
+//! for a season.
 
 use crate::{
     change_point::best_split,
@@ -14,15 +15,15 @@ use std::f64::consts::TAU;
 const YEARS_MIN: f64 = 2.0;
 /// Minimum share of known values.
 const KNOWN_MIN: f64 = 0.8;
-/// Minimum share of the variation between the months of a year that the other years predict. Noise is
-/// predicted worse than by nothing at all, so its share is negative.
+/// Minimum share of the variation between the months of a year that the other years predict. Noise
+/// is predicted worse than by nothing at all, so its share is negative.
 const PREDICTED_MIN: f64 = 0.3;
 /// Maximum number of steps of the level.
 const STEPS_MAX: usize = 3;
 /// Minimum gain of a step, in twice the log-likelihood.
 const STEP_GAIN_MIN: f64 = 20.0;
-/// Minimum difference of Schwarz's criterion in favour of a season: steps of the level repeat in two years
-/// by chance. Very strong evidence starts at 10 (Kass and Raftery 1995).
+/// Minimum difference of Schwarz's criterion in favour of a season: steps of the level repeat in
+/// two years by chance. Very strong evidence starts at 10 (Kass and Raftery 1995).
 const EVIDENCE_MIN: f64 = 10.0;
 /// Minimum seasonal factor.
 const FACTOR_MIN: f64 = 0.1;
@@ -48,8 +49,8 @@ impl YearlySeason {
 
 /// Finds the season of the year in an evenly spaced series with `year` values a year.
 ///
-/// `None` if the series is shorter than two years, mostly unknown, or if the months of a year do not
-/// follow from the same months of the other years (cross-validation).
+/// `None` if the series is shorter than two years, mostly unknown, or if the months of a year do
+/// not follow from the same months of the other years (cross-validation).
 pub fn yearly_season(values: &[Option<f64>], year: f64) -> Option<YearlySeason> {
     let points: Vec<(usize, f64)> = values
         .iter()
@@ -127,15 +128,16 @@ impl Model {
         })
     }
 
-    /// Level, slope, a bend at the start of each year but the first, counted from the end, and the steps.
+    /// Level, slope, a bend at the start of each year but the first, counted from the end, and the
+    /// steps.
     fn level_terms(&self, index: usize) -> impl Iterator<Item = f64> {
-        let at = (index as f64 - self.last as f64) / self.year;
+        let years_from_end = (index as f64 - self.last as f64) / self.year;
         let span = (self.last - self.first + 1) as f64 / self.year;
         let bends = (span - 0.5).floor().max(0.0) as usize;
-        let bends = (1..=bends).map(move |years| (at + years as f64).max(0.0));
+        let bends = (1..=bends).map(move |years| (years_from_end + years as f64).max(0.0));
         let steps = self.steps.iter();
         let steps = steps.map(move |step| f64::from(u8::from(index >= *step)));
-        [1.0, at].into_iter().chain(bends).chain(steps)
+        [1.0, years_from_end].into_iter().chain(bends).chain(steps)
     }
 
     fn terms(&self, index: usize) -> Vec<f64> {
@@ -172,7 +174,7 @@ impl Model {
             let Some(step) = best_split(&residuals, segment_min) else {
                 break;
             };
-            self.steps.push(points[step.at].0);
+            self.steps.push(points[step.position].0);
             let squares = |residuals: &[f64]| residuals.iter().map(|r| r * r).sum::<f64>();
             let better = self.fit(points).filter(|with_step| {
                 let rest = squares(&self.residuals(points, with_step)).max(f64::MIN_POSITIVE);
@@ -218,7 +220,8 @@ impl Model {
             .sum()
     }
 
-    /// Share of the variation between the months of each year that the mean of the other years predicts.
+    /// Share of the variation between the months of each year that the mean of the other years
+    /// predicts.
     fn predicted_share(&self, points: &[(usize, f64)], fit: &[f64]) -> f64 {
         let months = if self.year < 13.0 {
             self.year.round() as usize

@@ -7,7 +7,7 @@
 
 mod query;
 
-pub use query::Answer;
+pub use query::QueryResult;
 
 use crate::{
     dataset::{Lake, VersionNote, dataset_error},

@@ -58,10 +58,10 @@ pub struct Corpus {
 
 /// Reads every series that the labels name.
 ///
-/// `labels` is a JSON object from the path of a CSV file below `data` to a list of windows, each a list
-/// of its first and last time. The CSV files have the columns `timestamp` and `value`; others are
-/// ignored. Times are ISO 8601 dates and times, with `T` or a blank between them, or whole seconds since
-/// 1970.
+/// `labels` is a JSON object from the path of a CSV file below `data` to a list of windows, each a
+/// list of its first and last time. The CSV files have the columns `timestamp` and `value`; others
+/// are ignored. Times are ISO 8601 dates and times, with `T` or a blank between them, or whole
+/// seconds since 1970.
 pub fn read(data: &Path, labels: &Path) -> Result<Corpus, Error> {
     let text = fs::read_to_string(labels).map_err(|error| {
         Error::new(

@@ -1,8 +1,8 @@
 //! The score of the Numenta Anomaly Benchmark.
 //!
 //! Each window counts once, by its first alert: it gains [`Profile::true_positive`], weighted by a
-//! sigmoid of the alert's position, which is 1 at the start of the window and 0 at its end. A window
-//! without an alert costs [`Profile::false_negative`]. Every alert outside of windows costs
+//! sigmoid of the alert's position, which is 1 at the start of the window and 0 at its end. A
+//! window without an alert costs [`Profile::false_negative`]. Every alert outside of windows costs
 //! [`Profile::false_positive`], weighted by the same sigmoid of its distance from the window before
 //! it. Rows of the probationary period are ignored. The sum is scaled so that a detector without
 //! any alert scores 0 and a perfect one 100.

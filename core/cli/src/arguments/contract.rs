@@ -56,7 +56,7 @@ they are sampled from all files, and the draft lists the values of a field as a 
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
         /// Number of records to read; if there are more, they are sampled
-        #[arg(long, value_name = "N", default_value_t = retrocast_records::infer::RECORDS,
+        #[arg(long, value_name = "N", default_value_t = retrocast_records::infer::RECORDS_DEFAULT,
               value_parser = clap::value_parser!(u64).range(1..))]
         records: u64,
         #[command(flatten)]

@@ -45,7 +45,7 @@ The newest version of each dataset and the versions cited by reports in the arch
         /// Name of the job
         job: String,
         #[command(flatten)]
-        sweep: SweepArguments,
+        arguments: GcArguments,
     },
     /// Query datasets with SQL; DATASET@VERSION is an earlier version
     #[command(after_help = "\
@@ -78,7 +78,7 @@ Examples:
 
 /// Options of `retrocast lake gc`.
 #[derive(Debug, Args)]
-pub struct SweepArguments {
+pub struct GcArguments {
     /// Keep versions newer than this many days
     #[arg(long, value_name = "DAYS", default_value_t = 7)]
     pub keep_days: u32,

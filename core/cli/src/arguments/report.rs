@@ -47,7 +47,7 @@ pub enum ExportFormat {
 
 /// A file with a JSON Schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum SchemaOf {
+pub enum SchemaKind {
     /// A job file
     Job,
     /// report.json of a run

@@ -15,7 +15,7 @@ use retrocast_accuracy::{
 };
 use retrocast_domain::number;
 use retrocast_stats::drift::{Comparison, Measure};
-use retrocast_store::maintenance::Answer;
+use retrocast_store::maintenance::QueryResult;
 use serde_json::Value;
 
 /// Formats a measure with `decimals` decimals; `None` becomes a dash.
@@ -25,7 +25,7 @@ fn measure(value: Option<f64>, decimals: usize) -> String {
 
 /// Formats a table; the first column is aligned left, the others right.
 fn format_table(columns: &[&str], rows: Vec<Vec<String>>) -> String {
-    table(&Answer {
+    table(&QueryResult {
         columns: columns.iter().map(ToString::to_string).collect(),
         numbers: (0..columns.len()).map(|column| column > 0).collect(),
         rows: rows

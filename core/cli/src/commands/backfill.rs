@@ -57,8 +57,11 @@ pub fn backfill(
         select: Vec::new(),
         until: Vec::new(),
     };
-    let Some(planned) =
-        job::load_and_plan(workspace, &arguments, job::Output::of_lines(resources.json))?
+    let Some(planned) = job::load_and_plan(
+        workspace,
+        &arguments,
+        job::DiagnosticsFormat::of_lines(resources.json),
+    )?
     else {
         return Ok(job::invalid_exit());
     };
@@ -91,8 +94,8 @@ pub fn backfill(
         // The run is dated the day after the window, as a scheduled run would have been.
         arguments.date = Some(window.end);
         arguments.window = Some(window.label());
-        let output = job::Output::of_lines(resources.json);
-        let Some(planned) = job::plan_run(workspace, &arguments, "", output)? else {
+        let format = job::DiagnosticsFormat::of_lines(resources.json);
+        let Some(planned) = job::plan_run(workspace, &arguments, "", format)? else {
             return Ok(job::invalid_exit());
         };
         let window = planned.plan.label.clone();

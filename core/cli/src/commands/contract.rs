@@ -81,7 +81,7 @@ fn draft(
         .with_context(failed)?;
     let unparsed_or_refused: Vec<String> = [
         (drafted.broken, "could not be parsed"),
-        (drafted.unmet, "refused by the draft"),
+        (drafted.refused, "refused by the draft"),
     ]
     .into_iter()
     .filter(|(records, _)| *records > 0)

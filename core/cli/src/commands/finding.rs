@@ -19,7 +19,7 @@ use retrocast_run::{RecordedPlan, files::FINDINGS};
 use retrocast_store::{
     Lake, Ledger,
     ledger::{self, Decision, decisions_in_force, finding_decisions},
-    maintenance::Answer,
+    maintenance::QueryResult,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -193,13 +193,13 @@ fn list(workspace: &Workspace, job: Option<&str>, all: bool, as_json: bool) -> a
         cells.to_vec()
     });
     let columns = ["time", "job", "finding", "decision", "until", "by", "why"];
-    let answer = Answer {
+    let result = QueryResult {
         numbers: vec![false; columns.len()],
         columns: columns.map(String::from).to_vec(),
         rows: rows.collect(),
         more: false,
     };
-    Ok(print(&table(&answer))?)
+    Ok(print(&table(&result))?)
 }
 
 #[cfg(test)]

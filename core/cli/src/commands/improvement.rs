@@ -20,7 +20,7 @@ use retrocast_domain::{number, suggest::nearest};
 use retrocast_store::{
     Lake, Ledger,
     ledger::{FINDINGS, Improvement, ImprovementState, PublishedRecommendation, register},
-    maintenance::Answer,
+    maintenance::QueryResult,
 };
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -301,13 +301,13 @@ impl Register {
             ];
             texts.map(Some).to_vec()
         });
-        let answer = Answer {
+        let result = QueryResult {
             numbers: vec![false; columns.len()],
             columns: columns.map(String::from).to_vec(),
             rows: rows.collect(),
             more: false,
         };
-        Ok(print(&table(&answer))?)
+        Ok(print(&table(&result))?)
     }
 
     /// Changes the state of an improvement that is in the register.
@@ -392,13 +392,13 @@ impl Register {
             ];
             texts.map(Some).to_vec()
         });
-        let answer = Answer {
+        let result = QueryResult {
             numbers: vec![false; columns.len()],
             columns: columns.map(String::from).to_vec(),
             rows: rows.collect(),
             more: false,
         };
-        Ok(print(&table(&answer))?)
+        Ok(print(&table(&result))?)
     }
 
     fn show(&self, job: &str, id: &str, as_json: bool) -> anyhow::Result<()> {

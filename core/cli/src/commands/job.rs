@@ -104,7 +104,7 @@ pub struct PlannedRun {
 
 /// Form of the diagnostics of a job file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Output {
+pub enum DiagnosticsFormat {
     /// Text on stderr.
     Text,
     /// JSON lines on stdout, one object per diagnostic, with the event "diagnostic".
@@ -113,13 +113,13 @@ pub enum Output {
     Document,
 }
 
-impl Output {
-    /// Output of a command that prints events as JSON lines on request.
+impl DiagnosticsFormat {
+    /// The format of a command that prints events as JSON lines on request.
     pub fn of_lines(json: bool) -> Self {
         if json { Self::Lines } else { Self::Text }
     }
 
-    /// Output of a command that prints one JSON document on request.
+    /// The format of a command that prints one JSON document on request.
     pub fn of_document(json: bool) -> Self {
         if json { Self::Document } else { Self::Text }
     }
@@ -192,9 +192,9 @@ fn load_as(
 pub fn load_and_plan(
     workspace: &Workspace,
     arguments: &JobArguments,
-    output: Output,
+    format: DiagnosticsFormat,
 ) -> anyhow::Result<Option<PlannedRun>> {
-    plan(load(workspace, arguments)?, arguments, output)
+    plan(load(workspace, arguments)?, arguments, format)
 }
 
 /// Loads and plans a job to run it; first publishes the finished runs that the ledger lacks.
@@ -202,26 +202,26 @@ pub fn plan_run(
     workspace: &Workspace,
     arguments: &JobArguments,
     note: &str,
-    output: Output,
+    format: DiagnosticsFormat,
 ) -> anyhow::Result<Option<PlannedRun>> {
     let mut loaded = load(workspace, arguments)?;
     loaded.note = note.to_string();
     loaded.ledger.publishes = true;
-    plan(loaded, arguments, output)
+    plan(loaded, arguments, format)
 }
 
 /// Plans a loaded job; prints its errors and returns `None` if it is invalid.
 pub fn plan(
     loaded: LoadedJob,
     arguments: &JobArguments,
-    output: Output,
+    format: DiagnosticsFormat,
 ) -> anyhow::Result<Option<PlannedRun>> {
     let mut printed = Vec::new();
     let planned = plan_with_warnings(loaded, arguments, &mut |diagnostics, text| {
-        match output {
-            Output::Text => print_diagnostics(diagnostics, text),
-            Output::Lines => print_lines(&diagnostics_json(diagnostics, text))?,
-            Output::Document => printed.extend(diagnostics_json(diagnostics, text)),
+        match format {
+            DiagnosticsFormat::Text => print_diagnostics(diagnostics, text),
+            DiagnosticsFormat::Lines => print_lines(&diagnostics_json(diagnostics, text))?,
+            DiagnosticsFormat::Document => printed.extend(diagnostics_json(diagnostics, text)),
         }
         Ok(())
     })?;
@@ -230,7 +230,7 @@ pub fn plan(
             diagnostics: printed,
             ..planned
         })),
-        None if output == Output::Document => {
+        None if format == DiagnosticsFormat::Document => {
             print_json(&json!({ "diagnostics": printed }))?;
             Ok(None)
         }

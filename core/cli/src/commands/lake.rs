@@ -3,7 +3,7 @@
 use super::{print, print_json, print_raw};
 use crate::{
     Exit,
-    arguments::{LakeCommand, SweepArguments},
+    arguments::{GcArguments, LakeCommand},
     diagnose::WrongUsage,
     ledger::publish_finished,
     temporary_folder::TemporaryFolder,
@@ -21,7 +21,7 @@ use retrocast_run::folder::{report_files, run_folders_of};
 use retrocast_store::{
     DataType, Lake, Limits, ResourcePool, Sql,
     ledger::SCHEMA,
-    maintenance::{Answer, SweepOptions},
+    maintenance::{QueryResult, SweepOptions},
 };
 use serde_json::{Value, json};
 use std::{
@@ -71,7 +71,7 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
         LakeCommand::List { json, .. } => list(&runtime, &lake, json)?,
         LakeCommand::Show { dataset, json, .. } => show(&runtime, &lake, &dataset, json)?,
         LakeCommand::Versions { dataset, json, .. } => versions(&runtime, &lake, &dataset, json)?,
-        LakeCommand::Gc { job, sweep } => gc(&runtime, workspace, &job, &lake, &sweep)?,
+        LakeCommand::Gc { job, arguments } => gc(&runtime, workspace, &job, &lake, &arguments)?,
         LakeCommand::Query {
             sql,
             rows,
@@ -89,9 +89,9 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
                 }),
                 timezone,
             };
-            let answer = runtime.block_on(lake.ask(&query, &sql, rows));
-            print_answer(
-                &answer.map_err(|error| WrongUsage(error.to_string()))?,
+            let result = runtime.block_on(lake.query(&query, &sql, rows));
+            print_result(
+                &result.map_err(|error| WrongUsage(error.to_string()))?,
                 csv,
                 json,
             )?;
@@ -141,7 +141,7 @@ fn list(runtime: &Runtime, lake: &Lake, as_json: bool) -> anyhow::Result<()> {
             Some(size(dataset.bytes)),
         ]
     });
-    let answer = Answer {
+    let result = QueryResult {
         columns: ["dataset", "version", "rows", "size"]
             .map(String::from)
             .to_vec(),
@@ -149,7 +149,7 @@ fn list(runtime: &Runtime, lake: &Lake, as_json: bool) -> anyhow::Result<()> {
         rows: rows.collect(),
         more: false,
     };
-    Ok(print(&table(&answer))?)
+    Ok(print(&table(&result))?)
 }
 
 /// Formats a number of bytes as kB, MB or GB.
@@ -225,13 +225,13 @@ fn show(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow::Re
     let rows = columns
         .into_iter()
         .map(|(name, kind)| vec![Some(name), Some(kind)]);
-    let answer = Answer {
+    let result = QueryResult {
         columns: ["column", "type"].map(String::from).to_vec(),
         numbers: vec![false, false],
         rows: rows.collect(),
         more: false,
     };
-    text.push_str(&table(&answer));
+    text.push_str(&table(&result));
     Ok(print(&text)?)
 }
 
@@ -294,13 +294,13 @@ fn versions(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow
         ]
     });
     let columns = ["version", "committed", "run", "node", "cited"];
-    let answer = Answer {
+    let result = QueryResult {
         columns: columns.map(String::from).to_vec(),
         numbers: vec![true, false, false, false, false],
         rows: rows.collect(),
         more: false,
     };
-    Ok(print(&table(&answer))?)
+    Ok(print(&table(&result))?)
 }
 
 /// Versions that reports in the archive cite, by dataset.
@@ -327,7 +327,7 @@ fn gc(
     workspace: &Workspace,
     job: &str,
     lake: &Lake,
-    arguments: &SweepArguments,
+    arguments: &GcArguments,
 ) -> anyhow::Result<()> {
     let cited = cited_versions(&workspace.reports, job);
     let sweep = SweepOptions {
@@ -384,38 +384,38 @@ fn gc(
     Ok(print(&text)?)
 }
 
-fn print_answer(answer: &Answer, csv: bool, as_json: bool) -> anyhow::Result<()> {
-    let shown = plural(answer.rows.len() as u64, "row");
-    if answer.more && (csv || as_json) {
+fn print_result(result: &QueryResult, csv: bool, as_json: bool) -> anyhow::Result<()> {
+    let shown = plural(result.rows.len() as u64, "row");
+    if result.more && (csv || as_json) {
         terminal::message!("warning: only the first {shown}; --rows N shows more");
     }
     if as_json {
-        let rows: Vec<Value> = answer
+        let rows: Vec<Value> = result
             .rows
             .iter()
-            .map(|row| row_object(answer, row))
+            .map(|row| row_object(result, row))
             .collect();
         return print_json(&rows);
     }
     if csv {
-        let mut text = csv_line(answer.columns.iter().map(String::as_str));
-        for row in &answer.rows {
+        let mut text = csv_line(result.columns.iter().map(String::as_str));
+        for row in &result.rows {
             text.push_str(&csv_line(
                 row.iter().map(|cell| cell.as_deref().unwrap_or("")),
             ));
         }
         return Ok(print_raw(&text)?);
     }
-    let mut text = table(answer);
-    if answer.more {
+    let mut text = table(result);
+    if result.more {
         let _ = writeln!(text, "only the first {shown}; --rows N shows more");
     }
     Ok(print(&text)?)
 }
 
 /// A row as an object by column.
-pub(super) fn row_object(answer: &Answer, row: &[Option<String>]) -> Value {
-    let cells = answer.columns.iter().zip(&answer.numbers).zip(row);
+pub(super) fn row_object(result: &QueryResult, row: &[Option<String>]) -> Value {
+    let cells = result.columns.iter().zip(&result.numbers).zip(row);
     let cells = cells.map(|((name, is_number), cell)| {
         let value = match cell {
             None => Value::Null,
@@ -428,9 +428,9 @@ pub(super) fn row_object(answer: &Answer, row: &[Option<String>]) -> Value {
 }
 
 /// Formats a table with columns as wide as their contents.
-pub(super) fn table(answer: &Answer) -> String {
+pub(super) fn table(result: &QueryResult) -> String {
     let truncate = |text: &str| terminal::truncate(text, CELL_WIDTH_MAX);
-    let rows: Vec<Vec<String>> = answer
+    let rows: Vec<Vec<String>> = result
         .rows
         .iter()
         .map(|row| {
@@ -439,7 +439,7 @@ pub(super) fn table(answer: &Answer) -> String {
                 .collect()
         })
         .collect();
-    let widths: Vec<usize> = answer
+    let widths: Vec<usize> = result
         .columns
         .iter()
         .enumerate()
@@ -449,8 +449,8 @@ pub(super) fn table(answer: &Answer) -> String {
         })
         .collect();
     let mut text = String::new();
-    for row in std::iter::once(&answer.columns).chain(&rows) {
-        let cells = row.iter().zip(&widths).zip(&answer.numbers);
+    for row in std::iter::once(&result.columns).chain(&rows) {
+        let cells = row.iter().zip(&widths).zip(&result.numbers);
         let cells: Vec<String> = cells
             .map(|((cell, &width), is_number)| match is_number {
                 true => format!("{cell:>width$}"),

@@ -3,7 +3,7 @@
 use super::{print, print_json};
 use crate::{
     Exit,
-    arguments::SchemaOf,
+    arguments::SchemaKind,
     diagnose::WrongUsage,
     executor::{self, Catalogue},
     workspace::Workspace,
@@ -112,15 +112,15 @@ fn collect_fields<'a>(root: &'a Value, part: &'a Value, fields: &mut Vec<(&'a St
 }
 
 /// Prints the JSON Schema of job files, or of a file of a run.
-pub fn schema(workspace: &Workspace, of: SchemaOf) -> anyhow::Result<Exit> {
-    let schema = match of {
-        SchemaOf::Job => {
+pub fn schema(workspace: &Workspace, kind: SchemaKind) -> anyhow::Result<Exit> {
+    let schema = match kind {
+        SchemaKind::Job => {
             let templates = executor::templates(None)?;
             let catalogue = Catalogue::new(&workspace.jobs, &templates);
             retrocast_engine::job::job_schema(&catalogue)
         }
-        SchemaOf::Report => retrocast_domain::schema::report().to_value(),
-        SchemaOf::Findings => retrocast_domain::schema::findings().to_value(),
+        SchemaKind::Report => retrocast_domain::schema::report().to_value(),
+        SchemaKind::Findings => retrocast_domain::schema::findings().to_value(),
     };
     print_json(&schema)?;
     Ok(Exit::Done)

@@ -19,8 +19,11 @@ pub fn plan(
     as_graph: bool,
     as_json: bool,
 ) -> anyhow::Result<Exit> {
-    let Some(planned) =
-        job::load_and_plan(workspace, arguments, job::Output::of_document(as_json))?
+    let Some(planned) = job::load_and_plan(
+        workspace,
+        arguments,
+        job::DiagnosticsFormat::of_document(as_json),
+    )?
     else {
         return Ok(job::invalid_exit());
     };
@@ -115,8 +118,11 @@ pub fn explain(
     node: &str,
     as_json: bool,
 ) -> anyhow::Result<Exit> {
-    let Some(planned) =
-        job::load_and_plan(workspace, arguments, job::Output::of_document(as_json))?
+    let Some(planned) = job::load_and_plan(
+        workspace,
+        arguments,
+        job::DiagnosticsFormat::of_document(as_json),
+    )?
     else {
         return Ok(job::invalid_exit());
     };

@@ -106,7 +106,11 @@ pub fn as_recorded(
         decisions: recorded.plan.decisions.clone(),
         closed: recorded.plan.closed.clone(),
     });
-    let Some(planned) = job::plan(loaded, &arguments, job::Output::of_lines(resources.json))?
+    let Some(planned) = job::plan(
+        loaded,
+        &arguments,
+        job::DiagnosticsFormat::of_lines(resources.json),
+    )?
     else {
         return Ok(job::invalid_exit());
     };

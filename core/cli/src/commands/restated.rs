@@ -4,7 +4,7 @@ use super::{lake::table, print, print_json};
 use crate::{Exit, diagnose::WrongUsage, ledger::JobLedger, workspace::Workspace};
 use jiff::SignedDuration;
 use retrocast_domain::{Restatement, Window};
-use retrocast_store::{ledger::PublishedRestatement, maintenance::Answer};
+use retrocast_store::{ledger::PublishedRestatement, maintenance::QueryResult};
 use serde_json::{Value, json};
 
 /// Lists the restated figures of a job from its ledger.
@@ -60,13 +60,13 @@ pub fn restated(
         "why",
         "published by",
     ];
-    let answer = Answer {
+    let result = QueryResult {
         columns: columns.map(String::from).to_vec(),
         numbers: [false, false, false, true, true, false, false].to_vec(),
         rows: rows.collect(),
         more: false,
     };
-    print(&table(&answer))?;
+    print(&table(&result))?;
     Ok(Exit::Done)
 }
 

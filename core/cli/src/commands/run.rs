@@ -73,8 +73,8 @@ pub fn run(
     note: &str,
     resources: &RunResources,
 ) -> anyhow::Result<Exit> {
-    let output = job::Output::of_lines(resources.json);
-    let Some(planned) = job::plan_run(workspace, arguments, note, output)? else {
+    let format = job::DiagnosticsFormat::of_lines(resources.json);
+    let Some(planned) = job::plan_run(workspace, arguments, note, format)? else {
         return Ok(job::invalid_exit());
     };
     let force = job::forced_nodes(&planned, force_arguments)?;

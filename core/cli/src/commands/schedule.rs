@@ -63,8 +63,8 @@ pub struct ScheduledJob {
     pub calendar: Calendar,
 }
 
-/// The result of reading a job's schedule.
-pub enum Lookup {
+/// The schedule of a job, if it has one.
+pub enum JobSchedule {
     Scheduled(Box<ScheduledJob>),
     Unscheduled,
     /// The job file is invalid: its diagnostics, and its text.
@@ -72,15 +72,18 @@ pub enum Lookup {
 }
 
 /// Reads a job file and its schedule.
-pub fn find(workspace: &Workspace, name: &str) -> anyhow::Result<Lookup> {
+pub fn read(workspace: &Workspace, name: &str) -> anyhow::Result<JobSchedule> {
     let loaded = job::load(workspace, &arguments(name))?;
     let Some(job) = loaded.checked.job else {
-        return Ok(Lookup::Invalid(loaded.checked.diagnostics, loaded.text));
+        return Ok(JobSchedule::Invalid(
+            loaded.checked.diagnostics,
+            loaded.text,
+        ));
     };
     let Some(schedule) = job.schedule.clone() else {
-        return Ok(Lookup::Unscheduled);
+        return Ok(JobSchedule::Unscheduled);
     };
-    Ok(Lookup::Scheduled(Box::new(ScheduledJob {
+    Ok(JobSchedule::Scheduled(Box::new(ScheduledJob {
         calendar: Calendar::new(&schedule.cron, &job.timezone)?,
         name: name.to_string(),
         schedule,
@@ -146,14 +149,14 @@ pub fn run(
     let stop = signals::stop();
     for name in names {
         // Errors in the arguments are reported at once; later errors do not end the loop.
-        if let Lookup::Unscheduled = find(workspace, name)? {
+        if let JobSchedule::Unscheduled = read(workspace, name)? {
             return Err(unscheduled(name).into());
         }
     }
     if names.is_empty() {
         // A job file that is unreadable now may have a schedule once it is fixed.
         let is_unscheduled =
-            |name: &String| matches!(find(workspace, name), Ok(Lookup::Unscheduled));
+            |name: &String| matches!(read(workspace, name), Ok(JobSchedule::Unscheduled));
         if workspace.job_names().iter().all(is_unscheduled) {
             return Err(none_scheduled(workspace).into());
         }
@@ -210,11 +213,11 @@ fn check_job(
     options: &ScheduleOptions,
     problems: &mut ProblemLog,
 ) -> anyhow::Result<JobCheck> {
-    let scheduled = match find(workspace, name)? {
-        Lookup::Scheduled(scheduled) => scheduled,
-        Lookup::Unscheduled if is_named => return Err(unscheduled(name).into()),
-        Lookup::Unscheduled => return Ok(JobCheck::without_next(Exit::Done)),
-        Lookup::Invalid(diagnostics, text) => {
+    let scheduled = match read(workspace, name)? {
+        JobSchedule::Scheduled(scheduled) => scheduled,
+        JobSchedule::Unscheduled if is_named => return Err(unscheduled(name).into()),
+        JobSchedule::Unscheduled => return Ok(JobCheck::without_next(Exit::Done)),
+        JobSchedule::Invalid(diagnostics, text) => {
             let text = render(&diagnostics, &text, false);
             problems.report(name, "cannot be used", text.trim_end());
             return Ok(JobCheck::without_next(job::invalid_exit()));
@@ -309,7 +312,7 @@ fn is_to_run(open: &DueTime, again: bool) -> bool {
     match open.state {
         State::Now => true,
         State::Running => false,
-        State::Waits { .. } | State::GivenUp | State::TooLate => again,
+        State::Waiting { .. } | State::GivenUp | State::Expired => again,
     }
 }
 
@@ -325,8 +328,8 @@ fn run_due(
     let mut arguments = arguments(&scheduled.name);
     arguments.date = Some(scheduled.calendar.date(due));
     let resources = &options.resources;
-    let output = job::Output::of_lines(resources.json);
-    let Some(planned) = job::plan_run(workspace, &arguments, "", output)? else {
+    let format = job::DiagnosticsFormat::of_lines(resources.json);
+    let Some(planned) = job::plan_run(workspace, &arguments, "", format)? else {
         return Ok(Some(job::invalid_exit()));
     };
     let reasons = reasons_to_wait(workspace, scheduled, &planned.plan, due);

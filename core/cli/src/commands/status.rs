@@ -2,7 +2,7 @@
 
 use super::{
     print, print_json,
-    schedule::{self, Lookup},
+    schedule::{self, JobSchedule},
 };
 use crate::{Exit, diagnose, mail, terminal, workspace::Workspace};
 use retrocast_domain::Level;
@@ -99,16 +99,16 @@ fn job_status(
         details: Value::Null,
         deliveries: Vec::new(),
     };
-    let lookup = match schedule::find(workspace, name) {
-        Ok(lookup) => lookup,
+    let job_schedule = match schedule::read(workspace, name) {
+        Ok(job_schedule) => job_schedule,
         Err(error) if is_named => return Err(error),
         Err(error) => return Ok(Some(unreadable(diagnose::in_one_line(&error)))),
     };
-    let scheduled = match lookup {
-        Lookup::Scheduled(scheduled) => scheduled,
-        Lookup::Unscheduled if is_named => return Err(schedule::unscheduled(name).into()),
-        Lookup::Unscheduled => return Ok(None),
-        Lookup::Invalid(diagnostics, _) => {
+    let scheduled = match job_schedule {
+        JobSchedule::Scheduled(scheduled) => scheduled,
+        JobSchedule::Unscheduled if is_named => return Err(schedule::unscheduled(name).into()),
+        JobSchedule::Unscheduled => return Ok(None),
+        JobSchedule::Invalid(diagnostics, _) => {
             let mut errors = diagnostics
                 .iter()
                 .filter(|diagnostic| diagnostic.level == Level::Error);

@@ -28,29 +28,31 @@ use std::{
 /// Maximum number of names in a reason.
 const NAMES_MAX: usize = 5;
 
-/// The answer of a check.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Answer {
+enum CheckStatus {
     /// The check passed.
-    Yes,
+    #[serde(rename = "yes")]
+    Passed,
     /// The check failed.
-    No,
+    #[serde(rename = "no")]
+    Failed,
     /// The check is not possible here.
     NotPossible,
 }
 
-impl Answer {
+impl CheckStatus {
     fn word(self) -> &'static str {
         match self {
-            Self::Yes => "yes",
-            Self::No => "no",
+            Self::Passed => "yes",
+            Self::Failed => "no",
             Self::NotPossible => "not possible",
         }
     }
 }
 
-/// A check with its answer.
+/// A check with its result.
 #[derive(Debug, Serialize)]
 struct Check {
     /// Name: "contents", "run", "copy", "data", "checksums", "datasets" or "render".
@@ -58,7 +60,8 @@ struct Check {
     /// The checked file, for checks of one file.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
-    answer: Answer,
+    #[serde(rename = "answer")]
+    status: CheckStatus,
     /// The evidence, or the problem.
     reason: String,
 }
@@ -92,7 +95,9 @@ pub fn verify(workspace: &Workspace, target: &str, as_json: bool) -> anyhow::Res
     let verification = Verification {
         target: target.to_string(),
         run,
-        verified: checks.iter().all(|check| check.answer == Answer::Yes),
+        verified: checks
+            .iter()
+            .all(|check| check.status == CheckStatus::Passed),
         checks,
     };
     if as_json {
@@ -114,14 +119,16 @@ fn text(verification: &Verification) -> String {
         let file = file.map_or_else(String::new, |file| format!(" {file}:"));
         let line = format!(
             "  {:<13} {:<10}{file} {}",
-            check.answer.word(),
+            check.status.word(),
             check.check,
             check.reason
         );
         let _ = writeln!(text, "{}", terminal::wrap(&line, 27));
     }
     let failed = verification.checks.iter();
-    let failed = failed.filter(|check| check.answer != Answer::Yes).count() as u64;
+    let failed = failed
+        .filter(|check| check.status != CheckStatus::Passed)
+        .count() as u64;
     let _ = match failed {
         0 => writeln!(text, "verified"),
         1 => writeln!(text, "not verified: 1 check did not pass"),
@@ -143,12 +150,12 @@ struct Verifier<'a> {
 }
 
 impl Verifier<'_> {
-    fn add(&mut self, check: &'static str, file: Option<&str>, result: (Answer, String)) {
-        let (answer, reason) = result;
+    fn add(&mut self, check: &'static str, file: Option<&str>, result: (CheckStatus, String)) {
+        let (status, reason) = result;
         self.checks.push(Check {
             check,
             file: file.map(str::to_string),
-            answer,
+            status,
             reason,
         });
     }
@@ -160,7 +167,7 @@ impl Verifier<'_> {
             let result = |check| {
                 (
                     check,
-                    (Answer::NotPossible, "the data is missing".to_string()),
+                    (CheckStatus::NotPossible, "the data is missing".to_string()),
                 )
             };
             for (check, result) in ["run", "data", "datasets", "render"].map(result) {
@@ -178,14 +185,14 @@ impl Verifier<'_> {
                 report.job,
                 report.window
             );
-            self.add("run", None, (Answer::No, reason));
+            self.add("run", None, (CheckStatus::Failed, reason));
             self.datasets(&report.job, &report.provenance.datasets);
             let result = self.render_pdf(None, &Layout::ALL, &contents.report, &bytes);
             self.add("render", None, result);
             return Ok(None);
         };
         let folder_of_run = folder.display().to_string();
-        self.add("run", None, (Answer::Yes, folder_of_run));
+        self.add("run", None, (CheckStatus::Passed, folder_of_run));
         let layout = nearest_layout(&folder, report, &bytes);
         let [stored, _] = stored_files(&folder, layout, report);
         let result = compare_with_file(&bytes, &stored);
@@ -210,7 +217,7 @@ impl Verifier<'_> {
                 Ok(bytes) => bytes,
                 Err(error) => {
                     let reason = format!("cannot be read: {error}");
-                    self.add("contents", Some(&pdf), (Answer::NotPossible, reason));
+                    self.add("contents", Some(&pdf), (CheckStatus::NotPossible, reason));
                     continue;
                 }
             };
@@ -245,11 +252,11 @@ impl Verifier<'_> {
             Ok(contents) => {
                 let report = &contents.report;
                 let reason = format!("{} on {}, attached as {REPORT}", report.job, report.window);
-                self.add("contents", file, (Answer::Yes, reason));
+                self.add("contents", file, (CheckStatus::Passed, reason));
                 Some(contents)
             }
             Err(reason) => {
-                self.add("contents", file, (Answer::No, reason));
+                self.add("contents", file, (CheckStatus::Failed, reason));
                 None
             }
         }
@@ -272,11 +279,14 @@ impl Verifier<'_> {
                     ),
                     None => "the run has no checksums.b3: it has not finished".to_string(),
                 };
-                (Answer::NotPossible, reason)
+                (CheckStatus::NotPossible, reason)
             }
             Some(result) if result.changed.is_empty() && result.missing.is_empty() => {
                 let files = plural(result.files as u64, "file");
-                (Answer::Yes, format!("{files} of the run are unchanged"))
+                (
+                    CheckStatus::Passed,
+                    format!("{files} of the run are unchanged"),
+                )
             }
             Some(result) => {
                 let mut parts = Vec::new();
@@ -286,7 +296,7 @@ impl Verifier<'_> {
                 if !result.missing.is_empty() {
                     parts.push(format!("missing: {}", names(&result.missing)));
                 }
-                (Answer::No, parts.join("; "))
+                (CheckStatus::Failed, parts.join("; "))
             }
         };
         self.add("checksums", None, result);
@@ -297,14 +307,18 @@ impl Verifier<'_> {
     fn datasets(&mut self, job: &str, cited: &[DatasetRef]) {
         let result = self
             .cited_versions(job, cited)
-            .unwrap_or_else(|error| (Answer::NotPossible, diagnose::in_one_line(&error)));
+            .unwrap_or_else(|error| (CheckStatus::NotPossible, diagnose::in_one_line(&error)));
         self.add("datasets", None, result);
     }
 
-    fn cited_versions(&self, job: &str, cited: &[DatasetRef]) -> anyhow::Result<(Answer, String)> {
+    fn cited_versions(
+        &self,
+        job: &str,
+        cited: &[DatasetRef],
+    ) -> anyhow::Result<(CheckStatus, String)> {
         if cited.is_empty() {
             let reason = "there is no report that cites datasets".to_string();
-            return Ok((Answer::NotPossible, reason));
+            return Ok((CheckStatus::NotPossible, reason));
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -315,7 +329,7 @@ impl Verifier<'_> {
         let lake = Lake::new(root, job)?;
         if runtime.block_on(lake.names())?.is_empty() {
             let reason = format!("{root} has no datasets of {job}");
-            return Ok((Answer::NotPossible, reason));
+            return Ok((CheckStatus::NotPossible, reason));
         }
         let mut wrong = Vec::new();
         for dataset in cited {
@@ -339,9 +353,12 @@ impl Verifier<'_> {
         }
         if wrong.is_empty() {
             let versions = plural(cited.len() as u64, "version");
-            return Ok((Answer::Yes, format!("{versions} cited, all in the lake")));
+            return Ok((
+                CheckStatus::Passed,
+                format!("{versions} cited, all in the lake"),
+            ));
         }
-        Ok((Answer::No, names(&wrong)))
+        Ok((CheckStatus::Failed, names(&wrong)))
     }
 
     /// Renders a report again as PDF and compares the bytes with those of a file.
@@ -351,19 +368,19 @@ impl Verifier<'_> {
         layouts: &[Layout],
         report: &Report,
         pdf: &[u8],
-    ) -> (Answer, String) {
+    ) -> (CheckStatus, String) {
         let again = |layout: &Layout| retrocast_render::pdf(report, *layout, &self.templates);
         self.compare_rendered(folder, report, pdf, layouts.iter().map(again))
     }
 
     /// Renders a report again as HTML and compares the bytes with those of the run.
-    fn render_html(&self, folder: &Path, layout: Layout, report: &Report) -> (Answer, String) {
+    fn render_html(&self, folder: &Path, layout: Layout, report: &Report) -> (CheckStatus, String) {
         let path = folder.join(format!("{}.html", layout.name()));
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) => {
                 let reason = format!("cannot read {}: {error}", path.display());
-                return (Answer::NotPossible, reason);
+                return (CheckStatus::NotPossible, reason);
             }
         };
         let again = html::report_with(report, layout, &self.templates).map(String::into_bytes);
@@ -378,14 +395,14 @@ impl Verifier<'_> {
         report: &Report,
         bytes: &[u8],
         results: impl Iterator<Item = Result<Vec<u8>, retrocast_render::Error>>,
-    ) -> (Answer, String) {
+    ) -> (CheckStatus, String) {
         let mut difference = String::new();
         for result in results {
             match result {
                 Ok(again) if again == bytes => {
                     let size = count(bytes.len() as u64);
                     return (
-                        Answer::Yes,
+                        CheckStatus::Passed,
                         format!("rendered again, the same {size} bytes"),
                     );
                 }
@@ -401,13 +418,13 @@ impl Verifier<'_> {
             let reason = format!(
                 "the report was created by {build}; this is {current_build}, which renders other bytes"
             );
-            return (Answer::NotPossible, reason);
+            return (CheckStatus::NotPossible, reason);
         }
         if folder.is_some_and(|folder| self.have_templates_changed(folder)) {
             let reason = "the templates have changed since the run; --templates names others";
-            return (Answer::NotPossible, reason.to_string());
+            return (CheckStatus::NotPossible, reason.to_string());
         }
-        (Answer::No, difference)
+        (CheckStatus::Failed, difference)
     }
 
     /// Returns true if the run used other templates.
@@ -488,15 +505,23 @@ fn cited_datasets(folder: &Path, layout: Layout, report: &Report) -> Vec<Dataset
 }
 
 /// Compares bytes with those of a file of the archive.
-fn compare_with_file(bytes: &[u8], stored: &Path) -> (Answer, String) {
+fn compare_with_file(bytes: &[u8], stored: &Path) -> (CheckStatus, String) {
     let path = stored.display();
     match fs::read(stored) {
-        Ok(expected) if expected == bytes => (Answer::Yes, format!("the same bytes as {path}")),
+        Ok(expected) if expected == bytes => {
+            (CheckStatus::Passed, format!("the same bytes as {path}"))
+        }
         Ok(expected) => {
             let difference = describe_difference(bytes, &expected);
-            (Answer::No, format!("compared with {path}, {difference}"))
+            (
+                CheckStatus::Failed,
+                format!("compared with {path}, {difference}"),
+            )
         }
-        Err(error) => (Answer::NotPossible, format!("cannot read {path}: {error}")),
+        Err(error) => (
+            CheckStatus::NotPossible,
+            format!("cannot read {path}: {error}"),
+        ),
     }
 }
 

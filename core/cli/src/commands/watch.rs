@@ -156,7 +156,7 @@ impl Watch<'_> {
         job::plan(
             loaded,
             &arguments,
-            job::Output::of_lines(self.resources.json),
+            job::DiagnosticsFormat::of_lines(self.resources.json),
         )
     }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// The explanation of a figure.
-struct Answer<'a> {
+struct Explanation<'a> {
     run: &'a RecordedRun,
     figure: &'a PrintedFigure,
     definition: Definition,
@@ -29,7 +29,7 @@ struct ExampleRows {
     /// Total number of rows.
     total: u64,
     /// The first rows.
-    answer: maintenance::Answer,
+    result: maintenance::QueryResult,
 }
 
 /// Explains a figure, or lists the figures of a run.
@@ -62,7 +62,7 @@ pub fn why(workspace: &Workspace, arguments: &WhyArguments) -> anyhow::Result<Ex
         Some(limit) => Some(example_rows(&computer, &definition, figure, limit)?),
         None => None,
     };
-    let answer = Answer {
+    let explanation = Explanation {
         recomputation: computer.recompute(figure)?,
         run: &run,
         figure,
@@ -70,11 +70,11 @@ pub fn why(workspace: &Workspace, arguments: &WhyArguments) -> anyhow::Result<Ex
         rows,
     };
     if as_json {
-        print_json(&answer.json())?;
+        print_json(&explanation.json())?;
     } else {
-        print(&present::answer(&answer))?;
+        print(&present::explanation(&explanation))?;
     }
-    Ok(match answer.recomputation.status {
+    Ok(match explanation.recomputation.status {
         Status::Same => Exit::Done,
         Status::Different | Status::NotPossible => Exit::Failed,
     })
@@ -118,20 +118,20 @@ fn example_rows(
         "" => String::new(),
         condition => format!(" where {condition}"),
     };
-    let ask = |columns: &str, limit: usize| {
+    let select = |columns: &str, limit: usize| {
         let query = format!("select {columns} from {dataset}{filter}");
-        let asked = computer.executor.ask(&query, limit, &computer.context);
-        computer.runtime.block_on(asked)
+        let result = computer.executor.query(&query, limit, &computer.context);
+        computer.runtime.block_on(result)
     };
-    let counted = ask("count(*) as n", 1)?;
+    let counted = select("count(*) as n", 1)?;
     let counted = counted.rows.first().and_then(|row| row.first()?.clone());
     Ok(ExampleRows {
         total: counted.and_then(|text| text.parse().ok()).unwrap_or(0),
-        answer: ask("*", limit)?,
+        result: select("*", limit)?,
     })
 }
 
-impl Answer<'_> {
+impl Explanation<'_> {
     fn json(&self) -> Value {
         let mut value = json!({
             "run": self.run.origin.run,
@@ -142,9 +142,9 @@ impl Answer<'_> {
             "recomputed": self.recomputation,
         });
         if let Some(rows) = &self.rows {
-            let objects = rows.answer.rows.iter();
+            let objects = rows.result.rows.iter();
             let objects: Vec<Value> = objects
-                .map(|row| lake::row_object(&rows.answer, row))
+                .map(|row| lake::row_object(&rows.result, row))
                 .collect();
             value["rows"] = json!({ "total": rows.total, "first": objects });
         }

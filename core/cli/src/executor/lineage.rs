@@ -3,7 +3,7 @@
 use super::WorkspaceExecutor;
 use retrocast_engine::{Failure, RunContext};
 use retrocast_run::{Node, NodeSpec};
-use retrocast_stages::{Kind, Reads};
+use retrocast_stages::{Reads, StageKind};
 use retrocast_store::{TimeLimit, sql::Selection};
 
 /// Maximum number of nested queries between a dataset and its source.
@@ -31,7 +31,7 @@ pub(super) fn selection(name: &str, ctx: &RunContext) -> Option<Selection> {
         return None;
     };
     let query = params["query"].as_str()?;
-    let is_query = |kind: &Kind| kind.reads == Reads::Query;
+    let is_query = |kind: &StageKind| kind.reads == Reads::Query;
     retrocast_stages::kind(kind)
         .is_some_and(is_query)
         .then(|| retrocast_store::sql::selection(query))?

@@ -4,7 +4,7 @@ use super::{WorkspaceExecutor, failure, stage};
 use retrocast_domain::{Cell, CellStatus, Outcome, cell::DatasetRef};
 use retrocast_engine::{Executor as _, Failure, NoProgress, RunContext};
 use retrocast_run::Node;
-use retrocast_store::maintenance::Answer;
+use retrocast_store::maintenance::QueryResult;
 use std::{collections::BTreeMap, sync::Arc};
 
 impl WorkspaceExecutor {
@@ -83,14 +83,14 @@ impl WorkspaceExecutor {
 
     /// Runs a query over recorded versions of datasets, such as `tickets@42`, and returns at most
     /// `limit` rows.
-    pub async fn ask(
+    pub async fn query(
         &self,
         query: &str,
         limit: usize,
         ctx: &RunContext,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<QueryResult, Failure> {
         let lake = self.lake(ctx)?;
-        lake.ask(&self.sql(ctx), query, limit)
+        lake.query(&self.sql(ctx), query, limit)
             .await
             .map_err(failure)
     }

@@ -11,7 +11,7 @@ use retrocast_domain::{
 use retrocast_engine::{Failure, RunContext};
 use retrocast_run::{Lineage, Node, PublishedWindow};
 use retrocast_stages::{
-    Context, Input, Kind, Rows,
+    Context, Input, Rows, StageKind,
     restatement::{Comparison, Figures, Identity, Steps, Version},
 };
 use retrocast_store::{Scan, TimeLimit};
@@ -28,7 +28,7 @@ const MEMORY: u64 = 96 << 20;
 pub struct Stage<'a> {
     pub executor: &'a WorkspaceExecutor,
     pub node: &'a Node,
-    pub kind: &'static Kind,
+    pub kind: &'static StageKind,
     pub params: &'a Value,
     /// The stage's context for the window of the run.
     pub context: &'a Context,

@@ -13,7 +13,7 @@ use retrocast_engine::{
 };
 use retrocast_run::Node;
 use retrocast_stages::{
-    Analysis, Context, Input, Inputs, Kind, Reads, Rows, StageError, Stop,
+    Analysis, Context, Input, Inputs, Reads, Rows, StageError, StageKind, Stop,
     restatement::contains_text,
 };
 use retrocast_store::{Lake, Scan, SqlTable, ledger, sql::Selection};
@@ -31,7 +31,7 @@ const BATCH_MEMORY_MAX: u64 = 96 << 20;
 #[derive(Clone, Copy)]
 pub struct Stage<'a> {
     node: &'a Node,
-    kind: &'static Kind,
+    kind: &'static StageKind,
     params: &'a Value,
 }
 
@@ -290,7 +290,7 @@ pub async fn analyse(
         let mut input = Input::new(Rows::new(rows), dataset.clone());
         input.source.clone_from(&outcome.source);
         input.time = time;
-        input.picked_from = find_selected_dataset(executor, name, outcome, ctx).await?;
+        input.selected_from = find_selected_dataset(executor, name, outcome, ctx).await?;
         input.records_of = records_of(name, ctx);
         // The quarantine of a source is its second dataset, if anything was refused.
         let refused = outcome.datasets.get(1).filter(|_| reads_refused);
@@ -319,7 +319,7 @@ pub async fn analyse(
             let Some(input) = tables.get_mut(name) else {
                 continue;
             };
-            let all = input.picked_from.as_ref();
+            let all = input.selected_from.as_ref();
             let all = all.and_then(|(_, all)| Some((&**all, all.time.as_deref()?)));
             let (all, time) = all.unwrap_or((input, time));
             if let Some(last) = all.last_time(time, &stage.window.timezone) {
@@ -387,7 +387,7 @@ async fn estimate_memory(
     lake: &Lake,
     dataset: &DatasetRef,
     scan: &Scan,
-    kind: &Kind,
+    kind: &StageKind,
     params: &Value,
 ) -> Result<u64, Failure> {
     let mut scan = scan.clone();

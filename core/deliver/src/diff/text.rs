@@ -4,7 +4,7 @@ mod setup;
 mod summary;
 
 use super::{
-    Difference, Pair, Side,
+    ComparedRun, Difference, Pair,
     figures::Figure,
     findings::{Claim, ImprovementVerdicts, PersistingFinding},
 };
@@ -43,7 +43,7 @@ pub(super) fn text(difference: &Difference) -> String {
 }
 
 /// Adds the two runs, one per line, after the job if it is the same.
-fn run_headings(page: &mut Page, runs: &Pair<Side>) {
+fn run_headings(page: &mut Page, runs: &Pair<ComparedRun>) {
     let same_job = runs.old.job == runs.new.job;
     if same_job {
         let (title, job) = (clean(&runs.new.title, 120), clean(&runs.new.job, 80));
@@ -53,19 +53,19 @@ fn run_headings(page: &mut Page, runs: &Pair<Side>) {
             format!("{title} ({job})")
         });
     }
-    let rows = [("from", &runs.old), ("to", &runs.new)].map(|(word, side)| {
+    let rows = [("from", &runs.old), ("to", &runs.new)].map(|(word, run)| {
         let job = if same_job {
             String::new()
         } else {
-            clean(&side.job, 80)
+            clean(&run.job, 80)
         };
-        let status = side.status.word();
+        let status = run.status.word();
         [
             word.to_string(),
             job,
-            clean(&side.window, 60),
-            clean(&side.period, 80),
-            format!("run {}, {status}", clean(&side.run, 60)),
+            clean(&run.window, 60),
+            clean(&run.period, 80),
+            format!("run {}, {status}", clean(&run.run, 60)),
         ]
     });
     for row in align(&rows, &[]) {
@@ -121,7 +121,7 @@ fn changed_findings(page: &mut Page, changed: &[PersistingFinding]) {
     page.list("Changed findings", &entries(changed.iter(), show));
 }
 
-fn figures(page: &mut Page, figures: &[Figure], runs: &Pair<Side>) {
+fn figures(page: &mut Page, figures: &[Figure], runs: &Pair<ComparedRun>) {
     let changed: Vec<&Figure> = figures
         .iter()
         .filter(|figure| figure.is_changed() && figure.compared)
@@ -130,7 +130,7 @@ fn figures(page: &mut Page, figures: &[Figure], runs: &Pair<Side>) {
         return;
     }
     let same_window = runs.old.window == runs.new.window;
-    let names = runs.map(|side| clean(if same_window { &side.run } else { &side.window }, 30));
+    let names = runs.map(|run| clean(if same_window { &run.run } else { &run.window }, 30));
     let mut rows = vec![[
         "Figures".to_string(),
         names.old,

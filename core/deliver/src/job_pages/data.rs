@@ -1,6 +1,6 @@
 //! Data for the templates of a job's pages.
 
-use super::{COURSE, Site};
+use super::{SPARKLINE_REPORTS, Site};
 use crate::{
     digest::Digest,
     entries::RunEntry,
@@ -154,7 +154,7 @@ fn sparkline(site: &Site, position: Option<usize>, slug: &str) -> String {
         .points
         .partition_point(|(other, _)| *other <= position);
     let points = &figure.points[..end];
-    let first = position.saturating_sub(COURSE);
+    let first = position.saturating_sub(SPARKLINE_REPORTS);
     let shown = points
         .iter()
         .filter(|(other, _)| *other >= first && site.history.reports[*other].spec == *spec);

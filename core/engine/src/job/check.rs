@@ -4,7 +4,7 @@ use super::{
     CheckOptions, CheckedJob, FALSE_CLAIMS, Job, RESTATEMENT_CHANGE_MIN, ReportSection,
     checker::{Checker, entries, keys, parse_duration},
     delivery::send_mail,
-    document::{Entry, Item},
+    document::{Entry, SpannedValue},
     elaborate::elaborate,
     param_values,
     params::{ParamKind, ParamSpec},
@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks the text of a job file.
 pub fn check(text: &str, options: &CheckOptions<'_>) -> CheckedJob {
-    let (document, syntax) = Item::parse(options.file, text);
+    let (document, syntax) = SpannedValue::parse(options.file, text);
     let mut checker = Checker {
         file: options.file,
         diagnostics: Vec::new(),
@@ -57,12 +57,12 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> CheckedJob {
         text: text.to_string(),
         title: document
             .get("title")
-            .and_then(Item::text)
+            .and_then(SpannedValue::text)
             .unwrap_or_default()
             .to_string(),
         owner: document
             .get("owner")
-            .and_then(Item::text)
+            .and_then(SpannedValue::text)
             .unwrap_or_default()
             .to_string(),
         window: window.unwrap_or(WindowSpec::Week),
@@ -134,7 +134,7 @@ fn sort_diagnostics(
 }
 
 impl Checker<'_> {
-    fn parse_window(&mut self, document: &Item) -> Option<WindowSpec> {
+    fn parse_window(&mut self, document: &SpannedValue) -> Option<WindowSpec> {
         let item = document.get("window")?;
         let text = item.text()?;
         text.parse()
@@ -148,7 +148,11 @@ impl Checker<'_> {
             .ok()
     }
 
-    fn parse_compare(&mut self, document: &Item, window: Option<WindowSpec>) -> Vec<Comparison> {
+    fn parse_compare(
+        &mut self,
+        document: &SpannedValue,
+        window: Option<WindowSpec>,
+    ) -> Vec<Comparison> {
         let unit = match window {
             Some(WindowSpec::Week) => "week",
             Some(WindowSpec::Month) => "month",
@@ -158,7 +162,7 @@ impl Checker<'_> {
         };
         let help = format!("use \"previous\", or a number of {unit}s such as \"4 {unit}s\"");
         let mut comparisons = Vec::new();
-        for item in document.get("compare").map_or(&[][..], Item::items) {
+        for item in document.get("compare").map_or(&[][..], SpannedValue::items) {
             let Some(text) = item.text() else { continue };
             let Ok(comparison) = text.parse::<Comparison>() else {
                 self.error(&item.span, format!("\"{text}\" is not a comparison"), &help);
@@ -181,7 +185,7 @@ impl Checker<'_> {
         comparisons
     }
 
-    fn parse_timezone(&mut self, document: &Item) -> String {
+    fn parse_timezone(&mut self, document: &SpannedValue) -> String {
         let Some((item, name)) = document
             .get("timezone")
             .and_then(|item| Some((item, item.text()?)))
@@ -203,18 +207,18 @@ impl Checker<'_> {
         "UTC".to_string()
     }
 
-    fn parse_params(&mut self, document: &Item) -> BTreeMap<String, ParamSpec> {
+    fn parse_params(&mut self, document: &SpannedValue) -> BTreeMap<String, ParamSpec> {
         let mut params = BTreeMap::new();
         for entry in entries(document, "params") {
             self.check_name(entry, "parameter");
             let item = &entry.item;
-            let Some(kind) = item.get("type").map(Item::json) else {
+            let Some(kind) = item.get("type").map(SpannedValue::json) else {
                 continue;
             };
             let Ok(kind) = serde_json::from_value::<ParamKind>(kind) else {
                 continue;
             };
-            let mut parse = |item: &Item| {
+            let mut parse = |item: &SpannedValue| {
                 let value = kind.normalise(item.json());
                 if kind.accepts(&value) {
                     return Some(value);
@@ -230,11 +234,11 @@ impl Checker<'_> {
                 None
             };
             let default = item.get("default").and_then(&mut parse);
-            let allowed = item.get("allowed").map_or(&[][..], Item::items);
+            let allowed = item.get("allowed").map_or(&[][..], SpannedValue::items);
             let allowed: Vec<Value> = allowed.iter().filter_map(parse).collect();
             let description = item
                 .get("description")
-                .and_then(Item::text)
+                .and_then(SpannedValue::text)
                 .unwrap_or_default();
             let spec = ParamSpec {
                 kind,
@@ -258,7 +262,7 @@ impl Checker<'_> {
         params
     }
 
-    fn check_names(&mut self, document: &Item) {
+    fn check_names(&mut self, document: &SpannedValue) {
         for entry in entries(document, "source") {
             self.check_name(entry, "source");
         }
@@ -313,7 +317,7 @@ impl Checker<'_> {
         let uri = source
             .item
             .get("uri")
-            .and_then(Item::text)
+            .and_then(SpannedValue::text)
             .unwrap_or_default();
         if !uri.contains("{year}") && !uri.contains("{date}") {
             let message = "`history` needs dates in the uri".to_string();
@@ -323,12 +327,12 @@ impl Checker<'_> {
         }
     }
 
-    fn parse_reports(&mut self, document: &Item) -> Vec<ReportSection> {
+    fn parse_reports(&mut self, document: &SpannedValue) -> Vec<ReportSection> {
         let stages = keys(document, "stage");
         let stage_names: BTreeSet<&str> = stages.iter().map(String::as_str).collect();
         let mut reports = Vec::new();
         for entry in entries(document, "report") {
-            let list = |key: &str| entry.item.get(key).map(Item::items);
+            let list = |key: &str| entry.item.get(key).map(SpannedValue::items);
             for item in list("stages").unwrap_or_default() {
                 let Some(name) = item.text() else { continue };
                 if !stage_names.contains(name) {
@@ -343,14 +347,16 @@ impl Checker<'_> {
                 list(key).map(|items| {
                     items
                         .iter()
-                        .filter_map(Item::text)
+                        .filter_map(SpannedValue::text)
                         .map(str::to_string)
                         .collect()
                 })
             };
             let text = |key: &str| {
                 let item = entry.item.get(key);
-                item.and_then(Item::text).unwrap_or_default().to_string()
+                item.and_then(SpannedValue::text)
+                    .unwrap_or_default()
+                    .to_string()
             };
             for key in ["recipients", "shared"] {
                 if let Some(without) = entry.item.entry(key)
@@ -378,7 +384,7 @@ impl Checker<'_> {
         reports
     }
 
-    fn warn_of_unused_params(&mut self, document: &Item, used: &BTreeSet<String>) {
+    fn warn_of_unused_params(&mut self, document: &SpannedValue, used: &BTreeSet<String>) {
         for entry in entries(document, "params") {
             if !used.contains(&entry.key) {
                 let message = format!("parameter `{}` is never used", entry.key);
@@ -393,8 +399,8 @@ impl Checker<'_> {
 }
 
 /// The slices of a report section.
-fn slices(section: &Item) -> Option<SliceSpec> {
-    let text = |item: &Item, key| Some(item.get(key)?.text()?.to_string());
+fn slices(section: &SpannedValue) -> Option<SliceSpec> {
+    let text = |item: &SpannedValue, key| Some(item.get(key)?.text()?.to_string());
     let each = text(section, "each")?;
     let recipients = section.get("recipients").and_then(|item| {
         Some(Recipients {
@@ -403,7 +409,7 @@ fn slices(section: &Item) -> Option<SliceSpec> {
             to: text(item, "to")?,
         })
     });
-    let shared = section.get("shared").map(Item::json) == Some(Value::Bool(true));
+    let shared = section.get("shared").map(SpannedValue::json) == Some(Value::Bool(true));
     Some(SliceSpec {
         each,
         recipients,

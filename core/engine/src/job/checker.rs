@@ -1,11 +1,11 @@
 //! Collects the diagnostics of a job file and visits its tables.
 
-use super::document::{Entry, Item, Span};
+use super::document::{Entry, Span, SpannedValue};
 use crate::ledger;
 use retrocast_domain::Diagnostic;
 
 /// The keys of a table, in the order of the file.
-pub(super) fn keys(document: &Item, table: &str) -> Vec<String> {
+pub(super) fn keys(document: &SpannedValue, table: &str) -> Vec<String> {
     entries(document, table)
         .iter()
         .map(|entry| entry.key.clone())
@@ -13,8 +13,8 @@ pub(super) fn keys(document: &Item, table: &str) -> Vec<String> {
 }
 
 /// The entries of a table; empty if it does not exist.
-pub(crate) fn entries<'a>(document: &'a Item, table: &str) -> &'a [Entry] {
-    document.get(table).map_or(&[], Item::entries)
+pub(crate) fn entries<'a>(document: &'a SpannedValue, table: &str) -> &'a [Entry] {
+    document.get(table).map_or(&[], SpannedValue::entries)
 }
 
 /// The diagnostics of the sections that every job has.
@@ -68,7 +68,7 @@ impl Checker<'_> {
     }
 
     /// Reports a text that is not a mail address.
-    pub(super) fn check_address(&mut self, item: &Item, help: &str) {
+    pub(super) fn check_address(&mut self, item: &SpannedValue, help: &str) {
         let Some(address) = item.text() else { return };
         if !retrocast_domain::is_mail_address(address) {
             let message = format!("{} is not a mail address", item.describe());

@@ -4,7 +4,7 @@
 
 use super::{
     checker::{Checker, entries},
-    document::{Entry, Item},
+    document::{Entry, SpannedValue},
     references::SECRET_OPEN,
 };
 use schemars::JsonSchema;
@@ -69,12 +69,12 @@ pub struct Notification {
 }
 
 /// Reads a value; invalid values are reported by the schema.
-fn read<T: DeserializeOwned>(table: &Item, key: &str) -> Option<T> {
+fn read<T: DeserializeOwned>(table: &SpannedValue, key: &str) -> Option<T> {
     serde_json::from_value(table.get(key)?.json()).ok()
 }
 
 /// Reads the policy that selects the runs to send as mail.
-pub(super) fn send_mail(document: &Item) -> SendPolicy {
+pub(super) fn send_mail(document: &SpannedValue) -> SendPolicy {
     let table = document.get("mail");
     table
         .and_then(|table| read(table, "send"))
@@ -83,7 +83,7 @@ pub(super) fn send_mail(document: &Item) -> SendPolicy {
 
 impl Checker<'_> {
     /// Parses the receivers of notifications, in the order of the file.
-    pub(super) fn parse_notifications(&mut self, document: &Item) -> Vec<Notification> {
+    pub(super) fn parse_notifications(&mut self, document: &SpannedValue) -> Vec<Notification> {
         let entries = entries(document, "notify").iter();
         entries
             .filter_map(|entry| self.parse_notification(entry))
@@ -134,7 +134,7 @@ impl Checker<'_> {
 
     /// Reads the name of the environment variable of a reference such as `${secret.SLACK_URL}`. The
     /// message does not contain the value, which may be the secret itself.
-    fn parse_secret(&mut self, table: &Item, key: &str) -> Option<String> {
+    fn parse_secret(&mut self, table: &SpannedValue, key: &str) -> Option<String> {
         let item = table.get(key)?;
         let text = item.text()?;
         let name = text

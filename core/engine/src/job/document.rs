@@ -16,7 +16,7 @@ pub type Span = Range<usize>;
 
 /// A value and its span.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Item {
+pub struct SpannedValue {
     /// The span; for a table with a header, that of the header.
     pub span: Span,
     /// The value.
@@ -31,7 +31,7 @@ pub enum Node {
     /// An unquoted date or time, as text.
     Datetime(String),
     /// A list.
-    Array(Vec<Item>),
+    Array(Vec<SpannedValue>),
     /// Keys and values in the order of the file.
     Table(Vec<Entry>),
 }
@@ -44,10 +44,10 @@ pub struct Entry {
     /// Span of the key.
     pub key_span: Span,
     /// Value.
-    pub item: Item,
+    pub item: SpannedValue,
 }
 
-impl Item {
+impl SpannedValue {
     /// Parses a file; unreadable parts are reported and left out of the tree.
     pub fn parse(file: &str, text: &str) -> (Self, Vec<Diagnostic>) {
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -69,7 +69,7 @@ impl Item {
     }
 
     /// The items of a list; empty for other values.
-    pub fn items(&self) -> &[Item] {
+    pub fn items(&self) -> &[SpannedValue] {
         match &self.node {
             Node::Array(items) => items,
             _ => &[],
@@ -90,12 +90,12 @@ impl Item {
     }
 
     /// The value with this key.
-    pub fn get(&self, key: &str) -> Option<&Item> {
+    pub fn get(&self, key: &str) -> Option<&SpannedValue> {
         self.entry(key).map(|entry| &entry.item)
     }
 
     /// The value at a path of keys.
-    pub fn get_path(&self, path: &[&str]) -> Option<&Item> {
+    pub fn get_path(&self, path: &[&str]) -> Option<&SpannedValue> {
         path.iter().try_fold(self, |item, key| item.get(key))
     }
 
@@ -104,7 +104,7 @@ impl Item {
         match &self.node {
             Node::Scalar(value) => value.clone(),
             Node::Datetime(text) => Value::String(text.clone()),
-            Node::Array(items) => Value::Array(items.iter().map(Item::json).collect()),
+            Node::Array(items) => Value::Array(items.iter().map(SpannedValue::json).collect()),
             Node::Table(entries) => Value::Object(
                 entries
                     .iter()
@@ -183,7 +183,7 @@ fn item(
     file: &str,
     value: &Spanned<DeValue<'_>>,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Option<Item> {
+) -> Option<SpannedValue> {
     let span = value.span();
     let node = match value.get_ref() {
         DeValue::String(text) => Node::Scalar(Value::String(text.to_string())),
@@ -223,7 +223,7 @@ fn item(
         ),
         DeValue::Table(table) => Node::Table(entries(file, table, diagnostics)),
     };
-    Some(Item { span, node })
+    Some(SpannedValue { span, node })
 }
 
 /// Maps the parts of a string's value to their spans in the file.
@@ -326,7 +326,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, needle: &str, expected: &str) {
-        let (document, errors) = Item::parse("x.toml", text);
+        let (document, errors) = SpannedValue::parse("x.toml", text);
         assert_eq!(errors, []);
         let item = document.get("q").unwrap();
         let value = item.text().unwrap();
@@ -353,7 +353,8 @@ mod tests {
 
     #[test]
     fn keys_keep_their_order_and_dates_become_text() {
-        let (document, errors) = Item::parse("x", "b = 1\na = [2026-11-01, 1.5]\n[t.u]\nc = true");
+        let (document, errors) =
+            SpannedValue::parse("x", "b = 1\na = [2026-11-01, 1.5]\n[t.u]\nc = true");
         assert_eq!(errors, []);
         let keys: Vec<_> = document
             .entries()
@@ -370,7 +371,7 @@ mod tests {
     #[test]
     fn parsing_continues_after_syntax_errors() {
         let (document, errors) =
-            Item::parse("x", "a = \nb = 1\nb = 2\nc = 99999999999999999999\nd = 4");
+            SpannedValue::parse("x", "a = \nb = 1\nb = 2\nc = 99999999999999999999\nd = 4");
         assert!(errors.len() >= 3, "{errors:#?}");
         assert!(
             errors.iter().all(|error| error.span.is_some()),

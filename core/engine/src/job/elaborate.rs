@@ -6,7 +6,7 @@ mod words;
 use super::{
     CheckOptions,
     checker::{entries, keys},
-    document::{Entry, Item, Node, Span, StringMap},
+    document::{Entry, Node, Span, SpannedValue, StringMap},
     params::Params,
     references::{ReferenceError, Resolution, Values, resolve, resolve_query},
     schema::schema_for,
@@ -29,7 +29,7 @@ use words::{find_word, word_at};
 #[derive(Debug)]
 pub(crate) struct Elaboration {
     /// The tree with references replaced.
-    pub tree: Item,
+    pub tree: SpannedValue,
     /// Datasets that each stage reads, with the span that names each.
     pub inputs: BTreeMap<String, Vec<(String, Span)>>,
     /// Tables of the ledger that stages read.
@@ -44,7 +44,7 @@ pub(crate) struct Elaboration {
 pub(crate) fn elaborate(
     options: &CheckOptions<'_>,
     text: &str,
-    document: &Item,
+    document: &SpannedValue,
     params: &Params,
     window: &Window,
 ) -> Elaboration {
@@ -128,7 +128,7 @@ struct ReferenceReplacer<'a> {
 }
 
 impl ReferenceReplacer<'_> {
-    fn replace_document(&mut self, document: &Item) -> Item {
+    fn replace_document(&mut self, document: &SpannedValue) -> SpannedValue {
         let mut tree = document.clone();
         let Node::Table(tables) = &mut tree.node else {
             return tree;
@@ -150,7 +150,7 @@ impl ReferenceReplacer<'_> {
     }
 
     fn replace_stage(&mut self, entry: &mut Entry) {
-        let is_sql = entry.item.get("kind").and_then(Item::text) == Some("sql");
+        let is_sql = entry.item.get("kind").and_then(SpannedValue::text) == Some("sql");
         let Node::Table(params) = &mut entry.item.node else {
             return;
         };
@@ -174,7 +174,7 @@ impl ReferenceReplacer<'_> {
         }
     }
 
-    fn replace(&mut self, item: &mut Item) {
+    fn replace(&mut self, item: &mut SpannedValue) {
         match &mut item.node {
             Node::Scalar(Value::String(text)) if text.contains("${") => {
                 let raw = text.clone();
@@ -192,7 +192,7 @@ impl ReferenceReplacer<'_> {
     /// Replaces the value of an item by its resolution, or reports the errors.
     fn apply(
         &mut self,
-        item: &mut Item,
+        item: &mut SpannedValue,
         raw: &str,
         resolved: Result<Resolution, Vec<ReferenceError>>,
     ) -> Option<Resolution> {
@@ -216,7 +216,7 @@ impl ReferenceReplacer<'_> {
 }
 
 /// Indexes the entries of a table by key, because a job may have a hundred thousand of them.
-fn by_name<'a>(document: &'a Item, table: &str) -> BTreeMap<&'a str, &'a Item> {
+fn by_name<'a>(document: &'a SpannedValue, table: &str) -> BTreeMap<&'a str, &'a SpannedValue> {
     let entries = entries(document, table).iter();
     entries
         .map(|entry| (entry.key.as_str(), &entry.item))
@@ -227,9 +227,9 @@ fn by_name<'a>(document: &'a Item, table: &str) -> BTreeMap<&'a str, &'a Item> {
 struct SemanticCheck<'a> {
     options: &'a CheckOptions<'a>,
     text: &'a str,
-    document: &'a Item,
-    sources: BTreeMap<&'a str, &'a Item>,
-    stages: BTreeMap<&'a str, &'a Item>,
+    document: &'a SpannedValue,
+    sources: BTreeMap<&'a str, &'a SpannedValue>,
+    stages: BTreeMap<&'a str, &'a SpannedValue>,
     inputs: BTreeMap<String, Vec<(String, Span)>>,
     ledger: BTreeMap<String, BTreeSet<String>>,
     diagnostics: Vec<Diagnostic>,
@@ -298,7 +298,7 @@ impl<'a> SemanticCheck<'a> {
             span,
         } in named
         {
-            let text = |item: Option<&&'a Item>, key| item?.get(key)?.text();
+            let text = |item: Option<&&'a SpannedValue>, key| item?.get(key)?.text();
             let Some(dataset) = text(self.stages.get(owner.as_str()), dataset_param) else {
                 continue;
             };
@@ -359,7 +359,7 @@ impl<'a> SemanticCheck<'a> {
     /// Records the tables of the ledger that stages read because of their kind.
     fn add_ledger_tables_of_kinds(&mut self) {
         for entry in entries(self.document, "stage") {
-            let kind = entry.item.get("kind").and_then(Item::text);
+            let kind = entry.item.get("kind").and_then(SpannedValue::text);
             let tables = kind.map_or_else(Vec::new, |kind| self.kinds().ledger_tables_of(kind));
             if !tables.is_empty() {
                 let read = self.ledger.entry(entry.key.clone()).or_default();
@@ -399,7 +399,7 @@ impl<'a> SemanticCheck<'a> {
     /// Checks queries against the columns of their tables, in dependency order. If the columns of a
     /// table are unknown before a run, so are those of the result.
     fn check_schemas(&mut self, queries: Vec<(&Query, BTreeSet<String>)>) {
-        let timezone = self.document.get("timezone").and_then(Item::text);
+        let timezone = self.document.get("timezone").and_then(SpannedValue::text);
         let timezone = timezone.unwrap_or("UTC").to_string();
         if jiff::tz::TimeZone::get(&timezone).is_err() {
             return;
@@ -407,7 +407,7 @@ impl<'a> SemanticCheck<'a> {
         let mut schemas: BTreeMap<String, TableSchema> = entries(self.document, "source")
             .iter()
             .filter_map(|entry| {
-                let contract = entry.item.get("contract").and_then(Item::text)?;
+                let contract = entry.item.get("contract").and_then(SpannedValue::text)?;
                 Some((entry.key.clone(), self.kinds().contract_schema(contract)?))
             })
             .collect();

@@ -1,6 +1,6 @@
 //! Parses the `[retention]` section of a job file.
 
-use super::{checker::Checker, document::Item};
+use super::{checker::Checker, document::SpannedValue};
 use jiff::{Span, civil::Date};
 
 /// Default number of newest windows that are always kept.
@@ -44,7 +44,7 @@ pub(super) fn parse_period(text: &str) -> Option<Span> {
 }
 
 impl Checker<'_> {
-    pub(super) fn parse_retention(&mut self, document: &Item) -> Option<Retention> {
+    pub(super) fn parse_retention(&mut self, document: &SpannedValue) -> Option<Retention> {
         let table = document.get("retention")?;
         let keep = table.get("keep")?;
         let text = keep.text()?;

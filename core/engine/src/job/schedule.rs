@@ -2,7 +2,7 @@
 
 use super::{
     checker::{Checker, parse_duration},
-    document::Item,
+    document::SpannedValue,
     size::{self, SIZE_HELP},
 };
 use crate::schedule::Calendar;
@@ -74,12 +74,16 @@ const DURATION_HELP: &str =
     "use a duration such as \"90 s\" or \"10 minutes\"; a day is \"24 hours\"";
 
 impl Checker<'_> {
-    pub(super) fn parse_schedule(&mut self, document: &Item, timezone: &str) -> Option<Schedule> {
+    pub(super) fn parse_schedule(
+        &mut self,
+        document: &SpannedValue,
+        timezone: &str,
+    ) -> Option<Schedule> {
         let table = document.get("schedule")?;
         let item = table.get("cron")?;
         let cron = item.text()?;
         self.check_cron(cron, timezone, item);
-        let missed = table.get("missed").map(Item::json);
+        let missed = table.get("missed").map(SpannedValue::json);
         let missed: Missed = missed
             .and_then(|value| serde_json::from_value(value).ok())
             .unwrap_or_default();
@@ -104,7 +108,7 @@ impl Checker<'_> {
         Some(schedule)
     }
 
-    fn check_cron(&mut self, cron: &str, timezone: &str, item: &Item) {
+    fn check_cron(&mut self, cron: &str, timezone: &str, item: &SpannedValue) {
         let problem = if cron.chars().any(char::is_control) {
             Some("it must be on one line".to_string())
         } else if cron.split_whitespace().count() == 5 {
@@ -123,7 +127,7 @@ impl Checker<'_> {
         }
     }
 
-    fn parse_retry(&mut self, table: &Item) -> Vec<Duration> {
+    fn parse_retry(&mut self, table: &SpannedValue) -> Vec<Duration> {
         let Some(retry) = table.get("retry") else {
             return DEFAULT_RETRY
                 .iter()
@@ -137,7 +141,7 @@ impl Checker<'_> {
             .collect()
     }
 
-    fn parse_admin(&mut self, table: &Item) -> String {
+    fn parse_admin(&mut self, table: &SpannedValue) -> String {
         let Some(item) = table.get("admin") else {
             return String::new();
         };
@@ -145,7 +149,7 @@ impl Checker<'_> {
         item.text().unwrap_or_default().to_string()
     }
 
-    fn parse_only_if(&mut self, table: &Item) -> OnlyIf {
+    fn parse_only_if(&mut self, table: &SpannedValue) -> OnlyIf {
         let Some(table) = table.get("only_if") else {
             return OnlyIf::default();
         };
@@ -165,7 +169,7 @@ impl Checker<'_> {
         }
     }
 
-    fn parse_duration(&mut self, item: &Item) -> Option<Duration> {
+    fn parse_duration(&mut self, item: &SpannedValue) -> Option<Duration> {
         let text = item.text()?;
         let duration = parse_duration(text);
         if duration.is_none() {
@@ -175,7 +179,7 @@ impl Checker<'_> {
         duration
     }
 
-    fn parse_size(&mut self, item: &Item) -> Option<u64> {
+    fn parse_size(&mut self, item: &SpannedValue) -> Option<u64> {
         let text = item.text()?;
         let size = size::parse(text, 1).filter(|size| *size > 0);
         if size.is_none() {
@@ -186,7 +190,7 @@ impl Checker<'_> {
     }
 
     /// Reports keys without effect in combination with the others.
-    fn warn_of_ineffective_keys(&mut self, table: &Item, schedule: &Schedule) {
+    fn warn_of_ineffective_keys(&mut self, table: &SpannedValue, schedule: &Schedule) {
         if let Some(item) = table.get("most")
             && schedule.missed != Missed::All
         {

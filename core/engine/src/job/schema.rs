@@ -9,7 +9,7 @@
 use super::{
     FALSE_CLAIMS, RESTATEMENT_CHANGE_MIN,
     delivery::{NotificationKind, RunResultKind, SendPolicy},
-    document::Item,
+    document::SpannedValue,
     params::ParamKind,
     schedule::{DEFAULT_CATCH_UP_MAX, DEFAULT_RETRY, Missed},
 };
@@ -341,12 +341,12 @@ pub fn job_schema(kinds: &dyn Kinds) -> Value {
 
 /// The schema with only the kinds that a document names, if all of them are known: most jobs use
 /// few, and every check builds the schema again.
-pub(super) fn schema_for(kinds: &dyn Kinds, document: &Item) -> Value {
+pub(super) fn schema_for(kinds: &dyn Kinds, document: &SpannedValue) -> Value {
     let names = kinds.names();
-    let stages = document.get("stage").map_or(&[][..], Item::entries);
+    let stages = document.get("stage").map_or(&[][..], SpannedValue::entries);
     let named = stages
         .iter()
-        .map(|stage| stage.item.get("kind").and_then(Item::text));
+        .map(|stage| stage.item.get("kind").and_then(SpannedValue::text));
     match named.collect::<Option<BTreeSet<&str>>>() {
         Some(named)
             if named

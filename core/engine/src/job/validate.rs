@@ -5,7 +5,7 @@
 //! not known yet; it is always valid.
 
 use super::{
-    document::{Entry, Item, Node, Span},
+    document::{Entry, Node, Span, SpannedValue},
     schema::DISCRIMINATOR,
 };
 use retrocast_domain::Diagnostic;
@@ -70,7 +70,7 @@ impl<'a> Validator<'a> {
     }
 
     /// Checks the whole tree.
-    pub fn run(mut self, item: &Item) -> Validation {
+    pub fn run(mut self, item: &SpannedValue) -> Validation {
         self.owner = item.span.clone();
         self.check(self.schema, item);
         self.result
@@ -113,7 +113,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn check(&mut self, schema: &'a Value, item: &Item) {
+    fn check(&mut self, schema: &'a Value, item: &SpannedValue) {
         if matches!(item.node, Node::Scalar(Value::Null)) {
             return;
         }
@@ -154,7 +154,7 @@ impl<'a> Validator<'a> {
     }
 
     /// Collects the datasets and columns that a value names.
-    fn collect_names(&mut self, schema: &Value, item: &Item) {
+    fn collect_names(&mut self, schema: &Value, item: &SpannedValue) {
         let is_dataset = schema["x-dataset"] == Value::Bool(true);
         let column_of = schema["x-column"].as_str();
         if !is_dataset && column_of.is_none() {
@@ -191,7 +191,7 @@ impl<'a> Validator<'a> {
         })
     }
 
-    fn check_variant(&mut self, schema: &'a Value, key: &str, item: &Item) {
+    fn check_variant(&mut self, schema: &'a Value, key: &str, item: &SpannedValue) {
         let Node::Table(_) = item.node else {
             return self.wrong_type("a table", item);
         };
@@ -245,7 +245,7 @@ impl<'a> Validator<'a> {
         Some(values)
     }
 
-    fn check_allowed(&mut self, allowed: &[&Value], item: &Item) {
+    fn check_allowed(&mut self, allowed: &[&Value], item: &SpannedValue) {
         if allowed.contains(&&item.json()) {
             return;
         }
@@ -270,7 +270,7 @@ impl<'a> Validator<'a> {
             .push(error.label(format!("found {}", item.describe())).help(help));
     }
 
-    fn check_alternatives(&mut self, branches: &'a [Value], item: &Item) {
+    fn check_alternatives(&mut self, branches: &'a [Value], item: &SpannedValue) {
         let branches: Vec<&'a Value> = branches
             .iter()
             .filter(|branch| branch["type"] != "null")
@@ -327,7 +327,7 @@ impl<'a> Validator<'a> {
         types.into_iter().filter(|kind| *kind != "null").collect()
     }
 
-    fn check_type(&mut self, schema: &'a Value, item: &Item) -> bool {
+    fn check_type(&mut self, schema: &'a Value, item: &SpannedValue) -> bool {
         let types = self.types(schema);
         if types.is_empty() || types.iter().any(|kind| is_a(kind, item)) {
             return true;
@@ -337,14 +337,14 @@ impl<'a> Validator<'a> {
         false
     }
 
-    fn wrong_type(&mut self, expected: &str, item: &Item) {
+    fn wrong_type(&mut self, expected: &str, item: &SpannedValue) {
         let error = self
             .error(format!("{} must be {expected}", self.name()), &item.span)
             .label(format!("found {}", item.describe()));
         self.result.diagnostics.push(error);
     }
 
-    fn check_limits(&mut self, schema: &Value, item: &Item) {
+    fn check_limits(&mut self, schema: &Value, item: &SpannedValue) {
         let (size, unit) = match &item.node {
             Node::Scalar(Value::Number(number)) => (number.as_f64().unwrap_or(0.0), ""),
             Node::Scalar(Value::String(text)) => (text.chars().count() as f64, "characters"),
@@ -402,7 +402,7 @@ impl<'a> Validator<'a> {
             .push(error.label(format!("found {found}")));
     }
 
-    fn check_format(&mut self, schema: &Value, item: &Item) {
+    fn check_format(&mut self, schema: &Value, item: &SpannedValue) {
         let text = match &item.node {
             Node::Datetime(text) => Some(text.as_str()),
             _ => item.text(),
@@ -419,7 +419,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn check_items(&mut self, schema: &'a Value, item: &Item) {
+    fn check_items(&mut self, schema: &'a Value, item: &SpannedValue) {
         let Some(items) = schema.get("items") else {
             return;
         };
@@ -430,7 +430,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn check_table(&mut self, schema: &'a Value, item: &Item) {
+    fn check_table(&mut self, schema: &'a Value, item: &SpannedValue) {
         let properties = &schema["properties"];
         // A misspelt key is one error, not an unknown key and a missing key.
         let mut suggestions = Vec::new();
@@ -461,7 +461,13 @@ impl<'a> Validator<'a> {
 
     /// Reports missing keys that `rules` require; `schema` describes them. Those in `suggestions` are
     /// misspelt, not missing.
-    fn check_required(&mut self, rules: &Value, schema: &Value, item: &Item, suggestions: &[&str]) {
+    fn check_required(
+        &mut self,
+        rules: &Value,
+        schema: &Value,
+        item: &SpannedValue,
+        suggestions: &[&str],
+    ) {
         let required = rules["required"].as_array().into_iter().flatten();
         for key in required.filter_map(Value::as_str) {
             if item.get(key).is_some() || suggestions.contains(&key) {
@@ -500,7 +506,7 @@ fn keys(properties: &Value) -> impl Iterator<Item = &str> {
 
 /// Returns true if a table meets a condition: it has the required keys, with values from the lists
 /// of the condition.
-fn meets_condition(condition: &Value, item: &Item) -> bool {
+fn meets_condition(condition: &Value, item: &SpannedValue) -> bool {
     let required = condition["required"].as_array().into_iter().flatten();
     let mut required = required.filter_map(Value::as_str);
     let listed = condition["properties"].as_object().into_iter().flatten();
@@ -512,7 +518,7 @@ fn meets_condition(condition: &Value, item: &Item) -> bool {
         })
 }
 
-fn is_a(kind: &str, item: &Item) -> bool {
+fn is_a(kind: &str, item: &SpannedValue) -> bool {
     match (kind, &item.node) {
         ("string", Node::Scalar(Value::String(_)) | Node::Datetime(_))
         | ("boolean", Node::Scalar(Value::Bool(_)))
@@ -543,7 +549,7 @@ mod tests {
 
     /// Checks a text against a schema and returns the messages.
     fn messages(schema: &Value, text: &str) -> Vec<String> {
-        let (item, _) = Item::parse("job.toml", text);
+        let (item, _) = SpannedValue::parse("job.toml", text);
         let result = Validator::new("job.toml", schema).run(&item);
         let messages = result.diagnostics.into_iter();
         messages.map(|diagnostic| diagnostic.message).collect()

@@ -3,7 +3,7 @@
 use crate::{
     job::{
         Job,
-        document::{Entry, Item},
+        document::{Entry, SpannedValue},
     },
     kinds::Kinds,
 };
@@ -22,7 +22,7 @@ impl Claims {
         let mut params: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut stages = 0;
         for entry in entries {
-            let Some(kind) = entry.item.get("kind").and_then(Item::text) else {
+            let Some(kind) = entry.item.get("kind").and_then(SpannedValue::text) else {
                 continue;
             };
             let names = params

@@ -43,14 +43,16 @@ pub enum State {
     /// An active run exists.
     Running,
     /// Failed; to be retried later.
-    Waits {
+    #[serde(rename = "waits")]
+    Waiting {
         /// Time of the retry.
         until: Timestamp,
     },
     /// All its attempts failed.
     GivenUp,
     /// Missed, and not to be caught up.
-    TooLate,
+    #[serde(rename = "too_late")]
+    Expired,
 }
 
 /// An unfulfilled due time.
@@ -145,7 +147,7 @@ pub fn decide(
     let overdue = oldest.filter(|oldest| !running && now.duration_since(*oldest) > GRACE);
     let check_times = open.iter().filter_map(|due| match due.state {
         State::Now => Some(now),
-        State::Waits { until } => Some(until),
+        State::Waiting { until } => Some(until),
         _ => None,
     });
     ScheduleStatus {
@@ -321,7 +323,7 @@ fn due_time(schedule: &Schedule, due: Timestamp, attempts: &[&Attempt], now: Tim
             let ended = last.ended.unwrap_or(last.started);
             match ended.checked_add(*wait) {
                 Ok(until) if until <= now => State::Now,
-                Ok(until) => State::Waits { until },
+                Ok(until) => State::Waiting { until },
                 // A wait beyond the end of the calendar never ends.
                 Err(_) => State::GivenUp,
             }
@@ -330,7 +332,7 @@ fn due_time(schedule: &Schedule, due: Timestamp, attempts: &[&Attempt], now: Tim
             && schedule.missed == Missed::None
             && now.duration_since(due) > TOLERANCE =>
         {
-            State::TooLate
+            State::Expired
         }
         _ => State::Now,
     };

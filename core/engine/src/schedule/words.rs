@@ -90,11 +90,11 @@ impl Calendar {
             State::Now if open.attempts.is_empty() => format!("due {due} and not run yet"),
             State::Now => format!("due {due}, to be retried now"),
             State::Running => format!("due {due}, running"),
-            State::Waits { until } => {
+            State::Waiting { until } => {
                 format!("due {due}, next attempt at {}", self.words(until))
             }
             State::GivenUp => format!("due {due}, given up"),
-            State::TooLate => format!("due {due} and missed"),
+            State::Expired => format!("due {due} and missed"),
         }
     }
 
@@ -103,7 +103,7 @@ impl Calendar {
         let mut open = status.open.iter();
         let state = open.find(|open| open.due == alert.attempt.due);
         match state.map(|open| open.state) {
-            Some(State::Waits { until }) => {
+            Some(State::Waiting { until }) => {
                 format!("The next attempt is at {}.", self.words(until))
             }
             Some(State::Now | State::Running) => "The next attempt is now.".to_string(),

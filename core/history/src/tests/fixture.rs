@@ -156,7 +156,8 @@ impl Fixture {
         records(&self.uri(suffix)).unwrap()
     }
 
-    /// Lists the files of a commit, each with its path, its change, and the lines added and deleted.
+    /// Lists the files of a commit, each with its path, its change, and the lines added and
+    /// deleted.
     pub fn files(&self, commit: &str) -> Vec<String> {
         let records = self.records("#file_changes");
         let files = records.iter().filter(|record| record["commit"] == commit);

@@ -121,7 +121,8 @@ fn programs_named_by_a_repository_do_not_run() {
     assert!(error(&repo.uri("?branch=mian")).contains("did you mean"));
     assert_eq!(repo.files(&head), ["a modified +1 -1"]);
     assert_eq!(markers(folder.path()), Vec::<String>::new());
-    // Git itself runs some of them, which proves that the markers work. If others fail, git fails, too.
+    // Git itself runs some of them, which proves that the markers work. If others fail, git fails,
+    // too.
     let difference = ["-c", "filter.x.process=", "diff", "HEAD~", "HEAD"];
     for arguments in [&difference[..], &["status"]] {
         git(&repo.path).args(arguments).output().unwrap();

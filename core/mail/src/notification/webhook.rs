@@ -1,7 +1,7 @@
 //! The event of a run: `CloudEvents` 1.0 in structured JSON format.
 
 use super::Links;
-use crate::content::{Kind, View};
+use crate::content::{MessageKind, View};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -77,9 +77,9 @@ pub(super) fn event<'a>(
     time: Timestamp,
 ) -> Event<'a> {
     let (kind, status) = match view.kind {
-        Kind::Report => ("retrocast.run.completed", "complete"),
-        Kind::Partial => ("retrocast.run.partial", "partial"),
-        Kind::Failure => ("retrocast.run.failed", "failed"),
+        MessageKind::Report => ("retrocast.run.completed", "complete"),
+        MessageKind::Partial => ("retrocast.run.partial", "partial"),
+        MessageKind::Failure => ("retrocast.run.failed", "failed"),
     };
     Event {
         specversion: "1.0",

@@ -204,8 +204,11 @@ impl ContractReader<'_> {
             let Some(field) = self.field(key, value) else {
                 continue;
             };
-            if let Some(other) = fields.iter().find(|other| other.key() == field.key()) {
-                let (other, name, from) = (&other.name, &field.name, field.key());
+            if let Some(other) = fields
+                .iter()
+                .find(|other| other.source_name() == field.source_name())
+            {
+                let (other, name, from) = (&other.name, &field.name, field.source_name());
                 let message = format!("the fields `{other}` and `{name}` both read {from:?}");
                 let help = "give one of them another `from`";
                 self.error(key.span(), message, Some(help.into()));
@@ -232,7 +235,7 @@ impl ContractReader<'_> {
         };
         self.report_unknown_keys(table, &FIELD_KEYS, "a field");
         let (kind_span, kind_name) = match self.text(table, "type") {
-            Some(found) => found,
+            Some(declared) => declared,
             None if table.contains_key("type") => return None,
             None => {
                 let help = format!("add `type = \"…\"`, one of: {}", TYPES.join(", "));

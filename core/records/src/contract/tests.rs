@@ -459,7 +459,7 @@ fn notation_is_declared_for_the_contract_and_for_fields() {
     );
     let status = &contract.fields[6];
     assert_eq!(
-        (status.key(), status.name.as_str()),
+        (status.source_name(), status.name.as_str()),
         ("http.status", "status")
     );
     assert!(
@@ -607,7 +607,7 @@ fn limits_of_times_are_in_the_zone() {
 fn the_hash_depends_on_the_notation() {
     let meaning = |lines: &str| {
         let text = file("", &format!("[field.x]\ntype = \"number\"\n{lines}"));
-        parse("x", "x.toml", &text).unwrap().meaning()
+        parse("x", "x.toml", &text).unwrap().fingerprint()
     };
     // The text that was hashed before contracts could declare a notation.
     let before =

@@ -2,7 +2,7 @@
 
 use super::{
     hints,
-    kind::{Kind, Reading},
+    inferred_type::{InferredType, Reading},
     sample::Sample,
 };
 use std::collections::BTreeMap;
@@ -56,8 +56,9 @@ impl Fields<'_> {
             return choice(&[name], format!("unique in {seen}"));
         }
         let mut ordinals: Vec<&str> = names.clone();
-        ordinals
-            .retain(|name| self.has_kind(name, &[Kind::Integer]) && hints::is_ordinal_name(name));
+        ordinals.retain(|name| {
+            self.has_type(name, &[InferredType::Integer]) && hints::is_ordinal_name(name)
+        });
         let choose_together =
             |fields: &[&str]| choice(fields, format!("decide: unique together in {seen}"));
         if sample.records < RECORDS_MIN {
@@ -71,12 +72,14 @@ impl Fields<'_> {
             return choice(&[], reason);
         }
         let mut texts: Vec<&str> = names.clone();
-        texts.retain(|name| self.can_be_identifier(name) && self.has_kind(name, &[Kind::Text]));
+        texts.retain(|name| {
+            self.can_be_identifier(name) && self.has_type(name, &[InferredType::Text])
+        });
         if let Some(name) = texts.iter().find(|name| sample.is_unique(&[name])) {
             return choice(&[name], format!("decide: unique in {seen}"));
         }
         let mut times: Vec<&str> = names.clone();
-        times.retain(|name| self.has_kind(name, &[Kind::Timestamp, Kind::Date]));
+        times.retain(|name| self.has_type(name, &[InferredType::Timestamp, InferredType::Date]));
         // Records with distinct times are a series.
         if let Some(time) = times.iter().find(|time| sample.is_unique(&[time])) {
             return choice(&[time], format!("decide: unique in {seen}"));
@@ -125,10 +128,10 @@ impl Fields<'_> {
         self.sample.hashes.contains_key(name) && reading.is_some_and(|reading| reading.missing == 0)
     }
 
-    /// Returns true if a field has one of the `kinds`.
-    fn has_kind(&self, name: &str, kinds: &[Kind]) -> bool {
+    /// Returns true if a field has one of the types.
+    fn has_type(&self, name: &str, types: &[InferredType]) -> bool {
         let reading = self.readings.get(name);
-        reading.is_some_and(|reading| kinds.contains(&reading.kind))
+        reading.is_some_and(|reading| types.contains(&reading.field_type))
     }
 
     /// Returns true if a field's values can be identifiers, rather than measures or prose.
@@ -137,10 +140,10 @@ impl Fields<'_> {
         let Some((profile, reading)) = statistics else {
             return false;
         };
-        match reading.kind {
-            Kind::Text => profile.longest <= IDENTIFIER_LENGTH_MAX && profile.spaced == 0,
-            Kind::Integer => hints::key_rank(name).is_some(),
-            Kind::Json => profile.integers + profile.numbers == profile.seen,
+        match reading.field_type {
+            InferredType::Text => profile.longest <= IDENTIFIER_LENGTH_MAX && profile.spaced == 0,
+            InferredType::Integer => hints::key_rank(name).is_some(),
+            InferredType::Json => profile.integers + profile.numbers == profile.seen,
             _ => false,
         }
     }
@@ -156,7 +159,10 @@ impl Fields<'_> {
             let Some((profile, reading)) = statistics else {
                 return false;
             };
-            let is_time = matches!(reading.kind, Kind::Timestamp | Kind::Date);
+            let is_time = matches!(
+                reading.field_type,
+                InferredType::Timestamp | InferredType::Date
+            );
             let seen = profile.seen.saturating_sub(reading.missing);
             let always_present = profile.nulls == 0 && seen == sample.records;
             let plausible = reading.span.is_some_and(|(first, last)| {

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 /// Maximum number of distinct strings that can be allowed values; one more is counted, to show that
 /// there are others.
-pub(super) const DISTINCT: usize = 12;
+pub(super) const DISTINCT_MAX: usize = 12;
 /// Maximum number of fields of an object; a larger object is treated as a map with data as keys.
-pub(super) const FIELDS: usize = 100;
+pub(super) const FIELDS_MAX: usize = 100;
 /// Maximum nesting of objects and lists; deeper values are kept as JSON.
 const DEPTH_MAX: usize = 6;
 /// Maximum length of a string in a list of allowed values.
@@ -50,7 +50,7 @@ pub(super) struct Profile {
     pub span: Option<(i64, i64)>,
     /// Length of the longest string, in characters.
     pub longest: usize,
-    /// Number of occurrences of each string; incomplete with more than [`DISTINCT`] strings.
+    /// Number of occurrences of each string; incomplete with more than [`DISTINCT_MAX`] strings.
     pub words: BTreeMap<String, u64>,
     /// Fields of objects, by name.
     pub fields: BTreeMap<String, Profile>,
@@ -124,7 +124,7 @@ impl Profile {
         self.spaced += u64::from(text.contains(char::is_whitespace));
         self.personal += u64::from(hints::looks_personal(text));
         self.evidence.add_text(trimmed.trim());
-        if self.words.len() <= DISTINCT {
+        if self.words.len() <= DISTINCT_MAX {
             let word = if text.chars().count() <= WORD_LENGTH_MAX {
                 text
             } else {
@@ -179,7 +179,7 @@ impl Profile {
         let new = fields
             .keys()
             .filter(|name| !self.fields.contains_key(*name));
-        if depth >= DEPTH_MAX || self.fields.len() + new.count() > FIELDS {
+        if depth >= DEPTH_MAX || self.fields.len() + new.count() > FIELDS_MAX {
             self.opaque = true;
         }
         if self.opaque {

@@ -1,5 +1,5 @@
-//! Samples records from all files of a source, in proportion to their sizes, and collects statistics of their
-//! fields.
+//! Samples records from all files of a source, in proportion to their sizes, and collects
+//! statistics of their fields.
 
 use super::{evidence::is_default_null, hints, profile::Profile};
 use crate::{

@@ -42,7 +42,7 @@ fn tickets() -> String {
 #[test]
 fn a_draft_describes_the_records() {
     let draft = draft_of("support_ticket", "tickets.jsonl", &tickets());
-    assert_eq!((draft.records, draft.broken, draft.unmet), (40, 0, 0));
+    assert_eq!((draft.records, draft.broken, draft.refused), (40, 0, 0));
     let expected = r#"title = "Support ticket"
 description = ""
 key = ["id"]
@@ -191,7 +191,7 @@ fn check_field(file: &str, records: &str, lines: &[&str], comments: &[&str]) -> 
     for comment in comments {
         assert!(draft.text.contains(comment), "{comment}:\n{}", draft.text);
     }
-    assert_eq!((draft.unmet, draft.broken), (0, 0), "{}", draft.text);
+    assert_eq!((draft.refused, draft.broken), (0, 0), "{}", draft.text);
     draft
 }
 
@@ -401,7 +401,7 @@ fn null_words_and_separators_are_declared() {
     let booleans = code_lines(&draft)
         .into_iter()
         .filter(|line| *line == "type = \"boolean\"");
-    assert_eq!((booleans.count(), draft.unmet), (2, 0), "{}", draft.text);
+    assert_eq!((booleans.count(), draft.refused), (2, 0), "{}", draft.text);
 }
 
 #[test]
@@ -423,7 +423,7 @@ fn keys_of_two_or_three_fields_are_found() {
         let rows: String = (0..records).map(|i| row(i) + "\n").collect();
         let draft = draft_of("a", "a.csv", &format!("{header}\n{rows}"));
         assert_eq!(draft.contract.key, key, "{}", draft.text);
-        assert_eq!(draft.unmet, 0, "{}", draft.text);
+        assert_eq!(draft.refused, 0, "{}", draft.text);
     };
     let build = |i: u32| format!("p{},{},{}", i % 3, i / 3, i % 2);
     check(
@@ -462,7 +462,7 @@ fn columns_of_one_name_are_drafted_as_a_list() {
         "type = \"list<integer>\"",
     ];
     assert_eq!(code_lines(&draft)[3..], expected, "{}", draft.text);
-    assert_eq!((draft.unmet, draft.broken), (0, 0));
+    assert_eq!((draft.refused, draft.broken), (0, 0));
     let comment = "several columns have this name: combined in a list, without empty cells";
     assert!(
         draft.text.contains(comment) && draft.text.contains("# in 2 of 3"),
@@ -483,7 +483,7 @@ fn columns_of_one_name_are_drafted_as_a_list() {
         ("2.csv", "id,tag,tag\n2,,\"[y\"\n"),
     ]);
     assert!(
-        draft.text.contains("type = \"list<string>\"") && draft.unmet == 0,
+        draft.text.contains("type = \"list<string>\"") && draft.refused == 0,
         "{}",
         draft.text
     );
@@ -496,7 +496,7 @@ fn columns_of_one_name_are_drafted_as_a_list() {
     let draft = infer_draft(&[("3.jsonl", "{\"id\":\"3\",\"tag\":\"z\"}\n")]);
     let comment = "unknown: \"tag\" (several columns in one file, one field in others)";
     assert!(
-        draft.text.contains(comment) && draft.unmet == 0,
+        draft.text.contains(comment) && draft.refused == 0,
         "{}",
         draft.text
     );
@@ -510,7 +510,7 @@ fn invalid_field_names_are_replaced() {
         .contract
         .fields
         .iter()
-        .map(|f| (f.name.as_str(), f.key()))
+        .map(|f| (f.name.as_str(), f.source_name()))
         .collect();
     let expected = [
         ("http_status_2", "http.status"),
@@ -522,7 +522,7 @@ fn invalid_field_names_are_replaced() {
     assert_eq!(names, expected, "{}", draft.text);
     assert_eq!(draft.contract.time.as_deref(), Some("event_created"));
     assert!(
-        draft.text.contains("[field.n.field.a_b]") && draft.unmet == 0,
+        draft.text.contains("[field.n.field.a_b]") && draft.refused == 0,
         "{}",
         draft.text
     );
@@ -533,7 +533,7 @@ fn invalid_field_names_are_replaced() {
     );
     let draft = draft_of("a", "a.csv", "http.status,b.c,b.c\n200,x,y\n");
     assert_eq!(
-        (draft.unmet, draft.contract.fields.len()),
+        (draft.refused, draft.contract.fields.len()),
         (0, 2),
         "{}",
         draft.text
@@ -567,7 +567,7 @@ fn records_without_fields_are_an_error() {
     assert!(infer_draft("{\"\":2}\n").is_err(), "no field to name");
     // A duplicate field only shows once the field is listed.
     let draft = infer_draft("{\"a\":{\"b\":1,\"b\":2}}\n{\"a\":{\"b\":1}}\n{\n").unwrap();
-    assert_eq!((draft.records, draft.broken, draft.unmet), (2, 1, 1));
+    assert_eq!((draft.records, draft.broken, draft.refused), (2, 1, 1));
     let comment = "# 1 record of the sample does not conform to this draft.\n# The first: \"a.jsonl\", line 1, \
                 field \"a.b\": \"the field occurs twice\"\n";
     assert!(draft.text.contains(comment), "{}", draft.text);
@@ -706,7 +706,7 @@ fn every_draft_is_valid_and_accepts_its_records() {
         if records.contains(':') {
             let draft = draft_of("a b", "a.jsonl", &records);
             assert_eq!(
-                (draft.unmet, draft.broken),
+                (draft.refused, draft.broken),
                 (0, 0),
                 "{seed}:\n{}",
                 draft.text
@@ -738,7 +738,7 @@ fn every_draft_is_valid_and_accepts_its_records() {
         {
             let draft = draft_of("a", "a.csv", &text);
             assert_eq!(
-                (draft.unmet, draft.broken),
+                (draft.refused, draft.broken),
                 (0, 0),
                 "{seed}:\n{text}\n{}",
                 draft.text
@@ -761,7 +761,7 @@ fn drafts_of_real_data_accept_all_of_it() {
         let input = Input::new("real", uri);
         let draft = wait(infer(&input, data)).unwrap();
         assert_eq!(
-            (draft.records, draft.unmet, draft.broken),
+            (draft.records, draft.refused, draft.broken),
             (records, 0, 0),
             "{uri}"
         );

@@ -3,8 +3,8 @@
 use super::{
     choose::{Choice, Fields},
     excerpt, field_names, hints,
-    kind::{Kind, Reading, combined_list, infer_reading},
-    profile::{DISTINCT, Profile},
+    inferred_type::{InferredType, Reading, combined_list, infer_reading},
+    profile::{DISTINCT_MAX, Profile},
     records,
     sample::Sample,
     toml_string,
@@ -160,7 +160,10 @@ impl DraftWriter {
     fn write_head(&mut self, table: &str, name: &str, field_name: &str, reading: &Reading) {
         self.fields += 1;
         let _ = writeln!(self.text, "\n[{table}]");
-        let type_line = format!("type = {}", toml_string(&reading.kind.contract_type()));
+        let type_line = format!(
+            "type = {}",
+            toml_string(&reading.field_type.contract_type())
+        );
         self.write_line(&type_line, reading.reason.as_deref().unwrap_or_default());
         if name != field_name {
             self.write_line(&format!("from = {}", toml_string(name)), "name in records");
@@ -182,18 +185,24 @@ impl DraftWriter {
         reading: &Reading,
         is_key: bool,
     ) {
-        let kind = &reading.kind;
+        let field_type = &reading.field_type;
         let inner = innermost(profile);
-        let personal = !matches!(kind.innermost(), Kind::Struct)
+        let personal = !matches!(field_type.innermost(), InferredType::Struct)
             && Sample::is_personal(name, profile)
             && inner.booleans == 0;
-        match kind.innermost() {
-            Kind::Text => self.write_texts(inner, *kind == Kind::Text && !is_key, personal),
-            Kind::Integer | Kind::Number => {
+        match field_type.innermost() {
+            InferredType::Text => {
+                self.write_texts(
+                    inner,
+                    *field_type == InferredType::Text && !is_key,
+                    personal,
+                );
+            }
+            InferredType::Integer | InferredType::Number => {
                 self.write_numbers(name, inner, personal || reading.marked);
             }
-            Kind::Timestamp | Kind::Date => self.write_times(reading),
-            Kind::Struct => {
+            InferredType::Timestamp | InferredType::Date => self.write_times(reading),
+            InferredType::Struct => {
                 let names = field_names(inner.fields.keys());
                 for (name, field) in &inner.fields {
                     let Some(field_name) = names.get(name.as_str()) else {
@@ -210,9 +219,9 @@ impl DraftWriter {
                     self.write_values(&table, name, field, &reading, false);
                 }
             }
-            Kind::Boolean | Kind::Json | Kind::List(_) => {}
+            InferredType::Boolean | InferredType::Json | InferredType::List(_) => {}
         }
-        if personal && !matches!(kind.innermost(), Kind::Text) {
+        if personal && !matches!(field_type.innermost(), InferredType::Text) {
             let line = "# decide: is it personal data? Then: personal = \"drop\"";
             let _ = writeln!(self.text, "{line}");
         }
@@ -327,7 +336,7 @@ fn innermost(profile: &Profile) -> &Profile {
 fn has_few_distinct_texts(profile: &Profile) -> bool {
     let distinct = profile.words.len() as u64;
     distinct > 1
-        && profile.words.len() <= DISTINCT
+        && profile.words.len() <= DISTINCT_MAX
         && profile.texts == profile.seen
         && !profile.words.contains_key("")
         && profile.texts >= distinct * MIN_MEAN_OCCURRENCES
@@ -361,7 +370,7 @@ fn toml_key(name: &str) -> String {
 }
 
 /// The header of the draft.
-pub(super) fn head(sample: &Sample, unmet: &[String]) -> String {
+pub(super) fn header(sample: &Sample, refusals: &[String]) -> String {
     let files = retrocast_domain::number::plural(sample.files.len() as u64, "file");
     let mut text = format!(
         "# A draft, inferred from {} of {}. It describes these records, not what records must\n\
@@ -390,7 +399,7 @@ pub(super) fn head(sample: &Sample, unmet: &[String]) -> String {
             excerpt(reason)
         );
     }
-    for sentence in unmet {
+    for sentence in refusals {
         let _ = writeln!(text, "# {sentence}");
     }
     text.push('\n');

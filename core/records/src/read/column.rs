@@ -271,7 +271,7 @@ impl Column {
 }
 
 fn type_mismatch(kind: &FieldKind) -> ArrowError {
-    ArrowError::SchemaError(format!("column is not {}", kind.expected()))
+    ArrowError::SchemaError(format!("column is not {}", kind.with_article()))
 }
 
 /// Creates empty columns for `fields`.

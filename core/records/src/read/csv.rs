@@ -83,7 +83,7 @@ impl Header {
         let names = distinguish_names(names, fields);
         let field_indices: Vec<Option<usize>> = names
             .iter()
-            .map(|name| fields.iter().position(|field| field.key() == name))
+            .map(|name| fields.iter().position(|field| field.source_name() == name))
             .collect();
         let mut list_columns = Vec::new();
         for (index, field) in fields.iter().enumerate() {
@@ -230,7 +230,7 @@ impl Header {
 fn distinguish_names(mut names: Vec<String>, fields: &[Field]) -> Vec<String> {
     for index in 1..names.len() {
         let name = &names[index];
-        let is_listed = fields.iter().any(|field| field.key() == name);
+        let is_listed = fields.iter().any(|field| field.source_name() == name);
         if !is_listed && names[..index].contains(name) {
             names[index] = format!("{name} (column {})", index + 1);
         }
@@ -244,7 +244,7 @@ fn repeated_column_error(field: &Field, indices: &[usize], names: &[String]) -> 
         .iter()
         .map(|position| (position + 1).to_string())
         .collect();
-    let kind = match field.kind.expected().rsplit_once(' ') {
+    let kind = match field.kind.with_article().rsplit_once(' ') {
         Some((_, kind)) if kind != "object" => kind,
         _ => "json",
     };
@@ -265,7 +265,7 @@ fn repeated_column_error(field: &Field, indices: &[usize], names: &[String]) -> 
     format!(
         "the header names {:?} in columns {}, and the contract's field `{}` holds one value: make its \
          type `list<{kind}>`, which combines them, or name the columns in the source: {columns}",
-        field.key(),
+        field.source_name(),
         list(&numbers),
         field.name,
     )

@@ -33,7 +33,7 @@ pub(super) struct ExtraFields {
     pub names: Vec<String>,
     /// Paths and values of kept fields of the current record. Paths are relative to the object
     /// being read, and are prefixed when it ends.
-    rest: Vec<(String, Value)>,
+    kept: Vec<(String, Value)>,
 }
 
 impl ExtraFields {
@@ -46,7 +46,7 @@ impl ExtraFields {
 
     /// Starts a new record.
     pub fn clear(&mut self) {
-        self.rest.clear();
+        self.kept.clear();
     }
 
     /// Counts a field; `outer` is the path of the containing object, empty for the record itself.
@@ -74,36 +74,36 @@ impl ExtraFields {
 
     /// Keeps a field; [`Self::set_last_value`] may replace its value.
     pub fn keep(&mut self, name: &str, value: Value) {
-        self.rest.push((name.to_string(), value));
+        self.kept.push((name.to_string(), value));
     }
 
     /// Sets the value of the last kept field.
     pub fn set_last_value(&mut self, value: Value) {
-        if let Some((_, last)) = self.rest.last_mut() {
+        if let Some((_, last)) = self.kept.last_mut() {
             *last = value;
         }
     }
 
     /// Number of kept fields of the current record.
     pub fn len(&self) -> usize {
-        self.rest.len()
+        self.kept.len()
     }
 
     /// Prefixes the paths of the kept fields from index `start` on with `outer`, the path of the
     /// containing object.
     pub fn prefix_paths(&mut self, start: usize, outer: &str) {
-        for (path, _) in self.rest.iter_mut().skip(start) {
+        for (path, _) in self.kept.iter_mut().skip(start) {
             *path = join_path(outer, path);
         }
     }
 
     /// Takes the kept fields of the record as one JSON object; `None` if no field was kept.
     pub fn take(&mut self) -> Result<Option<Value>, Violation> {
-        if self.rest.is_empty() {
+        if self.kept.is_empty() {
             return Ok(None);
         }
         let mut object = Map::new();
-        for (path, value) in self.rest.drain(..) {
+        for (path, value) in self.kept.drain(..) {
             if object.contains_key(&path) {
                 let duplicate = Violation::new(Reason::BrokenJson, "the field occurs twice");
                 return Err(duplicate.at_field(&truncate(&path, NAME_LENGTH_MAX)));

@@ -56,8 +56,10 @@ impl<'t> Line<'t> {
             self.expect(b'"')?;
             let name = self.read_string()?;
             let index = match fields.get(expected) {
-                Some(field) if field.key() == name => expected,
-                _ => fields.iter().position(|field| field.key() == name)?,
+                Some(field) if field.source_name() == name => expected,
+                _ => fields
+                    .iter()
+                    .position(|field| field.source_name() == name)?,
             };
             expected = index + 1;
             self.expect(b':')?;

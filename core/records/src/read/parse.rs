@@ -53,7 +53,7 @@ struct Parser<'a> {
     fast_path: FastPath,
     extra_fields: ExtraFields,
     /// Undeclared fields of each row, if they are kept.
-    rest: Vec<Option<String>>,
+    undeclared: Vec<Option<String>>,
     redactor: Option<Redactor<'a>>,
     out: ParsedBlock,
 }
@@ -72,7 +72,7 @@ pub(super) fn parse(
         columns: column::columns(&contract.fields, pseudonyms),
         fast_path: FastPath::default(),
         extra_fields: ExtraFields::new(contract.unknown),
-        rest: Vec::new(),
+        undeclared: Vec::new(),
         redactor: Redactor::new(contract),
         out: ParsedBlock {
             file: block.file,
@@ -211,11 +211,11 @@ impl Parser<'_> {
         read: Result<(), Violation>,
         header: Option<&Header>,
     ) {
-        let rest = read.and_then(|()| self.extra_fields.take());
-        match rest {
-            Ok(rest) if self.contract.unknown == UnknownFields::Keep => {
-                let text = rest.map(|rest| retrocast_domain::canonical::json(&rest));
-                self.rest.push(text);
+        let undeclared = read.and_then(|()| self.extra_fields.take());
+        match undeclared {
+            Ok(undeclared) if self.contract.unknown == UnknownFields::Keep => {
+                let text = undeclared.map(|fields| retrocast_domain::canonical::json(&fields));
+                self.undeclared.push(text);
             }
             Ok(_) => {}
             Err(violation) => {
@@ -252,10 +252,10 @@ impl Parser<'_> {
         }
         // For a record of several lines, the line of the error is reported, too.
         if violation.line_offset > 0 {
-            let at = line + violation.line_offset;
+            let error_line = line + violation.line_offset;
             violation.message += &match violation.column.take() {
-                Some(column) => format!(" (line {at}, byte {column})"),
-                None => format!(" (line {at})"),
+                Some(column) => format!(" (line {error_line}, byte {column})"),
+                None => format!(" (line {error_line})"),
             };
         }
         self.out.refused.push(quarantine::RefusedRecord {
@@ -272,7 +272,7 @@ impl Parser<'_> {
         out.unknown_names = self.extra_fields.names;
         out.batch = if self.contract.unknown == UnknownFields::Keep {
             let mut arrays = column::arrays(self.columns, &self.contract.fields)?;
-            arrays.push(Arc::new(StringArray::from(self.rest)) as ArrayRef);
+            arrays.push(Arc::new(StringArray::from(self.undeclared)) as ArrayRef);
             let batch = RecordBatch::try_new(self.contract.schema(), arrays)?;
             Some(batch).filter(|batch| batch.num_rows() > 0)
         } else {

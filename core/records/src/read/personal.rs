@@ -180,7 +180,7 @@ fn may_be_personal(fields: &[Field], path: &str) -> bool {
 
 fn redact_fields(record: &mut Value, fields: &[Field]) {
     for (name, value) in record.as_object_mut().into_iter().flatten() {
-        match fields.iter().find(|field| field.key() == name) {
+        match fields.iter().find(|field| field.source_name() == name) {
             Some(field) => redact(value, field),
             None => *value = Value::from(UNDECLARED),
         }

@@ -245,7 +245,7 @@ async fn hashes_depend_on_the_key_or_the_name_of_the_source() {
                 .iter()
                 .map(|file| (file.clone(), crate::Format::Jsonl))
                 .collect();
-            let reading = read::Reading {
+            let reader = read::FileReader {
                 listing: &listing,
                 files: &files,
                 dialect: &read::Dialect::AS_FOUND,
@@ -256,7 +256,7 @@ async fn hashes_depend_on_the_key_or_the_name_of_the_source() {
                 runtime: &runtime,
             };
             let mut found = String::new();
-            let read: Result<(), crate::SourceError> = reading.run(&mut |event| {
+            let read: Result<(), crate::SourceError> = reader.run(&mut |event| {
                 if let read::ReadEvent::Records(parsed) = event {
                     let batch = parsed.batch.unwrap();
                     let emails = batch.column_by_name("email").unwrap();

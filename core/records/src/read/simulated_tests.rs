@@ -50,7 +50,7 @@ fn read(folder: &Path, source: &str, contract: &Contract) -> (SourceTruth, usize
     };
     let mut keys = std::collections::BTreeSet::new();
     let mut rows = 0;
-    let reading = Reading {
+    let reader = FileReader {
         listing: &listing,
         files: &files,
         contract,
@@ -60,7 +60,7 @@ fn read(folder: &Path, source: &str, contract: &Contract) -> (SourceTruth, usize
         cancel: &CancellationToken::new(),
         runtime: runtime.handle(),
     };
-    let result = reading.run::<SourceError>(&mut |event| {
+    let result = reader.run::<SourceError>(&mut |event| {
         match event {
             ReadEvent::End { broken, .. } => truth.broken_files += u64::from(broken.is_some()),
             ReadEvent::Records(parsed) => {

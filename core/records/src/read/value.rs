@@ -23,7 +23,7 @@ const EXCERPT_CHARACTERS_MAX: usize = 40;
 
 /// The violation of a value of another type, such as "expected a string, found number 17".
 pub(super) fn wrong_type(field: &Field, found: &str) -> Violation {
-    let message = format!("expected {}, found {found}", field.kind.expected());
+    let message = format!("expected {}, found {found}", field.kind.with_article());
     Violation::new(Reason::WrongType, message)
 }
 

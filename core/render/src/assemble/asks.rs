@@ -23,14 +23,14 @@ fn group(finding: &Finding) -> Option<String> {
 
 /// Formats the request of a finding as event and action: "Memory in db-2 is rising: name an owner."
 pub fn ask_for(finding: &Finding) -> Option<String> {
-    let ask = finding.ask.as_ref()?;
+    let request = finding.request.as_ref()?;
     let group = group(finding).map_or_else(String::new, |group| format!(" in {group}"));
-    let happened = match ask.happened.as_str() {
+    let event = match request.event.as_str() {
         "" => String::new(),
-        happened => format!(" {happened}"),
+        event => format!(" {event}"),
     };
-    let about = capitalise_first(&ask.about);
-    Some(format!("{about}{group}{happened}: {}.", ask.todo))
+    let subject = capitalise_first(&request.subject);
+    Some(format!("{subject}{group}{event}: {}.", request.action))
 }
 
 /// Capitalises the first letter.

@@ -1,6 +1,6 @@
 //! Gives every printed figure an ID, in reading order.
 //!
-//! An ID is the letter of the [`Place`] and a number: `k1` is the first key figure of the first
+//! An ID is the letter of the [`FigureKind`] and a number: `k1` is the first key figure of the first
 //! page, `f2` the second headline. The figures of the first page come first, then those of the
 //! stages. A figure that is printed several times has one ID.
 
@@ -9,7 +9,7 @@ use super::{
     title,
 };
 use crate::words::shorten;
-use retrocast_domain::{Cell, Chapter, Figure, Finding, Place, Report};
+use retrocast_domain::{Cell, Chapter, Figure, FigureKind, Finding, Report};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Lists the figures of a report. [`Report::figures`] is ignored.
@@ -17,36 +17,51 @@ pub fn figures(report: &Report) -> Vec<Figure> {
     let mut list = FigureList::default();
     let nodes = Nodes { report };
     let single = |pointer: &str| vec![pointer.to_string()];
-    list.add(Place::Window, "window", single("/period"), Vec::new());
-    list.add(Place::Verdict, "verdict", single("/verdict"), nodes.all());
-    list.add(Place::Health, "health", single("/sources"), nodes.of_data());
+    list.add(FigureKind::Window, "window", single("/period"), Vec::new());
+    list.add(
+        FigureKind::Verdict,
+        "verdict",
+        single("/verdict"),
+        nodes.all(),
+    );
+    list.add(
+        FigureKind::Health,
+        "health",
+        single("/sources"),
+        nodes.of_data(),
+    );
     for (i, notice) in report.notices.iter().enumerate() {
         let nodes = nodes.of_notice(notice);
-        list.add_in_order(Place::Note, "notice", format!("/notices/{i}"), nodes);
+        list.add_in_order(FigureKind::Note, "notice", format!("/notices/{i}"), nodes);
     }
     kpis(report, &mut list);
     if report.earlier.is_some() {
-        list.add(Place::News, "news", single("/earlier"), nodes.all_stages());
+        list.add(
+            FigureKind::News,
+            "news",
+            single("/earlier"),
+            nodes.all_stages(),
+        );
     }
     findings(report, &mut list);
     for (i, ask) in report.asks.iter().enumerate() {
         let nodes = nodes.of_ask(ask);
-        list.add_in_order(Place::Ask, "ask", format!("/asks/{i}"), nodes);
+        list.add_in_order(FigureKind::Ask, "ask", format!("/asks/{i}"), nodes);
     }
     cell_items(report, &mut list);
     for (i, note) in report.notes.iter().enumerate() {
         let nodes = nodes.of_note(note);
         let key = nodes.join(" ");
-        list.add_in_order(Place::Note, &key, format!("/notes/{i}"), nodes);
+        list.add_in_order(FigureKind::Note, &key, format!("/notes/{i}"), nodes);
     }
     for (i, source) in report.sources.iter().enumerate() {
         let node = vec![format!("source.{}", source.name)];
         let pointers = vec![format!("/sources/{i}")];
-        list.add(Place::Source, &source.name, pointers, node);
+        list.add(FigureKind::Source, &source.name, pointers, node);
     }
     resolved(report, &mut list);
     list.add(
-        Place::Provenance,
+        FigureKind::Provenance,
         "provenance",
         single("/provenance"),
         Vec::new(),
@@ -64,33 +79,33 @@ struct FigureList {
     figures: Vec<Figure>,
     /// Number of IDs by letter.
     counts: BTreeMap<char, u32>,
-    keys: BTreeSet<(Place, String)>,
+    keys: BTreeSet<(FigureKind, String)>,
 }
 
 impl FigureList {
     /// Adds a figure. A repeated key gets a number.
-    fn add(&mut self, place: Place, key: &str, pointers: Vec<String>, nodes: Vec<String>) {
-        let count = self.counts.entry(place.letter()).or_default();
+    fn add(&mut self, kind: FigureKind, key: &str, pointers: Vec<String>, nodes: Vec<String>) {
+        let count = self.counts.entry(kind.letter()).or_default();
         *count += 1;
-        let id = format!("{}{count}", place.letter());
+        let id = format!("{}{count}", kind.letter());
         let mut unique = key.to_string();
         let mut repeats = 1;
-        while !self.keys.insert((place, unique.clone())) {
+        while !self.keys.insert((kind, unique.clone())) {
             repeats += 1;
             unique = format!("{key} {repeats}");
         }
         self.figures.push(Figure {
             id,
-            place,
-            at: pointers,
+            kind,
+            pointers,
             nodes,
             key: unique,
         });
     }
 
     /// Adds a sentence that is identified only by its order among the sentences with this key.
-    fn add_in_order(&mut self, place: Place, key: &str, pointer: String, nodes: Vec<String>) {
-        self.add(place, key, vec![pointer], nodes);
+    fn add_in_order(&mut self, kind: FigureKind, key: &str, pointer: String, nodes: Vec<String>) {
+        self.add(kind, key, vec![pointer], nodes);
     }
 }
 
@@ -108,7 +123,7 @@ fn kpis(report: &Report, list: &mut FigureList) {
             .into_iter()
             .chain([format!("/cells/{i}/kpis/{j}")]);
         list.add(
-            Place::Kpi,
+            FigureKind::Kpi,
             &key,
             pointers.collect(),
             vec![stage_node(&cell.stage)],
@@ -139,7 +154,7 @@ fn findings(report: &Report, list: &mut FigureList) {
             .into_iter()
             .chain([format!("/cells/{i}/findings/{j}")]);
         let node = vec![stage_node(&report.cells[i].stage)];
-        list.add(Place::Finding, &key, pointers.collect(), node);
+        list.add(FigureKind::Finding, &key, pointers.collect(), node);
     };
     for (n, headline) in report.headlines.iter().enumerate() {
         let same = |(i, j): &(usize, usize)| is_same(&report.cells[*i].findings[*j], headline);
@@ -167,7 +182,7 @@ fn cell_items(report: &Report, list: &mut FigureList) {
         for (j, chart) in cell.charts.iter().enumerate() {
             let pointers = vec![format!("/cells/{i}/charts/{j}")];
             let key = format!("{stage} {}", chart.id);
-            list.add(Place::Chart, &key, pointers, node());
+            list.add(FigureKind::Chart, &key, pointers, node());
         }
         for (j, effect) in cell.effects.iter().enumerate() {
             let pointers = vec![
@@ -176,12 +191,12 @@ fn cell_items(report: &Report, list: &mut FigureList) {
             ];
             effects += 1;
             let key = format!("{stage} {} {}", effect.improvement, effect.metric);
-            list.add(Place::Effect, &key, pointers, node());
+            list.add(FigureKind::Effect, &key, pointers, node());
         }
         for (j, recommendation) in cell.recommendations.iter().enumerate() {
             let pointers = vec![format!("/cells/{i}/recommendations/{j}")];
             list.add(
-                Place::Recommendation,
+                FigureKind::Recommendation,
                 &format!("{stage} {}", recommendation.id),
                 pointers,
                 node(),
@@ -190,13 +205,18 @@ fn cell_items(report: &Report, list: &mut FigureList) {
         for j in 0..cell.tables.len() {
             let pointers = vec![format!("/cells/{i}/tables/{j}")];
             list.add(
-                Place::Table,
+                FigureKind::Table,
                 &format!("{stage} table {j}"),
                 pointers,
                 node(),
             );
         }
-        list.add(Place::Stage, stage, vec![format!("/cells/{i}")], node());
+        list.add(
+            FigureKind::Stage,
+            stage,
+            vec![format!("/cells/{i}")],
+            node(),
+        );
     }
 }
 
@@ -210,7 +230,7 @@ fn resolved(report: &Report, list: &mut FigureList) {
         let pointers = vec![format!("/earlier/findings/{}", index.unwrap_or_default())];
         let key = format!("{} {}", known.stage, known.id);
         list.add(
-            Place::Resolved,
+            FigureKind::Resolved,
             &key,
             pointers,
             vec![stage_node(&known.stage)],

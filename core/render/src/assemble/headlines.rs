@@ -128,7 +128,7 @@ pub(crate) fn uncovered_findings(findings: Vec<&Finding>) -> Vec<&Finding> {
 
 /// The series whose movement a finding describes, with a rank; reaching a limit has the highest.
 fn movement(finding: &Finding) -> Option<(u8, &str)> {
-    let series = finding.ask.as_ref()?.about.as_str();
+    let series = finding.request.as_ref()?.subject.as_str();
     match finding.chapter {
         Chapter::Changes => Some((0, series)),
         Chapter::Outlook => Some((1, series)),
@@ -253,7 +253,7 @@ fn likewise(others: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use retrocast_domain::{Ask, Direction};
+    use retrocast_domain::{ActionRequest, Direction};
 
     fn finding(kind: &str, severity: Severity, subject: &str, what: &str) -> Finding {
         let mut finding = Finding::new(kind, kind, subject, what);
@@ -322,7 +322,11 @@ mod tests {
         let worker = "service = worker";
         let finding_on = |kind: &str, severity: Severity, subject: &str| {
             let mut finding = finding(kind, severity, subject, "x");
-            finding.ask = Some(Ask::new("memory in use", "moves", "name an owner"));
+            finding.request = Some(ActionRequest::new(
+                "memory in use",
+                "moves",
+                "name an owner",
+            ));
             finding
         };
         let rise = finding_on("trend", Warning, worker);

@@ -3,7 +3,7 @@ use super::{
     verdict::{VerdictInputs, effect_clause, verdict},
     *,
 };
-use retrocast_domain::{Ask, CellStatus, Severity, Verdict, WindowSpec};
+use retrocast_domain::{ActionRequest, CellStatus, Severity, Verdict, WindowSpec};
 
 fn select(cells: &[Cell]) -> Vec<Finding> {
     headlines(&order_findings(cells, None, None))
@@ -43,7 +43,7 @@ fn finding(stage: &str, kind: &str, severity: Severity, what: &str) -> Finding {
     finding.severity = severity;
     finding.sentence = format!("{what}.");
     finding.chapter = crate::sample::chapter(kind);
-    finding.ask = Some(Ask::new(what, "", "name an owner"));
+    finding.request = Some(ActionRequest::new(what, "", "name an owner"));
     finding
 }
 
@@ -396,27 +396,27 @@ fn verdict_and_asks_do_not_contradict_each_other() {
 
 #[test]
 fn requests_name_event_and_action() {
-    let ask = |subject: &str, ask: Ask| {
+    let requesting = |subject: &str, request: ActionRequest| {
         let mut finding = finding("s", "trend", Severity::Warning, "x");
-        (finding.subject, finding.ask) = (subject.to_string(), Some(ask));
+        (finding.subject, finding.request) = (subject.to_string(), Some(request));
         finding
     };
-    let rises = Ask::new("memory in use", "is rising", "name an owner");
-    let quiet = Ask::new("records stopped", "", "fix the data at its source");
+    let rises = ActionRequest::new("memory in use", "is rising", "name an owner");
+    let quiet = ActionRequest::new("records stopped", "", "fix the data at its source");
     let mut harmful = crate::sample::sample().effects[0].clone();
     harmful.verdict = Verdict::Harmful;
     (harmful.title, harmful.date) = ("Canary".to_string(), "2026-10-05".to_string());
     (harmful.metric, harmful.lower_is_better) = ("failures in billing".to_string(), true);
     let mild = Finding {
         severity: Severity::Notice,
-        ..ask("all", rises.clone())
+        ..requesting("all", rises.clone())
     };
     let found = [
-        ask("service = worker", rises.clone()),
-        ask("service = worker", rises.clone()),
-        ask("dataset = ", quiet),
+        requesting("service = worker", rises.clone()),
+        requesting("service = worker", rises.clone()),
+        requesting("dataset = ", quiet),
         mild,
-        ask("all", rises),
+        requesting("all", rises),
     ];
     assert_eq!(
         asks::asks(&found, &[harmful], &[]),

@@ -2,7 +2,7 @@
 
 use crate::assemble::{figures, is_same};
 use retrocast_domain::{
-    Cell, Chart, Figure, Finding, Place, Recommendation, Report, report::EarlierFinding,
+    Cell, Chart, Figure, FigureKind, Finding, Recommendation, Report, report::EarlierFinding,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -58,11 +58,14 @@ impl FigureIds {
     pub fn new(report: &Report) -> Self {
         let mut by_pointer = BTreeMap::new();
         let mut provenance = String::new();
-        for Figure { id, place, at, .. } in figures_of(report) {
-            if place == Place::Provenance {
+        for Figure {
+            id, kind, pointers, ..
+        } in figures_of(report)
+        {
+            if kind == FigureKind::Provenance {
                 provenance.clone_from(&id);
             }
-            by_pointer.extend(at.into_iter().map(|pointer| (pointer, id.clone())));
+            by_pointer.extend(pointers.into_iter().map(|pointer| (pointer, id.clone())));
         }
         Self {
             by_pointer,

@@ -1,7 +1,7 @@
 //! The printed text of each figure, for comparison with a recomputation.
 
 use super::{figure::figures_of, view};
-use retrocast_domain::{Chart, Figure, Place, Report, canonical, number::NBSP};
+use retrocast_domain::{Chart, Figure, FigureKind, Report, canonical, number::NBSP};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ pub fn printed(report: &Report) -> Result<Vec<PrintedFigure>, serde_json::Error>
     // Findings and tables beyond those that a section shows are in the data only.
     let data = serde_json::to_value(report)?;
     let in_data = |figure: &Figure| -> Vec<Value> {
-        let pointers = figure.at.iter();
+        let pointers = figure.pointers.iter();
         pointers
             .filter_map(|pointer| data.pointer(pointer).cloned())
             .collect()
@@ -41,7 +41,7 @@ pub fn printed(report: &Report) -> Result<Vec<PrintedFigure>, serde_json::Error>
     let figures = figures_of(report).into_iter().map(|figure| {
         let texts = texts.remove(&figure.id).unwrap_or_else(|| in_data(&figure));
         PrintedFigure {
-            sentence: sentence(figure.place, main_text(figure.place, &texts)),
+            sentence: sentence(figure.kind, main_text(figure.kind, &texts)),
             figure,
             texts,
         }
@@ -119,14 +119,14 @@ fn plain_texts(view: &Value, texts: &mut BTreeMap<String, Vec<Value>>) {
 }
 
 /// The most informative text: for a source, its counts instead of its row in the plan.
-fn main_text(place: Place, texts: &[Value]) -> &Value {
-    let has_counts = |text: &&Value| place == Place::Source && text["accepted"].is_string();
+fn main_text(kind: FigureKind, texts: &[Value]) -> &Value {
+    let has_counts = |text: &&Value| kind == FigureKind::Source && text["accepted"].is_string();
     let main = texts.iter().find(has_counts).or(texts.first());
     main.unwrap_or(&Value::Null)
 }
 
 /// Summarises the text of a figure in a sentence.
-fn sentence(place: Place, texts: &Value) -> String {
+fn sentence(kind: FigureKind, texts: &Value) -> String {
     let text = |key: &str| texts[key].as_str().unwrap_or_default();
     let joined = |parts: &[String]| -> String {
         let parts: Vec<&str> = parts
@@ -140,8 +140,8 @@ fn sentence(place: Place, texts: &Value) -> String {
         "" => String::new(),
         value => format!("{label} {value}"),
     };
-    match place {
-        Place::Kpi => {
+    match kind {
+        FigureKind::Kpi => {
             let name = match text("subject") {
                 "" => text("name").to_string(),
                 subject => format!("{}, {subject}", text("name")),
@@ -163,14 +163,14 @@ fn sentence(place: Place, texts: &Value) -> String {
             let separator = if rest.is_empty() { "" } else { "; " };
             format!("{name}: {}{separator}{rest}", value.trim())
         }
-        Place::Finding | Place::Resolved => {
+        FigureKind::Finding | FigureKind::Resolved => {
             let sentence = text("sentence");
             match text("meta") {
                 "" => sentence.to_string(),
                 meta => format!("{sentence} ({meta})"),
             }
         }
-        Place::Effect => joined(&[
+        FigureKind::Effect => joined(&[
             format!("{}, {}, {}", text("title"), text("date"), text("metric")),
             format!(
                 "{} {}",
@@ -187,7 +187,7 @@ fn sentence(place: Place, texts: &Value) -> String {
             labelled("expected without it", text("counterfactual")),
             text("verdict").to_string(),
         ]),
-        Place::Recommendation => {
+        FigureKind::Recommendation => {
             format!(
                 "{}. {} {}",
                 text("title"),
@@ -195,20 +195,20 @@ fn sentence(place: Place, texts: &Value) -> String {
                 text("promise")
             )
         }
-        Place::Window => format!(
+        FigureKind::Window => format!(
             "{}, {}, {}; dated {}",
             text("period"),
             text("window"),
             text("timezone"),
             text("date")
         ),
-        Place::Health => format!("Data health: {}, {}", text("level"), text("text")),
-        Place::Chart => text("title").to_string(),
-        Place::Table => match text("caption") {
+        FigureKind::Health => format!("Data health: {}, {}", text("level"), text("text")),
+        FigureKind::Chart => text("title").to_string(),
+        FigureKind::Table => match text("caption") {
             "" => "Table".to_string(),
             caption => caption.to_string(),
         },
-        Place::Source => format!(
+        FigureKind::Source => format!(
             "{}: {} records in {} files, {} accepted, {} left out, {} duplicates",
             text("name"),
             text("records"),
@@ -217,13 +217,15 @@ fn sentence(place: Place, texts: &Value) -> String {
             text("left_out"),
             text("duplicates")
         ),
-        Place::Stage => joined(&[
+        FigureKind::Stage => joined(&[
             text("title").to_string(),
             text("did").to_string(),
             text("message").to_string(),
         ]),
-        Place::Provenance => format!("Run {}, by {}", text("run"), text("build")),
-        Place::Verdict | Place::News | Place::Ask | Place::Note => text("text").to_string(),
+        FigureKind::Provenance => format!("Run {}, by {}", text("run"), text("build")),
+        FigureKind::Verdict | FigureKind::News | FigureKind::Ask | FigureKind::Note => {
+            text("text").to_string()
+        }
     }
 }
 
@@ -259,7 +261,7 @@ mod tests {
             .iter()
             .find(|printed| printed.figure.id == "f1")
             .expect("f1");
-        assert_eq!(first.figure.at[0], "/headlines/0");
+        assert_eq!(first.figure.pointers[0], "/headlines/0");
         assert!(first.texts.len() >= 2, "{:?}", first.texts);
         assert!(first.sentence.starts_with(&report.headlines[0].sentence));
     }
@@ -293,7 +295,7 @@ mod tests {
             "noun": "", "interval": "96.8 – 97.6 %", "delta": "+0.4 points", "arrow": "▲",
             "tone_word": "better", "target": "98 %", "target_word": "missed"});
         assert_eq!(
-            sentence(Place::Kpi, &texts).replace(NBSP, " "),
+            sentence(FigureKind::Kpi, &texts).replace(NBSP, " "),
             "Success rate, billing: 97.2 %; 95 % interval 96.8 – 97.6 %; ▲ +0.4 points, better; \
              target 98 %, missed"
         );

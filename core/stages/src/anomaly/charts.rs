@@ -20,8 +20,11 @@ impl Reporter<'_> {
         };
         let latest = |group: &AnomalyScores| {
             let events = group.events.iter().map(|event| event.last);
-            let of_burst = |found: &GroupBursts| {
-                let days = found.bursts.iter().map(|burst| found.day(burst));
+            let of_burst = |group_bursts: &GroupBursts| {
+                let days = group_bursts
+                    .bursts
+                    .iter()
+                    .map(|burst| group_bursts.day(burst));
                 days.max().map(|day| self.set.index_of(day))
             };
             let silent = group.silence.as_ref().map(|silence| silence.steps.end);
@@ -74,14 +77,15 @@ impl Reporter<'_> {
         });
         let stuck =
             (group.stuck.as_ref()).map(|run| format!("did not change {}", self.stuck_when(run)));
-        let burst = bursts.and_then(|found| Some((found, found.bursts.last()?)));
+        let burst =
+            bursts.and_then(|group_bursts| Some((group_bursts, group_bursts.bursts.last()?)));
         let outcome = match (silent_since.or(stuck), group.events.last(), burst) {
             (Some(stopped), ..) => stopped,
             (None, Some(event), _) => {
                 let side = if event.up { "high" } else { "low" };
                 format!("unusually {side} {}", self.when(event))
             }
-            (None, None, Some((found, burst))) => found.describe(burst),
+            (None, None, Some((group_bursts, burst))) => group_bursts.describe(burst),
             (None, None, None) => self.none_proven(group.step_counts),
         };
         let title = format!("{}: {outcome}", words::capitalised(&name));
@@ -90,9 +94,9 @@ impl Reporter<'_> {
             value: group.series.values[event.peak],
             label: self.set.period.iso(self.set.starts[event.peak]),
         });
-        let burst_markers = bursts.into_iter().flat_map(|found| {
-            found.bursts.iter().filter_map(|burst| {
-                let day = self.set.index_of(found.day(burst));
+        let burst_markers = bursts.into_iter().flat_map(|group_bursts| {
+            group_bursts.bursts.iter().filter_map(|burst| {
+                let day = self.set.index_of(group_bursts.day(burst));
                 let time = *self.set.starts.get(day)?;
                 Some(Marker {
                     time,

@@ -1,9 +1,10 @@
-//! Finds unusual steps by scores and an isolation forest, with corrected limits, and joins them to events.
+//! Finds unusual steps by scores and an isolation forest, with corrected limits, and joins them to
+//! events.
 
 use super::{Params, Sides, stuck::find_stuck_run};
 use crate::{
     Context,
-    series::{Aggregate, Extremes, Group, SeriesSet, missing::Silence},
+    series::{Aggregate, Extremes, Group, SeriesSet, missing::SilentRun},
 };
 use retrocast_stats::{
     anomaly::{Options, Quantity, Score, features, score},
@@ -22,7 +23,7 @@ pub(super) struct AnomalyScores<'a> {
     pub(super) forest: Vec<f64>,
     pub(super) events: Vec<Event>,
     /// The silence in which the series ends; its steps are in no other event.
-    pub(super) silence: Option<Silence>,
+    pub(super) silence: Option<SilentRun>,
     /// Equal values in a row; its steps are in no other event.
     pub(super) stuck: Option<StuckRun>,
     pub(super) step_counts: StepCounts,
@@ -87,7 +88,8 @@ pub(crate) const SILENCE: &str = "silence";
 /// Number of weeks after which a silent group counts as retired.
 const RETIRED_WEEKS: usize = 8;
 
-/// Mean number of records of a step below which its aggregate is judged by the values of its records.
+/// Mean number of records of a step below which its aggregate is judged by the values of its
+/// records.
 const FEW_RECORDS: f64 = 20.0;
 /// Variance over mean of the number of records below which records come at regular times.
 const REGULAR_DISPERSION: f64 = 0.5;
@@ -139,7 +141,7 @@ pub(super) fn score_groups<'a>(
             step_counts: StepCounts::default(),
         })
     };
-    let scored = set.of_enough(context, |_| options.need(), score_group);
+    let scored = set.map_sufficient_groups(context, |_| options.need(), score_group);
     let mut scored: Vec<AnomalyScores> = scored.into_iter().flatten().collect();
     let n = set.starts.len();
     let mut adjusted: Vec<Vec<f64>> = vec![vec![1.0; n]; scored.len()];
@@ -182,7 +184,7 @@ fn find_silence(
     set: &SeriesSet,
     group: &Group,
     quantity: Quantity,
-) -> Option<Silence> {
+) -> Option<SilentRun> {
     let n = group.counts.len();
     let after_last = 1 + group.counts.iter().rposition(|count| *count > 0.0)?;
     // Steps in which the records of the whole source are missing are no evidence.
@@ -198,42 +200,42 @@ fn find_silence(
         Quantity::Continuous => group.counts.clone(),
     };
     let week = 7 * set.period.per_day();
-    let silence = Silence::in_run(&numbers, begin..n, week)?;
+    let silence = SilentRun::in_run(&numbers, begin..n, week)?;
     let is_in_window = silence.steps.end > set.index_of(context.window.start);
     let is_retired = n - silence.steps.start > RETIRED_WEEKS * week;
     (is_in_window && !is_retired).then_some(silence)
 }
 
-/// Returns true if the aggregate of a step depends on how many records it happens to have, and these are
-/// few. Measurements at regular times are not few: their number is always the same.
+/// Returns true if the aggregate of a step depends on how many records it happens to have, and
+/// these are few. Measurements at regular times are not few: their number is always the same.
 fn has_few_records(counts: &[f64]) -> bool {
     let usual = mean(counts);
     usual < FEW_RECORDS && variance(counts) > REGULAR_DISPERSION * usual
 }
 
-/// Raises the probabilities of an aggregate of few records to those that the number of records and the
-/// tail of their values give.
+/// Raises the probabilities of an aggregate of few records to those that the number of records and
+/// the tail of their values give.
 fn allow_for_few_records(scores: &mut [Option<Score>], series: &Group, aggregate: Aggregate) {
-    let counts = &series.counts[series.begin()..];
-    let all: f64 = series.counts.iter().sum();
-    let value = series.extremes.sum / all.max(1.0);
+    let counts = &series.counts[series.first_known()..];
+    let total: f64 = series.counts.iter().sum();
+    let value = series.extremes.sum / total.max(1.0);
     let usual = UsualRecords::new(counts, value);
     let probability = |step: usize, extremes: &[(f64, usize)], sign: f64, score: &Score| {
         let others = extremes.iter().filter(|(_, period)| *period != step);
         let largest: Vec<f64> = others.map(|(value, _)| *value).collect();
         let count = series.counts[step];
         let records = StepRecords {
-            usual: usual.times(sign),
+            usual: usual.scaled_by(sign),
             count,
             largest: &largest,
-            others: (all - count).max(0.0) as usize,
+            others: (total - count).max(0.0) as usize,
         };
         let value = sign * score.value;
         match aggregate {
             Aggregate::Count => 0.0,
-            Aggregate::Sum => records.sum(value, sign * score.expected),
-            Aggregate::Mean => records.mean(value),
-            Aggregate::Median | Aggregate::Max => records.max(value),
+            Aggregate::Sum => records.probability_of_sum(value, sign * score.expected),
+            Aggregate::Mean => records.probability_of_mean(value),
+            Aggregate::Median | Aggregate::Max => records.probability_of_max(value),
         }
     };
     let Extremes {
@@ -253,7 +255,8 @@ fn allow_for_few_records(scores: &mut [Option<Score>], series: &Group, aggregate
     }
 }
 
-/// Probability of a deviation at least as large in the directions to find; 1 in the other direction.
+/// Probability of a deviation at least as large in the directions to find; 1 in the other
+/// direction.
 fn tail(params: &Params, score: &Score) -> f64 {
     let up = score.z > 0.0;
     let p = score.p_up.min(score.p_down);

@@ -8,12 +8,12 @@ use crate::{
         period::{Period, Step},
         words,
     },
-    times::Grain,
+    times::Resolution,
 };
 use jiff::civil::{Date, DateTime};
 use rayon::prelude::*;
 use retrocast_domain::{
-    Ask, Direction, Estimate, Finding, Magnitude, Severity, Table, number, sentence::fill,
+    ActionRequest, Direction, Estimate, Finding, Magnitude, Severity, Table, number, sentence::fill,
 };
 use retrocast_stats::burst::{Burst, Hour, scan};
 
@@ -52,7 +52,7 @@ pub(super) fn collect_hours(
         return Ok(None);
     }
     let time = frame::time_column(input, params.time.as_deref())?;
-    if input.times(time, &context.window.timezone)?.grain != Grain::Moment {
+    if input.times(time, &context.window.timezone)?.resolution != Resolution::Moment {
         return Ok(None);
     }
     let request = Request {
@@ -72,8 +72,8 @@ pub(super) fn collect_hours(
     Ok(set.empty_reason.is_none().then_some(set))
 }
 
-/// Finds the bursts of every group in the window, but for those on days that are themselves unusual in the same
-/// direction.
+/// Finds the bursts of every group in the window, but for those on days that are themselves unusual
+/// in the same direction.
 pub(super) fn find_bursts<'a>(
     context: &Context,
     params: &Params,
@@ -88,7 +88,7 @@ pub(super) fn find_bursts<'a>(
         1
     };
     let p_max = params.alpha / (hours.groups.len().max(1) * directions) as f64;
-    let is_told = |group: &Group, burst: &Burst| {
+    let is_reported = |group: &Group, burst: &Burst| {
         let span = [burst.first, burst.end - 1].map(|hour| hours.day(hour));
         let of_group = || {
             scored
@@ -117,7 +117,9 @@ pub(super) fn find_bursts<'a>(
                 Sides::Up => burst.is_up(),
                 Sides::Down => !burst.is_up(),
             })
-            .filter(|burst| relative(burst).abs() >= params.change_min && !is_told(group, burst))
+            .filter(|burst| {
+                relative(burst).abs() >= params.change_min && !is_reported(group, burst)
+            })
             .collect();
         GroupBursts {
             hours,
@@ -159,14 +161,14 @@ impl Reporter<'_> {
         let what = format!("{kind} of {} in hours from {}", self.name, iso(burst.first));
         let mut finding = Finding::new(&self.context.stage, ANOMALY.name, &group.subject, &what);
         let high = if burst.is_up() { "high" } else { "low" };
-        let were = if words::be(self.name) == "is" {
+        let were = if words::is_or_are(self.name) == "is" {
             "was"
         } else {
             "were"
         };
         let day = Period::Day.words(hours.starts[burst.first]);
-        let happened = format!("{were} unusually {high} for hours on {day}");
-        finding.ask = Some(Ask::new(self.name, happened, "find the cause"));
+        let event = format!("{were} unusually {high} for hours on {day}");
+        finding.request = Some(ActionRequest::new(self.name, event, "find the cause"));
         finding.direction = if burst.is_up() {
             Direction::Up
         } else {
@@ -228,12 +230,12 @@ impl Reporter<'_> {
     }
 
     /// The table of all bursts; `None` without any.
-    pub(super) fn burst_table(&self, hours: &SeriesSet, found: &[GroupBursts]) -> Option<Table> {
+    pub(super) fn burst_table(&self, hours: &SeriesSet, groups: &[GroupBursts]) -> Option<Table> {
         let mut table = Table::new(
             format!("Runs of hours with an unusual number of {}.", self.name),
             &["<group", "<from", "<to", ">number", ">expected", ">p"],
         );
-        for GroupBursts { group, bursts, .. } in found {
+        for GroupBursts { group, bursts, .. } in groups {
             for burst in bursts {
                 let iso = |hour: usize| hours.starts[hour].strftime("%Y-%m-%d %H:%M").to_string();
                 let end = Period::Hour.after(hours.starts[burst.end - 1], 1);
@@ -259,8 +261,8 @@ mod tests {
     use polars::prelude::{Column, DataFrame};
     use serde_json::json;
 
-    /// Failures of two services over 120 days, 40 a day each; in billing four times as many from 14:00 to 19:00 on
-    /// 11 November, if `outage` is set.
+    /// Failures of two services over 120 days, 40 a day each; in billing four times as many from
+    /// 14:00 to 19:00 on 11 November, if `outage` is set.
     fn failures(seed: u64, outage: bool) -> Input {
         let mut noise = test_data::Noise(seed);
         let first = Date::constant(2026, 7, 19);

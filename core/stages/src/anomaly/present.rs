@@ -11,7 +11,7 @@ use crate::{
 };
 use polars::prelude::*;
 use retrocast_domain::{
-    Ask, Direction, Estimate, Finding, Magnitude, Severity, Table,
+    ActionRequest, Direction, Estimate, Finding, Magnitude, Severity, Table,
     estimate::{level_with_interval, levels},
     number,
     sentence::fill,
@@ -174,14 +174,14 @@ impl Reporter<'_> {
             Period::Hour | Period::Day => "on",
             Period::Week | Period::Month => "in",
         };
-        let were = if words::be(self.name) == "is" {
+        let were = if words::is_or_are(self.name) == "is" {
             "was"
         } else {
             "were"
         };
         let high = if event.up { "high" } else { "low" };
-        let happened = format!("{were} unusually {high} {preposition} {when}");
-        finding.ask = Some(Ask::new(self.name, happened, "find the cause"));
+        let text = format!("{were} unusually {high} {preposition} {when}");
+        finding.request = Some(ActionRequest::new(self.name, text, "find the cause"));
         let Some(peak) = group.scores[event.peak] else {
             return finding;
         };
@@ -290,8 +290,8 @@ impl Reporter<'_> {
         )
     }
 
-    /// States that no step is proven unusual, and how many are outside the band: "no day in the window
-    /// is proven unusual (2 of 7 lie outside the 95 % band; chance alone gives about 0.4)".
+    /// States that no step is proven unusual, and how many are outside the band: "no day in the
+    /// window is proven unusual (2 of 7 lie outside the 95 % band; chance alone gives about 0.4)".
     pub(super) fn none_proven(&self, step_counts: StepCounts) -> String {
         let noun = self.set.period.noun();
         let (from, window) = analysed_steps(self.context, self.params, self.set);

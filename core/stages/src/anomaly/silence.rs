@@ -6,7 +6,9 @@ use super::{
     present::Reporter,
 };
 use crate::series::words;
-use retrocast_domain::{Ask, Direction, Finding, Magnitude, Severity, number, sentence::fill};
+use retrocast_domain::{
+    ActionRequest, Direction, Finding, Magnitude, Severity, number, sentence::fill,
+};
 use retrocast_stats::describe::mean;
 
 const METHOD: &str = "Negative binomial probability of no record in any step, from the same steps of the \
@@ -22,12 +24,12 @@ impl Reporter<'_> {
         let what = format!("{SILENCE} of {} since {iso}", self.name);
         let subject = &group.series.subject;
         let mut finding = Finding::new(&self.context.stage, ANOMALY.name, subject, &what);
-        let have = if words::be(self.name) == "is" {
+        let have = if words::is_or_are(self.name) == "is" {
             "has"
         } else {
             "have"
         };
-        finding.ask = Some(Ask::new(
+        finding.request = Some(ActionRequest::new(
             self.name,
             format!("{have} had no record since {since}"),
             "check whether records arrive",

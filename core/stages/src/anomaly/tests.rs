@@ -288,8 +288,8 @@ fn little_history_is_reported() {
     );
 }
 
-/// Records in every hour of `weeks` weeks up to the window's end, in UTC: `per_hour` on average, computed
-/// from the hours to the end and a usual mean.
+/// Records in every hour of `weeks` weeks up to the window's end, in UTC: `per_hour` on average,
+/// computed from the hours to the end and a usual mean.
 fn hourly(seed: u64, weeks: i64, mut per_hour: impl FnMut(i64, f64) -> f64) -> DataFrame {
     let mut noise = Noise(seed);
     let end = jiff::civil::date(2026, 11, 16).at(0, 0, 0, 0);

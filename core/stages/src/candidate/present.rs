@@ -6,7 +6,7 @@ use crate::{
     series::{SeriesSet, words},
 };
 use retrocast_domain::{
-    Ask, Direction, Evidence, Finding, Magnitude, MeasuredChange, Severity, Table,
+    ActionRequest, Direction, Evidence, Finding, Magnitude, MeasuredChange, Severity, Table,
     estimate::Estimate, number, window::long,
 };
 
@@ -62,7 +62,7 @@ impl Reporter<'_> {
         if let Some(evidence) = finding.evidence.first_mut() {
             *evidence = self.set.evidence_on(group, 0, self.set.starts.len() - 1);
         }
-        finding.ask = Some(Ask::new(
+        finding.request = Some(ActionRequest::new(
             &what,
             "",
             if is_harmful {
@@ -73,7 +73,7 @@ impl Reporter<'_> {
         ));
         let in_group = words::in_group(group);
         let measure = words::capitalised(&self.measure);
-        let verb = words::be(&self.measure);
+        let verb = words::is_or_are(&self.measure);
         let size = self.estimate(effect).claim("than before");
         finding.sentence = match effect.change {
             Some(change) => {

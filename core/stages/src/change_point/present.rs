@@ -8,7 +8,7 @@ use crate::{
 use jiff::{ToSpan, civil::Date};
 use polars::prelude::*;
 use retrocast_domain::{
-    Ask, Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Table,
+    ActionRequest, Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Table,
     chart::{Level as ChartLevel, Marker, Role, Series},
     estimate::level_with_interval,
     number::{self, plural},
@@ -46,8 +46,8 @@ impl GroupShift<'_> {
         self.set.day(index)
     }
 
-    /// The change with its interval, significant since the search found it: relative if no value is negative, else
-    /// in the unit of the values.
+    /// The change with its interval, significant since the search found it: relative if no value is
+    /// negative, else in the unit of the values.
     pub(super) fn estimate(&self) -> Estimate<'_> {
         let shift = self.shift();
         let [step, low, high] = shift.difference;
@@ -99,9 +99,9 @@ impl GroupShift<'_> {
         self.shift().difference[0] > 0.0
     }
 
-    /// The claim: "shift of failures in 2026-10"; "shift 2 of failures in 2026-10" for the second one of that
-    /// month. It names no day, because estimated dates move by days between runs; numbers start at the earliest
-    /// shift, because new ones appear at the end.
+    /// The claim: "shift of failures in 2026-10"; "shift 2 of failures in 2026-10" for the second
+    /// one of that month. It names no day, because estimated dates move by days between runs;
+    /// numbers start at the earliest shift, because new ones appear at the end.
     fn what(&self) -> String {
         let month = |shift: usize| {
             self.day(self.result.shifts[shift].0.position)
@@ -117,8 +117,8 @@ impl GroupShift<'_> {
         format!("shift{number} of {measure} in {year}-{month:02}")
     }
 
-    /// "; a gradual fall describes these weeks about as well", unless steps are clearly better. A gradual change
-    /// has one direction, so it is no alternative to shifts in both.
+    /// "; a gradual fall describes these weeks about as well", unless steps are clearly better. A
+    /// gradual change has one direction, so it is no alternative to shifts in both.
     fn gradual_alternative(&self) -> String {
         let rises = self.rises();
         let mut shifts = self.result.shifts.iter();
@@ -228,8 +228,8 @@ pub(super) fn finding(context: &Context, group_shift: &GroupShift<'_>) -> Findin
         )
     });
     let verb = if rises { "rose" } else { "fell" };
-    let happened = format!("{verb} in {} {}", month_name(day), day.year());
-    finding.ask = Some(Ask::new(&set.measure, happened, "find the cause"));
+    let event = format!("{verb} in {} {}", month_name(day), day.year());
+    finding.request = Some(ActionRequest::new(&set.measure, event, "find the cause"));
     finding.n = result.indices.len() as u64;
     finding.p = Some(shift.p);
     finding.p_adjusted = Some(*p_adjusted);
@@ -247,11 +247,11 @@ pub(super) fn finding(context: &Context, group_shift: &GroupShift<'_>) -> Findin
     finding.confidence = 1.0 - p_adjusted;
     finding.severity = severity(context, params, day, rises);
     finding.caveats.clone_from(&set.caveats);
-    if result.found.autocorrelation > 0.2 {
+    if result.uncorrected.autocorrelation > 0.2 {
         finding.caveats.push(format!(
             "Neighbouring {}s resemble each other (autocorrelation {}); p and intervals allow for it.",
             set.period.noun(),
-            number::fixed(result.found.autocorrelation, 2)
+            number::fixed(result.uncorrected.autocorrelation, 2)
         ));
     }
     finding.sentence = sentence(group_shift);
@@ -323,7 +323,10 @@ pub(super) fn add_numbers(finding: Finding, group_shift: &GroupShift<'_>) -> Fin
         .number("periods_after", shift.after.end - shift.after.start)
         .number("period", group_shift.set.period.noun())
         .number("statistic", shift.statistic)
-        .number("autocorrelation", group_shift.result.found.autocorrelation)
+        .number(
+            "autocorrelation",
+            group_shift.result.uncorrected.autocorrelation,
+        )
         .number("records", group_shift.group.records)
 }
 

@@ -16,7 +16,8 @@ use retrocast_stats::{
 
 /// The result of one group.
 pub(super) struct ShiftSearch {
-    pub(super) found: Shifts,
+    /// The shifts before the correction over groups.
+    pub(super) uncorrected: Shifts,
     /// Index in the series of each value that is not missing.
     pub(super) indices: Vec<usize>,
     /// Shifts that remain after the correction over groups, with their corrected p-values.
@@ -55,8 +56,8 @@ pub(super) fn note_gradual(
             };
             Some(match result.gradual(params.alpha())? {
                 Form::Line => name.clone(),
-                Form::Bend(at) => {
-                    let since = set.period.words(set.starts[result.indices[at]]);
+                Form::Bend(position) => {
+                    let since = set.period.words(set.starts[result.indices[position]]);
                     format!("{name} (since about {since})")
                 }
             })
@@ -93,32 +94,29 @@ pub(super) fn search_all(
             indices.iter().filter_map(|i| values[*i]).collect()
         };
         let adjusted = present(&adjusted);
-        let found = mean_shifts(&present(&group.values), &adjusted, &settings)?;
-        Some((found, indices, adjusted))
+        let shifts = mean_shifts(&present(&group.values), &adjusted, &settings)?;
+        Some((shifts, indices, adjusted))
     };
-    let found = set.of_enough(context, |_| need, search);
+    let searched = set.map_sufficient_groups(context, |_| need, search);
     // A group with shifts contributes each of them, one without contributes its best candidate.
-    let p: Vec<f64> = found
+    let p: Vec<f64> = searched
         .iter()
         .flatten()
-        .flat_map(|(found, ..)| {
-            let shifts: Vec<f64> = found.shifts.iter().map(|shift| shift.p).collect();
-            if shifts.is_empty() {
-                vec![found.p]
-            } else {
-                shifts
-            }
+        .flat_map(|(uncorrected, ..)| {
+            let shifts = uncorrected.shifts.iter();
+            let p: Vec<f64> = shifts.map(|shift| shift.p).collect();
+            if p.is_empty() { vec![uncorrected.p] } else { p }
         })
         .collect();
     let mut corrected = benjamini_hochberg(&p).into_iter();
-    found
+    searched
         .into_iter()
-        .map(|found| {
-            let (found, indices, adjusted) = found?;
-            let count = found.shifts.len().max(1);
+        .map(|group| {
+            let (uncorrected, indices, adjusted) = group?;
+            let count = uncorrected.shifts.len().max(1);
             let corrected: Vec<f64> = corrected.by_ref().take(count).collect();
             let p_adjusted = corrected.iter().copied().fold(1.0, f64::min);
-            let pairs = found.shifts.iter().cloned().zip(corrected);
+            let pairs = uncorrected.shifts.iter().cloned().zip(corrected);
             let mut shifts: Vec<(Shift, f64)> = pairs
                 .filter(|(shift, p)| *p <= params.alpha() && is_clear(shift))
                 .collect();
@@ -133,7 +131,7 @@ pub(super) fn search_all(
                 shifts.clear();
             }
             Some(ShiftSearch {
-                found,
+                uncorrected,
                 indices,
                 shifts,
                 p_adjusted,

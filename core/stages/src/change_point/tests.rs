@@ -116,7 +116,7 @@ fn sentences_beside_a_gradual_change(date: &str, days: usize) -> Vec<String> {
         measure: Some("failures"),
     };
     let set = series::collect(&context, &input, &request).expect("a series");
-    let mut results = search_all(&context, &set, &params, fewest(14), 14);
+    let mut results = search_all(&context, &set, &params, length_min(14), 14);
     let result = results[0].as_mut().expect("a result");
     result.shape = Some(Shape::Open {
         step: 0,

@@ -49,7 +49,8 @@ impl Calibration {
         self.fired as f64 / self.dates as f64
     }
 
-    /// Returns true if the test fires more often than chance explains: its verdicts cannot be relied upon.
+    /// Returns true if the test fires more often than chance explains: its verdicts cannot be
+    /// relied upon.
     pub(super) fn is_unreliable(self) -> bool {
         // Overlapping dates are not independent, so they count as fewer dates.
         let n = self.independent.round().min(self.dates as f64);

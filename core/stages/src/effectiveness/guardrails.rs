@@ -215,8 +215,8 @@ fn row(results: &GuardrailResults, measurement: &Measurement) -> [String; 8] {
             let amounts = [estimate.counterfactual, estimate.after];
             [expected, observed] = levels(amounts, Some(high - low), &reporter.params.unit);
             let effect = reporter.effect_of(improvement, measured);
-            if let Some(found) = effect.estimate() {
-                (size, range) = (found.signed(), found.signed_range());
+            if let Some(shown) = effect.estimate() {
+                (size, range) = (shown.signed(), shown.signed_range());
             }
             p = number::p_bare(estimate.p);
             match measured.verdict {

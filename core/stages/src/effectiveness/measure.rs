@@ -140,7 +140,7 @@ pub(super) fn measure(
     let mut caveats = Vec::new();
     let end = bound_after(params, set.period, change, n, &others, &mut caveats);
     let known_after = group.values[change..end].iter().flatten().count();
-    let history = group.begin();
+    let history = group.first_known();
     let begin = bound_before(params, set.period, change, history, &others, &mut caveats);
     let values = without_mixed_period(set, group, change, improvement);
     let pre_min = pre_min(set.period);
@@ -310,7 +310,7 @@ fn missing_component(set: &SeriesSet, column: &str, component: &str) -> String {
 /// The reason why a component can never be estimated: no days before the change, or no records.
 fn missing_data(set: &SeriesSet, group: &Group, improvement: &Improvement) -> Option<String> {
     let change = set.index_of(improvement.date);
-    let begin = group.begin();
+    let begin = group.first_known();
     let known = group.values[begin.min(change)..change]
         .iter()
         .flatten()
@@ -413,8 +413,8 @@ fn bound_before(
     }
 }
 
-/// Selects other components whose season-adjusted series correlated with this one before the change,
-/// significantly after correction for the number of candidates.
+/// Selects other components whose season-adjusted series correlated with this one before the
+/// change, significantly after correction for the number of candidates.
 fn select_controls<'a>(
     set: &'a SeriesSet,
     group: &Group,

@@ -11,7 +11,8 @@ use crate::{
     series::{SeriesSet, words},
 };
 use retrocast_domain::{
-    Ask, Direction, EffectTest, Evidence, Finding, Magnitude, MeasuredChange, Severity, Verdict,
+    ActionRequest, Direction, EffectTest, Evidence, Finding, Magnitude, MeasuredChange, Severity,
+    Verdict,
     estimate::{Estimate, levels},
     number,
     sentence::fill,
@@ -119,7 +120,7 @@ impl Reporter<'_> {
             self.params.component_column, improvement.component
         );
         let mut finding = Finding::new(&self.context.stage, "effect", &subject, &what);
-        finding.ask = Some(Ask::new(&what, "", "review this change"));
+        finding.request = Some(ActionRequest::new(&what, "", "review this change"));
         finding.measure.clone_from(&measure);
         finding.change = Some(MeasuredChange {
             name: improvement.id.clone(),

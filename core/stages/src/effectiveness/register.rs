@@ -1,7 +1,7 @@
 //! Reads the register of improvements.
 
 use super::Params;
-use crate::{Context, Input, StageError, frame, rows::Unusable, series::words};
+use crate::{Context, Input, StageError, frame, rows::UnusableValues, series::words};
 use jiff::civil::{Date, DateTime};
 use retrocast_domain::number;
 
@@ -95,7 +95,7 @@ pub(super) fn read_register(
     let mut columns = vec!["id", "date"];
     columns.extend(optional.into_iter().filter(|name| register.has(name)));
     let rows = register.read_all(&columns)?;
-    let mut unusable = Unusable::default();
+    let mut unusable = UnusableValues::default();
     let texts = |name: &str| {
         if register.has(name) {
             frame::texts(&rows, name)

@@ -93,8 +93,8 @@ impl Reporter<'_> {
         }
     }
 
-    /// Adds means and days of an improvement that cannot be judged yet. Its counterfactual is the mean
-    /// before the change, so that no effect is claimed.
+    /// Adds means and days of an improvement that cannot be judged yet. Its counterfactual is the
+    /// mean before the change, so that no effect is claimed.
     fn add_observed_means(&self, improvement: &Improvement, effect: &mut Effect) {
         let Some(group) = find_group(self.set, &improvement.component) else {
             return;
@@ -159,8 +159,8 @@ impl Reporter<'_> {
                     [row[3]] = levels([estimate.before], width, "");
                     [row[4], row[5]] = levels([estimate.after, estimate.counterfactual], width, "");
                     let effect = self.effect_of(improvement, measured);
-                    if let Some(found) = effect.estimate() {
-                        (row[6], row[7]) = (found.signed(), found.signed_range());
+                    if let Some(shown) = effect.estimate() {
+                        (row[6], row[7]) = (shown.signed(), shown.signed_range());
                     }
                     row[8] = number::p_bare(estimate.p);
                     row[9] = measured.verdict.word().to_string();
@@ -190,18 +190,18 @@ impl Reporter<'_> {
         } else {
             f64::NEG_INFINITY
         };
-        let found = self.effect_of(improvement, measured);
-        let heading = match found.estimate() {
-            Some(found) if self.fell_to_zero(measured) => {
+        let effect = self.effect_of(improvement, measured);
+        let heading = match effect.estimate() {
+            Some(shown) if self.fell_to_zero(measured) => {
                 let days = self.periods(estimate.steps_after);
-                let qualifier = if found.is_proven() {
+                let qualifier = if shown.is_proven() {
                     ""
                 } else {
                     ", effect not proven"
                 };
                 format!("none in {days}{qualifier}")
             }
-            found => found.map_or_else(String::new, |found| found.claim("")),
+            shown => shown.map_or_else(String::new, |shown| shown.claim("")),
         };
         let title = format!("{}: {heading}", improvement.id);
         let [_, low, high] = estimate.absolute;

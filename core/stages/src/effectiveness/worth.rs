@@ -96,7 +96,8 @@ fn split_overlapping<T>(effects: &[T], overlaps: impl Fn(&T, &T) -> bool) -> (Ve
 }
 
 impl Reporter<'_> {
-    /// The table of effects in money, with their total; `None` if a unit of the metric has no value.
+    /// The table of effects in money, with their total; `None` if a unit of the metric has no
+    /// value.
     pub(super) fn worth_table(&self, judged: &[Measurement]) -> Option<Table> {
         let valued: Vec<ValuedEffect> = judged
             .iter()

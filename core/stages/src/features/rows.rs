@@ -3,9 +3,9 @@
 use super::params::{Aggregate, Every, Params};
 use crate::{
     Context, Input, StageError, frame,
-    rows::{Batch, Unusable},
+    rows::{Batch, UnusableValues},
     series::coverage::Coverage,
-    times::{Grain, Times},
+    times::{Resolution, Times},
 };
 use jiff::{
     Timestamp, ToSpan,
@@ -69,10 +69,10 @@ impl Rows {
         let has_days = match params.every {
             Every::Day | Every::Week => true,
             Every::Hour => false,
-            Every::None => times.grain != Grain::Moment,
+            Every::None => times.resolution != Resolution::Moment,
         };
         let (ids, labels) = series(&batch, &params.by)?;
-        let mut unusable = Unusable::default();
+        let mut unusable = UnusableValues::default();
         let columns: Vec<Vec<Option<f64>>> = params
             .values
             .iter()
@@ -86,7 +86,7 @@ impl Rows {
         };
         let end = context.window.end.at(0, 0, 0, 0);
         let begin = history_start(context, params, &times, caveats);
-        let moments = moments(&batch, time, times.grain, &civil_times, &zone)?;
+        let moments = moments(&batch, time, times.resolution, &civil_times, &zone)?;
         let mut records: Vec<Record> = Vec::with_capacity(ids.len());
         for (row, (civil, moment)) in civil_times.iter().zip(&moments).enumerate() {
             if let Some(civil) = civil.filter(|civil| (begin..end).contains(civil)) {
@@ -267,10 +267,10 @@ fn too_many_rows(series: usize) -> StageError {
 }
 
 fn note_missing_times(times: &Times, caveats: &mut Vec<String>) {
-    let without = times.without;
-    if without > 0 {
-        let records = plural(without, "record");
-        let have = if without == 1 { "has" } else { "have" };
+    let timeless = times.timeless;
+    if timeless > 0 {
+        let records = plural(timeless, "record");
+        let have = if timeless == 1 { "has" } else { "have" };
         caveats.push(format!("{records} {have} no time and are left out."));
     }
 }
@@ -324,13 +324,13 @@ fn series(batch: &Batch<'_>, by: &[String]) -> Result<(Vec<u32>, Vec<Label>), St
 fn moments(
     batch: &Batch<'_>,
     name: &str,
-    grain: Grain,
+    resolution: Resolution,
     civil: &[Option<DateTime>],
     zone: &TimeZone,
 ) -> Result<Vec<i64>, StageError> {
     let micros_of_day =
         |time: DateTime| zone.to_timestamp(time).map_or(0, Timestamp::as_microsecond);
-    if grain == Grain::Moment {
+    if resolution == Resolution::Moment {
         let micros = frame::micros(batch, name)?;
         return Ok(micros.into_iter().map(Option::unwrap_or_default).collect());
     }

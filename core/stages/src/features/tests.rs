@@ -316,7 +316,8 @@ fn invalid_params_are_reported() {
     assert!(matches!(empty.cell.status, CellStatus::NotEnough { .. }));
 }
 
-/// Time for a million rows: `cargo test --release -p retrocast-stages million -- --ignored --nocapture`.
+/// Time for a million rows: `cargo test --release -p retrocast-stages million -- --ignored
+/// --nocapture`.
 #[test]
 #[ignore = "a measurement"]
 fn a_million_rows() {

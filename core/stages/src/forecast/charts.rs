@@ -27,7 +27,7 @@ impl Reporter<'_> {
             .collect();
         shown.sort_by_key(soonest);
         if shown.is_empty() {
-            shown.extend(forecasts.iter().max_by_key(|group| group.line.records));
+            shown.extend(forecasts.iter().max_by_key(|group| group.series.records));
         }
         shown.truncate(4);
         shown.into_iter().map(|group| self.chart(group)).collect()
@@ -38,7 +38,7 @@ impl Reporter<'_> {
         let mut extra = Vec::new();
         let mut bands = self.bands(group);
         if let Some((_, recent)) = group.reached() {
-            let steps = recent.length().min(self.params.horizon(self.lines.period));
+            let steps = recent.length().min(self.params.horizon(self.set.period));
             let times: Vec<DateTime> = (0..steps).map(|step| self.ahead(step)).collect();
             let level = self.params.level.last().copied().unwrap_or(0.95);
             let edge = |side: f64| {
@@ -58,7 +58,7 @@ impl Reporter<'_> {
                 upper: edge(1.0),
             });
             extra.push(Series {
-                name: format!("line since {}", self.began_words(group, recent)),
+                name: format!("line since {}", self.line_start_words(group, recent)),
                 times,
                 values: (0..steps).map(|step| Some(recent.at(step))).collect(),
                 role: Role::Context,
@@ -67,16 +67,16 @@ impl Reporter<'_> {
         let ahead: Vec<DateTime> = (0..outlook.mean.len())
             .map(|step| self.ahead(step))
             .collect();
-        let n = self.lines.starts.len();
+        let n = self.set.starts.len();
         let from = n.saturating_sub((3 * ahead.len()).max(60));
-        let name = format!("{}{}", self.name, words::in_group(group.line));
+        let name = format!("{}{}", self.name, words::in_group(group.series));
         let title = self.breach_title(group).unwrap_or_else(|| {
             let (first, last) = (self.ahead(0), self.ahead(ahead.len() - 1));
-            let dates = self.lines.period.range(first, last);
+            let dates = self.set.period.range(first, last);
             format!("{}: forecast for {dates}", words::capitalised(&name))
         });
         let levels = self.params.capacity.map(|capacity| Level {
-            start: self.lines.starts[from],
+            start: self.set.starts[from],
             end: extra
                 .first()
                 .and_then(|line| line.times.last())
@@ -94,16 +94,16 @@ impl Reporter<'_> {
             id: format!(
                 "{}-{}",
                 self.context.stage,
-                Finding::identity("chart", &group.line.subject, "forecast")
+                Finding::identity("chart", &group.series.subject, "forecast")
             ),
             alt: format!(
                 "{} from {} on and the forecast for {}: {} at first, {} at last.",
                 words::capitalised(&name),
-                self.lines
+                self.set
                     .period
                     .of_dates()
-                    .words(self.lines.starts[from].date()),
-                number::plural(ahead.len() as u64, self.lines.period.noun()),
+                    .words(self.set.starts[from].date()),
+                number::plural(ahead.len() as u64, self.set.period.noun()),
                 self.step(group, 0),
                 self.step(group, ahead.len() - 1),
             ),
@@ -113,8 +113,8 @@ impl Reporter<'_> {
                 series: [
                     Series {
                         name: self.name.to_string(),
-                        times: self.lines.starts[from..].to_vec(),
-                        values: group.line.values[from..].to_vec(),
+                        times: self.set.starts[from..].to_vec(),
+                        values: group.series.values[from..].to_vec(),
                         role: Role::Observed,
                     },
                     Series {
@@ -157,8 +157,8 @@ impl Reporter<'_> {
         let mut ends: Vec<[Vec<f64>; 2]> = vec![Default::default(); self.params.level.len()];
         for group in forecasts {
             for (step, mean) in group.outlook.mean.iter().enumerate() {
-                groups.push(group.line.label.clone());
-                times.push(self.lines.period.iso(self.ahead(step)));
+                groups.push(group.series.label.clone());
+                times.push(self.set.period.iso(self.ahead(step)));
                 means.push(*mean);
                 for (end, band) in ends.iter_mut().zip(&group.outlook.bands) {
                     end[0].push(band.lower[step]);
@@ -168,7 +168,7 @@ impl Reporter<'_> {
         }
         let mut columns = vec![
             Column::new("group".into(), groups),
-            Column::new(self.lines.period.noun().into(), times),
+            Column::new(self.set.period.noun().into(), times),
             Column::new("expected".into(), means),
         ];
         for (level, [lower, upper]) in self.params.level.iter().zip(ends) {

@@ -2,12 +2,12 @@
 
 use super::{
     Capacity,
-    predict::{Breach, GroupForecast, SURE},
+    predict::{BREACH_PROBABILITY_MIN, Breach, GroupForecast},
     present::{LINE_METHOD, Reporter},
 };
 use crate::series::words;
 use retrocast_domain::{
-    Ask, Direction, Finding, Magnitude, Severity, estimate::level_with_interval, number,
+    ActionRequest, Direction, Finding, Magnitude, Severity, estimate::level_with_interval, number,
     sentence::fill,
 };
 
@@ -17,7 +17,7 @@ impl Reporter<'_> {
     fn breach_claim(&self, group: &GroupForecast) -> Option<String> {
         let capacity = self.params.capacity?;
         let (breach, recent) = group.reached()?;
-        let name = words::capitalised(self.name) + &words::in_group(group.line);
+        let name = words::capitalised(self.name) + &words::in_group(group.series);
         let limit = format!("{} of {}", of_limit(capacity), self.amount(capacity.limit));
         Some(match breach {
             Breach::Now => {
@@ -51,7 +51,7 @@ impl Reporter<'_> {
 
     /// The interval of the date on which the limit would be reached.
     fn breach_dates(&self, earliest: usize, latest: Option<usize>) -> String {
-        let dates = self.lines.period.of_dates();
+        let dates = self.set.period.of_dates();
         let earliest = self.ahead(earliest).date();
         match latest {
             Some(latest) => dates.range(earliest, self.ahead(latest).date()),
@@ -68,32 +68,32 @@ impl Reporter<'_> {
         let what = format!("{} reaches {of_limit}", self.name);
         let mut finding = self.finding(group, &what);
         finding.direction = Direction::Up;
-        finding.confidence = SURE;
+        finding.confidence = BREACH_PROBABILITY_MIN;
         finding.p = Some(recent.p);
         finding.n = recent.length() as u64;
-        let begin = group.line.values.len() - recent.length();
+        let begin = group.series.values.len() - recent.length();
         finding.evidence = vec![self.evidence(group, begin)];
         finding.method = LINE_METHOD.to_string();
-        let began = self.began(group, recent).date();
-        finding.baseline = Some(format!("no rise since around {began}"));
+        let start = self.line_start(group, recent).date();
+        finding.baseline = Some(format!("no rise since around {start}"));
         finding
             .caveats
             .push("The line is extrapolated; a restart or a release would end it.".to_string());
         finding.caveats.extend(self.band_at_limit(group, line));
-        let be = words::be(self.name);
+        let be = words::is_or_are(self.name);
         let heads = match breach {
             Breach::Now => "above",
             Breach::Ahead { .. } => "heading for",
         };
-        let happened = format!("{be} {heads} {of_limit}");
-        let todo = "add capacity or stop the rise";
-        finding.ask = Some(Ask::new(self.name, happened, todo));
+        let event = format!("{be} {heads} {of_limit}");
+        let action = "add capacity or stop the rise";
+        finding.request = Some(ActionRequest::new(self.name, event, action));
         let claim = self.breach_claim(group)?;
         match breach {
             Breach::Now => {
                 finding.severity = Severity::Critical;
                 finding.magnitude = Some(Magnitude::point(0.0, "days"));
-                let last = self.lines.starts.last()?;
+                let last = self.set.starts.last()?;
                 finding.period = format!("{} to {}", last.date(), last.date());
                 finding.sentence = format!("{claim}.");
                 finding = finding.number("breach_date", last.date().to_string());
@@ -103,7 +103,7 @@ impl Reporter<'_> {
                 likely,
                 latest,
             } => {
-                let period = self.lines.period;
+                let period = self.set.period;
                 let days =
                     |step: usize| ((step + 1) * period.days()) as f64 / period.per_day() as f64;
                 let soon = 2.0 * f64::from(self.context.window.days());
@@ -155,12 +155,12 @@ impl Reporter<'_> {
                 .number("line", line)
                 .number("limit", capacity.limit)
                 .number("slope", recent.slope())
-                .number("since", began.to_string()),
+                .number("since", start.to_string()),
         )
     }
 
-    /// Describes when the forecast reaches a limit, if it does not follow the line: it then allows for an end
-    /// of the rise.
+    /// Describes when the forecast reaches a limit, if it does not follow the line: it then allows
+    /// for an end of the rise.
     fn forecast_at_limit(&self, group: &GroupForecast, limit: f64) -> String {
         if group.followed().is_some() {
             return String::new();
@@ -170,7 +170,7 @@ impl Reporter<'_> {
             Some(step) => format!("reaches it {}", self.when(step)),
             None => format!(
                 "does not reach it within {}",
-                number::plural(expected.len() as u64, self.lines.period.noun())
+                number::plural(expected.len() as u64, self.set.period.noun())
             ),
         };
         format!("; the forecast, which allows for the rise to slow or stop, {reached}")
@@ -183,9 +183,9 @@ impl Reporter<'_> {
         let level = words::share(*self.params.level.last()?);
         let from = |edge: &[f64]| {
             let step = edge.iter().position(|value| *value >= limit)?;
-            Some(self.lines.period.when(self.ahead(step)))
+            Some(self.set.period.when(self.ahead(step)))
         };
-        let horizon = number::plural(band.upper.len() as u64, self.lines.period.noun());
+        let horizon = number::plural(band.upper.len() as u64, self.set.period.noun());
         let reached = match (from(&band.upper), from(&band.lower)) {
             (Some(upper), Some(lower)) => {
                 format!("{upper} at its upper and {lower} at its lower end")
@@ -198,7 +198,7 @@ impl Reporter<'_> {
         Some(format!(
             "The line extrapolates the whole rise; the forecast also allows for its end, and the {level} \
              interval of the forecast for a single {} reaches the limit {reached}.",
-            self.lines.period.noun()
+            self.set.period.noun()
         ))
     }
 }

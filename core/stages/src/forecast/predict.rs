@@ -13,7 +13,7 @@ use retrocast_stats::{
 
 /// The forecast of one group.
 pub(super) struct GroupForecast<'a> {
-    pub(super) line: &'a Group,
+    pub(super) series: &'a Group,
     /// Index of the first value of the training history.
     pub(super) first: usize,
     /// The season that the comparison repeats: "last week".
@@ -21,7 +21,8 @@ pub(super) struct GroupForecast<'a> {
     pub(super) outlook: Outlook,
     /// The line along which the metric moved lately; `None` if the series is too short.
     pub(super) recent: Option<RecentLine>,
-    /// True if the forecast follows this line, instead of the forecasters that the backtest selected.
+    /// True if the forecast follows this line, instead of the forecasters that the backtest
+    /// selected.
     is_followed: bool,
     /// Time at which the limit's share is reached; `None` without a capacity.
     pub(super) breach: Option<Breach>,
@@ -53,7 +54,7 @@ pub(super) enum Breach {
 }
 
 /// Minimum probability of reaching the limit within the horizon for a warning.
-pub(super) const SURE: f64 = 0.8;
+pub(super) const BREACH_PROBABILITY_MIN: f64 = 0.8;
 
 /// Maximum length of the training history, in steps; older records have no influence.
 pub(super) const HISTORY_MAX: usize = 560;
@@ -63,8 +64,8 @@ pub(super) fn need(context: &Context, params: &Params, period: Period, known: us
     numerics::need(&options(context, params, period, known))
 }
 
-/// Options for a series with `known` values: a season of a year only if they suffice for it, and a horizon of
-/// at most a third of this number.
+/// Options for a series with `known` values: a season of a year only if they suffice for it, and a
+/// horizon of at most a third of this number.
 fn options(context: &Context, params: &Params, period: Period, known: usize) -> Options {
     let with_season = |season, seasons_min| Options {
         period: season,
@@ -105,18 +106,19 @@ fn season_words(period: Period, season: usize) -> &'static str {
     }
 }
 
-pub(super) fn foretell<'a>(
+/// Forecasts each group with enough data.
+pub(super) fn forecast_groups<'a>(
     context: &Context,
     params: &Params,
-    lines: &'a SeriesSet,
+    set: &'a SeriesSet,
 ) -> Vec<GroupForecast<'a>> {
-    let work = |line: &'a Group| {
-        let first = line.begin();
-        let first = first.max(line.values.len().saturating_sub(HISTORY_MAX));
-        let values = interpolate(&line.values[first..]);
-        let options = options(context, params, lines.period, values.len());
+    let forecast = |group: &'a Group| {
+        let first = group.first_known();
+        let first = first.max(group.values.len().saturating_sub(HISTORY_MAX));
+        let values = interpolate(&group.values[first..]);
+        let options = options(context, params, set.period, values.len());
         let mut outlook = numerics::forecast(&values, &options).ok()?;
-        let segment_min = default_segment(lines.period);
+        let segment_min = default_segment(set.period);
         // A single exceptional day must not bend the line.
         let usual = clean(&values, options.period).values;
         let recent = recent_line(&usual, options.period, segment_min);
@@ -127,21 +129,21 @@ pub(super) fn foretell<'a>(
         }
         let is_followed = followed.is_some();
         let breach = params.capacity.and_then(|capacity| {
-            let horizon = params.horizon(lines.period);
+            let horizon = params.horizon(set.period);
             breach(recent.as_ref()?, horizon, *params.level.last()?, &capacity)
         });
         Some(GroupForecast {
-            line,
+            series: group,
             first,
-            season: season_words(lines.period, options.period),
+            season: season_words(set.period, options.period),
             outlook,
             recent,
             is_followed,
             breach,
         })
     };
-    let needs = |line: &Group| need(context, params, lines.period, line.known());
-    let forecasts = lines.of_enough(context, needs, work);
+    let periods = |group: &Group| need(context, params, set.period, group.known());
+    let forecasts = set.map_sufficient_groups(context, periods, forecast);
     forecasts.into_iter().flatten().collect()
 }
 
@@ -163,8 +165,8 @@ pub(super) fn breach(
     let reached = |value: &dyn Fn(usize) -> f64| (0..steps).find(|step| value(*step) >= limit);
     let upper = |step| line.at(step) + line.half_width(step, level);
     let lower = |step| line.at(step) - line.half_width(step, level);
-    let sure = |step| line.at(step) - line.half_width(step, 2.0 * SURE - 1.0);
-    reached(&sure)?;
+    let probable = |step| line.at(step) - line.half_width(step, 2.0 * BREACH_PROBABILITY_MIN - 1.0);
+    reached(&probable)?;
     Some(Breach::Ahead {
         earliest: reached(&upper)?,
         likely: reached(&|step| line.at(step))?,

@@ -26,14 +26,14 @@ pub(super) const LINE_METHOD: &str = "Line since the last bend or step, tested b
 pub(super) struct Reporter<'a> {
     pub(super) context: &'a Context,
     pub(super) params: &'a Params,
-    pub(super) lines: &'a SeriesSet,
+    pub(super) set: &'a SeriesSet,
     pub(super) name: &'a str,
 }
 
 impl Reporter<'_> {
     pub(super) fn ahead(&self, step: usize) -> DateTime {
-        let last = self.lines.starts.last().copied().unwrap_or(DateTime::MIN);
-        self.lines.period.after(last, step + 1)
+        let last = self.set.starts.last().copied().unwrap_or(DateTime::MIN);
+        self.set.period.after(last, step + 1)
     }
 
     /// Formats a level without an interval, such as a limit.
@@ -49,7 +49,7 @@ impl Reporter<'_> {
         interval: [f64; 2],
     ) -> [String; 2] {
         let is_whole = |value: &f64| value.fract() == 0.0;
-        let whole = self.adds_up() && group.line.values.iter().flatten().all(is_whole);
+        let whole = self.adds_up() && group.series.values.iter().flatten().all(is_whole);
         level_with_interval(value, interval, &self.params.unit, whole)
     }
 
@@ -82,12 +82,12 @@ impl Reporter<'_> {
     /// Describes the influence of exceptional values on the forecast.
     fn exceptional(&self, group: &GroupForecast) -> Option<String> {
         let outlook = &group.outlook;
-        let noun = self.lines.period.noun();
+        let noun = self.set.period.noun();
         let times: Vec<String> = outlook
             .outliers
             .iter()
-            .filter_map(|i| self.lines.starts.get(group.first + i))
-            .map(|start| self.lines.period.words(*start))
+            .filter_map(|i| self.set.starts.get(group.first + i))
+            .map(|start| self.set.period.words(*start))
             .collect();
         let last = times.last()?;
         let what = match times.len() {
@@ -101,7 +101,7 @@ impl Reporter<'_> {
                 number::plural(n as u64, &format!("exceptional {noun}"))
             ),
         };
-        Some(if outlook.open == 0.0 {
+        Some(if outlook.open_deviation == 0.0 {
             format!("{what}; the interval allows for such {noun}s.")
         } else {
             format!("{what}; whether it lasts is not known yet, and the interval allows for both.")
@@ -114,7 +114,7 @@ impl Reporter<'_> {
 
     pub(super) fn unit(&self) -> String {
         if self.params.unit.is_empty() {
-            format!("{} per {}", self.name, self.lines.period.noun())
+            format!("{} per {}", self.name, self.set.period.noun())
         } else {
             self.params.unit.clone()
         }
@@ -128,15 +128,9 @@ impl Reporter<'_> {
     }
 
     pub(super) fn not_enough(&self) -> String {
-        let known = self
-            .lines
-            .groups
-            .iter()
-            .map(Group::known)
-            .max()
-            .unwrap_or(0);
-        let need = need(self.context, self.params, self.lines.period, known);
-        self.lines
+        let known = self.set.groups.iter().map(Group::known).max().unwrap_or(0);
+        let need = need(self.context, self.params, self.set.period, known);
+        self.set
             .not_enough(need)
             .unwrap_or_else(|| "no forecaster could work on the series".to_string())
     }
@@ -149,21 +143,21 @@ impl Reporter<'_> {
     /// Length of the window, in steps.
     fn window_steps(&self) -> usize {
         let days = self.context.window.days() as usize;
-        self.lines.period.count_in(days)
+        self.set.period.count_in(days)
     }
 
     pub(super) fn finding(&self, group: &GroupForecast, what: &str) -> Finding {
         let mut finding = Finding::new(
             &self.context.stage,
             FORECAST.name,
-            &group.line.subject,
+            &group.series.subject,
             what,
         );
-        finding.n = group.line.known() as u64;
+        finding.n = group.series.known() as u64;
         let is_line = group.followed().is_some();
         finding.method = if is_line { LINE_METHOD } else { METHOD }.to_string();
         finding.baseline = Some(format!("history, {}", self.history(group)));
-        let first = group.line.values.iter().position(Option::is_some);
+        let first = group.series.values.iter().position(Option::is_some);
         finding
             .evidence
             .push(self.evidence(group, first.unwrap_or(0)));
@@ -207,7 +201,7 @@ impl Reporter<'_> {
             },
         });
         let (from, to) = (self.ahead(0), self.ahead(steps - 1));
-        let period = self.lines.period;
+        let period = self.set.period;
         finding.period = format!("{} to {}", from.date(), period.last_day(to));
         finding.confidence = level * 0.9;
         if group.followed().is_some() {
@@ -232,8 +226,8 @@ impl Reporter<'_> {
         }
         let [expected, range] = self.expected(group, value, [low, high]);
         let known = if outlook.constant {
-            let known = group.line.values[group.first..].iter().flatten().count();
-            let before = number::plural(known as u64, self.lines.period.noun());
+            let known = group.series.values[group.first..].iter().flatten().count();
+            let before = number::plural(known as u64, self.set.period.noun());
             format!(": each of the {before} before had {}", self.step(group, 0))
         } else {
             let after = match group.followed() {
@@ -246,7 +240,7 @@ impl Reporter<'_> {
             "{Name}{group}: {expected} expected {how}{dates}{known}.",
             &[
                 ("Name", &words::capitalised(self.name)),
-                ("group", &words::in_group(group.line)),
+                ("group", &words::in_group(group.series)),
                 ("expected", &expected),
                 (
                     "how",
@@ -270,25 +264,25 @@ impl Reporter<'_> {
 
     /// The date of a step ahead with its preposition: "on 15 December 2026", "in December 2026".
     pub(super) fn when(&self, step: usize) -> String {
-        let dates = self.lines.period.of_dates();
+        let dates = self.set.period.of_dates();
         dates.when(self.ahead(step).date())
     }
 
-    /// Describes the movement along a line: "rising by 0.251 percentage points a day, as it has since around 26
-    /// October 2026".
+    /// Describes the movement along a line: "rising by 0.251 percentage points a day, as it has
+    /// since around 26 October 2026".
     pub(super) fn movement(&self, group: &GroupForecast, line: &RecentLine) -> String {
         let level = self.params.level.last().copied().unwrap_or(0.95);
         let (noun, rise, interval) = self.slope(line, level);
         let size = Estimate::amount(rise, Some(interval), &self.params.unit, true).bare_size();
         let moves = if rise < 0.0 { "falling" } else { "rising" };
-        let began = self.began_words(group, line);
-        format!("{moves} by {size} a {noun}, as it has since around {began}")
+        let start = self.line_start_words(group, line);
+        format!("{moves} by {size} a {noun}, as it has since around {start}")
     }
 
     /// The slope of a line over a readable time, with the noun of that time and its interval.
     pub(super) fn slope(&self, line: &RecentLine, level: f64) -> (&'static str, f64, [f64; 2]) {
         let slope = line.slope();
-        let (noun, periods) = words::readable_time(self.lines.period, slope);
+        let (noun, periods) = words::readable_time(self.set.period, slope);
         let half = line.slope_half_width(level);
         let interval = [slope - half, slope + half].map(|end| end * periods);
         (noun, slope * periods, interval)
@@ -296,28 +290,29 @@ impl Reporter<'_> {
 
     /// First and last day of the training history: "2026-08-03 to 2026-11-15".
     fn history(&self, group: &GroupForecast) -> String {
-        let first = group.line.values.iter().position(Option::is_some);
-        self.lines.dates_from(first.unwrap_or(0))
+        let first = group.series.values.iter().position(Option::is_some);
+        self.set.dates_from(first.unwrap_or(0))
     }
 
     /// Start of the first period of a line.
-    pub(super) fn began(&self, group: &GroupForecast, line: &RecentLine) -> DateTime {
-        self.lines.starts[group.line.values.len() - line.length()]
+    pub(super) fn line_start(&self, group: &GroupForecast, line: &RecentLine) -> DateTime {
+        self.set.starts[group.series.values.len() - line.length()]
     }
 
     /// The same in words: "26 October 2026".
-    pub(super) fn began_words(&self, group: &GroupForecast, line: &RecentLine) -> String {
-        let dates = self.lines.period.of_dates();
-        dates.words(self.began(group, line).date())
+    pub(super) fn line_start_words(&self, group: &GroupForecast, line: &RecentLine) -> String {
+        let dates = self.set.period.of_dates();
+        dates.words(self.line_start(group, line).date())
     }
 
     /// The rows from a step of the history on.
     pub(super) fn evidence(&self, group: &GroupForecast, first: usize) -> Evidence {
-        let last = self.lines.starts.len().saturating_sub(1);
-        self.lines.evidence_on(group.line, first, last)
+        let last = self.set.starts.len().saturating_sub(1);
+        self.set.evidence_on(group.series, first, last)
     }
 
-    pub(super) fn did(&self, forecasts: &[GroupForecast]) -> String {
+    /// The summary of the stage.
+    pub(super) fn summarise(&self, forecasts: &[GroupForecast]) -> String {
         let steps = forecasts
             .iter()
             .map(|group| group.outlook.mean.len())
@@ -328,21 +323,21 @@ impl Reporter<'_> {
         } else {
             format!(" in {}", number::plural(forecasts.len() as u64, "group"))
         };
-        let mut did = format!(
+        let mut summary = format!(
             "Forecast {}{groups} for the next {}.",
             self.name,
-            number::plural(steps as u64, self.lines.period.noun())
+            number::plural(steps as u64, self.set.period.noun())
         );
         if forecasts.iter().all(|group| group.outlook.constant) {
-            return did + " All values before were the same.";
+            return summary + " All values before were the same.";
         }
         let tested = || forecasts.iter().filter(|group| group.followed().is_none());
         let followed = forecasts.len() - tested().count();
         if followed > 0 {
-            did += &format!(
+            summary += &format!(
                 " {} of the last {}s {} extrapolated.",
                 words::capitalised(&number::plural(followed as u64, "movement")),
-                self.lines.period.noun(),
+                self.set.period.noun(),
                 if followed == 1 { "is" } else { "are" }
             );
         }
@@ -359,13 +354,13 @@ impl Reporter<'_> {
         let bands = || outlooks().filter_map(|outlook| outlook.bands.first());
         let coverages: Vec<f64> = bands().map(|band| band.coverage).collect();
         if let (Some(coverage), Some(band)) = (mean_of(&coverages), bands().next()) {
-            did += &format!(
+            summary += &format!(
                 " On past dates {accuracy}, and {} intervals held {} of the values.",
                 words::share(band.level),
                 number::percent(coverage)
             );
         }
-        did
+        summary
     }
 }
 

@@ -20,7 +20,7 @@ impl Reporter<'_> {
             .iter()
             .map(|group| self.next_steps(&group.outlook));
         let last = self.ahead(steps.max().unwrap_or(1) - 1).date();
-        let period = self.lines.period.of_dates();
+        let period = self.set.period.of_dates();
         let dates = period.during(self.ahead(0).date(), last);
         let level = |at: Option<&f64>| at.map_or_else(String::new, |level| words::share(*level));
         let (widest, coverage) = (
@@ -54,7 +54,7 @@ impl Reporter<'_> {
                 [magnitude.lower, magnitude.upper].map(|end| end.unwrap_or(magnitude.value));
             let [expected, range] = self.expected(group, magnitude.value, interval);
             let is_constant = group.outlook.constant;
-            let mut row = vec![group.line.label.clone(), expected];
+            let mut row = vec![group.series.label.clone(), expected];
             row.push(if is_constant {
                 "–".to_string()
             } else {
@@ -75,9 +75,9 @@ impl Reporter<'_> {
     }
 
     /// The accuracy of the forecasters in the backtest, for the largest group that they forecast.
-    pub(super) fn record(&self, forecasts: &[GroupForecast]) -> Option<Table> {
+    pub(super) fn accuracy_table(&self, forecasts: &[GroupForecast]) -> Option<Table> {
         let tested = forecasts.iter().filter(|group| group.followed().is_none());
-        let group = tested.max_by_key(|group| group.line.records)?;
+        let group = tested.max_by_key(|group| group.series.records)?;
         let error = Self::error_heading(std::slice::from_ref(group));
         let mut table = Table::new(
             "Backtest of the forecasters",
@@ -94,9 +94,9 @@ impl Reporter<'_> {
         };
         table.caption = format!(
             "Mean absolute errors{} on {} over {}; {selection}.",
-            words::in_group(group.line),
+            words::in_group(group.series),
             number::plural(outlook.origins as u64, "past date"),
-            number::plural(outlook.mean.len() as u64, self.lines.period.noun())
+            number::plural(outlook.mean.len() as u64, self.set.period.noun())
         );
         for member in &outlook.members {
             table.push([

@@ -163,7 +163,8 @@ fn a_young_leak_is_dated_and_followed_as_in_trend() {
     }
 }
 
-/// Costs with one record a period, the last in the period before 1 December 2026, forecast in December.
+/// Costs with one record a period, the last in the period before 1 December 2026, forecast in
+/// December.
 fn costs(
     count: usize,
     start: impl Fn(usize) -> jiff::civil::Date,

@@ -1,6 +1,6 @@
 //! Scores of earlier windows, from the ledger.
 
-use crate::{Input, Inputs, StageError, frame, rows::Unusable};
+use crate::{Input, Inputs, StageError, frame, rows::UnusableValues};
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use retrocast_domain::Window;
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ fn read_scores(input: &Input) -> Result<History, StageError> {
         "window_end",
     ])?;
     let components = frame::texts(&rows, "component")?;
-    let mut unusable = Unusable::default();
+    let mut unusable = UnusableValues::default();
     let mut numbers = |name: &str| frame::numbers(&rows, name, &mut unusable);
     let (scores, poor_times, falls) =
         (numbers("score")?, numbers("poor_times")?, numbers("falls")?);

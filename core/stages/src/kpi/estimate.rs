@@ -7,7 +7,7 @@ use super::{
 use retrocast_domain::{estimate::Estimate, number};
 use retrocast_stats::{
     describe::{mean, mean_interval, quantile_interval, quantile_sorted, sorted, variance},
-    dispersion::{self, Dispersion, Level, PAIRS_MIN, Part, Rhythm},
+    dispersion::{self, Dispersion, Level, LevelModel, PAIRS_MIN, Part},
     distribution::{t_p, t_quantile},
     test::{mann_whitney, newcombe, poisson_interval, poisson_rate_ratio_exact, welch, wilson},
 };
@@ -169,15 +169,15 @@ pub(super) fn dispersion(
         .map(|value| value.as_ref()?.level())
         .collect();
     let is_negative = |sample: &&Sample| sample.values.iter().any(|x| *x < 0.0);
-    let rhythm = match metric.kind {
-        MetricKind::Count | MetricKind::Rate => Rhythm::Multiplies,
-        MetricKind::Sum if !samples.iter().any(is_negative) => Rhythm::Multiplies,
-        _ => Rhythm::AddsUp,
+    let model = match metric.kind {
+        MetricKind::Count | MetricKind::Rate => LevelModel::Multiplicative,
+        MetricKind::Sum if !samples.iter().any(is_negative) => LevelModel::Multiplicative,
+        _ => LevelModel::Additive,
     };
     let windows: Vec<Vec<Part>> = samples.iter().map(|sample| parts(metric, sample)).collect();
-    dispersion::combined(
-        dispersion::between(&levels),
-        dispersion::within(&windows, rhythm),
+    dispersion::combine(
+        dispersion::between_windows(&levels),
+        dispersion::within_windows(&windows, model),
     )
 }
 

@@ -10,7 +10,7 @@ use crate::{
     series::words::{capitalised, chart_id, in_named},
 };
 use retrocast_domain::{
-    Ask, Chart, ChartKind, Direction, Evidence, Finding, Kpi, Magnitude, Severity, Table,
+    ActionRequest, Chart, ChartKind, Direction, Evidence, Finding, Kpi, Magnitude, Severity, Table,
     chart::Panel,
     estimate::Certainty,
     number::{self, NBSP},
@@ -113,13 +113,13 @@ fn start_finding(
     input: &Input,
     figure: &Figure<'_>,
     what: &str,
-    happened: String,
+    event: String,
 ) -> Finding {
     let metric = figure.metric;
     let mut finding = Finding::new(&context.stage, "kpi", &figure.subject, what);
     let last = context.window.end.yesterday().unwrap_or(context.window.end);
     finding.period = format!("{} to {last}", context.window.start);
-    finding.ask = Some(Ask::new(&metric.name, happened, "decide what to do"));
+    finding.request = Some(ActionRequest::new(&metric.name, event, "decide what to do"));
     finding.method = METHOD.to_string();
     finding.n = figure.current.n;
     let filter = metric
@@ -152,7 +152,7 @@ fn start_finding(
 /// Names the previous window and the baseline: "the week before" and "the 4 weeks before".
 fn name_compared(context: &Context, windows: &Windows) -> [String; 2] {
     let names = [
-        context.window.before(),
+        context.window.previous_words(),
         words::windows_before(&context.window, windows.baseline),
     ];
     match &windows.part {

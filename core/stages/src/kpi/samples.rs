@@ -4,7 +4,7 @@ use super::{HISTORY, Params, metric::Metric, words::ComparedPart};
 use crate::{
     Context, Input, StageError,
     frame::{self, Groups},
-    rows::Unusable,
+    rows::UnusableValues,
     series::{OBSERVED_MIN, coverage::Coverage, missing::MissingDays, period::Period},
     times::Times,
 };
@@ -23,8 +23,8 @@ pub(super) struct Windows {
     ends: Vec<DateTime>,
     /// True for windows that the records cover.
     pub(super) covered: Vec<bool>,
-    /// Days on which records are missing, and the share of the usual records of the compared part of
-    /// each window that is on other days.
+    /// Days on which records are missing, and the share of the usual records of the compared part
+    /// of each window that is on other days.
     missing: Vec<MissingDays>,
     observed: Vec<f64>,
     /// Number of earlier windows that form the baseline.
@@ -246,12 +246,12 @@ impl RecordReader<'_> {
         let mut groups = Groups::new(by);
         let mut sizes: Vec<u64> = Vec::new();
         let columns = by.iter().map(String::as_str).chain([self.time]);
-        self.input.each(&columns.collect::<Vec<_>>(), |piece| {
-            let group_indices = groups.of(piece)?;
+        self.input.each(&columns.collect::<Vec<_>>(), |batch| {
+            let group_indices = groups.of(batch)?;
             sizes.resize(groups.labels.len(), 0);
             for (group, time) in group_indices
                 .into_iter()
-                .zip(self.times.of(piece, self.time)?)
+                .zip(self.times.of(batch, self.time)?)
             {
                 if time.and_then(|time| self.windows.position(time)).is_some() {
                     sizes[group] += 1;
@@ -284,25 +284,25 @@ impl RecordReader<'_> {
             .map(|label| (label, empty_samples.clone()))
             .collect();
         let mut groups = Groups::new(&params.by);
-        let mut unusable = Unusable::default();
-        self.input.each(&self.columns(), |piece| {
+        let mut unusable = UnusableValues::default();
+        self.input.each(&self.columns(), |batch| {
             self.context.stop.check();
-            let group_indices = groups.of(piece)?;
-            let times = self.times.of(piece, self.time)?;
+            let group_indices = groups.of(batch)?;
+            let times = self.times.of(batch, self.time)?;
             let positions: Vec<Option<(usize, usize)>> = (times.iter())
                 .map(|time| self.windows.position((*time)?))
                 .collect();
             let mut values: BTreeMap<&str, Vec<Option<f64>>> = BTreeMap::new();
             for name in params.metrics.iter().filter_map(Metric::value_column) {
                 if !values.contains_key(name) {
-                    values.insert(name, frame::numbers(piece, name, &mut unusable)?);
+                    values.insert(name, frame::numbers(batch, name, &mut unusable)?);
                 }
             }
             for (metric_index, metric) in params.metrics.iter().enumerate() {
                 let filter = metric.filter_column.as_deref();
-                let is_selected = frame::matches(piece, filter, &metric.filter_equals)?;
+                let is_selected = frame::matches(batch, filter, &metric.filter_equals)?;
                 let in_numerator =
-                    frame::matches(piece, metric.where_column.as_deref(), &metric.equals)?;
+                    frame::matches(batch, metric.where_column.as_deref(), &metric.equals)?;
                 let values = metric.value_column().map(|name| &values[name]);
                 let add = |sample: &mut Sample, day: usize, row: usize| match values
                     .map(|values| values[row])

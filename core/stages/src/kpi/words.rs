@@ -9,7 +9,7 @@ use retrocast_domain::{
 /// The `n` previous windows together: "the 4 weeks before".
 pub(super) fn windows_before(window: &Window, n: usize) -> String {
     match window.spec {
-        _ if n == 1 => window.before(),
+        _ if n == 1 => window.previous_words(),
         WindowSpec::Day => format!("the same day of the {n} weeks before"),
         spec => format!("the {n} {}s before", spec.noun()),
     }
@@ -115,7 +115,7 @@ mod tests {
     fn earlier_windows_are_named_by_their_length() {
         let check = |window: &str, one: &str, four: &str| {
             let window = Window::parse(window, "UTC").expect("a window");
-            assert_eq!(window.before().replace('\u{a0}', " "), one);
+            assert_eq!(window.previous_words().replace('\u{a0}', " "), one);
             assert_eq!(windows_before(&window, 4), four);
         };
         check("2026-W47", "the week before", "the 4 weeks before");

@@ -2,7 +2,7 @@
 
 use super::METHOD;
 use crate::{Context, Input};
-use retrocast_domain::{Ask, Direction, Evidence, Finding, Severity};
+use retrocast_domain::{ActionRequest, Direction, Evidence, Finding, Severity};
 
 /// Starts a finding on a dataset in the window.
 pub(super) fn start_finding(context: &Context, input: &Input, what: &str) -> Finding {
@@ -20,7 +20,7 @@ pub(super) fn start_finding(context: &Context, input: &Input, what: &str) -> Fin
     finding.confidence = 0.95;
     finding.severity = Severity::Warning;
     finding.direction = Direction::Down;
-    finding.ask = Some(Ask::new(what, "", "fix the data at its source"));
+    finding.request = Some(ActionRequest::new(what, "", "fix the data at its source"));
     finding
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{Context, Input};
 use retrocast_domain::{
-    Ask, Direction, Finding, Magnitude, Severity,
+    ActionRequest, Direction, Finding, Magnitude, Severity,
     number::{self, plural},
     sentence::fill,
     window::long,
@@ -357,11 +357,11 @@ fn broken_files_finding(context: &Context, input: &Input) -> Option<Finding> {
             ("reason", reason.trim_end_matches('.')),
         ],
     );
-    let (files, request) = match count {
+    let (files, action) = match count {
         1 => ("one file".to_string(), "have it delivered again in full"),
         _ => (plural(count, "file"), "have them delivered again in full"),
     };
-    let happened = "could not be read completely";
-    finding.ask = Some(Ask::new(files, happened, request));
+    let event = "could not be read completely";
+    finding.request = Some(ActionRequest::new(files, event, action));
     Some(finding.number("broken_files", count))
 }

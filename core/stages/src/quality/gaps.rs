@@ -27,9 +27,9 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
-    /// Finds the gaps before the newest record in the last 53 weeks: silences that the pattern of the
-    /// days with records does not explain, and days that analyses leave out because their usual number
-    /// of records makes zero next to impossible.
+    /// Finds the gaps before the newest record in the last 53 weeks: silences that the pattern of
+    /// the days with records does not explain, and days that analyses leave out because their usual
+    /// number of records makes zero next to impossible.
     pub(super) fn find(times: &Times, window: &Window, windows: u32) -> Self {
         let Some(days) = DayEnds::before_end(times, window) else {
             return Self::default();
@@ -55,8 +55,8 @@ impl Gaps {
         }
     }
 
-    /// The usual number of records in a gap: ", where about 180 a day are usual"; empty if it is not
-    /// certain enough to say.
+    /// The usual number of records in a gap: ", where about 180 a day are usual"; empty if it is
+    /// not certain enough to say.
     fn usual(&self, gap: Gap) -> String {
         let mut missing = self.missing.iter();
         let missing = missing.find(|days| gap.contains(days.first));

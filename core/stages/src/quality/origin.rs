@@ -99,8 +99,8 @@ fn count_source(context: &Context, column: &str, input: &Input) -> Result<Origin
     let by = [column.to_string()];
     let mut groups = frame::Groups::new(&by);
     let mut accepted: Vec<u64> = Vec::new();
-    input.each(&[column], |piece| {
-        let numbers = groups.of(piece)?;
+    input.each(&[column], |batch| {
+        let numbers = groups.of(batch)?;
         accepted.resize(groups.labels.len(), 0);
         numbers.into_iter().for_each(|number| accepted[number] += 1);
         Ok(())
@@ -209,8 +209,8 @@ fn value_in(raw: &str, key: &str) -> Option<String> {
 fn after_key(raw: &str, key: &str) -> Option<serde_json::Value> {
     let quoted = serde_json::to_string(key).ok()?;
     let mut rest = raw;
-    while let Some(at) = rest.find(&quoted) {
-        rest = &rest[at + quoted.len()..];
+    while let Some(start) = rest.find(&quoted) {
+        rest = &rest[start + quoted.len()..];
         if let Some(value) = rest.trim_start().strip_prefix(':') {
             let mut values = serde_json::Deserializer::from_str(value).into_iter();
             return values.next()?.ok();
@@ -221,7 +221,7 @@ fn after_key(raw: &str, key: &str) -> Option<serde_json::Value> {
 
 /// Findings on values with a higher rate of refusal than all others.
 pub(super) fn findings(context: &Context, origins: &[Origin], inputs: &Inputs) -> Vec<Finding> {
-    let mut found = Vec::new();
+    let mut findings = Vec::new();
     for origin in origins {
         let Some(input) = inputs.get(&origin.dataset) else {
             continue;
@@ -230,9 +230,9 @@ pub(super) fn findings(context: &Context, origins: &[Origin], inputs: &Inputs) -
             value.p_adjusted < ALPHA && value.refused >= REFUSED_MIN && value.ratio[1] >= RATIO_MIN
         };
         let values = origin.values.iter().filter(exceeds_others);
-        found.extend(values.map(|value| finding(context, input, origin, value)));
+        findings.extend(values.map(|value| finding(context, input, origin, value)));
     }
-    found
+    findings
 }
 
 fn finding(context: &Context, input: &Input, origin: &Origin, value: &ValueCounts) -> Finding {

@@ -1,7 +1,7 @@
 //! Assesses the silence of a source: its length, and its probability under the source's own
 //! pattern.
 
-use crate::times::{Grain, Times};
+use crate::times::{Resolution, Times};
 use jiff::{
     ToSpan,
     civil::{Date, DateTime, Weekday},
@@ -79,19 +79,19 @@ impl Silence {
         let end = window.end.at(0, 0, 0, 0);
         let recent = recent_times(times, window)?;
         let (last, _) = *recent.last()?;
-        let has_hours = times.grain == Grain::Moment;
+        let has_hours = times.resolution == Resolution::Moment;
         let mut days = DayEnds::group(recent, has_hours);
         if !silence_is_zero {
             days.find_gaps();
         }
         let hours = hours_between(days.last_moment(), end);
         let usual_hours = usual_hours(recent, &days.gaps);
-        let verdict = days.assess(window.end, usual_hours.map_or(DAY_HOURS, |hours| hours[1]));
+        let assessment = days.assess(window.end, usual_hours.map_or(DAY_HOURS, |hours| hours[1]));
         let silences = days.silences_before(window.end);
         let as_silent = silences.iter().filter(|silence| **silence >= hours).count();
-        let by_pattern = verdict.map(|verdict| {
+        let by_pattern = assessment.map(|assessment| {
             let longest = silences.iter().copied().fold(0.0, f64::max);
-            verdict.allowed_hours.max(longest)
+            assessment.allowed_hours.max(longest)
         });
         Some(Self {
             last,
@@ -101,9 +101,9 @@ impl Silence {
             silence_is_zero,
             allowed_hours: fresh_hours.or(by_pattern.filter(|_| !silence_is_zero)),
             by_contract: fresh_hours.is_some(),
-            p: verdict
+            p: assessment
                 .filter(|_| !silence_is_zero)
-                .map(|verdict| verdict.p),
+                .map(|assessment| assessment.p),
             ends_before: [silences.len() as u64, as_silent as u64],
             active_days: days.active.len() as u64,
         })
@@ -201,7 +201,7 @@ fn usual_hours(times: &[(DateTime, u64)], gaps: &[Gap]) -> Option<[f64; 2]> {
 
 /// The assessment of a silence.
 #[derive(Debug, Clone, Copy)]
-struct Verdict {
+struct SilenceAssessment {
     p: f64,
     allowed_hours: f64,
 }
@@ -248,7 +248,7 @@ impl DayEnds {
     /// The days before the window's end with their gaps; `None` without a record.
     pub(super) fn before_end(times: &Times, window: &Window) -> Option<Self> {
         let recent = recent_times(times, window)?;
-        let mut days = Self::group(recent, times.grain == Grain::Moment);
+        let mut days = Self::group(recent, times.resolution == Resolution::Moment);
         days.find_gaps();
         Some(days)
     }
@@ -328,22 +328,27 @@ impl DayEnds {
 
     /// Assesses the silence at the end of the day before `end`; `usual_max` is the 99 % quantile of
     /// the hours between records.
-    fn assess(&self, end: Date, usual_max: f64) -> Option<Verdict> {
+    fn assess(&self, end: Date, usual_max: f64) -> Option<SilenceAssessment> {
         if self.active.len() < ACTIVE_MIN || self.span() < SPAN_MIN {
             return None;
         }
         let pattern = WeekdayPattern::learn(self);
         if !pattern.usual.contains(&true)
-            && let Some(verdict) = self.assess_regular(end)
+            && let Some(assessment) = self.assess_regular(end)
         {
-            return Some(verdict);
+            return Some(assessment);
         }
         Some(self.assess_by_day(pattern, end, usual_max))
     }
 
     /// Assesses day by day, by the share of similar days without a record. `usual_max` is the limit
     /// if even the rest of the day of the newest record is unusual.
-    fn assess_by_day(&self, mut pattern: WeekdayPattern, end: Date, usual_max: f64) -> Verdict {
+    fn assess_by_day(
+        &self,
+        mut pattern: WeekdayPattern,
+        end: Date,
+        usual_max: f64,
+    ) -> SilenceAssessment {
         let mut p = pattern.rest_of_day(self, self.last, self.last_hour());
         let (mut p_at_end, mut allowed, mut is_exceeded) = (p, None, false);
         for ahead in 1..=AHEAD_DAYS_MAX {
@@ -366,14 +371,14 @@ impl DayEnds {
             }
             p *= pattern.add_silent_day(weekday_index(day));
         }
-        Verdict {
+        SilenceAssessment {
             p: p_at_end,
             allowed_hours: allowed.unwrap_or(0.0),
         }
     }
 
     /// Assesses regular gaps, by Student's t on their logarithms.
-    fn assess_regular(&self, end: Date) -> Option<Verdict> {
+    fn assess_regular(&self, end: Date) -> Option<SilenceAssessment> {
         let days = |from: Date, to: Date| f64::from((to - from).get_days());
         let gaps: Vec<f64> = self
             .active
@@ -392,7 +397,7 @@ impl DayEnds {
         let t = (days(self.last, end).max(1.0).ln() - mean) / spread;
         let two_sided = t_p(t, n - 1.0);
         let longest = (mean + t_quantile(1.0 - QUIET_P, n - 1.0) * spread).exp();
-        Some(Verdict {
+        Some(SilenceAssessment {
             p: if t > 0.0 {
                 two_sided / 2.0
             } else {

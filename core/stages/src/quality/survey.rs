@@ -68,12 +68,12 @@ impl Survey {
         };
         let names: Vec<&str> = input.columns().map(|(name, _)| name).collect();
         let time = times.zip(input.time.as_deref());
-        input.each(&names, |piece| {
+        input.each(&names, |batch| {
             context.stop.check();
-            let height = piece.frame.height();
+            let height = batch.frame.height();
             survey.records += height as u64;
             let times = time
-                .map(|(times, name)| times.of(piece, name))
+                .map(|(times, name)| times.of(batch, name))
                 .transpose()?;
             let now_and_before: Vec<[bool; 2]> = match times {
                 Some(times) => times
@@ -91,7 +91,7 @@ impl Survey {
                 survey.counts[1] += u64::from(*before);
             }
             for column in &mut survey.columns {
-                let values = piece.frame.column(&column.name)?;
+                let values = batch.frame.column(&column.name)?;
                 if values.null_count() > 0 {
                     for (is_missing, [now, before]) in values.is_null().iter().zip(&now_and_before)
                     {

@@ -8,7 +8,7 @@ use retrocast_domain::{
     number::{integer, plural, sensible},
     report::Expectation,
 };
-use retrocast_stats::count::{CountLaw, LEVEL};
+use retrocast_stats::count::{CountDistribution, LEVEL};
 
 /// Source of the expected number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,14 +199,14 @@ fn expect_by_windows(
         .iter()
         .map(|window| (days.records_in(window) as f64, usual(window)))
         .collect();
-    let law = CountLaw::next(&counts, usual(window))?;
-    let [low, high] = law.interval(LEVEL);
+    let distribution = CountDistribution::predict(&counts, usual(window))?;
+    let [low, high] = distribution.interval(LEVEL);
     Some(ExpectedVolume {
         basis: VolumeBasis::Windows,
-        mean: law.mean,
+        mean: distribution.mean,
         low,
         high,
-        p: Some(law.p(now as f64)),
+        p: Some(distribution.p(now as f64)),
     })
 }
 

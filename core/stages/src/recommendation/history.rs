@@ -1,7 +1,7 @@
 //! Reads the ledger: earlier recommendations, the register of improvements, measured effects.
 
-use super::rules::Answer;
-use crate::{Context, Input, Inputs, StageError, frame, rows::Unusable};
+use super::rules::RuleMatch;
+use crate::{Context, Input, Inputs, StageError, frame, rows::UnusableValues};
 use jiff::{Timestamp, ToSpan as _, civil::Date};
 use retrocast_domain::{
     MeasuredChange, PastSuccess, Recommendation, RecommendationState, Severity, finding::Finding,
@@ -65,15 +65,15 @@ impl History {
         })
     }
 
-    /// Creates the recommendation of an answer, with its state.
+    /// Creates the recommendation of a rule match, with its state.
     pub(super) fn recommendation(
         &self,
         context: &Context,
-        answer: Answer<'_>,
+        rule_match: RuleMatch<'_>,
         expires_days: u32,
     ) -> Recommendation {
-        let id = answer.id();
-        let first = answer.findings.first();
+        let id = rule_match.id();
+        let first = rule_match.findings.first();
         let severity = first.map_or(Severity::Info, |finding| finding.severity);
         let rows = self.earlier.get(&id).map_or(&[][..], Vec::as_slice);
         // It continues an earlier recommendation if at most one window is between them.
@@ -110,24 +110,26 @@ impl History {
             _ => RecommendationState::Open,
         };
         let none = MeasuredEffects::default();
-        let category = answer.rule.category.clone();
+        let category = rule_match.rule.category.clone();
         // Other changes of the category say nothing about undoing this one.
         let measured = self.measured.get(&category);
-        let measured = measured.filter(|_| !answer.rule.undoes).unwrap_or(&none);
-        let reversed = answer.change.and_then(MeasuredChange::reversed);
+        let measured = measured
+            .filter(|_| !rule_match.rule.undoes)
+            .unwrap_or(&none);
+        let reversed = rule_match.change.and_then(MeasuredChange::reversed);
         let improvement = registered.filter(|_| state.is_in_progress());
         Recommendation {
-            title: answer.title(),
-            actions: answer.actions(),
-            rule: answer.rule.name.clone(),
-            component: answer.component.to_string(),
-            metric: answer.metric().to_string(),
-            effort_days: answer.rule.effort_days,
-            risk: answer.rule.risk(),
+            title: rule_match.title(),
+            actions: rule_match.actions(),
+            rule: rule_match.rule.name.clone(),
+            component: rule_match.component.to_string(),
+            metric: rule_match.metric().to_string(),
+            effort_days: rule_match.rule.effort_days,
+            risk: rule_match.rule.risk(),
             expected: reversed
-                .unwrap_or_else(|| expected_effect(&answer.rule.expected, &measured.relative)),
+                .unwrap_or_else(|| expected_effect(&rule_match.rule.expected, &measured.relative)),
             is_measured: reversed.is_some(),
-            confidence: confidence(&answer.findings),
+            confidence: confidence(&rule_match.findings),
             past: measured.past,
             state,
             improvement: improvement
@@ -137,7 +139,7 @@ impl History {
             times,
             expires,
             severity,
-            findings: answer
+            findings: rule_match
                 .findings
                 .iter()
                 .map(|finding| finding.id.clone())
@@ -179,7 +181,7 @@ fn read_earlier(input: &Input) -> Result<BTreeMap<String, Vec<EarlierRecommendat
         texts("expires")?,
         texts("severity")?,
     );
-    let times = frame::numbers(&rows, "times", &mut Unusable::default())?;
+    let times = frame::numbers(&rows, "times", &mut UnusableValues::default())?;
     let ends = frame::micros(&rows, "window_end")?;
     let mut earlier: BTreeMap<String, Vec<EarlierRecommendation>> = BTreeMap::new();
     for i in 0..ids.len() {
@@ -262,7 +264,7 @@ fn collect_measured(
         let texts = |name| frame::texts(&rows, name);
         let (ids, categories, verdicts) =
             (texts("improvement")?, texts("category")?, texts("verdict")?);
-        let relative = frame::numbers(&rows, "relative", &mut Unusable::default())?;
+        let relative = frame::numbers(&rows, "relative", &mut UnusableValues::default())?;
         let ends = frame::micros(&rows, "window_end")?;
         let mut order: Vec<usize> = (0..ids.len()).collect();
         order.sort_by_key(|i| ends[*i]);

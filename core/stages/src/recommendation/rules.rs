@@ -173,7 +173,7 @@ impl Rule {
 
 /// A rule with the findings that it addresses for one component and, if it undoes a change, that
 /// change; the most severe finding first.
-pub(super) struct Answer<'a> {
+pub(super) struct RuleMatch<'a> {
     pub(super) rule: &'a Rule,
     pub(super) component: &'a str,
     /// The change to undo.
@@ -181,7 +181,7 @@ pub(super) struct Answer<'a> {
     pub(super) findings: Vec<&'a Finding>,
 }
 
-impl Answer<'_> {
+impl RuleMatch<'_> {
     pub(super) fn id(&self) -> String {
         let change = self.change.map(|change| change.name.as_str());
         Recommendation::identity(&self.rule.name, self.component, change)
@@ -193,12 +193,12 @@ impl Answer<'_> {
     }
 
     /// The subject of its first finding.
-    fn about(&self) -> &str {
+    fn subject(&self) -> &str {
         let Some(first) = self.findings.first() else {
             return "";
         };
-        match &first.ask {
-            Some(ask) if !ask.about.is_empty() => &ask.about,
+        match &first.request {
+            Some(request) if !request.subject.is_empty() => &request.subject,
             _ => &first.what,
         }
     }
@@ -221,7 +221,7 @@ impl Answer<'_> {
             ("{in}", with("in")),
             ("{of}", with("of")),
             ("{for}", with("for")),
-            ("{what}", self.about().to_string()),
+            ("{what}", self.subject().to_string()),
             ("{change}", self.change_name().to_string()),
         ];
         // One pass from the left, since a group may be named "{what}".
@@ -252,12 +252,12 @@ impl Answer<'_> {
     }
 }
 
-/// Assigns each finding to the first rule that matches it, and groups findings by rule and component;
-/// if the rule undoes a change, also by that change.
+/// Assigns each finding to the first rule that matches it, and groups findings by rule and
+/// component; if the rule undoes a change, also by that change.
 pub(super) fn match_findings<'a>(
     rules: &'a [Rule],
     findings: impl Iterator<Item = &'a Finding>,
-) -> Vec<Answer<'a>> {
+) -> Vec<RuleMatch<'a>> {
     let mut matched: BTreeMap<(usize, &str, Option<&str>), Vec<&Finding>> = BTreeMap::new();
     for finding in findings {
         if let Some(index) = rules.iter().position(|rule| rule.when.matches(finding)) {
@@ -269,17 +269,17 @@ pub(super) fn match_findings<'a>(
                 .push(finding);
         }
     }
-    let answers = matched
+    let matches = matched
         .into_iter()
         .map(|((index, component, change), mut findings)| {
             findings.sort_by(|a, b| retrocast_domain::finding::by_importance(a, b));
             let first = findings.first().filter(|_| change.is_some());
-            Answer {
+            RuleMatch {
                 rule: &rules[index],
                 component,
                 change: first.and_then(|first| first.change.as_ref()),
                 findings,
             }
         });
-    answers.collect()
+    matches.collect()
 }

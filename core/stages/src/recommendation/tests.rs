@@ -291,7 +291,7 @@ fn harm(kind: &str, what: &str, change: &str, relative: Option<[f64; 3]>) -> Fin
     let mut finding = Finding::new("effects", kind, "component = db", what);
     (finding.severity, finding.confidence) = (Severity::Warning, 0.97);
     finding.measure = "failures".to_string();
-    finding.ask = Some(retrocast_domain::Ask::new(what, "", "review it"));
+    finding.request = Some(retrocast_domain::ActionRequest::new(what, "", "review it"));
     finding.change = Some(MeasuredChange {
         name: change.to_string(),
         relative,

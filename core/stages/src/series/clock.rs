@@ -1,8 +1,8 @@
 //! Corrects sums for hours that are repeated or skipped at clock changes.
 //!
-//! A day of 25 hours has too many records only if records occur in the repeated hour; one record per day
-//! at noon is unaffected. Therefore, records of a repeated hour are weighted by its length, and the
-//! usual amount of a skipped hour is added.
+//! A day of 25 hours has too many records only if records occur in the repeated hour; one record
+//! per day at noon is unaffected. Therefore, records of a repeated hour are weighted by its length,
+//! and the usual amount of a skipped hour is added.
 
 use super::{Request, period::Period};
 use jiff::{civil::DateTime, tz::TimeZone};

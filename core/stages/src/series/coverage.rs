@@ -4,13 +4,13 @@
 //! compared with complete periods. A silence before the first record or after the last is compared
 //! with the same hours of the neighbouring weeks: if those hours had several records each, the
 //! records had not begun yet, or had ended. Whole days in between on which records are missing
-//! ([`MissingDays`]) are not covered either. If the source's contract declares `silence = "zero"`, a
-//! silence after the first record is never missing records.
+//! ([`MissingDays`]) are not covered either. If the source's contract declares `silence = "zero"`,
+//! a silence after the first record is never missing records.
 
 use super::{missing::MissingDays, period::Period};
 use crate::{
     Input, StageError,
-    times::{Grain, Times},
+    times::{Resolution, Times},
 };
 use jiff::{
     ToSpan,
@@ -49,12 +49,12 @@ pub(crate) struct Coverage {
     complete_until: Option<DateTime>,
     /// Whole days on which records are missing, in order.
     missing: Vec<MissingDays>,
-    grain: Grain,
+    resolution: Resolution,
     /// Note on isolated records that were excluded from the history.
     isolated: Option<String>,
     /// Noun for the records from which these were selected, and the first day of the selected
     /// records.
-    picked: Option<(String, Date)>,
+    selected: Option<(String, Date)>,
 }
 
 /// Local time in seconds: only differences matter.
@@ -74,24 +74,25 @@ impl Coverage {
         time: &str,
         window: &Window,
     ) -> Result<Option<Self>, StageError> {
-        let picked = input.picked_from.as_ref();
-        let picked = picked.filter(|(column, _)| column == time);
+        let selected = input.selected_from.as_ref();
+        let selected = selected.filter(|(column, _)| column == time);
         let own = input.times(time, &window.timezone)?;
         let first = own.counts().first().map(|(time, _)| time.date());
-        let (times, picked) = match picked.and_then(|(_, all)| Some((all, all.time.as_deref()?))) {
-            Some((all, time)) => (
-                all.times(time, &window.timezone)?,
-                first.map(|first| (all.noun(), first)),
-            ),
-            None => (own, None),
-        };
+        let (times, selected) =
+            match selected.and_then(|(_, all)| Some((all, all.time.as_deref()?))) {
+                Some((all, time)) => (
+                    all.times(time, &window.timezone)?,
+                    first.map(|first| (all.noun(), first)),
+                ),
+                None => (own, None),
+            };
         Ok(Self::from_times(&times, window).map(|coverage| Self {
             complete_until: input.complete_until,
             missing: match input.complete_until {
                 Some(_) => Vec::new(),
                 None => coverage.missing,
             },
-            picked,
+            selected,
             ..coverage
         }))
     }
@@ -119,7 +120,7 @@ impl Coverage {
         });
         let (first, last) = (sorted.get(begin)?.0, sorted.last()?.0);
         let mut records = 0;
-        let bucket_end = (times.grain == Grain::DayOfUtc)
+        let bucket_end = (times.resolution == Resolution::DayOfUtc)
             .then(|| TimeZone::UTC.to_datetime(window.end_instant()).date())
             .filter(|day| *day < window.end)
             .map(|day| day.at(0, 0, 0, 0));
@@ -137,9 +138,9 @@ impl Coverage {
             bucket_end,
             complete_until: None,
             missing: MissingDays::find(&sorted[begin..]),
-            grain: times.grain,
+            resolution: times.resolution,
             isolated,
-            picked: None,
+            selected: None,
         })
     }
 
@@ -160,7 +161,7 @@ impl Coverage {
 
     /// Returns true if times have an hour.
     pub(crate) fn has_hours(&self) -> bool {
-        self.grain == Grain::Moment
+        self.resolution == Resolution::Moment
     }
 
     /// Time up to which the absence of records means that nothing happened, if the source declares
@@ -195,9 +196,9 @@ impl Coverage {
 
     /// The time after which there are no records.
     fn silence_start(&self) -> DateTime {
-        match self.grain {
-            Grain::Moment => self.last,
-            Grain::Day | Grain::DayOfUtc => next_day(self.last.date()),
+        match self.resolution {
+            Resolution::Moment => self.last,
+            Resolution::Day | Resolution::DayOfUtc => next_day(self.last.date()),
         }
     }
 
@@ -245,9 +246,9 @@ impl Coverage {
     /// Returns true if the records cover the whole period that begins at `start` and contains the
     /// first record.
     pub(crate) fn covers_first_period(&self, start: DateTime, period: Period) -> bool {
-        let first = match self.grain {
-            Grain::Moment => self.first,
-            Grain::Day | Grain::DayOfUtc => self.first.date().at(0, 0, 0, 0),
+        let first = match self.resolution {
+            Resolution::Moment => self.first,
+            Resolution::Day | Resolution::DayOfUtc => self.first.date().at(0, 0, 0, 0),
         };
         first <= start || !self.is_missing(start, first, period, false)
     }
@@ -256,7 +257,7 @@ impl Coverage {
     fn is_missing(&self, from: DateTime, to: DateTime, period: Period, at_end: bool) -> bool {
         let (from, to) = (seconds(from), seconds(to));
         // The last record itself is not part of the silence after it.
-        let from = from + i64::from(at_end && self.grain == Grain::Moment);
+        let from = from + i64::from(at_end && self.resolution == Resolution::Moment);
         let length = to - from;
         let (begin, end) = (seconds(self.first), seconds(self.last));
         let sign = if at_end { -1 } else { 1 };
@@ -308,7 +309,7 @@ impl Coverage {
         let mut caveats: Vec<String> = self.isolated.iter().cloned().collect();
         let first_day = self.first.date();
         let period_start = |day: Date| period.floor(day.at(0, 0, 0, 0));
-        if let Some((all, first)) = self.picked.as_ref()
+        if let Some((all, first)) = self.selected.as_ref()
             && period_start(*first) > period_start(first_day)
         {
             caveats.push(format!(

@@ -1,8 +1,8 @@
 //! Days without any record of a source that usually has many: records are missing there.
 //!
-//! The number of records on such a day is compared with those on the same weekday of the eight weeks
-//! before and after, by a negative binomial distribution with the observed mean and variance. Days
-//! on which no record is not unusual, such as weekends, neither begin nor end a silence.
+//! The number of records on such a day is compared with those on the same weekday of the eight
+//! weeks before and after, by a negative binomial distribution with the observed mean and variance.
+//! Days on which no record is not unusual, such as weekends, neither begin nor end a silence.
 
 use jiff::{
     ToSpan,
@@ -27,7 +27,7 @@ const SILENCES_MAX: f64 = 0.05;
 
 /// Steps in a row without a record, although all of them together usually have many.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Silence {
+pub(crate) struct SilentRun {
     /// From the first to the last busy step.
     pub(crate) steps: Range<usize>,
     /// Usual number of records of each step.
@@ -36,9 +36,9 @@ pub(crate) struct Silence {
     pub(crate) chance: f64,
 }
 
-impl Silence {
-    /// The silence in `run`, whose steps have no record; `None` if it may be chance. The usual numbers
-    /// are those of the same step of other seasons, such as weeks, on either side.
+impl SilentRun {
+    /// The silence in `run`, whose steps have no record; `None` if it may be chance. The usual
+    /// numbers are those of the same step of other seasons, such as weeks, on either side.
     pub(crate) fn in_run(counts: &[f64], run: Range<usize>, season: usize) -> Option<Self> {
         let all: Vec<Usual> = run
             .clone()
@@ -65,8 +65,8 @@ struct Usual {
 }
 
 impl Usual {
-    /// From the same step of the seasons before a run and, as far as there are enough, after it; the
-    /// side on which no record is more probable decides, so that neither a start nor an end of
+    /// From the same step of the seasons before a run and, as far as there are enough, after it;
+    /// the side on which no record is more probable decides, so that neither a start nor an end of
     /// frequent records counts. `None` without enough seasons before.
     fn of_step(counts: &[f64], run: &Range<usize>, step: usize, season: usize) -> Option<Self> {
         let of_steps = |steps: &mut dyn Iterator<Item = usize>| {
@@ -138,7 +138,7 @@ impl MissingDays {
         let silences: Vec<Self> = runs
             .filter(|run| !run.is_empty())
             .filter_map(|run| {
-                let Silence { steps, usual, .. } = Silence::in_run(&counts, run, 7)?;
+                let SilentRun { steps, usual, .. } = SilentRun::in_run(&counts, run, 7)?;
                 let day = |step: usize| first.checked_add((step as i64).days()).ok();
                 Some(Self {
                     first: day(steps.start)?,
@@ -182,8 +182,8 @@ impl MissingDays {
         }
     }
 
-    /// "No record from 17 to 18 November 2026, where about 180 a day are usual: taken as missing, not
-    /// as zero."
+    /// "No record from 17 to 18 November 2026, where about 180 a day are usual: taken as missing,
+    /// not as zero."
     pub(crate) fn sentence(&self) -> String {
         format!(
             "No record {}, where {} are usual: taken as missing, not as zero.",

@@ -13,7 +13,7 @@ pub(crate) const ACTIVE_MIN: usize = 8;
 /// The reason why there is nothing to analyse: no records, none with a time, none before the
 /// window's end, or none in the window although they were frequent before. A window with records on
 /// part of a day suffices.
-pub(crate) fn nothing(
+pub(crate) fn reason_without_data(
     context: &Context,
     input: &Input,
     time: &str,
@@ -62,20 +62,20 @@ impl SeriesSet {
         self.missing_data(group, periods).is_none()
     }
 
-    /// Applies `work` to each group, in order; `None` for groups with fewer periods than `needs`.
+    /// Applies `analyse` to each group, in order; `None` for groups with fewer periods than `need`.
     /// Parallel and cancellable.
-    pub(crate) fn of_enough<'a, T: Send>(
+    pub(crate) fn map_sufficient_groups<'a, T: Send>(
         &'a self,
         context: &Context,
-        needs: impl Fn(&Group) -> usize + Sync,
-        work: impl Fn(&'a Group) -> Option<T> + Sync,
+        need: impl Fn(&Group) -> usize + Sync,
+        analyse: impl Fn(&'a Group) -> Option<T> + Sync,
     ) -> Vec<Option<T>> {
         self.groups
             .par_iter()
             .map(|group| {
                 context.stop.check();
-                if self.is_enough(group, needs(group)) {
-                    work(group)
+                if self.is_enough(group, need(group)) {
+                    analyse(group)
                 } else {
                     None
                 }

@@ -260,8 +260,8 @@ impl Period {
         format!("{preposition} {}", self.words(start))
     }
 
-    /// A range of periods with its preposition: "from 23 to 29 November 2026", "in the weeks of 23 to 30
-    /// November 2026", "from October to December 2026"; a single period as in [`Self::when`].
+    /// A range of periods with its preposition: "from 23 to 29 November 2026", "in the weeks of 23
+    /// to 30 November 2026", "from October to December 2026"; a single period as in [`Self::when`].
     pub(crate) fn during(self, first: impl Into<DateTime>, last: impl Into<DateTime>) -> String {
         let (first, last) = (first.into(), last.into());
         match self {

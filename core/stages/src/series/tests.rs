@@ -276,7 +276,10 @@ fn a_group_begins_with_its_own_records() {
     });
     let set = collect(&context("2026-11-16"), &input("tickets", frame), &request).expect("a set");
     assert_eq!(set.groups[0].known(), 105);
-    assert_eq!((set.groups[1].known(), set.groups[1].begin()), (44, 61));
+    assert_eq!(
+        (set.groups[1].known(), set.groups[1].first_known()),
+        (44, 61)
+    );
 }
 
 #[test]
@@ -387,7 +390,7 @@ fn selected(times: &[DateTime], all: &[DateTime]) -> Input {
         input(name, DataFrame::new(at.len(), columns).expect("a frame"))
     };
     Input {
-        picked_from: Some(("at".to_string(), Box::new(input_of("tickets", all)))),
+        selected_from: Some(("at".to_string(), Box::new(input_of("tickets", all)))),
         ..input_of("incidents", times)
     }
 }

@@ -4,7 +4,8 @@ use super::period::Period;
 use retrocast_stats::yearly::yearly_season;
 use std::ops::Range;
 
-/// Index of the first period of `with_parts`: an incomplete one only if it comes right before the others.
+/// Index of the first period of `with_parts`: an incomplete one only if it comes right before the
+/// others.
 pub(super) fn first_shown(kept: &Range<usize>, complete: &Range<usize>) -> usize {
     if kept.start > complete.start {
         kept.start

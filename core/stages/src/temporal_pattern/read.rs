@@ -7,7 +7,7 @@ use super::{
 use crate::{
     Context, Input, StageError,
     frame::{self, Groups},
-    rows::Unusable,
+    rows::UnusableValues,
     series::{before_window, coverage::Coverage, need, period::Period},
     times::Times,
 };
@@ -34,7 +34,8 @@ pub(super) fn read<'a>(
     cell.records = Some(times.in_window(&context.window));
     let coverage = Coverage::of_input(input, time, &context.window)?;
     let caveats = &mut cell.caveats;
-    if let Some(reason) = need::nothing(context, input, time, &times, coverage.as_ref()) {
+    if let Some(reason) = need::reason_without_data(context, input, time, &times, coverage.as_ref())
+    {
         return Ok(Err(reason));
     }
     let Some(coverage) = coverage else {
@@ -114,26 +115,26 @@ impl RecordReader<'_> {
         let mut hours: Vec<BTreeMap<DateTime, Hour>> = Vec::new();
         let needs_records = params.volume.is_some() || params.split.is_some();
         let mut sample = Sample::new(if needs_records { SAMPLE_MAX } else { 0 });
-        let (mut timeless, mut without_value, mut unusable) = (0, 0, Unusable::default());
-        self.input.each(&self.columns(), |piece| {
+        let (mut timeless, mut without_value, mut unusable) = (0, 0, UnusableValues::default());
+        self.input.each(&self.columns(), |batch| {
             self.context.stop.check();
             let matching = frame::matches(
-                piece,
+                batch,
                 params.filter_column.as_deref(),
                 &params.filter_equals,
             )?;
             let is_event =
-                frame::matches(piece, params.event_column.as_deref(), &params.event_equals)?;
+                frame::matches(batch, params.event_column.as_deref(), &params.event_equals)?;
             let mut optional = |name: Option<&String>| match name {
-                Some(name) => frame::numbers(piece, name, &mut unusable),
-                None => Ok(vec![None; piece.frame.height()]),
+                Some(name) => frame::numbers(batch, name, &mut unusable),
+                None => Ok(vec![None; batch.frame.height()]),
             };
             let (values, volumes) = (
                 optional(params.value.as_ref())?,
                 optional(params.volume.as_ref())?,
             );
-            let times = self.times.of(piece, self.time)?;
-            let (groups, within) = (labels.of(piece)?, within_labels.of(piece)?);
+            let times = self.times.of(batch, self.time)?;
+            let (groups, within) = (labels.of(batch)?, within_labels.of(batch)?);
             hours.resize_with(labels.labels.len(), BTreeMap::new);
             for row in (0..times.len()).filter(|row| matching[*row]) {
                 let Some(time) = times[row] else {

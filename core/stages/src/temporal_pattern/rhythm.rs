@@ -8,7 +8,7 @@ use retrocast_domain::{
     window::{MONTHS, WEEKDAYS},
 };
 use retrocast_stats::{
-    rate::{BlockCounts, BlockRates, Overall},
+    rate::{BlockCounts, BlockRates, OverallTest},
     test::Comparison,
 };
 
@@ -147,14 +147,14 @@ impl Rhythm {
 pub(super) struct RhythmFit {
     counts: BlockCounts,
     pub(super) rates: BlockRates,
-    overall: Overall,
+    overall: OverallTest,
     /// Each category compared with all.
     pub(super) against_all: Vec<Option<Comparison>>,
     /// Each weekday compared with Monday to Friday.
     pub(super) against_working: Vec<Option<Comparison>>,
 }
 
-pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
+pub(super) fn analyse(data: &Data<'_>, results: &mut Results) {
     for rhythm in data
         .params
         .effects
@@ -162,7 +162,7 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
         .filter_map(|name| Rhythm::new(*name))
     {
         if let Some(reason) = rhythm.missing_data(data) {
-            found.skipped.push(reason);
+            results.skipped.push(reason);
             continue;
         }
         let mut table = empty_table(data, &rhythm);
@@ -172,11 +172,11 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
                 continue;
             };
             fitted_groups += 1;
-            push_rows(data, &rhythm, group, &fitted, &mut table, &mut found.rows);
+            push_rows(data, &rhythm, group, &fitted, &mut table, &mut results.rows);
             let chart = (charts < CHARTS_MAX).then(|| {
                 charts += 1;
-                let index = found.charts.len();
-                found
+                let index = results.charts.len();
+                results
                     .charts
                     .push(chart_against_all(data, &rhythm, group, &fitted, index));
                 index
@@ -185,19 +185,19 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
                 EffectName::Weekday => weekday_candidates(data, &rhythm, group, &fitted, chart),
                 _ => vec![best_candidate(data, &rhythm, group, &fitted, chart)],
             };
-            found.candidates.extend(candidates);
+            results.candidates.extend(candidates);
         }
         if fitted_groups == 0 {
-            found.skipped.push(format!(
+            results.skipped.push(format!(
                 "{}s need at least {EVENTS_MIN} records",
                 rhythm.key
             ));
             continue;
         }
-        found.done.push(format!("{}s", rhythm.key));
-        found.tables.push(table.top(48));
+        results.done.push(format!("{}s", rhythm.key));
+        results.tables.push(table.top(48));
         if rhythm.name == EffectName::Weekday && !data.per_record {
-            found.charts.push(calendar(data));
+            results.charts.push(calendar(data));
         }
     }
 }

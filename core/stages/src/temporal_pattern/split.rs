@@ -16,20 +16,20 @@ use serde_json::json;
 /// Name of the effect in the stage's dataset.
 pub(super) const EFFECT: &str = "split";
 
-/// Minimum number of values on each side.
-const SIDE_MIN: usize = 10;
+/// Minimum number of values before the day, and since it.
+const VALUES_MIN: usize = 10;
 
-/// The values of one side.
-struct Side {
+/// The values before or since the day, with their median and its 95 % interval.
+struct MedianSample {
     values: Vec<f64>,
     median: f64,
     interval: [f64; 2],
 }
 
-impl Side {
+impl MedianSample {
     fn new(values: Vec<f64>) -> Option<Self> {
         let values = sorted(&values);
-        if values.len() < SIDE_MIN {
+        if values.len() < VALUES_MIN {
             return None;
         }
         let interval = quantile_interval(&values, 0.5, 0.95)?;
@@ -52,7 +52,11 @@ impl Side {
 }
 
 /// Computes the change of the median, with its interval.
-fn change<'a>(before: &Side, after: &Side, unit: &'a str) -> ([f64; 3], Estimate<'a>) {
+fn change<'a>(
+    before: &MedianSample,
+    after: &MedianSample,
+    unit: &'a str,
+) -> ([f64; 3], Estimate<'a>) {
     let difference = after.median - before.median;
     // Zou and Donner (2008): the bounds of a difference from the bounds of its terms.
     let [bl, bu] = before.interval.map(|bound| bound - before.median);
@@ -63,15 +67,15 @@ fn change<'a>(before: &Side, after: &Side, unit: &'a str) -> ([f64; 3], Estimate
 }
 
 /// Formats both medians with the digits that the narrower interval supports.
-fn medians(before: &Side, after: &Side, unit: &str) -> [String; 2] {
+fn medians(before: &MedianSample, after: &MedianSample, unit: &str) -> [String; 2] {
     let width = before.width().min(after.width());
     let (_, estimate) = change(before, after, unit);
     estimate.levels([before.median, after.median], Some(width), unit)
 }
 
-pub(super) fn analyse(data: &Data<'_>, day: Date, found: &mut Results) {
+pub(super) fn analyse(data: &Data<'_>, day: Date, results: &mut Results) {
     let Some(column) = &data.params.value else {
-        found
+        results
             .skipped
             .push("a `split` needs a `value` column".to_string());
         return;
@@ -94,22 +98,22 @@ pub(super) fn analyse(data: &Data<'_>, day: Date, found: &mut Results) {
         ],
     );
     for group in &data.groups {
-        let side = |is_after: bool| {
+        let sample = |is_after: bool| {
             let rows = group
                 .rows
                 .iter()
                 .filter(|row| (row.time.date() >= day) == is_after);
-            Side::new(rows.filter_map(|row| row.value).collect())
+            MedianSample::new(rows.filter_map(|row| row.value).collect())
         };
-        let (Some(before), Some(after)) = (side(false), side(true)) else {
+        let (Some(before), Some(after)) = (sample(false), sample(true)) else {
             continue;
         };
         let Some(test) = mann_whitney(&after.values, &before.values) else {
             continue;
         };
-        for (when, side) in [("before", &before), ("from", &after)] {
-            let values = side.values.len() as f64;
-            found.rows.push(ResultRow {
+        for (when, sample) in [("before", &before), ("from", &after)] {
+            let values = sample.values.len() as f64;
+            results.rows.push(ResultRow {
                 group: group.label.clone(),
                 effect: EFFECT,
                 category: format!("{when} {day}"),
@@ -127,20 +131,20 @@ pub(super) fn analyse(data: &Data<'_>, day: Date, found: &mut Results) {
             after.bounds(unit),
             number::p_bare(test.p),
         ]);
-        found
+        results
             .candidates
             .push(candidate(data, group, day, &value, &before, &after, test.p));
     }
     if table.rows.is_empty() {
-        found.skipped.push(format!(
-            "a split needs {SIDE_MIN} values of {value} before and from {day}"
+        results.skipped.push(format!(
+            "a split needs {VALUES_MIN} values of {value} before and from {day}"
         ));
         return;
     }
-    found
+    results
         .done
         .push(format!("the median {value} before and from {}", long(day)));
-    found.tables.push(table.top(48));
+    results.tables.push(table.top(48));
 }
 
 fn candidate(
@@ -148,8 +152,8 @@ fn candidate(
     group: &Group,
     day: Date,
     value: &str,
-    before: &Side,
-    after: &Side,
+    before: &MedianSample,
+    after: &MedianSample,
     p: f64,
 ) -> Candidate {
     let unit = &data.params.unit;

@@ -3,8 +3,8 @@
 use super::{Candidate, Data, Group, Record, ResultRow, Results, words};
 use crate::series::words::{capitalised, chart_id};
 use retrocast_domain::{
-    Ask, Chart, Direction, Estimate, Magnitude, Severity, Table, chart::Bar, estimate::levels,
-    number, sentence::fill,
+    ActionRequest, Chart, Direction, Estimate, Magnitude, Severity, Table, chart::Bar,
+    estimate::levels, number, sentence::fill,
 };
 use retrocast_stats::{
     describe::{mean, mean_interval, sorted},
@@ -34,7 +34,7 @@ struct Point<'a> {
     outcome: f64,
 }
 
-pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
+pub(super) fn analyse(data: &Data<'_>, results: &mut Results) {
     let volume = volume_name(data);
     let mut tested = 0;
     let mut table = Table::new(
@@ -67,7 +67,7 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
         };
         tested += 1;
         let ratio = ratio_above(data, &points, &strata, cut.cut);
-        found
+        results
             .rows
             .extend(result_rows(group, &points, cut.cut, ratio));
         let [above, below] = side_levels(data, &cut, ratio.as_ref());
@@ -81,23 +81,23 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
             number::p_bare(cut.p),
         ]);
         let chart = (tested <= 4).then(|| {
-            found
+            results
                 .charts
                 .push(chart(data, group, &points, cut.cut, tested));
-            found.charts.len() - 1
+            results.charts.len() - 1
         });
-        found.candidates.push(candidate(
+        results.candidates.push(candidate(
             data, group, &points, &strata, &cut, stratum, chart,
         ));
     }
     if tested == 0 {
-        found.skipped.push(format!(
+        results.skipped.push(format!(
             "{volume} needs at least {RECORDS_MIN} records with {EVENTS_MIN} events among them"
         ));
         return;
     }
-    found.done.push(format!("a threshold in {volume}"));
-    found.tables.push(table.top(24));
+    results.done.push(format!("a threshold in {volume}"));
+    results.tables.push(table.top(24));
 }
 
 /// Both sides of a threshold as rows of the stage's dataset.
@@ -316,12 +316,11 @@ fn candidate(
         (false, Direction::Down) => "less frequent",
         (false, _) => "more frequent",
     };
-    let happened = format!(
+    let event = format!(
         "{be} {comparative} above {} {volume}",
         number::sensible(cut.cut)
     );
-    let request = "find the cause";
-    finding.ask = Some(Ask::new(&data.measure, happened, request));
+    finding.request = Some(ActionRequest::new(&data.measure, event, "find the cause"));
     finding.n = points.len() as u64;
     finding.p = Some(cut.p);
     finding.baseline = Some(format!("{volume} up to {}", number::sensible(cut.cut)));

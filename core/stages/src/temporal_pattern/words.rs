@@ -1,7 +1,7 @@
 //! Words for ratios, shared by all patterns.
 
 use super::{Data, Group};
-pub(super) use crate::series::words::be as verb;
+pub(super) use crate::series::words::is_or_are as verb;
 use crate::series::words::{capitalised, share};
 use retrocast_domain::{Chart, ChartKind, Estimate, Finding, Table, chart::Bar, number};
 use retrocast_stats::test::Comparison;

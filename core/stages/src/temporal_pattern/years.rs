@@ -145,14 +145,14 @@ impl YearPart {
 }
 
 /// A year and the previous year, limited to the part that records cover in both.
-struct Pair {
+struct YearComparison {
     before: YearPart,
     now: YearPart,
     is_part: bool,
     ratio: PeriodRatio,
 }
 
-impl Pair {
+impl YearComparison {
     /// Compares a year with the previous year; `None` if too few events are in the common part.
     fn compare(data: &Data<'_>, group: &Group, before: &Year, year: &Year) -> Option<Self> {
         let from = year_day(before.start, before.year).max(year_day(year.start, year.year));
@@ -219,9 +219,9 @@ impl Pair {
     }
 }
 
-pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
+pub(super) fn analyse(data: &Data<'_>, results: &mut Results) {
     if data.first.year() == data.end.yesterday().unwrap_or(data.end).year() {
-        found
+        results
             .skipped
             .push("years need records of 2 calendar years, there is 1".to_string());
         return;
@@ -246,16 +246,16 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
     for (index, group) in data.groups.iter().enumerate() {
         let years = years(data, group);
         let chart = (index < 3).then(|| {
-            found.charts.push(chart(data, group, &years, index));
-            found.charts.len() - 1
+            results.charts.push(chart(data, group, &years, index));
+            results.charts.len() - 1
         });
         let mut before: Option<&Year> = None;
         for (year, rate) in years.iter().zip(rates(data, &years)) {
-            let pair = before.and_then(|before| Pair::compare(data, group, before, year));
+            let pair = before.and_then(|before| YearComparison::compare(data, group, before, year));
             table
                 .rows
                 .push(row(data, group, year, &rate, pair.as_ref()));
-            found.rows.push(ResultRow {
+            results.rows.push(ResultRow {
                 group: group.label.clone(),
                 effect: "year",
                 category: year.label(),
@@ -271,16 +271,16 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
             });
             if let Some(pair) = &pair {
                 compared += 1;
-                found
+                results
                     .candidates
                     .push(candidate(data, group, &years, year, pair, chart));
             }
             before = Some(year);
         }
     }
-    found.done.push("years".to_string());
+    results.done.push("years".to_string());
     table.caption += &uncorrected(compared, "comparison");
-    found.tables.push(table.top(48));
+    results.tables.push(table.top(48));
 }
 
 /// Counts the events of the years that records cover. A complete year has exposure 1.
@@ -331,7 +331,7 @@ fn row(
     group: &Group,
     year: &Year,
     rate: &str,
-    pair: Option<&Pair>,
+    pair: Option<&YearComparison>,
 ) -> Vec<String> {
     let count = words::format_count(data, year.events, year.exposure);
     let mut row = vec![year.label(), count, rate.to_string()];
@@ -355,10 +355,10 @@ fn candidate(
     group: &Group,
     years: &[Year],
     year: &Year,
-    pair: &Pair,
+    pair: &YearComparison,
     chart: Option<usize>,
 ) -> Candidate {
-    let Pair {
+    let YearComparison {
         before, now, ratio, ..
     } = pair;
     let year_before = before.start.year();

@@ -28,7 +28,8 @@ pub(super) struct TrendTest {
     /// True if the test, corrected for all groups, finds a trend in the direction of the line.
     pub(super) is_significant: bool,
     pub(super) class: &'static str,
-    /// The better description of the series, a step or a gradual change, with indices into the series.
+    /// The better description of the series, a step or a gradual change, with indices into the
+    /// series.
     pub(super) shape: Option<Shape>,
 }
 
@@ -124,7 +125,7 @@ pub(super) fn classify(
             values,
         })
     };
-    let fits = set.of_enough(context, |_| points_min, fit);
+    let fits = set.map_sufficient_groups(context, |_| points_min, fit);
     let p: Vec<f64> = fits.iter().flatten().map(|fit| fit.p).collect();
     let mut corrected = benjamini_hochberg(&p).into_iter();
     fits.into_iter()

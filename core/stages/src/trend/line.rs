@@ -1,4 +1,5 @@
-//! The line of a group: straight or with a bend or, for values that cannot be negative, never below zero.
+//! The line of a group: straight or with a bend or, for values that cannot be negative, never below
+//! zero.
 
 use retrocast_stats::{
     bend::Bend,
@@ -116,7 +117,8 @@ impl Line {
         }
     }
 
-    /// Heights at the start and the end of the movement: after a bend, the level before it is the start.
+    /// Heights at the start and the end of the movement: after a bend, the level before it is the
+    /// start.
     pub(super) fn ends(&self) -> [f64; 2] {
         let start = match &self.kind {
             LineKind::Broken(bend) => bend.level,

@@ -11,7 +11,8 @@ use crate::{
 use jiff::civil::Date;
 use polars::prelude::*;
 use retrocast_domain::{
-    Ask, Certainty, Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Table,
+    ActionRequest, Certainty, Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity,
+    Table,
     chart::{Panel, Role, Series},
     number::{self, plural},
     sentence::fill,
@@ -103,7 +104,7 @@ pub(super) fn finding(
         ));
     }
     finding.sentence = sentence(set, params, group, result);
-    finding.ask = Some(ask(set, result, finding.direction));
+    finding.request = Some(request(set, result, finding.direction));
     let [start, end] = result.line.ends();
     let numbers = [
         ("slope", slope),
@@ -170,16 +171,16 @@ fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &TrendTest)
     )
 }
 
-/// Asks for an owner of a movement; one that a step describes equally well may be over.
-fn ask(set: &SeriesSet, result: &TrendTest, direction: Direction) -> Ask {
-    let be = words::be(&set.measure);
+/// Requests an owner of a movement; one that a step describes equally well may be over.
+fn request(set: &SeriesSet, result: &TrendTest, direction: Direction) -> ActionRequest {
+    let be = words::is_or_are(&set.measure);
     let (present, past) = match direction {
         Direction::Down => ("falling", "fell"),
         Direction::Up | Direction::None => ("rising", "rose"),
     };
     match result.shape {
-        Some(Shape::Open { .. }) => Ask::new(&set.measure, past, "find out why"),
-        _ => Ask::new(&set.measure, format!("{be} {present}"), "name an owner"),
+        Some(Shape::Open { .. }) => ActionRequest::new(&set.measure, past, "find out why"),
+        _ => ActionRequest::new(&set.measure, format!("{be} {present}"), "name an owner"),
     }
 }
 

@@ -334,8 +334,8 @@ fn few_records_are_not_tested() {
     );
 }
 
-/// Weekly values with autocorrelation 0.3 that rise by two standard deviations in a step, or by three
-/// on a slope.
+/// Weekly values with autocorrelation 0.3 that rise by two standard deviations in a step, or by
+/// three on a slope.
 fn rising_series(seed: u64, is_step: bool) -> DataFrame {
     let mut noise = Noise(seed * 7919 + 13);
     let mut wave = noise.normal();

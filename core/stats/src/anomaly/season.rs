@@ -7,8 +7,8 @@ use crate::seasonal::decompose;
 /// The seasonal pattern: factors for counts, offsets for other values.
 pub(super) struct Season {
     pattern: Vec<f64>,
-    /// Offsets of each value from the other values of its phase, so that no value is part of its own
-    /// expectation; empty for factors.
+    /// Offsets of each value from the other values of its phase, so that no value is part of its
+    /// own expectation; empty for factors.
     without: Vec<f64>,
 }
 

@@ -89,7 +89,7 @@ impl Family for Line {
 
     fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
         let models = grid(values.len(), DAYS)
-            .filter(|model| model.slope.is_none() && model.walking == 0.0)
+            .filter(|model| model.slope.is_none() && model.walk_variance == 0.0)
             .map(|model| Model {
                 slope: Some(f64::INFINITY),
                 ..model

@@ -8,12 +8,12 @@ fn known(values: impl IntoIterator<Item = f64>) -> Vec<Option<f64>> {
     values.into_iter().map(Some).collect()
 }
 
-fn model(memory: f64, moving: f64, fixed: f64) -> Model {
+fn model(memory: f64, innovation_variance: f64, noise_variance: f64) -> Model {
     Model {
         memory,
-        moving,
-        walking: 0.0,
-        fixed,
+        innovation_variance,
+        walk_variance: 0.0,
+        noise_variance,
         slope: None,
         waves: None,
         weight: 1.0,
@@ -29,7 +29,7 @@ fn noise_without_memory_gives_the_textbook_mean() {
     let result = forecast(&models, &values, &[], 1, &[true, true], true).expect("a forecast");
     let (s2, part) = (12.0 / 7.0, result.parts[0]);
     assert!((part.mean - 5.0).abs() < 1e-12);
-    assert!((part.learned - s2 / 8.0).abs() < 1e-12);
+    assert!((part.parameter_variance - s2 / 8.0).abs() < 1e-12);
     assert!((part.noise - s2 / 2.0).abs() < 1e-12);
     assert_eq!(part.freedom, 7.0);
     assert!((result.variance[1] - s2 * (1.0 + 1.0 / 8.0)).abs() < 1e-12);
@@ -76,7 +76,7 @@ fn an_autoregression_agrees_with_its_covariance_matrix() {
     let result = forecast(&models, &known(y), &[], 1, &counted, true).expect("a forecast");
     let part = result.parts[0];
     assert!((part.mean - expected).abs() < 1e-12, "{part:?} {expected}");
-    let variance = part.learned + part.noise;
+    let variance = part.parameter_variance + part.noise;
     assert!(
         (variance - s2 * (noise + learned)).abs() < 1e-12,
         "{part:?} {noise} {learned}"
@@ -116,7 +116,7 @@ fn intervals_of_a_wandering_level_widen_with_the_horizon() {
     assert!(
         models
             .iter()
-            .all(|model| model.memory > 0.9 || model.walking > 0.1),
+            .all(|model| model.memory > 0.9 || model.walk_variance > 0.1),
         "{models:?}"
     );
 }

@@ -1,4 +1,4 @@
-//! Turns the raw scores of a detector into probabilities, and probabilities into scores from 0 to 1.
+//! Turns the raw scores of a detector into probabilities, and these into scores from 0 to 1.
 //!
 //! Up to the 95 % quantile of the earlier raw scores, the probability of a score is the share of
 //! earlier scores that are as large or larger. Above it the excess is modelled as exponential, so
@@ -15,8 +15,8 @@ const SCORES_MIN: usize = 50;
 
 /// Score of a surprisal `-ln p` among `n` values, from 0 to 1.
 ///
-/// 0.5 is a value that is expected once in `n` values, 2/3 once in `n` squared, 3/4 once in `n` cubed.
-/// This way, scores of all methods have the same meaning and can be averaged. The order of
+/// 0.5 is a value that is expected once in `n` values, 2/3 once in `n` squared, 3/4 once in `n`
+/// cubed. This way, scores of all methods have the same meaning and can be averaged. The order of
 /// surprisals is kept.
 pub fn score(surprisal: f64, n: usize) -> f64 {
     let unit = (n.max(2) as f64).ln();

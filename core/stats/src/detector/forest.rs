@@ -1,7 +1,7 @@
 //! Isolation forest on subsequences: how few random cuts separate a subsequence from the others.
 //!
-//! Liu, Ting and Zhou, "Isolation Forest", ICDM 2008, on subsequences of 100 values as in TSB-AD. See
-//! [`isolation_forest`](crate::isolation_forest). The forest is seeded by the series.
+//! Liu, Ting and Zhou, "Isolation Forest", ICDM 2008, on subsequences of 100 values as in TSB-AD.
+//! See [`isolation_forest`](crate::isolation_forest). The forest is seeded by the series.
 //!
 //! Limits: each cut uses one value of the subsequence, so it finds extremes and levels, but hardly
 //! unusual shapes.

@@ -1,10 +1,10 @@
 //! `KMeansAD`: distance of subsequences from the nearest of a few typical subsequences.
 //!
-//! Yairi, Kato and Hori, "Fault detection by mining association rules from house-keeping data", i-SAIRAS
-//! 2001, as in `TimeEval` (Schmidl, Wenig and Papenbrock, PVLDB 15(9), 2022): k-means with 20 centres
-//! over all subsequences; the score of a value is the mean distance of the subsequences that contain it.
-//! Centres are found on at most 4,096 subsequences at equal distances, from a k-means++ start (Arthur
-//! and Vassilvitskii, 2007) seeded by the series.
+//! Yairi, Kato and Hori, "Fault detection by mining association rules from house-keeping data",
+//! i-SAIRAS 2001, as in `TimeEval` (Schmidl, Wenig and Papenbrock, PVLDB 15(9), 2022): k-means with
+//! 20 centres over all subsequences; the score of a value is the mean distance of the subsequences
+//! that contain it. Centres are found on at most 4,096 subsequences at equal distances, from a
+//! k-means++ start (Arthur and Vassilvitskii, 2007) seeded by the series.
 //!
 //! Limits: a repeated anomaly gets its own centre; distances include the level, so a shift of the
 //! level is an anomaly unless a centre represents the new level.

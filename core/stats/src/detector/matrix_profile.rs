@@ -1,11 +1,11 @@
 //! Matrix profile: distance of each subsequence from the most similar other subsequence.
 //!
-//! Yeh et al., "Matrix Profile I", ICDM 2016, computed along the diagonals (Zhu et al., "Matrix Profile
-//! II", ICDM 2016): subsequences are standardised, so only their shape matters, not level or amplitude.
-//! Subsequences that overlap by more than half are not compared.
+//! Yeh et al., "Matrix Profile I", ICDM 2016, computed along the diagonals (Zhu et al., "Matrix
+//! Profile II", ICDM 2016): subsequences are standardised, so only their shape matters, not level
+//! or amplitude. Subsequences that overlap by more than half are not compared.
 //!
-//! Limits: the cost grows with the square of the number of values; an anomaly that occurs twice is not
-//! found; where a series only has noise, all shapes are unusual.
+//! Limits: the cost grows with the square of the number of values; an anomaly that occurs twice is
+//! not found; where a series only has noise, all shapes are unusual.
 
 use super::subsequence::centred;
 

@@ -1,7 +1,7 @@
 //! Detectors of anomalies in series of numbers, and their choice by the behaviour of the series.
 //!
-//! Every method takes evenly spaced finite values and returns one score per value. [`detect`] uses the
-//! whole series, [`Stream`] only earlier values. Scores are calibrated: see [`score`].
+//! Every method takes evenly spaced finite values and returns one score per value. [`detect`] uses
+//! the whole series, [`Stream`] only earlier values. Scores are calibrated: see [`score`].
 
 mod calibrate;
 mod forest;

@@ -1,17 +1,18 @@
 //! Scores values as they arrive, from earlier values only.
 //!
 //! Three views measure the distance to the nearest comparable earlier value: among the last 5,000
-//! values; among values at about the same time of earlier days; and, with the values just before it,
-//! among recent subsequences of five. Each distance is calibrated by its own history, and the
+//! values; among values at about the same time of earlier days; and, with the values just before
+//! it, among recent subsequences of five. Each distance is calibrated by its own history, and the
 //! probabilities are combined like those of independent tests (Fisher, 1925).
 //!
 //! Distance to the nearest neighbours is the score of Ramaswamy, Rastogi and Shim, SIGMOD 2000; on
-//! streams with conformal calibration Burnaev and Ishimtsev, "Conformalized density- and distance-based
-//! anomaly detection in time-series data", 2016, which also introduced the dead time after an alert.
+//! streams with conformal calibration Burnaev and Ishimtsev, "Conformalized density- and
+//! distance-based anomaly detection in time-series data", 2016, which also introduced the dead time
+//! after an alert.
 //!
-//! Limits: the views are not independent, so probabilities are somewhat too small; a slow drift is never
-//! far from recent values; the first days of a series are scored without a season. The cost per value
-//! does not depend on the length of the series; 14 seasons are stored.
+//! Limits: the views are not independent, so probabilities are somewhat too small; a slow drift is
+//! never far from recent values; the first days of a series are scored without a season. The cost
+//! per value does not depend on the length of the series; 14 seasons are stored.
 
 use super::{
     calibrate::{Calibration, SortedRing, score},
@@ -30,8 +31,8 @@ const NEIGHBOURS: usize = 5;
 const SUBSEQUENCES_MIN: usize = 100;
 /// Number of seasons that the second view looks back.
 const SEASONS: usize = 14;
-/// Longest season that is detected, and number of values at which it is first searched for; the search
-/// is repeated whenever that number has doubled.
+/// Longest season that is detected, and number of values at which it is first searched for; the
+/// search is repeated whenever that number has doubled.
 const SEASON_MAX: usize = 303;
 const SEASON_SEARCH_MIN: usize = 500;
 /// Number of values after an alert in which only a higher score is a new alert.

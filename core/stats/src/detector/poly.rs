@@ -1,9 +1,9 @@
 //! POLY: distance of a subsequence from a polynomial fitted to its surroundings.
 //!
-//! Li, Ma and Mei, "A unifying method for outlier and change detection in data streams based on local
-//! polynomial fitting", PAKDD 2007, as in TSB-UAD (Paparrizos et al., PVLDB 15(8), 2022): the series is
-//! cut into subsequences; a polynomial of degree 4 is fitted to the ten subsequences around each
-//! one, without itself; the score is the root of the mean squared distance.
+//! Li, Ma and Mei, "A unifying method for outlier and change detection in data streams based on
+//! local polynomial fitting", PAKDD 2007, as in TSB-UAD (Paparrizos et al., PVLDB 15(8), 2022): the
+//! series is cut into subsequences; a polynomial of degree 4 is fitted to the ten subsequences
+//! around each one, without itself; the score is the root of the mean squared distance.
 //!
 //! Limits: all values of a subsequence have one score; the first tenth of the series, at most 500
 //! values, has none (0); a season longer than a subsequence looks like a deviation.
@@ -26,8 +26,8 @@ pub fn poly(values: &[f64], length: usize) -> Vec<f64> {
         let Some(polynomial) = fit(points) else {
             continue;
         };
-        // The published program places the values of a whole subsequence at `length` points from its
-        // start to the start of the next, both included.
+        // The published program places the values of a whole subsequence at `length` points from
+        // its start to the start of the next, both included.
         let step = if to == from + length && length > 1 {
             length as f64 / (length - 1) as f64
         } else {
@@ -57,8 +57,8 @@ fn surroundings(from: usize, range: usize, rows: usize) -> std::ops::Range<usize
     }
 }
 
-/// Coefficients of the least-squares polynomial from the normal equations, for x from -1 to 1; `None`
-/// for too few points.
+/// Coefficients of the least-squares polynomial from the normal equations, for x from -1 to 1;
+/// `None` for too few points.
 fn fit(points: impl Iterator<Item = (f64, f64)>) -> Option<[f64; DEGREE + 1]> {
     let mut moments = [0.0; 2 * DEGREE + 1];
     let mut right = [0.0; DEGREE + 1];

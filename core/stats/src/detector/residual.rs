@@ -1,8 +1,8 @@
 //! Seasonal residual: distance from the expected value at this phase of the season.
 //!
 //! Level and season are removed by medians (see [`decompose`](crate::seasonal::decompose)), so an
-//! outage distorts neither; the score is the distance in robust standard deviations (Rousseeuw and Croux,
-//! 1993).
+//! outage distorts neither; the score is the distance in robust standard deviations (Rousseeuw and
+//! Croux, 1993).
 //!
 //! Limits: with fewer than three seasons only the level is removed; a season that changes its shape
 //! leaves residuals.
@@ -13,8 +13,8 @@ use crate::{describe::mad, seasonal::decompose_within};
 /// Half width of the running level without a season.
 const HALF_WIDTH: usize = 25;
 
-/// Raw score of each value. `season` is the number of values in a period; if it is missing or too long,
-/// a season is searched for in the values.
+/// Raw score of each value. `season` is the number of values in a period; if it is missing or too
+/// long, a season is searched for in the values.
 pub fn seasonal_residual(values: &[f64], season: Option<usize>) -> Vec<f64> {
     let known = season.filter(|season| *season > 1 && 3 * season <= values.len());
     let length = natural_length(values);

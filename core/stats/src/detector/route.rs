@@ -1,13 +1,13 @@
 //! The choice of methods by the behaviour of a series.
 //!
-//! No method is best for all series: where single values deviate, distances from neighbouring values are
-//! best, elsewhere distances between subsequences (Liu and Paparrizos, `NeurIPS` 2024; Schmidl, Wenig
-//! and Papenbrock, PVLDB 15(9), 2022). The kind of a series is recognised by the differences of its
-//! values from their neighbours: single deviating values are few, isolated, and far beyond an otherwise
-//! light tail.
+//! No method is best for all series: where single values deviate, distances from neighbouring
+//! values are best, elsewhere distances between subsequences (Liu and Paparrizos, `NeurIPS` 2024;
+//! Schmidl, Wenig and Papenbrock, PVLDB 15(9), 2022). The kind of a series is recognised by the
+//! differences of its values from their neighbours: single deviating values are few, isolated, and
+//! far beyond an otherwise light tail.
 //!
-//! Limits: the rules were chosen on synthetic series of both kinds and on a part of the Numenta Anomaly
-//! Benchmark; in a series with deviations of both kinds, single values rank first.
+//! Limits: the rules were chosen on synthetic series of both kinds and on a part of the Numenta
+//! Anomaly Benchmark; in a series with deviations of both kinds, single values rank first.
 
 use super::{
     calibrate::{score, surprisals},
@@ -35,8 +35,8 @@ const TAIL: f64 = 0.975;
 /// Maximum ratio of that quantile to the median for a light tail: 3.3 for the normal, 5.3 for the
 /// Laplace distribution.
 const LIGHT_TAIL_MAX: f64 = 6.0;
-/// Multiple of the quantile beyond which single values show the behaviour: 6.7 standard deviations of
-/// normal noise. Once the behaviour is known, a smaller multiple suffices.
+/// Multiple of the quantile beyond which single values show the behaviour: 6.7 standard deviations
+/// of normal noise. Once the behaviour is known, a smaller multiple suffices.
 const FAR_BEYOND: f64 = 3.0;
 const BEYOND: f64 = 1.5;
 /// Maximum share of such values, and maximum median length of their runs.
@@ -44,8 +44,8 @@ const SHARE_MAX: f64 = 0.01;
 const RUN_MAX: f64 = 2.0;
 /// Longest season that is used: the minutes of a day. Longer seasons would be too slow.
 const SEASON_MAX: usize = 1440;
-/// Minimum number of values that a vote is smoothed over: shorter seasons are measurement noise, and
-/// incidents last longer.
+/// Minimum number of values that a vote is smoothed over: shorter seasons are measurement noise,
+/// and incidents last longer.
 const SMOOTH_MIN: usize = 50;
 
 /// Recognises the behaviour of a series from its values, and scores each value from 0 to 1 by the
@@ -65,9 +65,9 @@ pub fn route(values: &[f64], season: Option<usize>) -> (Behaviour, Vec<f64>) {
 
 /// `-ln p` of each value by its subsequence, smoothed.
 ///
-/// Where subsequences repeat, their shape decides (`KMeansAD`). Elsewhere the vote is the mean of three
-/// methods that fail in different ways: POLY detects levels and trends, `KMeansAD` shapes, and the
-/// isolation forest extremes.
+/// Where subsequences repeat, their shape decides (`KMeansAD`). Elsewhere the vote is the mean of
+/// three methods that fail in different ways: POLY detects levels and trends, `KMeansAD` shapes,
+/// and the isolation forest extremes.
 fn vote(values: &[f64], season: Option<usize>) -> Vec<f64> {
     let length = natural_length(values);
     let mut lengths = season.into_iter().chain([length]);
@@ -83,8 +83,8 @@ fn vote(values: &[f64], season: Option<usize>) -> Vec<f64> {
     smoothed(&means, length.max(SMOOTH_MIN))
 }
 
-/// Ranks single deviating values first: they get their own surprisal, and the votes of all others are
-/// scaled to be lower.
+/// Ranks single deviating values first: they get their own surprisal, and the votes of all others
+/// are scaled to be lower.
 fn rank_single_values_first(vote: &mut [f64], differences: &[f64]) {
     let threshold = BEYOND * quantile_sorted(&sorted(differences), TAIL);
     let single = surprisals(differences);

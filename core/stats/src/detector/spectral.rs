@@ -1,10 +1,10 @@
 //! Spectral residual: deviation from the smoothed spectrum.
 //!
 //! Ren et al., "Time-Series Anomaly Detection Service at Microsoft", KDD 2019: the logarithm of the
-//! amplitude spectrum minus its running mean, transformed back, is large where the series differs from
-//! its other parts. As in TSB-AD it is computed over the whole series, with a running mean over 100
-//! frequencies. The series is mirrored at its end, up to a power of two, so that the jump from its end
-//! to its start is not an anomaly.
+//! amplitude spectrum minus its running mean, transformed back, is large where the series differs
+//! from its other parts. As in TSB-AD it is computed over the whole series, with a running mean
+//! over 100 frequencies. The series is mirrored at its end, up to a power of two, so that the jump
+//! from its end to its start is not an anomaly.
 //!
 //! Limits: finds single points and steps; long anomalies only at their edges.
 

@@ -1,12 +1,12 @@
 //! Sub-PCA: distance of subsequences from the principal components of all subsequences.
 //!
-//! Shyu et al., "A novel anomaly detection scheme based on principal component classifier", ICDM 2003,
-//! on subsequences as in TSB-AD: the columns of all subsequences are standardised; the score of a
-//! subsequence is the sum of its distances to all components of length one, each divided by the share of
-//! variance that the component explains. Rare directions weigh most.
+//! Shyu et al., "A novel anomaly detection scheme based on principal component classifier", ICDM
+//! 2003, on subsequences as in TSB-AD: the columns of all subsequences are standardised; the score
+//! of a subsequence is the sum of its distances to all components of length one, each divided by
+//! the share of variance that the component explains. Rare directions weigh most.
 //!
-//! Limits: the cost grows with the square of the length; components are fitted to all subsequences, so
-//! an anomaly that is often repeated becomes a component.
+//! Limits: the cost grows with the square of the length; components are fitted to all subsequences,
+//! so an anomaly that is often repeated becomes a component.
 
 use super::subsequence::centred;
 
@@ -59,8 +59,8 @@ fn columns(values: &[f64], length: usize) -> (Vec<f64>, Vec<f64>) {
         .unzip()
 }
 
-/// Matrix of the products of the standardised columns. Neighbouring entries of a diagonal differ by two
-/// products only, so only the first row is summed.
+/// Matrix of the products of the standardised columns. Neighbouring entries of a diagonal differ by
+/// two products only, so only the first row is summed.
 fn correlations(values: &[f64], length: usize, means: &[f64], sds: &[f64]) -> Vec<Vec<f64>> {
     let count = values.len() - length + 1;
     let middle = crate::describe::mean(values);
@@ -84,8 +84,8 @@ fn correlations(values: &[f64], length: usize, means: &[f64], sds: &[f64]) -> Ve
     matrix
 }
 
-/// Eigenvalues and unit eigenvectors of a symmetric matrix; the component with the largest magnitude is
-/// positive.
+/// Eigenvalues and unit eigenvectors of a symmetric matrix; the component with the largest
+/// magnitude is positive.
 ///
 /// Householder reduction and the implicit QL algorithm (Bowdler et al., 1968; EISPACK `tred2` and
 /// `tql2`).

@@ -5,9 +5,9 @@ const VALUES_MAX: usize = 20_000;
 /// Length of subsequences when the autocorrelation has no peak.
 const DEFAULT: usize = 125;
 
-/// Natural length of subsequences: the lag of the greatest local maximum of the autocorrelation of the
-/// first 20,000 values among the lags 4 to 399, or 125 if there is no maximum or its lag is not in
-/// 6 to 303 (the rule of the TSB-AD benchmark: Liu and Paparrizos, "The Elephant in the Room",
+/// Natural length of subsequences: the lag of the greatest local maximum of the autocorrelation of
+/// the first 20,000 values among the lags 4 to 399, or 125 if there is no maximum or its lag is not
+/// in 6 to 303 (the rule of the TSB-AD benchmark: Liu and Paparrizos, "The Elephant in the Room",
 /// `NeurIPS` 2024).
 pub fn natural_length(values: &[f64]) -> usize {
     const BASE: usize = 3;
@@ -51,8 +51,8 @@ fn products(values: &[f64], lags: std::ops::Range<usize>) -> Vec<f64> {
         .collect()
 }
 
-/// Converts scores of subsequences to scores of values: each value gets the score of the subsequence
-/// around it; values at the ends get that of the first or last subsequence.
+/// Converts scores of subsequences to scores of values: each value gets the score of the
+/// subsequence around it; values at the ends get that of the first or last subsequence.
 pub(super) fn centred(scores: &[f64], length: usize) -> Vec<f64> {
     let (Some(first), Some(last)) = (scores.first(), scores.last()) else {
         return Vec::new();
@@ -64,8 +64,8 @@ pub(super) fn centred(scores: &[f64], length: usize) -> Vec<f64> {
     out
 }
 
-/// Converts scores of subsequences to scores of values: each value gets the mean over all subsequences
-/// that contain it.
+/// Converts scores of subsequences to scores of values: each value gets the mean over all
+/// subsequences that contain it.
 pub(super) fn averaged(scores: &[f64], length: usize) -> Vec<f64> {
     let sums = running_sums(scores);
     (0..scores.len() + length - 1)

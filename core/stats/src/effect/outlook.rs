@@ -5,7 +5,7 @@
 //! was before the change, shifted by the effect. This way, it reflects season, memory and trend of
 //! the errors, not only the number of steps.
 
-use super::{ALPHA, Calibration, Design, EffectError, at, calibration, weigh_errors};
+use super::{ALPHA, Calibration, Design, EffectError, calibration, forecast_at, weigh_errors};
 use crate::{counterfactual::Family, distribution::t_quantile};
 
 /// Power of the test for the smallest detectable effect.
@@ -19,8 +19,8 @@ pub struct Outlook {
     /// Smallest difference per step that the test at 5 % finds in four of five cases.
     pub detectable: f64,
     /// Number of steps after the change with which a difference as large as the estimate would be
-    /// significant, in whole seasons that are shorter than half a year; `None` if half a year is not
-    /// enough.
+    /// significant, in whole seasons that are shorter than half a year; `None` if half a year is
+    /// not enough.
     pub steps_needed: Option<usize>,
 }
 
@@ -134,7 +134,7 @@ fn standard_error<F: Family>(
         end,
         ..design.clone()
     };
-    let result = at(family, &longer, models, begin, change, end, false)?;
+    let result = forecast_at(family, &longer, models, begin, change, end, false)?;
     let (_, variance) = result.moments();
     let limit =
         result.average(|part| t_quantile(1.0 - ALPHA / 2.0, part.freedom.min(calibration.freedom)));

@@ -96,26 +96,27 @@ pub(super) fn scale(values: &[f64], period: usize) -> f64 {
 }
 
 /// Minimum length of the history of a forecaster: whole seasons, and at least 14 values.
-pub(super) fn least_history(options: &Options) -> usize {
+pub(super) fn history_min(options: &Options) -> usize {
     (options.seasons_min * options.period).max(14)
 }
 
-/// The origins of the backtest: up to the requested number, evenly spread over the later two thirds of the
-/// series (or the part that minimum history and horizon leave), ending at the last possible origin.
+/// The origins of the backtest: up to the requested number, evenly spread over the later two thirds
+/// of the series (or the part that minimum history and horizon leave), ending at the last possible
+/// origin.
 ///
 /// The distance between origins is not a multiple of the season if that can be avoided, so that
 /// every phase is forecast from every other phase.
 pub fn origins(n: usize, options: &Options) -> Vec<usize> {
-    let (period, most) = (options.period, options.origins);
+    let (period, origins_max) = (options.period, options.origins);
     let last = n.saturating_sub(options.horizon);
-    let first = least_history(options).max(n / 3).min(last);
+    let first = history_min(options).max(n / 3).min(last);
     let span = last - first;
-    let mut step = span.div_ceil(most.max(2) - 1).max(1);
+    let mut step = span.div_ceil(origins_max.max(2) - 1).max(1);
     if period > 1 && step.is_multiple_of(period) {
         step += 1;
     }
     let mut origins: Vec<usize> = (0..=span / step)
-        .take(most.max(1))
+        .take(origins_max.max(1))
         .map(|i| last - i * step)
         .collect();
     origins.reverse();
@@ -132,11 +133,11 @@ pub fn backtest(
 ) -> Option<Backtest> {
     let histories: Vec<&[f64]> = histories.iter().map(AsRef::as_ref).collect();
     let forecasts = forecaster.forecasts(&histories, horizon)?;
-    record(&forecasts, &histories, values)
+    backtest_of(&forecasts, &histories, values)
 }
 
 /// Returns the backtest and the forecast from the end of the cleaned series, `now`.
-pub(super) fn continued(
+pub(super) fn backtest_and_forecast(
     forecaster: &dyn Forecaster,
     histories: &[Vec<f64>],
     now: &[f64],
@@ -146,11 +147,11 @@ pub(super) fn continued(
     let histories: Vec<&[f64]> = histories.iter().map(Vec::as_slice).chain([now]).collect();
     let mut forecasts = forecaster.forecasts(&histories, horizon)?;
     let point = forecasts.pop()?;
-    let record = record(&forecasts, &histories[..forecasts.len()], values)?;
-    Some((record, point))
+    let backtest = backtest_of(&forecasts, &histories[..forecasts.len()], values)?;
+    Some((backtest, point))
 }
 
-fn record(forecasts: &[Vec<f64>], histories: &[&[f64]], values: &[f64]) -> Option<Backtest> {
+fn backtest_of(forecasts: &[Vec<f64>], histories: &[&[f64]], values: &[f64]) -> Option<Backtest> {
     let sizes: Vec<f64> = values.iter().map(|value| value.abs()).collect();
     let rounding = ROUNDING * median(&sizes);
     let row = |(history, forecast): (&&[f64], &Vec<f64>)| -> Vec<f64> {

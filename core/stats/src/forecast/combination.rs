@@ -11,8 +11,8 @@ pub(super) enum Loss {
     Squared,
 }
 
-/// The criterion by which forecasters are selected: a mean error with more weight for later origins,
-/// without isolated outliers, which no forecaster can predict.
+/// The criterion by which forecasters are selected: a mean error with more weight for later
+/// origins, without isolated outliers, which no forecaster can predict.
 pub(super) struct Criterion<'a> {
     pub(super) origins: &'a [usize],
     /// True at each index of the series that is an isolated outlier.
@@ -25,10 +25,10 @@ pub(super) struct Criterion<'a> {
 }
 
 impl Criterion<'_> {
-    pub(super) fn score(&self, record: &Backtest) -> f64 {
+    pub(super) fn score(&self, backtest: &Backtest) -> f64 {
         let last = self.origins.last().copied().unwrap_or(0);
         let (mut total, mut weights) = (0.0, 0.0);
-        for (row, origin) in record.errors.iter().zip(self.origins) {
+        for (row, origin) in backtest.errors.iter().zip(self.origins) {
             let losses: Vec<f64> = row
                 .iter()
                 .zip(&self.is_outlier[*origin..])
@@ -55,30 +55,30 @@ impl Criterion<'_> {
     }
 }
 
-/// A forecaster with its record in the backtest.
+/// A forecaster with its backtest.
 pub(super) struct Candidate {
     pub(super) name: &'static str,
     /// Its score by the [`Criterion`]; smaller is better.
     pub(super) score: f64,
-    pub(super) record: Backtest,
+    pub(super) backtest: Backtest,
     /// Forecast from the end of the series.
     pub(super) point: Vec<f64>,
 }
 
 /// Maximum number of forecasters in the combination.
-const CHOSEN_MAX: usize = 8;
+const COMBINED_MAX: usize = 8;
 /// Maximum score of a forecaster in the combination, relative to the best score.
-const CHOSEN_ERROR_MAX: f64 = 1.5;
+const SCORE_RATIO_MAX: f64 = 1.5;
 
 /// Counts the candidates to combine. They must be sorted by score, the best first.
-pub(super) fn chosen(candidates: &[Candidate]) -> usize {
+pub(super) fn combination_size(candidates: &[Candidate]) -> usize {
     let Some(best) = candidates.first().map(|best| best.score.max(1e-12)) else {
         return 0;
     };
-    let is_close = |candidate: &&Candidate| candidate.score <= CHOSEN_ERROR_MAX * best;
+    let is_close = |candidate: &&Candidate| candidate.score <= SCORE_RATIO_MAX * best;
     candidates
         .iter()
-        .take(CHOSEN_MAX)
+        .take(COMBINED_MAX)
         .take_while(is_close)
         .count()
 }
@@ -95,7 +95,7 @@ fn trimmed_mean(values: &[f64]) -> (f64, Vec<usize>) {
 }
 
 /// The combination's forecast, and the share of each candidate in it over all steps.
-pub(super) fn combined(candidates: &[Candidate]) -> (Vec<f64>, Vec<f64>) {
+pub(super) fn combined_forecast(candidates: &[Candidate]) -> (Vec<f64>, Vec<f64>) {
     let horizon = candidates.first().map_or(0, |first| first.point.len());
     let mut weights = vec![0.0; candidates.len()];
     let mean = (0..horizon)
@@ -120,12 +120,12 @@ pub(super) fn combined_errors(candidates: &[Candidate]) -> Vec<Vec<f64>> {
     let Some(first) = candidates.first() else {
         return Vec::new();
     };
-    let rows = first.record.errors.iter().enumerate();
+    let rows = first.backtest.errors.iter().enumerate();
     rows.map(|(origin, row)| {
         let middle = |step: usize| {
             let errors: Vec<f64> = candidates
                 .iter()
-                .map(|candidate| candidate.record.errors[origin][step])
+                .map(|candidate| candidate.backtest.errors[origin][step])
                 .collect();
             trimmed_mean(&errors).0
         };
@@ -142,7 +142,7 @@ mod tests {
     fn outliers_are_ignored_and_later_errors_weigh_more() {
         let values = [1.0; 8];
         let origins = [2, 4];
-        let record = Backtest::of(&values, &origins, &[vec![2.0, 9.0], vec![1.0, 1.0]]);
+        let backtest = Backtest::of(&values, &origins, &[vec![2.0, 9.0], vec![1.0, 1.0]]);
         let criterion = |outlier: usize, loss| Criterion {
             origins: &origins,
             is_outlier: (0..8).map(|i| i == outlier).collect(),
@@ -150,12 +150,12 @@ mod tests {
             half_life: 2,
             loss,
         };
-        let score = criterion(3, Loss::Absolute).score(&record);
+        let score = criterion(3, Loss::Absolute).score(&backtest);
         assert!((score - (0.5 * 2.0 + 1.0) / 1.5).abs() < 1e-12, "{score}");
-        let score = criterion(3, Loss::Squared).score(&record);
+        let score = criterion(3, Loss::Squared).score(&backtest);
         let expected = ((0.5 * 4.0 + 1.0) / 1.5f64).sqrt();
         assert!((score - expected).abs() < 1e-12, "{score}");
-        assert!(criterion(7, Loss::Absolute).score(&record) > 2.0);
+        assert!(criterion(7, Loss::Absolute).score(&backtest) > 2.0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::seasonal::{Smoothing, smooth_with};
 
 /// The forecaster of the season-adjusted series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rest {
+pub enum RemainderModel {
     /// Exponential smoothing.
     Ets,
     /// An ARIMA model without a season.
@@ -19,7 +19,7 @@ pub enum Rest {
 pub struct Decomposed {
     seasons: Vec<usize>,
     evolving: bool,
-    rest: Rest,
+    remainder: RemainderModel,
 }
 
 /// Number of periods over which an evolving season is smoothed, and the additional number for each
@@ -29,11 +29,11 @@ const WINDOW_STEP: usize = 4;
 
 impl Decomposed {
     /// Creates a forecaster with seasons in ascending order, constant and robust or `evolving`.
-    pub fn new(seasons: &[usize], evolving: bool, rest: Rest) -> Self {
+    pub fn new(seasons: &[usize], evolving: bool, remainder: RemainderModel) -> Self {
         Self {
             seasons: seasons.to_vec(),
             evolving,
-            rest,
+            remainder,
         }
     }
 
@@ -70,11 +70,11 @@ impl Decomposed {
 
 impl Forecaster for Decomposed {
     fn name(&self) -> &'static str {
-        match (self.evolving, self.rest) {
-            (false, Rest::Ets) => "MSTL + ETS",
-            (true, Rest::Ets) => "evolving MSTL + ETS",
-            (false, Rest::Arima) => "MSTL + ARIMA",
-            (true, Rest::Arima) => "evolving MSTL + ARIMA",
+        match (self.evolving, self.remainder) {
+            (false, RemainderModel::Ets) => "MSTL + ETS",
+            (true, RemainderModel::Ets) => "evolving MSTL + ETS",
+            (false, RemainderModel::Arima) => "MSTL + ARIMA",
+            (true, RemainderModel::Arima) => "evolving MSTL + ARIMA",
         }
     }
 
@@ -88,9 +88,9 @@ impl Forecaster for Decomposed {
             .map(|history| self.split(history, horizon))
             .collect::<Option<_>>()?;
         let adjusted: Vec<&[f64]> = parts.iter().map(|(adjusted, _)| &adjusted[..]).collect();
-        let mut forecasts = match self.rest {
-            Rest::Ets => Ets::PLAIN.forecasts(&adjusted, horizon),
-            Rest::Arima => Arima {
+        let mut forecasts = match self.remainder {
+            RemainderModel::Ets => Ets::PLAIN.forecasts(&adjusted, horizon),
+            RemainderModel::Arima => Arima {
                 period: 1,
                 exact: false,
             }

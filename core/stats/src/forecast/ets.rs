@@ -1,12 +1,12 @@
-//! Exponential smoothing in its state-space form with error, trend and season (Hyndman, Koehler, Ord
-//! and Snyder, 2008), the form chosen by the corrected Akaike criterion.
+//! Exponential smoothing in its state-space form with error, trend and season (Hyndman, Koehler,
+//! Ord and Snyder, 2008), the form chosen by the corrected Akaike criterion.
 //!
-//! Forms are those of R's `ets`: additive or multiplicative errors; no trend, an additive or a damped
-//! trend; no season, an additive or a multiplicative season; no additive errors with a
+//! Forms are those of R's `ets`: additive or multiplicative errors; no trend, an additive or a
+//! damped trend; no season, an additive or a multiplicative season; no additive errors with a
 //! multiplicative season. Multiplicative parts need positive values. Limits: one season, of at most
 //! [`SEASON_MAX`] values; only point forecasts.
 
-use super::{Forecaster, minimise::minimise, typical};
+use super::{Forecaster, minimise::minimise, typical_size};
 use crate::seasonal::line;
 
 /// Longest season of a model; longer seasons have too many states to estimate.
@@ -18,8 +18,8 @@ const VALUES_MAX: usize = 126;
 const EVALUATIONS_MAX: usize = 160;
 /// Weights at which the search starts. The likelihood may have two peaks: one with a season that
 /// changes fast, and one with a stable season and a level that changes instead.
-const QUICK: [f64; 3] = [0.4, 0.05, 0.1];
-const STEADY: [f64; 3] = [0.7, 0.01, 0.01];
+const FAST_SEASON: [f64; 3] = [0.4, 0.05, 0.1];
+const STABLE_SEASON: [f64; 3] = [0.7, 0.01, 0.01];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trend {
@@ -100,20 +100,20 @@ impl Weights {
     /// the usual bounds (0 < β < α < 1, 0 < γ < 1 − α, 0.8 ≤ φ ≤ 0.98).
     fn at(form: Form, x: &[f64]) -> Option<Self> {
         let inside = |value: f64, low: f64, high: f64| (low..=high).contains(&value);
-        let mut rest = x.iter().copied();
-        let alpha = rest.next()?;
+        let mut coordinates = x.iter().copied();
+        let alpha = coordinates.next()?;
         let beta = if form.trend == Trend::None {
             0.0
         } else {
-            rest.next()?
+            coordinates.next()?
         };
         let gamma = if form.season == Season::None {
             0.0
         } else {
-            rest.next()?
+            coordinates.next()?
         };
         let phi = if form.trend == Trend::Damped {
-            rest.next()?
+            coordinates.next()?
         } else {
             1.0
         };
@@ -193,11 +193,11 @@ fn first_season(values: &[f64], period: usize, multiplicative: bool) -> Vec<f64>
     let without = |a: f64, b: f64| if multiplicative { a / b } else { a - b };
     let mut season: Vec<f64> = (0..period)
         .map(|phase| {
-            let rest: Vec<f64> = (phase..few.len())
+            let deviations: Vec<f64> = (phase..few.len())
                 .step_by(period)
                 .filter_map(|i| level[i].map(|level| without(few[i], level)))
                 .collect();
-            rest.iter().sum::<f64>() / rest.len().max(1) as f64
+            deviations.iter().sum::<f64>() / deviations.len().max(1) as f64
         })
         .collect();
     let mean = season.iter().sum::<f64>() / period as f64;
@@ -275,8 +275,8 @@ impl FittedModel {
     /// Estimates weights, and with `refine` initial states too, by maximum likelihood.
     fn of(form: Form, values: &[f64], period: usize, refine: bool) -> Option<Self> {
         let initial = States::initial(form, values, period);
-        let (start, steps) = Weights::start(form, QUICK);
-        let few = start.len();
+        let (start, steps) = Weights::start(form, FAST_SEASON);
+        let weight_count = start.len();
         let likelihood = |x: &[f64]| match Weights::at(form, x) {
             Some(weights) => run(form, weights, &mut initial.clone(), values),
             None => f64::INFINITY,
@@ -284,26 +284,31 @@ impl FittedModel {
         let (mut x, mut value) = minimise(likelihood, &start, &steps, EVALUATIONS_MAX);
         let mut states = initial.clone();
         if refine {
-            let likelihood = |x: &[f64]| match Weights::at(form, &x[..few]) {
-                Some(weights) => run(form, weights, &mut initial.moved(form, &x[few..]), values),
+            let likelihood = |x: &[f64]| match Weights::at(form, &x[..weight_count]) {
+                Some(weights) => run(
+                    form,
+                    weights,
+                    &mut initial.with_offsets(form, &x[weight_count..]),
+                    values,
+                ),
                 None => f64::INFINITY,
             };
-            for mut at in [x.clone(), Weights::start(form, STEADY).0] {
+            for mut point in [x.clone(), Weights::start(form, STABLE_SEASON).0] {
                 let mut sizes = steps.iter().map(|step| step / 4.0).collect();
-                initial.describe(form, &mut at, &mut sizes);
+                initial.extend_search(form, &mut point, &mut sizes);
                 let mut reached = f64::INFINITY;
                 for _ in 0..6 {
-                    (at, reached) = minimise(likelihood, &at, &sizes, 1500);
+                    (point, reached) = minimise(likelihood, &point, &sizes, 1500);
                     sizes.iter_mut().for_each(|size| *size *= 0.6);
                 }
                 if reached <= value {
                     value = reached;
-                    states = initial.moved(form, &at[few..]);
-                    x = at;
+                    states = initial.with_offsets(form, &point[weight_count..]);
+                    x = point;
                 }
             }
         }
-        let weights = Weights::at(form, &x[..few])?;
+        let weights = Weights::at(form, &x[..weight_count])?;
         run(form, weights, &mut states, values);
         let (n, k) = (values.len() as f64, form.parameters(period) as f64);
         let correction = if n > k + 1.0 {
@@ -341,7 +346,7 @@ impl FittedModel {
 impl States {
     /// Adds the initial states to a point of the search: level and trend in units of the level's
     /// size, seasonal values but the last as they are.
-    fn describe(&self, form: Form, x: &mut Vec<f64>, steps: &mut Vec<f64>) {
+    fn extend_search(&self, form: Form, x: &mut Vec<f64>, steps: &mut Vec<f64>) {
         let size = self.level.abs().max(1e-9);
         x.push(0.0);
         steps.push(0.05 * size);
@@ -358,20 +363,20 @@ impl States {
         steps.resize(x.len(), spread.max(1e-9));
     }
 
-    /// The states moved by the amounts in `by`; the last seasonal value balances the others.
-    fn moved(&self, form: Form, by: &[f64]) -> Self {
+    /// The states with `offsets` added; the last seasonal value balances the others.
+    fn with_offsets(&self, form: Form, offsets: &[f64]) -> Self {
         let mut states = self.clone();
-        states.level += by[0];
-        let mut rest = &by[1..];
+        states.level += offsets[0];
+        let mut seasonal = &offsets[1..];
         if form.trend != Trend::None {
-            states.trend += rest[0];
-            rest = &rest[1..];
+            states.trend += seasonal[0];
+            seasonal = &seasonal[1..];
         }
-        for (season, by) in states.season.iter_mut().zip(rest) {
-            *season += by;
+        for (season, offset) in states.season.iter_mut().zip(seasonal) {
+            *season += offset;
         }
         if let Some(last) = states.season.last_mut() {
-            *last -= rest.iter().sum::<f64>();
+            *last -= seasonal.iter().sum::<f64>();
         }
         states
     }
@@ -400,12 +405,12 @@ impl Ets {
 
     /// The part of a history that models are fitted to.
     fn recent<'a>(&self, history: &'a [f64]) -> &'a [f64] {
-        let most = if self.exact {
+        let length_max = if self.exact {
             history.len()
         } else {
             VALUES_MAX.max(6 * self.period.min(SEASON_MAX))
         };
-        &history[history.len().saturating_sub(most)..]
+        &history[history.len().saturating_sub(length_max)..]
     }
 
     fn fit(&self, values: &[f64], forms: &[Form]) -> Option<FittedModel> {
@@ -444,12 +449,12 @@ impl Ets {
         if high - low <= 1e-12 * high.abs().max(1e-300) {
             return Some((vec![values[0]; horizon], None));
         }
-        let all = self.forms(values);
-        let permitted = forms.filter(|forms| forms.iter().all(|form| all.contains(form)));
-        let fitted = self.fit(values, permitted.unwrap_or(&all))?;
+        let possible = self.forms(values);
+        let permitted = forms.filter(|forms| forms.iter().all(|form| possible.contains(form)));
+        let fitted = self.fit(values, permitted.unwrap_or(&possible))?;
         let point = fitted.forecast(horizon);
         // Rejects a diverging fit.
-        let limit = 10.0 * typical(values, 7).max(high.abs().max(low.abs()));
+        let limit = 10.0 * typical_size(values, 7).max(high.abs().max(low.abs()));
         point
             .iter()
             .all(|value| value.is_finite() && value.abs() <= limit)
@@ -470,19 +475,19 @@ impl Forecaster for Ets {
         Some(self.forecast_with_form(history, horizon, None)?.0)
     }
 
-    /// Chooses the form for the first history, and again when its length has doubled; in between, only
-    /// weights are estimated.
+    /// Chooses the form for the first history, and again when its length has doubled; in between,
+    /// only weights are estimated.
     fn forecasts(&self, histories: &[&[f64]], horizon: usize) -> Option<Vec<Vec<f64>>> {
-        let mut chosen: Option<(Form, usize)> = None;
+        let mut selected: Option<(Form, usize)> = None;
         histories
             .iter()
             .map(|history| {
-                let known = chosen.filter(|(_, n)| history.len() < 2 * n);
+                let known = selected.filter(|(_, n)| history.len() < 2 * n);
                 let forms = known.map(|(form, _)| [form]);
                 let forms = forms.as_ref().map(|forms| &forms[..]);
                 let (point, form) = self.forecast_with_form(history, horizon, forms)?;
                 if known.is_none() {
-                    chosen = form.map(|form| (form, history.len()));
+                    selected = form.map(|form| (form, history.len()));
                 }
                 Some(point)
             })

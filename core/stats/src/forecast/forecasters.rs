@@ -13,8 +13,9 @@ pub trait Forecaster: Send + Sync {
     /// Forecasts several histories, each the beginning of the next, so that costly choices can be
     /// reused from one to the next. `None` if a history has no forecast.
     fn forecasts(&self, histories: &[&[f64]], horizon: usize) -> Option<Vec<Vec<f64>>> {
-        let each = histories.iter();
-        each.map(|history| self.forecast(history, horizon))
+        let histories = histories.iter();
+        histories
+            .map(|history| self.forecast(history, horizon))
             .collect()
     }
 }
@@ -68,12 +69,12 @@ impl Forecaster for SeasonalMean {
 
 /// The mean of the last four seasons (at least seven values), for every step.
 #[derive(Debug, Clone, Copy)]
-pub struct Level {
+pub struct RecentMean {
     /// Length of the season.
     pub period: usize,
 }
 
-impl Forecaster for Level {
+impl Forecaster for RecentMean {
     fn name(&self) -> &'static str {
         "recent mean"
     }
@@ -88,12 +89,12 @@ impl Forecaster for Level {
 /// The straight line through the last twelve seasons of the season-adjusted series, with the season
 /// restored.
 #[derive(Debug, Clone, Copy)]
-pub struct Drift {
+pub struct SeasonalLine {
     /// Length of the season.
     pub period: usize,
 }
 
-impl Forecaster for Drift {
+impl Forecaster for SeasonalLine {
     fn name(&self) -> &'static str {
         "seasonal line"
     }
@@ -143,11 +144,11 @@ impl Adjusted {
         let level = centred_average(history, period);
         let mut pattern: Vec<f64> = (0..period)
             .map(|phase| {
-                let rest: Vec<f64> = (phase..history.len())
+                let deviations: Vec<f64> = (phase..history.len())
                     .step_by(period)
                     .filter_map(|i| level[i].map(|level| without(history[i], level)))
                     .collect();
-                rest.iter().sum::<f64>() / rest.len() as f64
+                deviations.iter().sum::<f64>() / deviations.len() as f64
             })
             .collect();
         let mean = pattern.iter().sum::<f64>() / period as f64;

@@ -8,7 +8,7 @@
 use super::Forecaster;
 
 /// Minimum share of zeros of an intermittent series.
-const ZEROS: f64 = 0.3;
+const ZERO_SHARE_MIN: f64 = 0.3;
 
 /// Returns true if the values are counts that are often zero, in the whole series and in its last
 /// third, other than at phases of the season that are always zero, such as weekends.
@@ -26,7 +26,7 @@ pub(super) fn is_intermittent(values: &[f64], period: usize) -> bool {
                 zeros += n - above;
             }
         }
-        (zeros as f64 >= ZEROS * (zeros + positive) as f64).then_some(positive)
+        (zeros as f64 >= ZERO_SHARE_MIN * (zeros + positive) as f64).then_some(positive)
     };
     values.iter().all(|value| *value >= 0.0)
         && often_zero(values).is_some_and(|positive| positive >= 2)
@@ -85,7 +85,10 @@ impl Forecaster for Croston {
             let rate = factor * size / gap;
             (squares, rate)
         };
-        Some(vec![best(&[0.02, 0.05, 0.1, 0.15, 0.2, 0.3], run); horizon])
+        Some(vec![
+            best_rate(&[0.02, 0.05, 0.1, 0.15, 0.2, 0.3], run);
+            horizon
+        ])
     }
 }
 
@@ -112,7 +115,7 @@ impl Forecaster for Tsb {
             (squares, size * probability)
         };
         Some(vec![
-            best(&[0.005, 0.01, 0.02, 0.05, 0.1, 0.2], run);
+            best_rate(&[0.005, 0.01, 0.02, 0.05, 0.1, 0.2], run);
             horizon
         ])
     }
@@ -160,7 +163,7 @@ impl Forecaster for SeasonalRate {
 }
 
 /// The rate at the weight with the smallest squared error.
-fn best(weights: &[f64], run: impl Fn(f64) -> (f64, f64)) -> f64 {
+fn best_rate(weights: &[f64], run: impl Fn(f64) -> (f64, f64)) -> f64 {
     let runs = weights.iter().map(|weight| run(*weight));
     let best = runs.min_by(|a, b| a.0.total_cmp(&b.0));
     best.map_or(f64::NAN, |(_, rate)| rate)

@@ -10,7 +10,7 @@ pub(super) struct Allowance {
     /// Observed values minus usual values: zero except for outliers.
     deviations: Vec<f64>,
     /// Deviation of the outliers at the end, which may continue.
-    open: f64,
+    open_deviation: f64,
     /// Rounding of the values; 0 if all are equal.
     resolution: f64,
 }
@@ -23,7 +23,7 @@ impl Allowance {
                 .zip(&cleaned.values)
                 .map(|(value, usual)| value - usual)
                 .collect(),
-            open: cleaned.open,
+            open_deviation: cleaned.open_deviation,
             resolution: resolution(values),
         }
     }
@@ -38,7 +38,7 @@ impl Allowance {
         [-1.0, 1.0].map(|side| {
             let beyond: Vec<f64> = sums.iter().map(|sum| (sum * side).max(0.0)).collect();
             conformal_half_width(&beyond, f64::midpoint(level, 1.0))
-                .max(self.open * side * steps as f64)
+                .max(self.open_deviation * side * steps as f64)
                 .max(self.resolution)
         })
     }
@@ -171,8 +171,8 @@ pub(super) fn medians(
     mean.iter().enumerate().map(median_at).collect()
 }
 
-/// Conformal band: errors of neighbouring steps are pooled, and the width does not decrease with the
-/// horizon.
+/// Conformal band: errors of neighbouring steps are pooled, and the width does not decrease with
+/// the horizon.
 pub(super) fn band(
     mean: &[f64],
     scaled: &Scaled,

@@ -1,5 +1,5 @@
-//! The benchmarks and measures of the M4 competition (Makridakis, Spiliotis and Assimakopoulos, 2020),
-//! as its evaluation code defines them.
+//! The benchmarks and measures of the M4 competition (Makridakis, Spiliotis and Assimakopoulos,
+//! 2020), as its evaluation code defines them.
 
 use super::{Band, forecasters::centred_average};
 use crate::distribution::normal_quantile;
@@ -25,9 +25,9 @@ impl Benchmark {
         }
     }
 
-    /// Forecasts of the next steps, and intervals from the spread of the one-step errors, which grows
-    /// with the square root of the steps (or seasons), like that of a random walk (Hyndman and
-    /// Athanasopoulos, 2021, section 5.5). A history of at least one value is needed.
+    /// Forecasts of the next steps, and intervals from the spread of the one-step errors, which
+    /// grows with the square root of the steps (or seasons), like that of a random walk (Hyndman
+    /// and Athanasopoulos, 2021, section 5.5). A history of at least one value is needed.
     pub fn forecast(
         self,
         history: &[f64],
@@ -94,8 +94,8 @@ fn season_factors(history: &[f64], period: usize) -> Option<Vec<f64>> {
     factors.iter().all(usable).then_some(factors)
 }
 
-/// The competition's test: the autocorrelation of the values themselves, of either sign, exceeds 1.645
-/// standard errors after Bartlett.
+/// The competition's test: the autocorrelation of the values themselves, of either sign, exceeds
+/// 1.645 standard errors after Bartlett.
 fn is_seasonal(values: &[f64], period: usize) -> bool {
     if period < 2 || values.len() < 3 * period {
         return false;
@@ -109,8 +109,8 @@ fn is_seasonal(values: &[f64], period: usize) -> bool {
     (product(period) / total).abs() > 1.645 * ((1.0 + 2.0 * before) / n).sqrt()
 }
 
-/// Mean absolute difference to the value one season earlier, which scales errors; `None` if it is 0 or
-/// the series is no longer than a season.
+/// Mean absolute difference to the value one season earlier, which scales errors; `None` if it is 0
+/// or the series is no longer than a season.
 pub fn error_scale(train: &[f64], period: usize) -> Option<f64> {
     let period = period.max(1);
     let earlier = train.iter().zip(train.get(period..)?);

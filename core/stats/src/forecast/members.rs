@@ -1,50 +1,62 @@
 //! The forecasters that the combination selects from.
 
 use super::{
-    Arima, Croston, Decomposed, Drift, DynamicTheta, Ets, Forecaster, Level, Rest, SeasonalMean,
-    SeasonalNaive, SeasonalRate, Theta, Tsb, ets::SEASON_MAX,
+    Arima, Croston, Decomposed, DynamicTheta, Ets, Forecaster, RecentMean, RemainderModel,
+    SeasonalLine, SeasonalMean, SeasonalNaive, SeasonalRate, Theta, Tsb, ets::SEASON_MAX,
 };
 
 /// The forecasters that [`super::forecast`] selects from. Seasons ascend; `period` is the main
 /// season, 1 for none. Counts that are often zero (`is_rare`) get forecasters of a mean: methods
 /// that follow the last values or a median would forecast zero.
 pub fn standard(period: usize, seasons: &[usize], is_rare: bool) -> Vec<Box<dyn Forecaster>> {
-    let mut all: Vec<Box<dyn Forecaster>> = vec![Box::new(Level { period })];
+    let mut forecasters: Vec<Box<dyn Forecaster>> = vec![Box::new(RecentMean { period })];
     if period > 1 {
-        all.push(Box::new(SeasonalMean { period }));
+        forecasters.push(Box::new(SeasonalMean { period }));
     }
     if is_rare {
         if period > 1 {
-            all.push(Box::new(SeasonalRate { period }));
+            forecasters.push(Box::new(SeasonalRate { period }));
         }
-        all.push(Box::new(Croston { corrected: false }));
-        all.push(Box::new(Croston { corrected: true }));
-        all.push(Box::new(Tsb));
-        return all;
+        forecasters.push(Box::new(Croston { corrected: false }));
+        forecasters.push(Box::new(Croston { corrected: true }));
+        forecasters.push(Box::new(Tsb));
+        return forecasters;
     }
-    all.push(Box::new(Drift { period }));
-    all.push(Box::new(Theta { period }));
-    all.push(Box::new(DynamicTheta { period }));
-    all.push(Box::new(Ets::PLAIN));
-    all.push(Box::new(Arima {
+    forecasters.push(Box::new(SeasonalLine { period }));
+    forecasters.push(Box::new(Theta { period }));
+    forecasters.push(Box::new(DynamicTheta { period }));
+    forecasters.push(Box::new(Ets::PLAIN));
+    forecasters.push(Box::new(Arima {
         period,
         exact: false,
     }));
     if period > 1 {
-        all.push(Box::new(SeasonalNaive { period }));
+        forecasters.push(Box::new(SeasonalNaive { period }));
     }
     if (2..=SEASON_MAX).contains(&period) {
-        all.push(Box::new(Ets {
+        forecasters.push(Box::new(Ets {
             period,
             exact: false,
         }));
     }
     if !seasons.is_empty() {
-        all.push(Box::new(Decomposed::new(seasons, false, Rest::Ets)));
-        all.push(Box::new(Decomposed::new(seasons, true, Rest::Ets)));
-        all.push(Box::new(Decomposed::new(seasons, true, Rest::Arima)));
+        forecasters.push(Box::new(Decomposed::new(
+            seasons,
+            false,
+            RemainderModel::Ets,
+        )));
+        forecasters.push(Box::new(Decomposed::new(
+            seasons,
+            true,
+            RemainderModel::Ets,
+        )));
+        forecasters.push(Box::new(Decomposed::new(
+            seasons,
+            true,
+            RemainderModel::Arima,
+        )));
     }
-    all
+    forecasters
 }
 
 #[cfg(test)]
@@ -80,7 +92,7 @@ mod tests {
     fn seasonal_smoothing_beats_the_naive_forecast() {
         let (train, test) = AIR.split_at(132);
         let naive = SeasonalNaive { period: 12 }.forecast(train, 12).unwrap();
-        let mstl = Decomposed::new(&[12], false, Rest::Ets)
+        let mstl = Decomposed::new(&[12], false, RemainderModel::Ets)
             .forecast(train, 12)
             .unwrap();
         assert!(smape(test, &mstl) < smape(test, &naive));

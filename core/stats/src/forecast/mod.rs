@@ -1,23 +1,24 @@
 //! Forecasting with a backtest: the past errors of forecasters determine both their selection and
 //! the intervals.
 //!
-//! [`forecast`] runs every [`Forecaster`] from a number of earlier origins (rolling-origin backtest;
-//! Tashman, 2000), scores it by MASE (Hyndman and Koehler, 2006), and combines up to eight that are
-//! close to the best: at each step the mean of the middle half of their forecasts, a trimmed mean
-//! (Jose and Winkler, 2008). The same combination's own errors at each horizon give split-conformal
-//! intervals with the finite-sample quantile (Vovk et al., 2005; Stankeviciute et al., 2021): no
-//! distribution is assumed, and coverage is measured and reported.
+//! [`forecast`] runs every [`Forecaster`] from a number of earlier origins (rolling-origin
+//! backtest; Tashman, 2000), scores it by MASE (Hyndman and Koehler, 2006), and combines up to
+//! eight that are close to the best: at each step the mean of the middle half of their forecasts, a
+//! trimmed mean (Jose and Winkler, 2008). The same combination's own errors at each horizon give
+//! split-conformal intervals with the finite-sample quantile (Vovk et al., 2005; Stankeviciute et
+//! al., 2021): no distribution is assumed, and coverage is measured and reported.
 //!
-//! Counts that are often zero are forecast by their rate, with forecasters scored by squared errors,
-//! which are smallest at the mean; absolute errors would be smallest at zero (Kolassa, 2016). Only
-//! the best forecaster is used.
+//! Counts that are often zero are forecast by their rate, with forecasters scored by squared
+//! errors, which are smallest at the mean; absolute errors would be smallest at zero (Kolassa,
+//! 2016). Only the best forecaster is used.
 //!
 //! Forecasters see the series without its isolated outliers ([`clean`]), at every origin without
 //! the outliers that were known then; their errors are relative to the original series, and errors
 //! on outliers are ignored in their scores. Intervals allow for outliers at the rate of the series,
 //! and are never narrower than the rounding of the values, unless all values are the same.
 //!
-//! A movement that began lately is in no backtest: [`recent_line()`] finds it, and [`Outlook::along`] extrapolates it.
+//! A movement that began lately is in no backtest: [`recent_line()`] finds it, and
+//! [`Outlook::along`] extrapolates it.
 
 mod arima;
 mod backtest;
@@ -37,9 +38,9 @@ mod theta;
 
 pub use arima::Arima;
 pub use backtest::{Backtest, backtest, conformal_half_width, mase, origins, smape};
-pub use decomposed::{Decomposed, Rest};
+pub use decomposed::{Decomposed, RemainderModel};
 pub use ets::Ets;
-pub use forecasters::{Drift, Forecaster, Level, SeasonalMean, SeasonalNaive};
+pub use forecasters::{Forecaster, RecentMean, SeasonalLine, SeasonalMean, SeasonalNaive};
 pub use intermittent::{Croston, SeasonalRate, Tsb};
 pub use members::standard;
 pub use outliers::{Cleaned, clean};
@@ -48,8 +49,10 @@ pub use seasons::seasons;
 pub use theta::{DynamicTheta, Theta};
 
 use crate::describe::median;
-use backtest::continued;
-use combination::{Candidate, Criterion, Loss, chosen, combined, combined_errors};
+use backtest::backtest_and_forecast;
+use combination::{
+    Candidate, Criterion, Loss, combination_size, combined_errors, combined_forecast,
+};
 use intervals::{Allowance, Scaled, SumErrors, band, medians};
 
 /// Settings of a forecast.
@@ -100,8 +103,8 @@ pub struct Band {
 pub struct Outlook {
     /// Expected value per step.
     pub mean: Vec<f64>,
-    /// Median per step, which has the smallest absolute error: the expected value, except for counts
-    /// that are often zero.
+    /// Median per step, which has the smallest absolute error: the expected value, except for
+    /// counts that are often zero.
     pub median: Vec<f64>,
     /// One band per level, in the requested order.
     pub bands: Vec<Band>,
@@ -125,7 +128,7 @@ pub struct Outlook {
     pub outliers: Vec<usize>,
     /// Mean deviation of the outliers that extend to the end of the series, 0 if none do; the
     /// intervals allow for both their end and their continuation.
-    pub open: f64,
+    pub open_deviation: f64,
     /// True if all values of the series are the same.
     pub constant: bool,
     /// Errors (observed minus expected) of the combination: one row per origin, one column per
@@ -165,7 +168,7 @@ const VALUE_MAX: f64 = 1e100;
 
 /// Minimum number of values for [`forecast`]: the seasons for training and eight origins.
 pub fn need(options: &Options) -> usize {
-    backtest::least_history(options) + options.horizon + 7
+    backtest::history_min(options) + options.horizon + 7
 }
 
 /// Forecasts a series without gaps.
@@ -212,7 +215,7 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
     let mut candidates: Vec<Candidate> = standard(options.period, &seasons, is_rare)
         .into_iter()
         .filter_map(|forecaster| {
-            let (record, point) = continued(
+            let (backtest, point) = backtest_and_forecast(
                 forecaster.as_ref(),
                 &histories,
                 &cleaned.values,
@@ -221,8 +224,8 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
             )?;
             Some(Candidate {
                 name: forecaster.name(),
-                score: criterion.score(&record),
-                record,
+                score: criterion.score(&backtest),
+                backtest,
                 point,
             })
         })
@@ -231,16 +234,16 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
         let by_name = || a.name.cmp(b.name);
         a.score.total_cmp(&b.score).then_with(by_name)
     });
-    let mut chosen = chosen(&candidates);
-    if chosen == 0 {
+    let mut size = combination_size(&candidates);
+    if size == 0 {
         return Err(ForecastError::None);
     }
     if is_rare {
         // Rates that are the same for every step are nearly equal, and would outvote a season.
-        chosen = 1;
+        size = 1;
     }
-    let (mean, weights) = combined(&candidates[..chosen]);
-    let errors = combined_errors(&candidates[..chosen]);
+    let (mean, weights) = combined_forecast(&candidates[..size]);
+    let errors = combined_errors(&candidates[..size]);
     let floor = if values.iter().all(|value| *value >= 0.0) {
         0.0
     } else {
@@ -251,7 +254,7 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
     let total = mean[..total_steps].iter().sum();
     let scaled = Scaled::of(&errors, &histories, &cleaned.values, options.period);
     let sum_errors = SumErrors::of(&scaled, &origins, &criterion.is_outlier, total_steps);
-    let record = Backtest::of(values, &origins, &errors);
+    let combined_backtest = Backtest::of(values, &origins, &errors);
     let allowance = Allowance::of(values, &cleaned);
     let median = if is_rare {
         medians(&mean, &scaled, &allowance, floor)
@@ -280,18 +283,18 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
             .zip(weights.into_iter().chain(std::iter::repeat(0.0)))
             .map(|(candidate, weight)| Member {
                 name: candidate.name,
-                mase: candidate.record.mase(scale),
-                smape: candidate.record.smape(),
+                mase: candidate.backtest.mase(scale),
+                smape: candidate.backtest.smape(),
                 weight,
             })
             .collect(),
-        mase: record.mase(scale),
-        smape: record.smape(),
-        error: record.mean_error(),
+        mase: combined_backtest.mase(scale),
+        smape: combined_backtest.smape(),
+        error: combined_backtest.mean_error(),
         naive_error: naive.mean_error(),
         origins: origins.len(),
         outliers: cleaned.outliers,
-        open: cleaned.open,
+        open_deviation: cleaned.open_deviation,
         constant: is_constant(values),
         mean,
         errors,
@@ -309,7 +312,7 @@ fn is_constant(values: &[f64]) -> bool {
 }
 
 /// The typical size of the last season's values, for limits on absurd forecasts.
-fn typical(values: &[f64], period: usize) -> f64 {
+fn typical_size(values: &[f64], period: usize) -> f64 {
     let recent = &values[values.len().saturating_sub(4 * period.max(7))..];
     median(&recent.iter().map(|value| value.abs()).collect::<Vec<_>>())
 }
@@ -451,7 +454,11 @@ mod tests {
         // On the last day, it is unknown whether the value will last.
         let outlook = regular(|i| (i == 83).then_some(0.0));
         assert!(near(outlook.total, 136.0), "{}", outlook.total);
-        assert!(near(outlook.open, -6.0), "{}", outlook.open);
+        assert!(
+            near(outlook.open_deviation, -6.0),
+            "{}",
+            outlook.open_deviation
+        );
         assert!(near(outlook.total_intervals[1][0], 94.0));
     }
 

@@ -15,7 +15,7 @@ pub struct Cleaned {
     pub outliers: Vec<usize>,
     /// Mean deviation of the outliers that extend to the end of the series, 0 if none do; whether
     /// they continue is unknown.
-    pub open: f64,
+    pub open_deviation: f64,
 }
 
 /// Minimum size of an extreme remainder, relative to the usual size.
@@ -34,7 +34,7 @@ pub fn clean(values: &[f64], period: usize) -> Cleaned {
     let mut cleaned = Cleaned {
         values: values.to_vec(),
         outliers: Vec::new(),
-        open: 0.0,
+        open_deviation: 0.0,
     };
     let has_negative = values.iter().any(|value| *value < 0.0);
     let is_rare = !has_negative && median(values) == 0.0;
@@ -86,7 +86,7 @@ pub fn clean(values: &[f64], period: usize) -> Cleaned {
             }
             if end == n {
                 let deviations = (begin..n).map(|i| values[i] - cleaned.values[i]);
-                cleaned.open = deviations.sum::<f64>() / (n - begin) as f64;
+                cleaned.open_deviation = deviations.sum::<f64>() / (n - begin) as f64;
             }
         }
         begin = end;
@@ -133,9 +133,9 @@ mod tests {
                 assert!(off <= 2.0 * spread, "{i}: {}", cleaned.values[*i]);
             }
             assert!(
-                (cleaned.open - open).abs() <= 2.0 * spread,
+                (cleaned.open_deviation - open).abs() <= 2.0 * spread,
                 "{}",
-                cleaned.open
+                cleaned.open_deviation
             );
         }
     }

@@ -1,15 +1,17 @@
-//! The line along which a series has moved lately, to forecast it and to estimate when it reaches a limit.
+//! The line along which a series has moved lately, to forecast it and to estimate when it reaches a
+//! limit.
 //!
 //! A backtest cannot test a movement that began some weeks ago, because it did not exist at earlier
-//! dates. So the line is fitted to the series itself, as in a search for trends: if its [`shape`] is a
-//! level with a [`bend`], the line begins at the bend; else it is the straight line through all values.
-//! Only the values since the last step count, and if the later half of a line has less than half
-//! of its slope, only that half. A slope is proven by simulation of level series with the same
-//! autocorrelation.
+//! dates. So the line is fitted to the series itself, as in a search for trends: if its [`shape`]
+//! is a level with a [`bend`], the line begins at the bend; else it is the straight line through
+//! all values. Only the values since the last step count, and if the later half of a line has less
+//! than half of its slope, only that half. A slope is proven by simulation of level series with the
+//! same autocorrelation.
 //!
-//! A forecast follows a line only if it began with a bend after most dates of the backtest. How long a movement will last is unknown. One that has lasted `n` steps ends within the next `k` steps
-//! with probability `k / (n + k)` (Gott 1993): in the median it lasts as long again, and the interval of a
-//! forecast covers an early end.
+//! A forecast follows a line only if it began with a bend after most dates of the backtest. How
+//! long a movement will last is unknown. One that has lasted `n` steps ends within the next `k`
+//! steps with probability `k / (n + k)` (Gott 1993): in the median it lasts as long again, and the
+//! interval of a forecast covers an early end.
 
 use super::{Options, Outlook, clean, intervals::Allowance, origins};
 use crate::{
@@ -36,13 +38,14 @@ pub struct RecentLine {
 }
 
 /// p-value below which a slope is proven.
-const CLEAR: f64 = 0.001;
+const PROVEN_P_MAX: f64 = 0.001;
 
 /// Maximum number of values to look back: a year of days, or this number of seasons.
 const VALUES_MAX: usize = 366;
 const SEASONS_MAX: usize = 26;
 
-/// Minimum slope of the later half of a line, relative to that of the whole, for a movement that continues.
+/// Minimum slope of the later half of a line, relative to that of the whole, for a movement that
+/// continues.
 const CONTINUED_MIN: f64 = 0.5;
 
 impl RecentLine {
@@ -58,11 +61,12 @@ impl RecentLine {
 
     /// Returns true if a change of the values is proven.
     pub fn is_proven(&self) -> bool {
-        self.p < CLEAR
+        self.p < PROVEN_P_MAX
     }
 
-    /// Returns true if a forecast of `n` values follows the line: it began with a proven bend, after most of
-    /// the dates from which forecasters are tested. Later, the test decides between them.
+    /// Returns true if a forecast of `n` values follows the line: it began with a proven bend,
+    /// after most of the dates from which forecasters are tested. Later, the test decides between
+    /// them.
     pub fn is_followed(&self, n: usize, options: &Options) -> bool {
         let origins = origins(n, options);
         let is_young = origins
@@ -71,7 +75,8 @@ impl RecentLine {
         self.is_bend && self.is_proven() && is_young
     }
 
-    /// Height of the line, without the season, `step` steps after the last value (0 is the next step).
+    /// Height of the line, without the season, `step` steps after the last value (0 is the next
+    /// step).
     pub fn at(&self, step: usize) -> f64 {
         self.line.at(step as f64 + 1.0)
     }
@@ -86,15 +91,17 @@ impl RecentLine {
         self.line.slope_half_width(level)
     }
 
-    /// Expected value at a step if the movement lasts as long as this quantile of its remaining duration.
+    /// Expected value at a step if the movement lasts as long as this quantile of its remaining
+    /// duration.
     fn value(&self, step: usize, quantile: f64) -> f64 {
         let lasts = self.length() as f64 * quantile / (1.0 - quantile);
         self.line.at((step as f64 + 1.0).min(lasts)) + self.season[step % self.season.len()]
     }
 }
 
-/// The line at the end of a series without gaps, whose season has `period` steps. Segments between steps
-/// and bends have at least `segment_min` values. `None` if the series is shorter than two of them.
+/// The line at the end of a series without gaps, whose season has `period` steps. Segments between
+/// steps and bends have at least `segment_min` values. `None` if the series is shorter than two of
+/// them.
 pub fn recent_line(values: &[f64], period: usize, segment_min: usize) -> Option<RecentLine> {
     let search = Search {
         segment_min,
@@ -118,17 +125,19 @@ pub fn recent_line(values: &[f64], period: usize, segment_min: usize) -> Option<
         .collect();
     let mut start = 0;
     loop {
-        let rest = &adjusted[start..];
-        let fitted = match fit(rest, &search) {
-            Fit::SinceStep(at) => {
-                start += at;
+        let remaining = &adjusted[start..];
+        let fitted = match fit(remaining, &search) {
+            Fit::SinceStep(position) => {
+                start += position;
                 continue;
             }
             Fit::Line(fitted) => fitted,
         };
         let length = fitted.line.length;
-        if fitted.p < CLEAR && !continues(&rest[rest.len() - length..], &fitted.line) {
-            start += rest.len() - length / 2;
+        if fitted.p < PROVEN_P_MAX
+            && !is_continued(&remaining[remaining.len() - length..], &fitted.line)
+        {
+            start += remaining.len() - length / 2;
             continue;
         }
         return Some(RecentLine {
@@ -158,12 +167,12 @@ struct FittedLine {
 /// Decides between a step, a bend and a straight line.
 fn fit(values: &[f64], search: &Search) -> Fit {
     let best = shape(values, search.segment_min);
-    if let Some(Shape::Step(at)) = best {
-        return Fit::SinceStep(at);
+    if let Some(Shape::Step(position)) = best {
+        return Fit::SinceStep(position);
     }
     let may_bend = matches!(best.and_then(Shape::form), Some(Form::Bend(_)));
     let bend = may_bend.then(|| bend(values, search)).flatten();
-    let fitted = match bend.filter(|bend| bend.p < CLEAR) {
+    let fitted = match bend.filter(|bend| bend.p < PROVEN_P_MAX) {
         Some(bend) => FittedLine {
             line: bend.end,
             p: bend.p,
@@ -179,24 +188,25 @@ fn fit(values: &[f64], search: &Search) -> Fit {
         }
     };
     // Several steps can look like a line, and are searched for only if it matters.
-    match search_shape(values, search).filter(|_| fitted.p < CLEAR) {
-        Some(Shape::Step(at)) => Fit::SinceStep(at),
+    match search_shape(values, search).filter(|_| fitted.p < PROVEN_P_MAX) {
+        Some(Shape::Step(position)) => Fit::SinceStep(position),
         _ => Fit::Line(fitted),
     }
 }
 
 /// Returns true if the later half of the values of a line moves on as before.
-fn continues(values: &[f64], line: &EndLine) -> bool {
+fn is_continued(values: &[f64], line: &EndLine) -> bool {
     let (_, later) = seasonal::line(&values[values.len() / 2..]);
     later / line.slope >= CONTINUED_MIN
 }
 
 impl Outlook {
-    /// The same forecast of `values` along a line. Errors in the backtest remain those of the forecasters.
+    /// The same forecast of `values` along a line. Errors in the backtest remain those of the
+    /// forecasters.
     #[must_use]
     pub fn along(mut self, line: &RecentLine, values: &[f64], options: &Options) -> Self {
         let mut cleaned = clean(&values[..line.start], options.period);
-        cleaned.open = 0.0;
+        cleaned.open_deviation = 0.0;
         cleaned.values.extend(&values[line.start..]);
         let allowance = Allowance::of(values, &cleaned);
         let floor = if values.iter().all(|value| *value >= 0.0) {
@@ -237,7 +247,7 @@ impl Outlook {
             .map(|level| interval(0, total_steps, *level))
             .collect();
         self.outliers = cleaned.outliers;
-        self.open = 0.0;
+        self.open_deviation = 0.0;
         self
     }
 }
@@ -285,20 +295,20 @@ mod tests {
             naive_error: 0.0,
             origins: 0,
             outliers: Vec::new(),
-            open: 0.0,
+            open_deviation: 0.0,
             constant: false,
             errors: Vec::new(),
         }
     }
 
-    /// Memory of a service in per cent, without noise: it leaks since `age` days and has gained 25 points on
-    /// the last of `DAYS` days.
+    /// Memory of a service in per cent, without noise: it leaks since `age` days and has gained 25
+    /// points on the last of `DAYS` days.
     fn leak(age: usize, day: usize) -> f64 {
         52.0 + 25.0 / age as f64 * (day as f64 + 1.0 - (DAYS - age) as f64).max(0.0)
     }
 
-    /// Checks 20 leaks of this age: their dates, the forecast of the next week, and the date of a limit that
-    /// is reached after half the age.
+    /// Checks 20 leaks of this age: their dates, the forecast of the next week, and the date of a
+    /// limit that is reached after half the age.
     fn check_leaks(age: usize) {
         let mut noise = Noise::new(age as u64);
         let options = options();

@@ -18,35 +18,35 @@ const PATTERN_CORRELATION_MIN: f64 = 0.6;
 /// multiple or a divisor of the first, as in a calendar. Limits: the series must contain three
 /// seasons; a season is a whole number of steps, at most [`SEASON_MAX`].
 pub fn seasons(values: &[f64], period: usize) -> Vec<usize> {
-    let mut found: Vec<usize> = Vec::new();
-    let mut rest = values.to_vec();
+    let mut periods: Vec<usize> = Vec::new();
+    let mut remainder = values.to_vec();
     if period > 1 {
-        found.push(period);
+        periods.push(period);
         // A shorter season within the known one is part of its pattern.
         let inner = (3..period).filter(|p| period.is_multiple_of(*p) && is_seasonal(values, *p));
-        if let Some(inner) = best(values, inner) {
-            found.insert(0, inner);
-            return found;
+        if let Some(inner) = best_period(values, inner) {
+            periods.insert(0, inner);
+            return periods;
         }
-        rest = without_season(&rest, period);
+        remainder = without_season(&remainder, period);
     }
-    while found.len() < SEASONS_MAX {
-        let known = found.last().copied();
+    while periods.len() < SEASONS_MAX {
+        let known = periods.last().copied();
         let nests = |p: &usize| known.is_none_or(|known| *p > known && p.is_multiple_of(known));
         let longest = SEASON_MAX.min(values.len() / 3);
         // Rounding errors have no season.
-        if size(&rest) <= 1e-12 * size(values) {
+        if size(&remainder) <= 1e-12 * size(values) {
             break;
         }
-        let Some(next) = best(&rest, (3..=longest).filter(nests)) else {
+        let Some(next) = best_period(&remainder, (3..=longest).filter(nests)) else {
             break;
         };
-        rest = without_season(&rest, next);
-        found.push(next);
+        remainder = without_season(&remainder, next);
+        periods.push(next);
     }
-    found.sort_unstable();
-    found.dedup();
-    found
+    periods.sort_unstable();
+    periods.dedup();
+    periods
 }
 
 /// Sum of squares.
@@ -55,25 +55,25 @@ fn size(values: &[f64]) -> f64 {
 }
 
 /// The candidate with the smallest criterion, if it is a season.
-fn best(values: &[f64], candidates: impl Iterator<Item = usize>) -> Option<usize> {
+fn best_period(values: &[f64], candidates: impl Iterator<Item = usize>) -> Option<usize> {
     let n = values.len() as f64;
     let score = |period: usize| {
         let detrended = detrend(values, period);
         let total = size(&detrended);
         let pattern = pattern(&detrended, period, 0);
-        let rest: f64 = detrended
+        let residual_squares: f64 = detrended
             .iter()
             .enumerate()
             .map(|(i, value)| (value - pattern[i % period]).powi(2))
             .sum();
         // The moving average uses degrees of freedom, too, so that different windows are
         // comparable.
-        n * (rest / total).max(1e-12).ln() + period as f64 * n.ln()
+        n * (residual_squares / total).max(1e-12).ln() + period as f64 * n.ln()
     };
     let (period, score) = candidates
         .map(|period| (period, score(period)))
         .min_by(|a, b| a.1.total_cmp(&b.1))?;
-    (score < 0.0 && is_seasonal(values, period) && recurs(values, period)).then_some(period)
+    (score < 0.0 && is_seasonal(values, period) && is_recurring(values, period)).then_some(period)
 }
 
 /// The series minus its moving average over one period; zero at the ends, which have none.
@@ -94,7 +94,7 @@ fn pattern(values: &[f64], period: usize, offset: usize) -> Vec<f64> {
     means.collect()
 }
 
-fn recurs(values: &[f64], period: usize) -> bool {
+fn is_recurring(values: &[f64], period: usize) -> bool {
     let detrended = detrend(values, period);
     let middle = values.len() / 2;
     let a = pattern(&detrended[..middle], period, 0);

@@ -3,8 +3,9 @@
 use super::{Forecaster, forecasters::Adjusted, minimise::minimise};
 use crate::seasonal::line;
 
-/// The standard Theta method: simple exponential smoothing plus half the slope of the straight line,
-/// on the season-adjusted series (Assimakopoulos and Nikolopoulos, 2000; Hyndman and Billah, 2003).
+/// The standard Theta method: simple exponential smoothing plus half the slope of the straight
+/// line, on the season-adjusted series (Assimakopoulos and Nikolopoulos, 2000; Hyndman and Billah,
+/// 2003).
 #[derive(Debug, Clone, Copy)]
 pub struct Theta {
     /// Length of the season.
@@ -57,10 +58,10 @@ pub(super) fn smoothing(values: &[f64]) -> (f64, f64) {
     (alpha, run(alpha).1)
 }
 
-/// The dynamic optimised Theta model on the season-adjusted series: weight of the line, smoothing and
-/// first level are estimated, and the line follows the series (Fiorucci, Pellegrini, Louzada,
-/// Petropoulos and Koehler, 2016). One line runs through all values, so the model reacts slowly
-/// to a change of slope.
+/// The dynamic optimised Theta model on the season-adjusted series: weight of the line, smoothing
+/// and first level are estimated, and the line follows the series (Fiorucci, Pellegrini, Louzada,
+/// Petropoulos and Koehler, 2016). One line runs through all values, so the model reacts slowly to
+/// a change of slope.
 #[derive(Debug, Clone, Copy)]
 pub struct DynamicTheta {
     /// Length of the season.

@@ -24,10 +24,11 @@ pub enum Reason {
         /// Number of donors.
         donors: usize,
     },
-    /// With many treated units, donors can follow their average closely. In simulations in which they
-    /// react to common shocks more than donors do, the ridge of synthetic difference in differences
-    /// leaves a part of the shocks that a jackknife ignores: it claimed an effect in 10 to 17 % of
-    /// cases without an effect, the demeaned synthetic control in 4 to 5 %, with the same error.
+    /// With many treated units, donors can follow their average closely. In simulations in which
+    /// they react to common shocks more than donors do, the ridge of synthetic difference in
+    /// differences leaves a part of the shocks that a jackknife ignores: it claimed an effect in 10
+    /// to 17 % of cases without an effect, the demeaned synthetic control in 4 to 5 %, with the
+    /// same error.
     ManyTreated {
         /// Number of treated units.
         treated: usize,
@@ -77,8 +78,8 @@ pub fn choose(panel: &Panel) -> Choice {
     Choice { method, reason }
 }
 
-/// Chooses the inference for a panel and a method. A jackknife of a synthetic control would treat the
-/// levels of the treated units as noise.
+/// Chooses the inference for a panel and a method. A jackknife of a synthetic control would treat
+/// the levels of the treated units as noise.
 pub(super) fn inference(panel: &Panel, method: Method) -> Inference {
     let (donors, treated) = (panel.donors(), panel.treated());
     let allows_jackknife = treated.min(donors) >= JACKKNIFE_MIN;

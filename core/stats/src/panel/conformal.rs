@@ -5,8 +5,8 @@ use super::{
     estimate::{DonorWeights, Fit, Sample},
 };
 
-/// Number of evenly spaced distances from the estimate at which effects are tested, in units of half
-/// the noise; and number of larger distances, each twice the previous distance.
+/// Number of evenly spaced distances from the estimate at which effects are tested, in units of
+/// half the noise; and number of larger distances, each twice the previous distance.
 const NEAR: usize = 24;
 const FAR: usize = 16;
 

@@ -44,8 +44,8 @@ const PLACEBOS_MAX: usize = 200;
 /// Seed of the draws from the donors, ordered by their values.
 const SEED: u64 = 1;
 
-/// Estimates with sets of donors in place of the treated units: all sets, or a draw that depends only
-/// on the values. Empty if no donor would remain.
+/// Estimates with sets of donors in place of the treated units: all sets, or a draw that depends
+/// only on the values. Empty if no donor would remain.
 pub(super) fn placebos(panel: &Panel, method: Method) -> Vec<Placebo> {
     let sample = panel.sample();
     let weights = DonorWeights::new(&sample, method, panel.start, panel.treated());
@@ -162,8 +162,8 @@ pub(super) fn significance(
 /// Relative error below which an estimate is only rounding.
 const ROUNDING: f64 = 1e-9;
 
-/// Interval and p-value by Student's t. If the placebos do not vary, the p-value is that of the first
-/// rank among the units.
+/// Interval and p-value by Student's t. If the placebos do not vary, the p-value is that of the
+/// first rank among the units.
 fn student_t(estimate: f64, variance: f64, freedom: f64) -> Significance {
     let error = variance.sqrt();
     let varies = error > ROUNDING * estimate.abs();

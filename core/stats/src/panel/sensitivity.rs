@@ -64,8 +64,9 @@ pub(super) fn leave_one_out(panel: &Panel, method: Method, fit: &Fit) -> Vec<Lea
         .collect()
 }
 
-/// The estimates at up to five earlier starts, evenly spread over the later half of the periods before
-/// the change, each followed by as many periods as the change, or as many as remain before it.
+/// The estimates at up to five earlier starts, evenly spread over the later half of the periods
+/// before the change, each followed by as many periods as the change, or as many as remain before
+/// it.
 pub(super) fn backdated(panel: &Panel, method: Method) -> Vec<BackdatedStart> {
     let first = (panel.start / 2).max(method.periods_before());
     if first >= panel.start {

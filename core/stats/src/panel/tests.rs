@@ -33,8 +33,8 @@ fn check(got: f64, expected: f64, tolerance: f64) {
     );
 }
 
-/// Estimates of Arkhangelsky et al. (2021) and of the program `synthdid`; rank 3 of 39 by the ratio of
-/// errors, and the gap of about 26 packs in 2000 of Abadie et al. (2010).
+/// Estimates of Arkhangelsky et al. (2021) and of the program `synthdid`; rank 3 of 39 by the ratio
+/// of errors, and the gap of about 26 packs in 2000 of Abadie et al. (2010).
 #[test]
 fn proposition_99_has_the_published_estimates() {
     let Some(panel) = proposition_99() else {
@@ -139,8 +139,8 @@ fn panel(rows: &[Vec<Option<f64>>], treated: usize, start: usize) -> Result<Pane
     Panel::new(names.clone(), rows, &treated_names, start)
 }
 
-/// Share of panels without an effect in which an effect is claimed, share of intervals that contain an
-/// effect of 2, and share in which that effect is claimed.
+/// Share of panels without an effect in which an effect is claimed, share of intervals that contain
+/// an effect of 2, and share in which that effect is claimed.
 fn rates(
     dimensions: Dimensions,
     method: Method,

@@ -30,7 +30,8 @@ impl Noise {
         Self::new(vec![memory], variance, values.len() as f64)
     }
 
-    /// Estimates the noise from residuals after fitting `coefficients`, with the order of smallest AIC.
+    /// Estimates the noise from residuals after fitting `coefficients`, with the order of smallest
+    /// AIC.
     pub(super) fn from_residuals(residuals: &[f64], coefficients: usize) -> Self {
         let n = residuals.len() as f64;
         let covariances = autocovariances(residuals, ORDER_MAX);
@@ -83,8 +84,8 @@ impl Noise {
         }
     }
 
-    /// The share of a step of the level that innovations contain after 0, 1, 2, ... periods; the last
-    /// share applies to all later periods.
+    /// The share of a step of the level that innovations contain after 0, 1, 2, ... periods; the
+    /// last share applies to all later periods.
     pub(super) fn response(&self) -> Vec<f64> {
         let mut share = 1.0;
         std::iter::once(1.0)
@@ -129,7 +130,8 @@ fn autocovariances(values: &[f64], lag_max: usize) -> Vec<f64> {
 pub(super) fn without_season(values: &[f64], season: &mut [f64], period: usize) -> Vec<f64> {
     season.fill(0.0);
     if period > 1 && values.len() >= 3 * period {
-        // Distances from the running mean of a period, so that the season excludes shifts of the level.
+        // Distances from the running mean of a period, so that the season excludes shifts of the
+        // level.
         let sums: Vec<f64> = std::iter::once(0.0)
             .chain(values.iter().scan(0.0, |sum, value| {
                 *sum += value;

@@ -1,17 +1,17 @@
 //! Searches for steps among dates, and tests each date between the steps that were found.
 
-use super::{Kind, noise::Noise};
+use super::{SwitchKind, noise::Noise};
 use crate::distribution::t_p;
 
 /// The test of a date.
 #[derive(Debug, Clone)]
-pub(super) struct Step {
+pub(super) struct DateTest {
     pub(super) effect: f64,
     pub(super) error: f64,
     pub(super) freedom: f64,
     pub(super) p: f64,
     /// The most likely of the dates that cannot be distinguished, or the date itself.
-    pub(super) head: usize,
+    pub(super) representative: usize,
     /// Other dates that explain the same step.
     pub(super) inseparable: Vec<usize>,
 }
@@ -111,8 +111,8 @@ impl<'a> Search<'a> {
         t_p(fit.square.sqrt(), self.noise.freedom)
     }
 
-    /// Finds steps among `dates` whose p-value is below `level`, starting from `steps` found with an
-    /// earlier estimate of the noise.
+    /// Finds steps among `dates` whose p-value is below `level`, starting from `steps` found with
+    /// an earlier estimate of the noise.
     pub(super) fn find(&self, dates: &[usize], steps: &[usize], level: f64) -> Vec<usize> {
         let mut steps = self.prune(dates, steps.to_vec(), level);
         // Steps are at least three periods apart, so the loop ends.
@@ -184,54 +184,55 @@ impl<'a> Search<'a> {
         ranked
     }
 
-    /// Tests each date between the steps. Dates that may be the true date of a step are tested without
-    /// that step.
-    pub(super) fn test(&self, dates: &[usize], steps: &[usize]) -> Vec<Step> {
+    /// Tests each date between the steps. Dates that may be the true date of a step are tested
+    /// without that step.
+    pub(super) fn test(&self, dates: &[usize], steps: &[usize]) -> Vec<DateTest> {
         // For each date, the step that it may explain, and all dates that may explain that step.
         let mut groups: Vec<Option<(usize, Vec<usize>)>> = vec![None; dates.len()];
         for i in 0..steps.len() {
             let mut others = steps.to_vec();
-            let head = others.remove(i);
-            let (begin, end) = self.range(&others, head);
-            let mut members = vec![head];
+            let representative = others.remove(i);
+            let (begin, end) = self.range(&others, representative);
+            let mut members = vec![representative];
             let mut total = 0.0;
             for (date, probability) in self.rank_dates(dates, begin, end) {
                 if total >= CREDIBLE {
                     break;
                 }
                 total += probability;
-                if date != head {
+                if date != representative {
                     members.push(date);
                 }
             }
             // Dates too close to the step for a test.
-            let close =
-                |date: &&usize| date.abs_diff(head) < DISTANCE_MIN && !members.contains(date);
+            let close = |date: &&usize| {
+                date.abs_diff(representative) < DISTANCE_MIN && !members.contains(date)
+            };
             let close: Vec<usize> = dates.iter().filter(close).copied().collect();
             members.extend(close);
             members.sort_unstable();
             for member in &members {
                 if let Ok(index) = dates.binary_search(member)
-                    && (groups[index].is_none() || *member == head)
+                    && (groups[index].is_none() || *member == representative)
                 {
-                    groups[index] = Some((head, members.clone()));
+                    groups[index] = Some((representative, members.clone()));
                 }
             }
         }
         let test = |(date, group): (&usize, Option<(usize, Vec<usize>)>)| {
-            let (head, members) = group.unwrap_or((*date, vec![*date]));
+            let (representative, members) = group.unwrap_or((*date, vec![*date]));
             let others: Vec<usize> = steps
                 .iter()
-                .filter(|step| **step != head)
+                .filter(|step| **step != representative)
                 .copied()
                 .collect();
             let fit = self.fit_between(&others, *date);
-            Step {
+            DateTest {
                 effect: fit.map_or(0.0, |fit| fit.effect),
                 error: fit.map_or(f64::INFINITY, |fit| fit.error),
                 freedom: self.noise.freedom,
                 p: fit.map_or(1.0, |fit| self.p(fit)),
-                head,
+                representative,
                 inseparable: members,
             }
         };
@@ -256,7 +257,7 @@ pub(super) fn levels(values: &[f64], steps: &[usize]) -> Vec<f64> {
 
 /// Fits each kind given the other kinds that are likely to have an effect, relative to the levels
 /// between steps.
-pub(super) fn fit_kinds(kinds: &mut [Kind], values: &[f64], steps: &[usize], noise: &Noise) {
+pub(super) fn fit_kinds(kinds: &mut [SwitchKind], values: &[f64], steps: &[usize], noise: &Noise) {
     for i in 0..kinds.len() {
         let others = kinds
             .iter()

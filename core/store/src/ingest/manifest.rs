@@ -108,7 +108,7 @@ pub struct SourceVersion {
 /// same dataset.
 pub fn meaning(spec: &SourceSpec, hash_key: Option<&[u8]>) -> String {
     let key = pseudonyms::key_id(hash_key).unwrap_or_default();
-    let contract = spec.contract.meaning();
+    let contract = spec.contract.fingerprint();
     format!(
         "{INGEST} {contract} {:?} {:?} {key}",
         spec.format, spec.dialect
@@ -166,7 +166,7 @@ impl SourceVersion {
             let hash = blake3::Hash::from_hex(&object.hash);
             if let (true, Ok(written), Ok(hash)) = (object.modified != 0, written, hash) {
                 let etag = Some(object.etag.clone()).filter(|etag| !etag.is_empty());
-                known.recall(&object.name, object.size, written, etag, hash);
+                known.restore(&object.name, object.size, written, etag, hash);
             }
         }
     }

@@ -19,7 +19,7 @@ use arrow::array::{Array as _, RecordBatch};
 use arrow_schema::SchemaRef;
 use retrocast_records::{
     Format, SourceError,
-    read::{self, ParsedBlock, ReadEvent, Reading, key, quarantine},
+    read::{self, FileReader, ParsedBlock, ReadEvent, key, quarantine},
 };
 use std::{collections::BTreeSet, path::PathBuf};
 use tokio::sync::mpsc;
@@ -95,7 +95,7 @@ impl ReadTask {
         };
         let mut key_table = self.spill.as_deref().map(KeyTable::new);
         let mut progress = Progress::default();
-        let reading = Reading {
+        let reader = FileReader {
             listing: &self.listing,
             files: &self.files,
             contract: &self.spec.contract,
@@ -105,7 +105,7 @@ impl ReadTask {
             cancel: &self.control.cancel,
             runtime: &self.runtime,
         };
-        reading.run(&mut |event| match event {
+        reader.run(&mut |event| match event {
             ReadEvent::End { file, broken } => {
                 result.counts[file].broken = broken;
                 Ok(())

@@ -46,14 +46,14 @@ fn publication(run: PublishedRun, finding_ids: &[&str]) -> Publication {
 }
 
 /// Runs a query over the ledger and returns its rows as text.
-async fn ask(lake: &Lake, query: &str) -> Vec<String> {
+async fn query_texts(lake: &Lake, query: &str) -> Vec<String> {
     let sql = Sql {
         pool: ResourcePool::without_disk(64 << 20),
         timezone: "UTC".to_string(),
     };
-    let answer = lake.ask(&sql, query, 100).await.unwrap();
+    let result = lake.query(&sql, query, 100).await.unwrap();
     let cell = |cell: Option<String>| cell.unwrap_or_else(|| "null".to_string());
-    let rows = answer.rows.into_iter();
+    let rows = result.rows.into_iter();
     rows.map(|row| row.into_iter().map(cell).collect::<Vec<_>>().join(" "))
         .collect()
 }
@@ -64,13 +64,13 @@ const QUERY: &str = "select \"window\", run, id from ledger.findings";
 async fn a_run_is_published_once() {
     let (_folder, lake) = lake();
     let ledger = Ledger::new(&lake);
-    assert_eq!(ask(&lake, QUERY).await, [""; 0], "no rows yet");
+    assert_eq!(query_texts(&lake, QUERY).await, [""; 0], "no rows yet");
     let first = publication(run(2, "a", 9), &["leak", "outage"]);
     let publications = [first.clone()];
     assert_eq!(ledger.publish(&publications).await.unwrap(), 1);
     assert_eq!(ledger.publish(&publications).await.unwrap(), 0);
     let expected = ["2026-W02 a leak", "2026-W02 a outage"];
-    assert_eq!(ask(&lake, QUERY).await, expected);
+    assert_eq!(query_texts(&lake, QUERY).await, expected);
     assert_eq!(
         lake.list().await.unwrap().len(),
         2,
@@ -88,7 +88,7 @@ async fn a_run_is_published_once() {
         both.map(|published| published.run)
     );
     assert_eq!(
-        ask(&lake, QUERY).await,
+        query_texts(&lake, QUERY).await,
         [""; 0],
         "the newest run has no findings"
     );
@@ -105,10 +105,10 @@ async fn interrupted_publication_is_invisible_until_completed() {
     finding.extend(row(json!({"id": "leak", "times": 1, "position": 0})));
     let rows = vec![(key, vec![finding])];
     assert_eq!(ledger.append(&FINDINGS, rows).await.unwrap(), 1);
-    assert_eq!(ask(&lake, QUERY).await, [""; 0]);
+    assert_eq!(query_texts(&lake, QUERY).await, [""; 0]);
     assert_eq!(ledger.publish(&[whole]).await.unwrap(), 1);
-    assert_eq!(ask(&lake, QUERY).await, ["2026-W02 a leak"]);
-    let all = ask(&lake, "select count(*) from ledger__findings").await;
+    assert_eq!(query_texts(&lake, QUERY).await, ["2026-W02 a leak"]);
+    let all = query_texts(&lake, "select count(*) from ledger__findings").await;
     assert_eq!(all, ["1"]);
 }
 
@@ -133,7 +133,7 @@ async fn concurrent_publishers_publish_each_run_once() {
     }
     tasks.join_all().await;
     let lake = Lake::new(folder.path(), "weekly").unwrap();
-    let all = ask(&lake, "select count(*) from ledger__findings").await;
+    let all = query_texts(&lake, "select count(*) from ledger__findings").await;
     assert_eq!(all, ["8"]);
     assert_eq!(Ledger::new(&lake).runs().await.unwrap().len(), 4);
 }
@@ -158,7 +158,7 @@ async fn queries_see_the_newest_run_of_each_window() {
         "2026-W03 b three",
         "2026-W04 c four",
     ];
-    assert_eq!(ask(&lake, QUERY).await, expected);
+    assert_eq!(query_texts(&lake, QUERY).await, expected);
     let start = run(4, "", 0).window_start;
     let seen = newest_by_window(ledger.runs().await.unwrap(), |run| run.window_end <= start);
     let names: Vec<&str> = seen.iter().map(|run| &*run.run).collect();
@@ -215,7 +215,7 @@ async fn the_last_decision_on_a_key_is_in_force() {
     );
     let query = "select key, decision from ledger.decisions where who = 'ann'";
     let expected = ["leak dismissed", "leak reopened", "outage accepted"];
-    assert_eq!(ask(&lake, query).await, expected);
+    assert_eq!(query_texts(&lake, query).await, expected);
 }
 
 #[tokio::test]
@@ -226,7 +226,7 @@ async fn cleanup_keeps_all_rows() {
         let published = publication(run(week, "a", 9), &["leak"]);
         ledger.publish(&[published]).await.unwrap();
     }
-    let before = ask(&lake, QUERY).await;
+    let before = query_texts(&lake, QUERY).await;
     assert_eq!(before.len(), 38);
     let options = SweepOptions {
         keep: SignedDuration::ZERO,
@@ -237,10 +237,10 @@ async fn cleanup_keeps_all_rows() {
         let swept = lake.sweep(&name, &BTreeSet::new(), options).await.unwrap();
         assert!(swept.kept.len() <= 1, "{swept:?}");
     }
-    assert_eq!(ask(&lake, QUERY).await, before);
+    assert_eq!(query_texts(&lake, QUERY).await, before);
     let published = publication(run(40, "a", 9), &["leak"]);
     assert_eq!(ledger.publish(&[published]).await.unwrap(), 1);
-    assert_eq!(ask(&lake, QUERY).await.len(), 39);
+    assert_eq!(query_texts(&lake, QUERY).await.len(), 39);
 }
 
 #[tokio::test]
@@ -259,10 +259,13 @@ async fn columns_declared_later_are_added_to_an_older_ledger() {
     let properties = Properties::new();
     lake.write_frame(&name, &older, &properties).await.unwrap();
     let query = "select id, times, state from ledger.findings";
-    assert_eq!(ask(&lake, query).await, ["leak null null"]);
+    assert_eq!(query_texts(&lake, query).await, ["leak null null"]);
     let next = publication(run(3, "b", 9), &["outage"]);
     assert_eq!(ledger.publish(&[next]).await.unwrap(), 1);
-    assert_eq!(ask(&lake, query).await, ["leak null null", "outage 1 null"]);
+    assert_eq!(
+        query_texts(&lake, query).await,
+        ["leak null null", "outage 1 null"]
+    );
 }
 
 #[tokio::test]
@@ -291,7 +294,7 @@ async fn unknown_tables_are_reported_with_suggestions() {
             "there is no table other.findings",
         ),
     ] {
-        let message = lake.ask(&sql, query, 1).await.unwrap_err().to_string();
+        let message = lake.query(&sql, query, 1).await.unwrap_err().to_string();
         assert!(message.contains(words), "{query}: {message}");
     }
 }

@@ -18,7 +18,7 @@ use retrocast_records::read::value::time_text;
 
 /// The result of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct QueryResult {
     /// Names of the columns.
     pub columns: Vec<String>,
     /// True for numeric columns.
@@ -31,7 +31,12 @@ pub struct Answer {
 
 impl Lake {
     /// Runs a query and returns at most `limit` rows. A table may have a version: `tickets@42`.
-    pub async fn ask(&self, sql: &Sql, query: &str, limit: usize) -> Result<Answer, StoreError> {
+    pub async fn query(
+        &self,
+        sql: &Sql,
+        query: &str,
+        limit: usize,
+    ) -> Result<QueryResult, StoreError> {
         let zone = TimeZone::get(&sql.timezone).map_err(|_| {
             SqlError::new(format!("{:?} is not a time zone", sql.timezone))
                 .help("write an IANA name, such as UTC or Europe/Berlin")
@@ -59,7 +64,7 @@ impl Lake {
         let mut stream = sql.stream_for_display(self, &query, &tables).await?;
         let schema = stream.schema();
         let fields = schema.fields().iter();
-        let mut answer = Answer {
+        let mut result = QueryResult {
             columns: fields.clone().map(|field| field.name().clone()).collect(),
             numbers: fields.map(|field| field.data_type().is_numeric()).collect(),
             rows: Vec::new(),
@@ -67,17 +72,17 @@ impl Lake {
         };
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(|error| sql::explain(&error))?;
-            let remaining = limit - answer.rows.len();
-            answer.more = batch.num_rows() > remaining;
-            answer.rows.extend(format_rows(
+            let remaining = limit - result.rows.len();
+            result.more = batch.num_rows() > remaining;
+            result.rows.extend(format_rows(
                 &batch.slice(0, remaining.min(batch.num_rows())),
                 &zone,
             )?);
-            if answer.more {
+            if result.more {
                 break;
             }
         }
-        Ok(answer)
+        Ok(result)
     }
 }
 
@@ -217,12 +222,12 @@ mod tests {
             .enable_all()
             .build()
             .unwrap();
-        let ask = |query: &str, limit| {
+        let run = |query: &str, limit| {
             let sql = Sql {
                 pool: ResourcePool::without_disk(64 << 20),
                 timezone: "UTC".to_string(),
             };
-            runtime.block_on(lake.ask(&sql, query, limit))
+            runtime.block_on(lake.query(&sql, query, limit))
         };
         let frames = [
             polars::df!("n" => [1_i64, 2], "s" => [Some("a"), None]).unwrap(),
@@ -233,7 +238,7 @@ mod tests {
             let written = lake.write_frame("numbers", frame, &properties);
             runtime.block_on(written).unwrap();
         }
-        let old = ask("select * from numbers@1", 10).unwrap();
+        let old = run("select * from numbers@1", 10).unwrap();
         assert_eq!(old.columns, ["n", "s"]);
         assert_eq!(old.numbers, [true, false]);
         let cell = |text: &str| Some(text.to_string());
@@ -242,14 +247,14 @@ mod tests {
             [vec![cell("1"), cell("a")], vec![cell("2"), None]]
         );
         let both = "select a.n, b.n as old from numbers a cross join numbers@1 b order by 2";
-        assert_eq!(ask(both, 10).unwrap().rows.len(), 2);
-        let limited = ask("select n from numbers@1", 1).unwrap();
+        assert_eq!(run(both, 10).unwrap().rows.len(), 2);
+        let limited = run("select n from numbers@1", 1).unwrap();
         assert!(limited.more && limited.rows.len() == 1);
-        let message = ask("select * from numbrs", 1).unwrap_err().to_string();
+        let message = run("select * from numbrs", 1).unwrap_err().to_string();
         assert!(message.contains("did you mean \"numbers\""), "{message}");
-        let message = ask("select * from numbers@9", 1).unwrap_err().to_string();
+        let message = run("select * from numbers@9", 1).unwrap_err().to_string();
         assert!(message.contains("version 9"), "{message}");
-        let message = ask("select * from numbers@x", 1).unwrap_err().to_string();
+        let message = run("select * from numbers@x", 1).unwrap_err().to_string();
         assert!(message.contains("tickets@42"), "{message}");
     }
 }

@@ -1,6 +1,6 @@
 //! `retrocast schedule export`: configuration for cron, systemd or Kubernetes.
 
-use super::{Lookup, ScheduledJob, find, none_scheduled, run, select_jobs, unscheduled};
+use super::{JobSchedule, ScheduledJob, none_scheduled, read, run, select_jobs, unscheduled};
 use crate::{
     Exit, arguments::ExportTo, diagnose::WrongUsage, terminal::print, workspace::Workspace,
 };
@@ -69,11 +69,11 @@ pub fn export(
 fn scheduled_jobs(workspace: &Workspace, names: &[String]) -> anyhow::Result<Vec<ScheduledJob>> {
     let mut all = Vec::new();
     for name in select_jobs(workspace, names) {
-        match find(workspace, &name)? {
-            Lookup::Scheduled(scheduled) => all.push(*scheduled),
-            Lookup::Unscheduled if names.is_empty() => {}
-            Lookup::Unscheduled => return Err(unscheduled(&name).into()),
-            Lookup::Invalid(..) => {
+        match read(workspace, &name)? {
+            JobSchedule::Scheduled(scheduled) => all.push(*scheduled),
+            JobSchedule::Unscheduled if names.is_empty() => {}
+            JobSchedule::Unscheduled => return Err(unscheduled(&name).into()),
+            JobSchedule::Invalid(..) => {
                 let message = format!("{name} cannot be used; `retrocast check {name}` shows why");
                 return Err(WrongUsage(message).into());
             }

@@ -8,7 +8,7 @@ use crate::{
     workspace::Workspace,
 };
 use anyhow::Context as _;
-use retrocast_domain::{Place, suggest};
+use retrocast_domain::{FigureKind, suggest};
 use retrocast_engine::{Kinds as _, NoProgress, RunContext};
 use retrocast_render::view::{PrintedFigure, printed};
 use retrocast_run::Node;
@@ -161,7 +161,7 @@ impl<'a> Computer<'a> {
             // Deserialise it, as the recorded report was, so that missing numbers are the same.
             let report = serde_json::to_value(self.run.assemble(&computed)?)?;
             let printed_figures = printed(&serde_json::from_value(report)?)?;
-            let key = |printed: &PrintedFigure| (printed.figure.place, printed.figure.key.clone());
+            let key = |printed: &PrintedFigure| (printed.figure.kind, printed.figure.key.clone());
             let found = printed_figures
                 .into_iter()
                 .find(|other| key(other) == key(figure));
@@ -182,7 +182,7 @@ impl<'a> Computer<'a> {
             };
         }
         // In the provenance, the versions themselves are the figures.
-        if figure.figure.place == Place::Provenance {
+        if figure.figure.kind == FigureKind::Provenance {
             let problems = self.dataset_problems(&self.run.plan.nodes.iter().collect::<Vec<_>>());
             if !problems.is_empty() {
                 result.status = Status::Different;
@@ -230,8 +230,8 @@ impl<'a> Computer<'a> {
                 causes.push(format!("the contract of {} changed", node.name));
             }
         }
-        let compared: Vec<&Node> = match figure.figure.place {
-            Place::Provenance => self.run.plan.nodes.iter().collect(),
+        let compared: Vec<&Node> = match figure.figure.kind {
+            FigureKind::Provenance => self.run.plan.nodes.iter().collect(),
             _ => nodes.to_vec(),
         };
         causes.extend(self.dataset_problems(&compared));
@@ -372,8 +372,8 @@ mod tests {
         let figure = |id: &str| PrintedFigure {
             figure: Figure {
                 id: id.to_string(),
-                place: Place::Kpi,
-                at: Vec::new(),
+                kind: FigureKind::Kpi,
+                pointers: Vec::new(),
                 nodes: Vec::new(),
                 key: String::new(),
             },

@@ -6,7 +6,7 @@ use jiff::{
     ToSpan,
     civil::{Date, DateTime},
 };
-use retrocast_domain::{Kpi, ParamLine, Place, cell::DatasetRef, finding::period_of_filter};
+use retrocast_domain::{FigureKind, Kpi, ParamLine, cell::DatasetRef, finding::period_of_filter};
 use retrocast_engine::RunContext;
 use retrocast_render::view::PrintedFigure;
 use retrocast_run::{Node, NodeSpec};
@@ -106,21 +106,21 @@ pub fn define(
         .iter()
         .filter_map(|name| run.plan.node(name))
         .collect();
-    let has_records = matches!(figure.figure.place, Place::Kpi | Place::Finding);
+    let has_records = matches!(figure.figure.kind, FigureKind::Kpi | FigureKind::Finding);
     let records = item.as_ref().filter(|_| has_records);
     let records = records.and_then(|item| item["n"].as_u64());
-    let group = match figure.figure.place {
-        Place::Kpi | Place::Finding => text("subject"),
+    let group = match figure.figure.kind {
+        FigureKind::Kpi | FigureKind::Finding => text("subject"),
         _ => String::new(),
     };
-    let rows = match (nodes.as_slice(), figure.figure.place) {
-        ([node], Place::Kpi) => {
+    let rows = match (nodes.as_slice(), figure.figure.kind) {
+        ([node], FigureKind::Kpi) => {
             let kpi: Option<Kpi> = item
                 .clone()
                 .and_then(|item| serde_json::from_value(item).ok());
             kpi.and_then(|kpi| rows_of_kpi(run, node, &kpi, executor, context))
         }
-        ([node], Place::Finding) => {
+        ([node], FigureKind::Finding) => {
             // The rows of a forecast are those of its history, not those of its own period.
             let filter = item
                 .as_ref()
@@ -137,7 +137,7 @@ pub fn define(
         .map(|node| node_definition(run, node))
         .collect();
     // A stage may have several methods, and a finding names its own.
-    if let ([definition], Place::Finding) = (definitions.as_mut_slice(), figure.figure.place) {
+    if let ([definition], FigureKind::Finding) = (definitions.as_mut_slice(), figure.figure.kind) {
         let method = text("method");
         if !method.is_empty() {
             definition.method = method;

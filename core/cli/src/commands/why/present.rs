@@ -1,13 +1,13 @@
-//! Formats the answer to `retrocast why` as text.
+//! Formats the output of `retrocast why` as text.
 
 use super::{
-    Answer,
+    Explanation,
     computation::{Recomputation, Status},
     definition::{Definition, Input, NodeDefinition, RowFilter},
 };
 use crate::{commands::lake, terminal};
 use retrocast_domain::{
-    Place,
+    FigureKind,
     number::{count, plural},
 };
 use retrocast_render::view::PrintedFigure;
@@ -20,14 +20,14 @@ const NODES_MAX: usize = 2;
 /// Maximum length of a text, in characters.
 const TEXT_MAX: usize = 600;
 
-/// Formats one line per figure: ID, place and sentence.
+/// Formats one line per figure: ID, kind and sentence.
 pub fn list(figures: &[PrintedFigure]) -> String {
     let mut text = String::new();
     for printed in figures {
         let line = format!(
             "  {:<5} {:<16} {}",
             printed.figure.id,
-            printed.figure.place.word(),
+            printed.figure.kind.word(),
             terminal::truncate(&printed.sentence, 300)
         );
         let _ = writeln!(text, "{}", terminal::wrap(&line, 25));
@@ -35,15 +35,15 @@ pub fn list(figures: &[PrintedFigure]) -> String {
     text
 }
 
-/// Formats the complete answer.
-pub fn answer(answer: &Answer<'_>) -> String {
-    let Answer {
+/// Formats a complete explanation.
+pub fn explanation(explanation: &Explanation<'_>) -> String {
+    let Explanation {
         figure,
         definition,
         recomputation,
         rows,
         ..
-    } = answer;
+    } = explanation;
     let mut text = String::new();
     let head = format!("{}  {}", figure.figure.id, figure.sentence);
     let _ = writeln!(text, "{}\n", terminal::wrap(&head, 4));
@@ -52,10 +52,10 @@ pub fn answer(answer: &Answer<'_>) -> String {
         let _ = writeln!(
             text,
             "\n{} of {}",
-            plural(rows.answer.rows.len() as u64, "row"),
+            plural(rows.result.rows.len() as u64, "row"),
             count(rows.total)
         );
-        text.push_str(&lake::table(&rows.answer));
+        text.push_str(&lake::table(&rows.result));
     }
     text.push('\n');
     recompute(&mut text, figure, recomputation);
@@ -71,7 +71,7 @@ fn line(text: &mut String, label: &str, value: &str) {
 }
 
 fn define(text: &mut String, figure: &PrintedFigure, definition: &Definition) {
-    line(text, "place", figure.figure.place.word());
+    line(text, "place", figure.figure.kind.word());
     line(
         text,
         "window",
@@ -80,8 +80,8 @@ fn define(text: &mut String, figure: &PrintedFigure, definition: &Definition) {
     line(text, "group", &definition.group);
     line(text, "period", &definition.period);
     if let Some(records) = definition.records {
-        match figure.figure.place {
-            Place::Kpi => line(text, "records", &count(records)),
+        match figure.figure.kind {
+            FigureKind::Kpi => line(text, "records", &count(records)),
             // The periods or records that the method counts.
             _ => line(text, "n", &plural(records, "observation")),
         }
@@ -200,8 +200,8 @@ fn short(figure: &PrintedFigure, sentence: &str) -> String {
         .texts
         .first()
         .map(|texts| texts["text"].as_str().unwrap_or_default());
-    match (figure.figure.place, value) {
-        (Place::Kpi, Some(value)) if sentence == figure.sentence => value.to_string(),
+    match (figure.figure.kind, value) {
+        (FigureKind::Kpi, Some(value)) if sentence == figure.sentence => value.to_string(),
         _ => terminal::truncate(sentence.trim_end_matches('.'), 300),
     }
 }

@@ -1,7 +1,7 @@
 //! Checks slices: the column exists, and the dataset of recipients has the named columns.
 
 use super::SemanticCheck;
-use crate::job::{checker::entries, document::Item};
+use crate::job::{checker::entries, document::SpannedValue};
 use retrocast_domain::suggest;
 use std::collections::BTreeSet;
 
@@ -41,7 +41,7 @@ impl SemanticCheck<'_> {
     }
 
     /// Checks that a source has the column, or that a query names it.
-    fn check_slice_column(&mut self, each: &Item) {
+    fn check_slice_column(&mut self, each: &SpannedValue) {
         let Some(name) = each.text() else { return };
         let sources: Vec<&str> = self.sources.keys().copied().collect();
         let mut columns = BTreeSet::new();
@@ -51,8 +51,8 @@ impl SemanticCheck<'_> {
                 None => return,
             }
         }
-        let is_in_query = |stage: &Item| {
-            let query = stage.get("query").and_then(Item::text);
+        let is_in_query = |stage: &SpannedValue| {
+            let query = stage.get("query").and_then(SpannedValue::text);
             query.is_some_and(|query| query.contains(name))
         };
         if !columns.contains(name) && !self.stages.values().any(|stage| is_in_query(stage)) {

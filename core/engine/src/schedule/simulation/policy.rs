@@ -88,7 +88,7 @@ fn runs_that_are_not_caught_up_are_counted() {
     assert_eq!((all.open.len(), all.passed_over), (10, 21));
     simulation.schedule.missed = Missed::None;
     let none = simulation.status();
-    assert_eq!((none.open[0].state, none.passed_over), (State::TooLate, 30));
+    assert_eq!((none.open[0].state, none.passed_over), (State::Expired, 30));
     assert_eq!(none.next_check, none.next_due);
     assert_eq!(none.overdue, Some(instant("2026-03-02T09:00:00Z")));
 }
@@ -161,7 +161,7 @@ fn retries_wait_as_configured_and_then_end() {
         let status = simulation.status();
         alerts.push((status.failures, status.alerts.len()));
         let open = status.newest().unwrap();
-        if let State::Waits { until } = open.state {
+        if let State::Waiting { until } = open.state {
             let early = simulation.now.max(until - MINUTE);
             simulation.now = early;
             let n = simulation.archive.len();

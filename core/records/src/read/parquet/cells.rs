@@ -29,10 +29,10 @@ use std::{ops::Range, sync::Arc};
 /// The values of a column, one for each row.
 pub(super) struct Cells {
     nulls: Option<NullBuffer>,
-    kind: Kind,
+    values: CellValues,
 }
 
-enum Kind {
+enum CellValues {
     Boolean(BooleanArray),
     Integer(Int64Array),
     Unsigned(UInt64Array),
@@ -61,7 +61,7 @@ impl Cells {
     pub fn new(array: &ArrayRef, field: &Field, unknown: UnknownFields) -> Self {
         Self {
             nulls: array.logical_nulls(),
-            kind: Kind::new(array, field, unknown),
+            values: CellValues::new(array, field, unknown),
         }
     }
 
@@ -73,7 +73,7 @@ impl Cells {
         field: &Field,
         unknown: UnknownFields,
     ) -> Option<Self> {
-        let (column, outer) = find(names, columns, field.key())?;
+        let (column, outer) = find(names, columns, field.source_name())?;
         let mut cells = Self::new(&column, field, unknown);
         cells.nulls = NullBuffer::union(cells.nulls.as_ref(), outer.as_ref());
         Some(cells)
@@ -104,48 +104,48 @@ impl Cells {
         if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             return value::push_null(field, column);
         }
-        match &self.kind {
-            Kind::Boolean(values) => value::push_boolean(field, column, values.value(row)),
-            Kind::Integer(values) => value::push_integer(field, column, values.value(row)),
-            Kind::Unsigned(values) => value::push_unsigned(field, column, values.value(row)),
-            Kind::Number(values) => {
+        match &self.values {
+            CellValues::Boolean(values) => value::push_boolean(field, column, values.value(row)),
+            CellValues::Integer(values) => value::push_integer(field, column, values.value(row)),
+            CellValues::Unsigned(values) => value::push_unsigned(field, column, values.value(row)),
+            CellValues::Number(values) => {
                 let number = values.value(row);
                 if !number.is_finite() {
                     return Err(value::wrong_type(field, &format!("number {number}")));
                 }
                 value::push_number(field, column, number)
             }
-            Kind::Decimal(values) => push_decimal(field, column, values.value(row)),
-            Kind::Instant(values, per_second) => {
+            CellValues::Decimal(values) => push_decimal(field, column, values.value(row)),
+            CellValues::Instant(values, per_second) => {
                 push_time(field, column, values.value(row), *per_second, Time::Instant)
             }
-            Kind::Local(values, per_second) => {
+            CellValues::Local(values, per_second) => {
                 push_time(field, column, values.value(row), *per_second, Time::Local)
             }
-            Kind::Day(values) => value::push_days(field, column, values.value(row)),
-            Kind::Text(values) => push_text(field, column, values.value(row), extra_fields),
-            Kind::Bytes(values) => match std::str::from_utf8(values.value(row)) {
+            CellValues::Day(values) => value::push_days(field, column, values.value(row)),
+            CellValues::Text(values) => push_text(field, column, values.value(row), extra_fields),
+            CellValues::Bytes(values) => match std::str::from_utf8(values.value(row)) {
                 Ok(text) => push_text(field, column, text, extra_fields),
                 Err(_) => Err(Violation::new(
                     Reason::InvalidUtf8,
                     "the bytes are not UTF-8 text",
                 )),
             },
-            Kind::List(ranges, items) => {
+            CellValues::List(ranges, items) => {
                 push_list(field, column, extra_fields, &ranges[row], items)
             }
-            Kind::Struct(children, rest) => {
+            CellValues::Struct(children, undeclared) => {
                 push_struct(field, column, extra_fields, row, children)?;
-                keep_values(rest, row, extra_fields);
+                keep_values(undeclared, row, extra_fields);
                 Ok(())
             }
-            Kind::Json(values) => push_json(field, column, values, row),
-            Kind::Other(name) => Err(value::wrong_type(field, name)),
+            CellValues::Json(values) => push_json(field, column, values, row),
+            CellValues::Other(name) => Err(value::wrong_type(field, name)),
         }
     }
 }
 
-impl Kind {
+impl CellValues {
     fn new(array: &ArrayRef, field: &Field, unknown: UnknownFields) -> Self {
         Self::convert(array, field, unknown)
             .unwrap_or_else(|| Self::Other(type_name(array.data_type())))
@@ -157,7 +157,7 @@ impl Kind {
         if matches!(field.kind, FieldKind::Json) && !textual {
             return Some(Self::Json(Arc::clone(array)));
         }
-        let cast_to = |kind: &DataType| cast(array, kind).ok();
+        let cast_to = |data_type: &DataType| cast(array, data_type).ok();
         let integers = |array: &ArrayRef| array.as_primitive::<Int64Type>().clone();
         Some(match array.data_type() {
             // A column of nulls only.
@@ -203,8 +203,8 @@ impl Kind {
                     Cells::find(columns.fields(), columns.columns(), field, unknown)
                 };
                 let named_columns = columns.fields().iter().zip(columns.columns());
-                let rest = unlisted_columns(named_columns, fields, unknown);
-                Self::Struct(fields.iter().map(child).collect(), rest)
+                let undeclared = unlisted_columns(named_columns, fields, unknown);
+                Self::Struct(fields.iter().map(child).collect(), undeclared)
             }
             _ => {
                 let FieldKind::List(item) = &field.kind else {
@@ -286,8 +286,8 @@ fn lists(array: &ArrayRef) -> Option<(Vec<Range<usize>>, ArrayRef)> {
 }
 
 /// The name of a type that no field accepts, for messages.
-fn type_name(kind: &DataType) -> String {
-    match kind {
+fn type_name(data_type: &DataType) -> String {
+    match data_type {
         DataType::Struct(_) => "an object".to_string(),
         DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
             "a list".to_string()

@@ -66,7 +66,9 @@ impl Plan {
         for column in columns {
             let dot = if outer.is_empty() { "" } else { "." };
             let path = format!("{outer}{dot}{}", column.name());
-            let index_of_field = fields.iter().position(|field| field.key() == column.name());
+            let index_of_field = fields
+                .iter()
+                .position(|field| field.source_name() == column.name());
             match index_of_field {
                 Some(index) if std::mem::replace(&mut is_selected[index], true) => {
                     return Err(format!("the file has the column {path:?} twice"));
@@ -87,7 +89,7 @@ impl Plan {
         path: String,
         next: &mut usize,
     ) -> Result<(), String> {
-        let found = fields.iter().find(|field| field.key() == inner);
+        let found = fields.iter().find(|field| field.source_name() == inner);
         match (found, column.data_type()) {
             (Some(field), _) => self.select(column, &field.kind, &path, next)?,
             (None, DataType::Struct(columns)) if fields.iter().any(|f| f.is_within(inner)) => {

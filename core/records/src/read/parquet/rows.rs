@@ -36,7 +36,7 @@ pub(in crate::read) struct Table<'a> {
     /// Values of each field of the contract; `None` if the file has no such column.
     cells: Vec<Option<Cells>>,
     /// The undeclared columns, if they are kept.
-    rest: Vec<(String, ArrayRef)>,
+    undeclared: Vec<(String, ArrayRef)>,
     /// An undeclared column, if it causes every row to be refused.
     refused_column: Option<&'a str>,
     rows: &'a Rows,
@@ -103,7 +103,7 @@ impl Rows {
         let first = self.plan.unknown.first().map(String::as_str);
         Table {
             cells: cells.collect(),
-            rest: unlisted_columns(columns, fields, unknown),
+            undeclared: unlisted_columns(columns, fields, unknown),
             refused_column: first.filter(|_| unknown == UnknownFields::Refuse),
             rows: self,
         }
@@ -149,7 +149,7 @@ impl Table<'_> {
             };
             pushed.map_err(|violation| violation.with_prefix(&field.name))?;
         }
-        keep_values(&self.rest, row, extra_fields);
+        keep_values(&self.undeclared, row, extra_fields);
         Ok(())
     }
 }

@@ -34,7 +34,7 @@ fn collect_undeclared(
     fields: &[Field],
     out: &mut Vec<(String, ArrayRef)>,
 ) {
-    if fields.iter().any(|field| field.key() == path) {
+    if fields.iter().any(|field| field.source_name() == path) {
         return;
     }
     match values.as_struct_opt() {
@@ -48,8 +48,12 @@ fn collect_undeclared(
 }
 
 /// Keeps the undeclared values of a row.
-pub(super) fn keep_values(rest: &[(String, ArrayRef)], row: usize, extra_fields: &mut ExtraFields) {
-    for (name, values) in rest {
+pub(super) fn keep_values(
+    undeclared: &[(String, ArrayRef)],
+    row: usize,
+    extra_fields: &mut ExtraFields,
+) {
+    for (name, values) in undeclared {
         if let Some(value) = json_value(values, row).filter(|value| !value.is_null()) {
             extra_fields.keep(name, value);
         }

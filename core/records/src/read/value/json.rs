@@ -28,7 +28,7 @@ pub(in crate::read) fn read_record(
 ) -> Result<(), Violation> {
     let rows = columns.first().map_or(0, Column::len);
     extra_fields.clear();
-    let mut cx = Context {
+    let mut context = Context {
         violation: None,
         extra_fields,
         outer: String::new(),
@@ -38,11 +38,11 @@ pub(in crate::read) fn read_record(
     let record = Object {
         fields,
         columns,
-        cx: &mut cx,
+        context: &mut context,
         is_record: true,
     };
     let read = json.deserialize_any(record).and_then(|()| json.end());
-    let violation = cx.violation.take();
+    let violation = context.violation.take();
     let Err(error) = read else { return Ok(()) };
     columns.iter_mut().for_each(|column| column.truncate(rows));
     match violation {
@@ -63,7 +63,7 @@ pub(in crate::read) fn read_value(
     extra_fields: &mut ExtraFields,
 ) -> Result<(), Violation> {
     let rows = column.len();
-    let mut cx = Context {
+    let mut context = Context {
         violation: None,
         extra_fields,
         outer: field.name.clone(),
@@ -73,10 +73,10 @@ pub(in crate::read) fn read_value(
     let seed = FieldValue {
         field,
         column,
-        cx: &mut cx,
+        context: &mut context,
     };
     let read = seed.deserialize(&mut json).and_then(|()| json.end());
-    let violation = cx.violation.take();
+    let violation = context.violation.take();
     let Err(error) = read else { return Ok(()) };
     column.truncate(rows);
     // The position of the text in its file is unknown here.
@@ -93,13 +93,13 @@ pub(super) fn push_default(
     field: &Field,
     column: &mut Column,
 ) -> Result<(), Violation> {
-    let mut cx = Context {
+    let mut context = Context {
         violation: None,
         extra_fields: &mut ExtraFields::default(),
         outer: String::new(),
         from_contract: true,
     };
-    push_value(value, field, column, &mut cx)
+    push_value(value, field, column, &mut context)
 }
 
 /// Appends a value that was parsed before.
@@ -107,16 +107,16 @@ fn push_value(
     value: &Value,
     field: &Field,
     column: &mut Column,
-    cx: &mut Context<'_>,
+    context: &mut Context<'_>,
 ) -> Result<(), Violation> {
     let rows = column.len();
     let read = FieldValue {
         field,
         column: &mut *column,
-        cx: &mut *cx,
+        context: &mut *context,
     }
     .deserialize(value);
-    let violation = cx.violation.take();
+    let violation = context.violation.take();
     let Err(error) = read else { return Ok(()) };
     column.truncate(rows);
     Err(violation.unwrap_or_else(|| syntax_violation(&error)))
@@ -175,7 +175,7 @@ impl Context<'_> {
 struct FieldValue<'a, 'c> {
     field: &'a Field,
     column: &'a mut Column,
-    cx: &'a mut Context<'c>,
+    context: &'a mut Context<'c>,
 }
 
 impl FieldValue<'_, '_> {
@@ -183,7 +183,7 @@ impl FieldValue<'_, '_> {
         self,
         push: impl FnOnce(&Field, &mut Column) -> Result<(), Violation>,
     ) -> Result<(), E> {
-        push(self.field, self.column).map_err(|violation| self.cx.stop(violation))
+        push(self.field, self.column).map_err(|violation| self.context.stop(violation))
     }
 }
 
@@ -203,7 +203,7 @@ impl<'de> Visitor<'de> for FieldValue<'_, '_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str(self.field.kind.expected())
+        formatter.write_str(self.field.kind.with_article())
     }
 
     fn visit_bool<E: serde::de::Error>(self, found: bool) -> Result<(), E> {
@@ -223,7 +223,7 @@ impl<'de> Visitor<'de> for FieldValue<'_, '_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, found: &str) -> Result<(), E> {
-        let origin = if self.cx.from_contract {
+        let origin = if self.context.from_contract {
             text::Origin::Contract
         } else {
             text::Origin::String
@@ -236,32 +236,37 @@ impl<'de> Visitor<'de> for FieldValue<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let Self { field, column, cx } = self;
+        let Self {
+            field,
+            column,
+            context,
+        } = self;
         let FieldKind::List(item) = &field.kind else {
-            return Err(cx.stop(value::wrong_type(field, "a list")));
+            return Err(context.stop(value::wrong_type(field, "a list")));
         };
         let ColumnValues::List(_, items) = &mut column.values else {
             return Err(A::Error::custom("column is not a list"));
         };
         let mut index = 0_usize;
         loop {
-            let kept_before = cx.extra_fields.len();
+            let kept_before = context.extra_fields.len();
             let next = FieldValue {
                 field: item,
                 column: items,
-                cx,
+                context,
             };
             match seq.next_element_seed(next) {
                 Ok(Some(())) => {
-                    if cx.extra_fields.len() > kept_before {
-                        cx.extra_fields
+                    if context.extra_fields.len() > kept_before {
+                        context
+                            .extra_fields
                             .prefix_paths(kept_before, &format!("[{index}]"));
                     }
                     index += 1;
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    cx.prefix_violation(&format!("[{index}]"));
+                    context.prefix_violation(&format!("[{index}]"));
                     return Err(error);
                 }
             }
@@ -271,26 +276,30 @@ impl<'de> Visitor<'de> for FieldValue<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        let Self { field, column, cx } = self;
+        let Self {
+            field,
+            column,
+            context,
+        } = self;
         let FieldKind::Struct(fields) = &field.kind else {
-            return Err(cx.stop(value::wrong_type(field, "an object")));
+            return Err(context.stop(value::wrong_type(field, "an object")));
         };
         let ColumnValues::Struct(children) = &mut column.values else {
             return Err(A::Error::custom("column is not a struct"));
         };
-        let outer_length = cx.outer.len();
-        if !cx.outer.is_empty() {
-            cx.outer.push('.');
+        let outer_length = context.outer.len();
+        if !context.outer.is_empty() {
+            context.outer.push('.');
         }
-        cx.outer.push_str(&field.name);
+        context.outer.push_str(&field.name);
         let read = Object {
             fields,
             columns: children,
-            cx,
+            context,
             is_record: false,
         }
         .visit_map(map);
-        cx.outer.truncate(outer_length);
+        context.outer.truncate(outer_length);
         read?;
         column.close();
         Ok(())
@@ -301,7 +310,7 @@ impl<'de> Visitor<'de> for FieldValue<'_, '_> {
 struct Object<'a, 'c> {
     fields: &'a [Field],
     columns: &'a mut [Column],
-    cx: &'a mut Context<'c>,
+    context: &'a mut Context<'c>,
     /// True if this is the record itself.
     is_record: bool,
 }
@@ -321,7 +330,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
         let Self {
             fields,
             columns,
-            cx,
+            context,
             ..
         } = self;
         let rows = columns.first().map_or(0, Column::len);
@@ -331,21 +340,21 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
         while let Some(named) = map.next_key_seed(FieldNameSeed {
             fields,
             expected,
-            cx: &mut *cx,
+            context: &mut *context,
         })? {
             let index = match named {
                 NameRole::Field(index) => index,
                 NameRole::Parent(name) if parents.iter().any(|(other, _)| *other == name) => {
                     let duplicate = Violation::new(Reason::BrokenJson, "the field occurs twice");
-                    return Err(cx.stop(duplicate.at_field(&name)));
+                    return Err(context.stop(duplicate.at_field(&name)));
                 }
                 NameRole::Parent(name) => {
                     parents.push((name, map.next_value()?));
                     continue;
                 }
-                NameRole::Undeclared if cx.extra_fields.policy == UnknownFields::Keep => {
+                NameRole::Undeclared if context.extra_fields.policy == UnknownFields::Keep => {
                     let value = map.next_value()?;
-                    cx.extra_fields.set_last_value(value);
+                    context.extra_fields.set_last_value(value);
                     continue;
                 }
                 NameRole::Undeclared => {
@@ -356,27 +365,27 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
             let Some((field, column)) = fields.get(index).zip(columns.get_mut(index)) else {
                 return Err(A::Error::custom("there is no such field"));
             };
-            let kept_before = cx.extra_fields.len();
+            let kept_before = context.extra_fields.len();
             if column.len() > rows {
                 let duplicate = Violation::new(Reason::BrokenJson, "the field occurs twice");
-                return Err(cx.stop(duplicate.at_field(&field.name)));
+                return Err(context.stop(duplicate.at_field(&field.name)));
             }
             if let Err(error) = map.next_value_seed(FieldValue {
                 field,
                 column,
-                cx: &mut *cx,
+                context: &mut *context,
             }) {
-                cx.prefix_violation(&field.name);
+                context.prefix_violation(&field.name);
                 return Err(error);
             }
-            if cx.extra_fields.len() > kept_before {
-                cx.extra_fields.prefix_paths(kept_before, &field.name);
+            if context.extra_fields.len() > kept_before {
+                context.extra_fields.prefix_paths(kept_before, &field.name);
             }
             expected = index + 1;
         }
         for (name, value) in parents {
-            push_nested(&name, value, fields, columns, rows, cx)
-                .map_err(|violation| cx.stop(violation))?;
+            push_nested(&name, value, fields, columns, rows, context)
+                .map_err(|violation| context.stop(violation))?;
         }
         for (field, column) in fields.iter().zip(columns.iter_mut()) {
             if column.len() > rows {
@@ -385,7 +394,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
             value::push_missing(field, column, "the field is missing").map_err(
                 |mut violation| {
                     violation.prefix_path(&field.name);
-                    cx.stop(violation)
+                    context.stop(violation)
                 },
             )?;
         }
@@ -401,28 +410,35 @@ fn push_nested(
     fields: &[Field],
     columns: &mut [Column],
     rows: usize,
-    cx: &mut Context<'_>,
+    context: &mut Context<'_>,
 ) -> Result<(), Violation> {
     let mut target = fields.iter().zip(columns.iter_mut());
-    let target = target.find(|(field, _)| field.key() == path);
+    let target = target.find(|(field, _)| field.source_name() == path);
     if let Some((field, column)) = target.filter(|(_, column)| column.len() == rows) {
-        let kept_before = cx.extra_fields.len();
-        push_value(&value, field, column, cx)
+        let kept_before = context.extra_fields.len();
+        push_value(&value, field, column, context)
             .map_err(|violation| violation.with_prefix(&field.name))?;
-        cx.extra_fields.prefix_paths(kept_before, &field.name);
+        context.extra_fields.prefix_paths(kept_before, &field.name);
         return Ok(());
     }
     match value {
         Value::Object(inner) if fields.iter().any(|field| field.is_within(path)) => {
             for (name, value) in inner {
-                push_nested(&format!("{path}.{name}"), value, fields, columns, rows, cx)?;
+                push_nested(
+                    &format!("{path}.{name}"),
+                    value,
+                    fields,
+                    columns,
+                    rows,
+                    context,
+                )?;
             }
         }
         value => {
-            cx.extra_fields.count(&cx.outer, path, 1);
-            match cx.extra_fields.policy {
+            context.extra_fields.count(&context.outer, path, 1);
+            match context.extra_fields.policy {
                 UnknownFields::Count => {}
-                UnknownFields::Keep => cx.extra_fields.keep(path, value),
+                UnknownFields::Keep => context.extra_fields.keep(path, value),
                 UnknownFields::Refuse => return Err(ExtraFields::refusal(path)),
             }
         }
@@ -496,7 +512,7 @@ enum NameRole {
 struct FieldNameSeed<'a, 'c> {
     fields: &'a [Field],
     expected: usize,
-    cx: &'a mut Context<'c>,
+    context: &'a mut Context<'c>,
 }
 
 impl<'de> DeserializeSeed<'de> for FieldNameSeed<'_, '_> {
@@ -518,11 +534,15 @@ impl Visitor<'_> for FieldNameSeed<'_, '_> {
         if self
             .fields
             .get(self.expected)
-            .is_some_and(|field| field.key() == name)
+            .is_some_and(|field| field.source_name() == name)
         {
             return Ok(NameRole::Field(self.expected));
         }
-        if let Some(index) = self.fields.iter().position(|field| field.key() == name) {
+        if let Some(index) = self
+            .fields
+            .iter()
+            .position(|field| field.source_name() == name)
+        {
             return Ok(NameRole::Field(index));
         }
         if self.fields.iter().any(|field| field.is_within(name)) {
@@ -532,12 +552,12 @@ impl Visitor<'_> for FieldNameSeed<'_, '_> {
             extra_fields,
             outer,
             ..
-        } = &mut *self.cx;
+        } = &mut *self.context;
         extra_fields.count(outer, name, 1);
         match extra_fields.policy {
             UnknownFields::Count => {}
             UnknownFields::Keep => extra_fields.keep(name, Value::Null),
-            UnknownFields::Refuse => return Err(self.cx.stop(ExtraFields::refusal(name))),
+            UnknownFields::Refuse => return Err(self.context.stop(ExtraFields::refusal(name))),
         }
         Ok(NameRole::Undeclared)
     }

@@ -98,7 +98,10 @@ pub(in crate::read) fn push(
     } else {
         advice(field, text)
     };
-    let message = format!("expected {}, found {found}{advice}", field.kind.expected());
+    let message = format!(
+        "expected {}, found {found}{advice}",
+        field.kind.with_article()
+    );
     Err(Violation::new(Reason::WrongType, message))
 }
 

@@ -3,7 +3,8 @@
 use super::*;
 use retrocast_domain::Severity;
 
-/// Analyses failures that fall by 40 %, with another column that changes by `factor` on the same day.
+/// Analyses failures that fall by 40 %, with another column that changes by `factor` on the same
+/// day.
 fn guarded(factor: f64) -> Cell {
     let frame = test_data::daily(&[("billing", counts(1, 15.0, 0.6))]);
     let names: Vec<&str> = frame.columns().map(|(name, _)| name).collect();

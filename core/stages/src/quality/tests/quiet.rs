@@ -3,7 +3,7 @@
 use super::*;
 use crate::quality::silence::Silence;
 use crate::series::test_data::{context, times};
-use crate::times::{Grain, Times};
+use crate::times::{Resolution, Times};
 use jiff::{
     ToSpan,
     civil::{Date, DateTime, date},
@@ -86,7 +86,7 @@ impl Source {
         let end = FIRST + days.days();
         let window = Window::parse(&format!("{}..{end}", end - 7.days()), "UTC").expect("a window");
         let civil: Vec<_> = records.iter().copied().map(Some).collect();
-        let times = Times::of_civil(&civil, Grain::Moment);
+        let times = Times::of_civil(&civil, Resolution::Moment);
         Silence::measure(&times, &window, None, false).is_some_and(|silence| silence.is_quiet())
     }
 }
@@ -211,8 +211,9 @@ fn a_missed_monthly_delivery_is_reported() {
             .collect();
         let window = Window::parse("2026-W46", "UTC").expect("a window");
         let civil: Vec<_> = at.into_iter().map(Some).collect();
-        let grain = Grain::Moment;
-        Silence::measure(&Times::of_civil(&civil, grain), &window, None, false).expect("records")
+        let resolution = Resolution::Moment;
+        Silence::measure(&Times::of_civil(&civil, resolution), &window, None, false)
+            .expect("records")
     };
     // To 1 November, to 1 October.
     assert!(!monthly(23).is_quiet());
@@ -226,7 +227,7 @@ fn records_without_a_time_last_to_the_end_of_their_day() {
     let days = |last: Date| {
         let civil = FIRST.series(1.day()).take_while(|day| *day <= last);
         let civil: Vec<_> = civil.map(|day| Some(day.at(0, 0, 0, 0))).collect();
-        let times = Times::of_civil(&civil, Grain::Day);
+        let times = Times::of_civil(&civil, Resolution::Day);
         let window = Window::parse("2026-W46", "Europe/London").expect("a window");
         Silence::measure(&times, &window, None, false).expect("records")
     };

@@ -10,7 +10,7 @@ fn window(timezone: &str) -> Window {
 
 fn coverage(times: Vec<DateTime>) -> Coverage {
     let times: Vec<_> = times.into_iter().map(Some).collect();
-    let times = Times::of_civil(&times, Grain::Moment);
+    let times = Times::of_civil(&times, Resolution::Moment);
     Coverage::from_times(&times, &window("UTC")).expect("records")
 }
 
@@ -184,7 +184,7 @@ fn days_of_utc_that_end_after_the_window_are_incomplete() {
         .collect();
     let check = |timezone: &str, end: Date| {
         let times: Vec<_> = days.iter().copied().map(Some).collect();
-        let times = Times::of_civil(&times, Grain::DayOfUtc);
+        let times = Times::of_civil(&times, Resolution::DayOfUtc);
         let coverage = Coverage::from_times(&times, &window(timezone)).expect("records");
         assert_eq!(coverage.end_day(), end, "{timezone}");
     };

@@ -14,7 +14,8 @@ pub(super) struct Filter {
     skipped: usize,
 }
 
-/// The filter is steady if the variance of its error exceeds that of an innovation by less than this.
+/// The filter is steady if the variance of its error exceeds that of an innovation by less than
+/// this.
 const STEADY: f64 = 1e-9;
 
 impl Filter {

@@ -1,22 +1,22 @@
 //! Seasonal ARIMA models, their orders chosen by the corrected Akaike criterion.
 //!
 //! Differences are chosen by the strength of the season and by the test of Kwiatkowski, Phillips,
-//! Schmidt and Shin (1992), the other orders by the stepwise search of Hyndman and Khandakar (2008).
-//! The likelihood is exact, by the Kalman filter (Harvey, 1989), or, for speed, conditional on zeros
-//! before the series. Limits: one season, of at most [`SEASON_MAX`] values; no regressors; only point
-//! forecasts.
+//! Schmidt and Shin (1992), the other orders by the stepwise search of Hyndman and Khandakar
+//! (2008). The likelihood is exact, by the Kalman filter (Harvey, 1989), or, for speed, conditional
+//! on zeros before the series. Limits: one season, of at most [`SEASON_MAX`] values; no regressors;
+//! only point forecasts.
 
 mod filter;
 mod search;
 
-use super::{Forecaster, ets::SEASON_MAX, minimise::minimise, typical};
+use super::{Forecaster, ets::SEASON_MAX, minimise::minimise, typical_size};
 use filter::Filter;
 use search::{choose, differences};
 
 /// Maximum number of values used, unless the likelihood is exact.
 const VALUES_MAX: usize = 600;
 /// Minimum distance of the roots of the polynomials from zero; closer roots are almost unit roots.
-const ROOT: f64 = 1.01;
+const ROOT_DISTANCE_MIN: f64 = 1.01;
 
 /// Orders of a model: autoregressive, differences, moving average, without and with a season.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,8 +134,8 @@ impl Coefficients {
         let (ma, rest) = rest.split_at(order.ma);
         let (seasonal_ma, rest) = rest.split_at(order.seasonal_ma);
         let parts = [ar, seasonal_ar, ma, seasonal_ma].map(stationary);
-        let far = ROOT.powi(period as i32);
-        let stable = [ROOT, far, ROOT, far]
+        let far = ROOT_DISTANCE_MIN.powi(period as i32);
+        let stable = [ROOT_DISTANCE_MIN, far, ROOT_DISTANCE_MIN, far]
             .iter()
             .zip(&parts)
             .all(|(distance, part)| is_stationary(part, *distance));
@@ -159,7 +159,8 @@ struct Fitted {
 }
 
 impl Fitted {
-    /// Estimates a model; `None` if the series is too short for it, or a root is almost a unit root.
+    /// Estimates a model; `None` if the series is too short for it, or a root is almost a unit
+    /// root.
     fn of(order: Order, values: &[f64], period: usize, exact: bool) -> Option<Self> {
         let differenced = apply(&difference_polynomial(order, period), values);
         let (n, k) = (differenced.len() as f64, (order.parameters() + 1) as f64);
@@ -266,7 +267,7 @@ impl Arima {
             None => choose(differences(values, period), values, period, self.exact)?,
         };
         let point = fitted.forecast(values, period, self.exact, horizon);
-        let limit = 10.0 * typical(values, 7).max(scale);
+        let limit = 10.0 * typical_size(values, 7).max(scale);
         point
             .iter()
             .all(|value| value.is_finite() && value.abs() <= limit)
@@ -286,15 +287,15 @@ impl Forecaster for Arima {
     /// Chooses the orders for the first history, and again when its length has doubled; in between,
     /// only coefficients are estimated.
     fn forecasts(&self, histories: &[&[f64]], horizon: usize) -> Option<Vec<Vec<f64>>> {
-        let mut chosen: Option<(Order, usize)> = None;
+        let mut selected: Option<(Order, usize)> = None;
         histories
             .iter()
             .map(|history| {
-                let known = chosen.filter(|(_, n)| history.len() < 2 * n);
+                let known = selected.filter(|(_, n)| history.len() < 2 * n);
                 let order = known.map(|(order, _)| order);
                 let (point, order) = self.forecast_with_order(history, horizon, order)?;
                 if known.is_none() {
-                    chosen = Some((order, history.len()));
+                    selected = Some((order, history.len()));
                 }
                 Some(point)
             })

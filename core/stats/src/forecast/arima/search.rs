@@ -12,21 +12,21 @@ const ORDERS_MAX: [usize; 2] = [5, 2];
 /// Largest orders if the likelihood is not exact, for speed.
 const ORDERS_MAX_QUICK: [usize; 2] = [3, 1];
 /// Strength above which a season is differenced.
-const STRENGTH: f64 = 0.64;
+const SEASON_STRENGTH_MIN: f64 = 0.64;
 /// Critical value of the stationarity test at 5 %, above which the series is differenced.
-const CRITICAL: f64 = 0.463;
+const KPSS_CRITICAL: f64 = 0.463;
 /// Maximum number of models that are tried.
 const TRIES_MAX: usize = 94;
 
 /// The differences that make a series stationary, without and with the season.
 pub(super) fn differences(values: &[f64], period: usize) -> (usize, usize) {
-    let seasonal = usize::from(period > 1 && strength(values, period) > STRENGTH);
+    let seasonal = usize::from(period > 1 && strength(values, period) > SEASON_STRENGTH_MIN);
     let mut rest: Vec<f64> = values.to_vec();
     if seasonal == 1 {
         rest = lagged(&rest, period);
     }
     let mut plain = 0;
-    while plain < 2 && !is_constant(&rest) && kpss(&rest) > CRITICAL {
+    while plain < 2 && !is_constant(&rest) && kpss(&rest) > KPSS_CRITICAL {
         rest = lagged(&rest, 1);
         plain += 1;
     }
@@ -56,8 +56,8 @@ fn strength(values: &[f64], period: usize) -> f64 {
     1.0 - variance(&parts.remainder) / variance(&both).max(1e-300)
 }
 
-/// Statistic of Kwiatkowski, Phillips, Schmidt and Shin (1992) against a level, with a Bartlett window
-/// of 3√n/13 lags.
+/// Statistic of Kwiatkowski, Phillips, Schmidt and Shin (1992) against a level, with a Bartlett
+/// window of 3√n/13 lags.
 fn kpss(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;

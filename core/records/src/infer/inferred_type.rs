@@ -15,9 +15,9 @@ const EPOCH_TIMES: std::ops::Range<f64> = 946_684_800e6..2_524_608_000e6;
 /// Comment on times without an offset; the zone is an example.
 const ZONE: &str = "they are read as UTC; if they are local, add: zone = \"Europe/Berlin\"";
 
-/// A type of a contract.
+/// A type of a contract, inferred from values.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum InferredType {
     Text,
     Integer,
     Number,
@@ -25,11 +25,11 @@ pub(super) enum Kind {
     Timestamp,
     Date,
     Json,
-    List(Box<Kind>),
+    List(Box<InferredType>),
     Struct,
 }
 
-impl Kind {
+impl InferredType {
     /// The type as written in a contract.
     pub fn contract_type(&self) -> String {
         match self {
@@ -58,7 +58,7 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Reading {
     /// The type of all values.
-    pub kind: Kind,
+    pub field_type: InferredType,
     /// Comment on the type.
     pub reason: Option<String>,
     /// Lines that declare the notation, each with its evidence.
@@ -74,9 +74,9 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    fn new(kind: Kind) -> Self {
+    fn new(field_type: InferredType) -> Self {
         Self {
-            kind,
+            field_type,
             reason: None,
             lines: Vec::new(),
             notes: Vec::new(),
@@ -88,7 +88,7 @@ impl Reading {
 
     /// The reading of a column that is always empty.
     pub fn empty() -> Self {
-        Self::new(Kind::Text).with_reason("always empty")
+        Self::new(InferredType::Text).with_reason("always empty")
     }
 
     fn with_reason(mut self, reason: impl Into<String>) -> Self {
@@ -118,7 +118,7 @@ impl Reading {
     /// Converts the reading of items to that of lists of them.
     pub fn into_list(self) -> Self {
         Self {
-            kind: Kind::List(Box::new(self.kind)),
+            field_type: InferredType::List(Box::new(self.field_type)),
             missing: 0,
             ..self
         }
@@ -128,8 +128,10 @@ impl Reading {
 /// The reading of a list that combines several columns with the same name.
 pub(super) fn combined_list(name: &str, profile: &Profile) -> Reading {
     let item = infer_reading(name, profile);
-    let item = match item.kind {
-        Kind::Json | Kind::Struct | Kind::List(_) => Reading::new(Kind::Text),
+    let item = match item.field_type {
+        InferredType::Json | InferredType::Struct | InferredType::List(_) => {
+            Reading::new(InferredType::Text)
+        }
         _ => item,
     };
     item.into_list()
@@ -139,10 +141,14 @@ pub(super) fn combined_list(name: &str, profile: &Profile) -> Reading {
 /// Finds the type and notation of all values.
 pub(super) fn infer_reading(name: &str, profile: &Profile) -> Reading {
     if profile.seen == 0 {
-        return Reading::new(Kind::Json).with_reason("always null");
+        return Reading::new(InferredType::Json).with_reason("always null");
     }
     let is_text = profile.texts == profile.seen || profile.cells > 0;
-    let unchanged = Reading::new(if is_text { Kind::Text } else { Kind::Json });
+    let unchanged = Reading::new(if is_text {
+        InferredType::Text
+    } else {
+        InferredType::Json
+    });
     if profile.keep_unchanged {
         return unchanged
             .with_reason("decide: kept unchanged, since some values do not fit another type");
@@ -161,7 +167,7 @@ pub(super) fn infer_reading(name: &str, profile: &Profile) -> Reading {
         .or_else(|| marked_number(profile, values));
     match reading.filter(|_| values > 0) {
         // JSON keeps such words unchanged.
-        Some(reading) if reading.kind == Kind::Json => reading,
+        Some(reading) if reading.field_type == InferredType::Json => reading,
         Some(reading) => with_null_words(reading, profile, nulls),
         None => {
             let mut reading = unchanged;
@@ -210,7 +216,7 @@ fn as_boolean(name: &str, profile: &Profile, values: u64) -> Option<Reading> {
     {
         return None;
     }
-    let reading = Reading::new(Kind::Boolean);
+    let reading = Reading::new(InferredType::Boolean);
     Some(if evidence.boolean_words.is_empty() && profile.flags == 0 {
         reading
     } else if evidence.boolean_words.is_empty() {
@@ -230,7 +236,7 @@ fn as_number(name: &str, profile: &Profile, values: u64) -> Option<Reading> {
     if let Some((unit, span)) = epoch.filter(|_| hints::is_time_name(name)) {
         let reading = Reading {
             span: Some(span),
-            ..Reading::new(Kind::Timestamp)
+            ..Reading::new(InferredType::Timestamp)
         };
         let reason = format!("in {} since 1970", unit.plural());
         return Some(reading.with_line(format!("format = {}", toml_string(unit.word())), reason));
@@ -239,17 +245,23 @@ fn as_number(name: &str, profile: &Profile, values: u64) -> Option<Reading> {
         return None;
     }
     if is_id && profile.cells == profile.seen {
-        return Some(Reading::new(Kind::Text).with_reason("an id, of digits"));
+        return Some(Reading::new(InferredType::Text).with_reason("an id, of digits"));
     }
     if profile.unsigned > 0 && profile.unsigned == profile.numbers {
         let reason = "beyond the integers of 64 bits: kept as text, with all digits";
-        return Some(Reading::new(Kind::Json).with_reason(reason));
+        return Some(Reading::new(InferredType::Json).with_reason(reason));
     }
     if is_id && profile.integers < values {
-        return Some(Reading::new(Kind::Json).with_reason("an id: kept unchanged, as text"));
+        return Some(
+            Reading::new(InferredType::Json).with_reason("an id: kept unchanged, as text"),
+        );
     }
     let whole = profile.integers == values;
-    let mut reading = Reading::new(if whole { Kind::Integer } else { Kind::Number });
+    let mut reading = Reading::new(if whole {
+        InferredType::Integer
+    } else {
+        InferredType::Number
+    });
     reading
         .notes
         .extend(epoch.map(|(unit, _)| epoch_note(unit)));
@@ -293,15 +305,15 @@ fn as_time(name: &str, profile: &Profile, values: u64) -> Option<Reading> {
     if texts != values {
         return None;
     }
-    let with_span = |kind: Kind| Reading {
+    let with_span = |field_type: InferredType| Reading {
         span: profile.span,
-        ..Reading::new(kind)
+        ..Reading::new(field_type)
     };
     if profile.times == values {
-        return Some(with_span(Kind::Timestamp).with_offset_note(evidence.local, values));
+        return Some(with_span(InferredType::Timestamp).with_offset_note(evidence.local, values));
     }
     if profile.dates == values {
-        return Some(with_span(Kind::Date));
+        return Some(with_span(InferredType::Date));
     }
     let Formats::Certain {
         formats,
@@ -323,15 +335,15 @@ fn as_time(name: &str, profile: &Profile, values: u64) -> Option<Reading> {
         Some((Order::MonthFirst, text)) => format!("month first: {} was seen", excerpt(&text)),
         None => format!("fits all {values}"),
     };
-    let kind = if clocks == 0 {
-        Kind::Date
+    let field_type = if clocks == 0 {
+        InferredType::Date
     } else {
-        Kind::Timestamp
+        InferredType::Timestamp
     };
     let is_local = clocks > 0 && formats.iter().any(|format| !has_offset(format));
     let reading = Reading {
         span,
-        ..with_span(kind)
+        ..with_span(field_type)
     };
     let reading = reading.with_line(format!("format = {}", one_or_list(&formats)), reason);
     Some(reading.with_offset_note(if is_local { values } else { 0 }, values))
@@ -356,7 +368,11 @@ fn marked_number(profile: &Profile, values: u64) -> Option<Reading> {
         !evidence.has_decimals[index] && (profile.cells == profile.seen || profile.numbers == 0);
     let reading = Reading {
         marked: true,
-        ..Reading::new(if whole { Kind::Integer } else { Kind::Number })
+        ..Reading::new(if whole {
+            InferredType::Integer
+        } else {
+            InferredType::Number
+        })
     };
     let (key, mark) = match (marks.decimal, marks.thousands) {
         (Some(mark), _) => ("decimal", mark),
@@ -440,14 +456,14 @@ fn words(words: &BTreeMap<String, u64>) -> String {
 
 fn as_object(profile: &Profile) -> Reading {
     if profile.opaque {
-        let reading = Reading::new(Kind::Json);
+        let reading = Reading::new(InferredType::Json);
         return match profile.cells {
             0 => reading.with_reason("deep, or with many fields: kept as text"),
             _ => reading,
         };
     }
     if super::field_names(profile.fields.keys()).is_empty() {
-        return Reading::new(Kind::Json).with_reason("objects without fields");
+        return Reading::new(InferredType::Json).with_reason("objects without fields");
     }
     // A map has many keys, each of them in few objects.
     let present: u64 = profile
@@ -461,9 +477,9 @@ fn as_object(profile: &Profile) -> Reading {
             "a map: {} differ between objects; kept as text",
             plural(profile.fields.len() as u64, "key")
         );
-        return Reading::new(Kind::Json).with_reason(reason);
+        return Reading::new(InferredType::Json).with_reason(reason);
     }
-    Reading::new(Kind::Struct)
+    Reading::new(InferredType::Struct)
 }
 
 fn as_array(name: &str, profile: &Profile) -> Reading {
@@ -472,7 +488,7 @@ fn as_array(name: &str, profile: &Profile) -> Reading {
         .as_deref()
         .filter(|items| items.seen > 0 && !profile.opaque)
     else {
-        return Reading::new(Kind::Json).with_reason("lists without values");
+        return Reading::new(InferredType::Json).with_reason("lists without values");
     };
     infer_reading(name, items).into_list()
 }
