@@ -120,13 +120,13 @@ fn example_rows(
     };
     let ask = |columns: &str, limit: usize| {
         let query = format!("select {columns} from {dataset}{filter}");
-        let asked = computer.executor.ask(&query, limit, &computer.context);
-        computer.runtime.block_on(asked)
+        let answer = computer.executor.ask(&query, limit, &computer.context);
+        computer.runtime.block_on(answer)
     };
-    let counted = ask("count(*) as n", 1)?;
-    let counted = counted.rows.first().and_then(|row| row.first()?.clone());
+    let total = ask("count(*) as n", 1)?;
+    let total = total.rows.first().and_then(|row| row.first()?.clone());
     Ok(ExampleRows {
-        total: counted.and_then(|text| text.parse().ok()).unwrap_or(0),
+        total: total.and_then(|text| text.parse().ok()).unwrap_or(0),
         answer: ask("*", limit)?,
     })
 }
