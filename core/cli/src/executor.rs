@@ -271,7 +271,7 @@ fn properties(ctx: &RunContext, node: &Node) -> Properties {
     Properties::from([
         ("run".to_string(), ctx.run.clone()),
         ("node".to_string(), node.name.clone()),
-        (retrocast_store::MADE_FROM.to_string(), fingerprint),
+        (retrocast_store::FINGERPRINT.to_string(), fingerprint),
     ])
 }
 
