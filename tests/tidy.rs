@@ -25,7 +25,7 @@ fn read(path: &str) -> String {
 }
 
 /// Files of the project: those that git tracks.
-fn tracked() -> Vec<String> {
+fn tracked_files() -> Vec<String> {
     let output = Command::new("git")
         .args(["ls-files"])
         .current_dir(root())
@@ -62,25 +62,25 @@ const HEAVY_DEPENDENCIES: &[(&str, &[&str])] = &[
 
 #[test]
 fn only_listed_crates_have_heavy_dependencies() {
-    let mut wrong = Vec::new();
+    let mut violations = Vec::new();
     for entry in fs::read_dir(root().join("core")).unwrap() {
         let path = entry.unwrap().path();
         let Ok(manifest) = fs::read_to_string(path.join("Cargo.toml")) else {
             continue;
         };
         let crate_name = path.file_name().unwrap().to_str().unwrap().to_string();
-        if !tracked().contains(&format!("core/{crate_name}/Cargo.toml")) {
+        if !tracked_files().contains(&format!("core/{crate_name}/Cargo.toml")) {
             continue;
         }
         for line in manifest.lines() {
             let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
             let allowed = HEAVY_DEPENDENCIES.iter().find(|(heavy, _)| *heavy == name);
             if allowed.is_some_and(|(_, crates)| !crates.contains(&crate_name.as_str())) {
-                wrong.push(format!("core/{crate_name} depends on {name}"));
+                violations.push(format!("core/{crate_name} depends on {name}"));
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
 #[test]
@@ -135,12 +135,12 @@ const KNOWN_CYCLES: &[&[&str]] = &[];
 #[test]
 fn files_have_no_dependency_cycles() {
     let read = |path: &str| fs::read_to_string(root().join(path)).ok();
-    let roots = tracked()
+    let roots = tracked_files()
         .into_iter()
         .filter(|file| file.ends_with("/src/lib.rs") || file.ends_with("/src/main.rs"));
-    let found: Vec<Cycle> = roots.flat_map(|root| cycles(&root, &read)).collect();
+    let existing: Vec<Cycle> = roots.flat_map(|root| cycles(&root, &read)).collect();
     let is_known = |cycle: &Cycle, known: &[&str]| cycle.files.iter().eq(known);
-    let mut wrong: Vec<String> = found
+    let mut violations: Vec<String> = existing
         .iter()
         .filter(|cycle| !KNOWN_CYCLES.iter().any(|known| is_known(cycle, known)))
         .map(|cycle| {
@@ -152,10 +152,10 @@ fn files_have_no_dependency_cycles() {
             )
         })
         .collect();
-    wrong.extend(
+    violations.extend(
         KNOWN_CYCLES
             .iter()
-            .filter(|known| !found.iter().any(|cycle| is_known(cycle, known)))
+            .filter(|known| !existing.iter().any(|cycle| is_known(cycle, known)))
             .map(|known| {
                 format!(
                     "{} form no cycle any more: remove it from KNOWN_CYCLES",
@@ -163,12 +163,12 @@ fn files_have_no_dependency_cycles() {
                 )
             }),
     );
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
 /// Pages for users: the two READMEs and everything in `core/docs`.
 fn pages() -> Vec<String> {
-    let mut pages = tracked();
+    let mut pages = tracked_files();
     pages.retain(|file| {
         let is_page = Path::new(file).extension().is_some_and(|end| end == "md");
         file == "README.md" || file == "core/README.md" || is_page && file.starts_with("core/docs/")
@@ -217,7 +217,7 @@ fn paths_and_links_in_pages_exist() {
 fn every_stage_file_is_registered_and_documented() {
     let lib = read("core/stages/src/lib.rs");
     let mut checked = 0;
-    for file in tracked() {
+    for file in tracked_files() {
         let Some(name) = file.strip_prefix("core/stages/src/") else {
             continue;
         };
@@ -247,7 +247,7 @@ fn every_stage_file_is_registered_and_documented() {
         assert!(text.contains("#[cfg(test)]"), "{file} has no tests");
         // The params of a large kind are in a separate file in its folder.
         let params = format!("core/stages/src/{name}/params.rs");
-        let params = tracked().contains(&params).then(|| read(&params));
+        let params = tracked_files().contains(&params).then(|| read(&params));
         assert!(
             params
                 .as_ref()
@@ -261,27 +261,27 @@ fn every_stage_file_is_registered_and_documented() {
 
 #[test]
 fn files_contain_no_machine_paths_or_registries() {
-    let needles = [
+    let forbidden = [
         "/ro\u{6f}t/",
         "/wor\u{6b}/",
         "/home\u{2f}",
         "static.crate\u{73}.io",
     ];
-    let mut wrong = Vec::new();
-    for file in tracked() {
+    let mut violations = Vec::new();
+    for file in tracked_files() {
         if file == "Cargo.lock" {
             continue;
         }
         let Ok(text) = fs::read_to_string(root().join(&file)) else {
             continue;
         };
-        for needle in needles {
-            if text.contains(needle) {
-                wrong.push(format!("{file} contains {needle}"));
+        for fragment in forbidden {
+            if text.contains(fragment) {
+                violations.push(format!("{file} contains {fragment}"));
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
 /// The platform the tests run on; packages for other platforms may not have been downloaded.
@@ -335,7 +335,7 @@ fn licences_of_dependencies_are_allowed() {
         String::from_utf8_lossy(&output.stderr)
     );
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let mut wrong = Vec::new();
+    let mut violations = Vec::new();
     for package in metadata["packages"].as_array().unwrap() {
         let licence = package["license"]
             .as_str()
@@ -350,18 +350,20 @@ fn licences_of_dependencies_are_allowed() {
         });
         let has_licence_file = package["license_file"].is_string();
         if !is_allowed && !has_licence_file {
-            wrong.push(format!(
+            violations.push(format!(
                 "{} {}: {licence:?}",
                 package["name"], package["version"]
             ));
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
 /// Rust files of the project with their text.
 fn rust_files() -> Vec<(String, String)> {
-    let files = tracked().into_iter().filter(|path| path.ends_with(".rs"));
+    let files = tracked_files()
+        .into_iter()
+        .filter(|path| path.ends_with(".rs"));
     files
         .map(|path| {
             let text = read(&path);
@@ -372,32 +374,32 @@ fn rust_files() -> Vec<(String, String)> {
 
 #[test]
 fn no_file_is_too_long() {
-    let wrong = guards::check_lengths(&rust_files());
-    assert!(wrong.is_empty(), "{wrong}");
+    let violations = guards::check_lengths(&rust_files());
+    assert!(violations.is_empty(), "{violations}");
 }
 
 #[test]
 fn files_use_no_listed_words() {
     // The list of words is in `tests/tidy`.
-    let files = tracked().into_iter().filter(|path| {
+    let files = tracked_files().into_iter().filter(|path| {
         let extensions = [".rs", ".md", ".toml", ".j2", ".typ"];
         extensions.iter().any(|extension| path.ends_with(extension))
             && !path.starts_with("tests/tidy")
     });
-    let wrong: String = files
+    let violations: String = files
         .map(|path| guards::check_words(&path, &read(&path)))
         .collect();
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(violations.is_empty(), "{violations}");
 }
 
 #[test]
 fn tests_neither_print_nor_sleep() {
     let files = rust_files().into_iter();
-    let wrong: String = files
+    let violations: String = files
         .filter(|(path, _)| !path.starts_with("tests/tidy"))
         .map(|(path, text)| guards::check_prints_and_sleeps(&path, &text))
         .collect();
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(violations.is_empty(), "{violations}");
 }
 
 /// Commits before this rule have longer subjects.

@@ -14,13 +14,13 @@ retrocast.align = (function () {
     });
   }
   function node(run, name) { return run.nodes.find(function (node) { return node.name === name; }); }
-  function state(run, name) { var found = node(run, name); return found ? found.state : "absent"; }
+  function state(run, name) { var match = node(run, name); return match ? match.state : "absent"; }
   function isReport(node) { return node.kind === "report"; }
-  // True if a run looked for the findings of a node. A stage with too little data leaves earlier
+  // True if a run searched for the findings of a node. A stage with too little data leaves earlier
   // findings unresolved, but findings after it are new.
   function covers(run, name, isNew) {
-    var is = state(run, name);
-    return is === "done" || (is === "not enough" && !isNew);
+    var current = state(run, name);
+    return current === "done" || (current === "not enough" && !isNew);
   }
   function importance(a, b) {
     var order = ["critical", "warning", "notice", "info"];
@@ -29,13 +29,13 @@ retrocast.align = (function () {
 
   function figures(old, now) {
     var key = function (figure) { return json([figure.node, figure.name, figure.subject]); };
-    var first = function (list, wanted) { return list.find(function (figure) { return key(figure) === wanted; }); };
+    var first = function (list, name) { return list.find(function (figure) { return key(figure) === name; }); };
     var keys = [];
     now.figures.concat(old.figures).forEach(function (figure) {
       if (keys.indexOf(key(figure)) < 0) keys.push(key(figure));
     });
-    var all = keys.map(function (wanted) {
-      var a = first(old.figures, wanted), b = first(now.figures, wanted), any = b || a;
+    var pairs = keys.map(function (name) {
+      var a = first(old.figures, name), b = first(now.figures, name), any = b || a;
       var isKnown = function (figure) { return Boolean(figure) && figure.value !== null; };
       var both = isKnown(a) && isKnown(b) && a.unit === b.unit;
       return {
@@ -52,7 +52,7 @@ retrocast.align = (function () {
       };
     });
     var rank = function (figure) { return (figure.beyondChance === true ? 0 : 4) + (figure.crossed ? 0 : 2) + (figure.changed ? 0 : 1); };
-    return all.map(function (figure, at) { return [figure, at]; }).sort(function (a, b) {
+    return pairs.map(function (figure, index) { return [figure, index]; }).sort(function (a, b) {
       return rank(a[0]) - rank(b[0]) || (a[0].weight === b[0].weight ? 0 : b[0].weight - a[0].weight) || a[1] - b[1];
     }).map(function (pair) { return pair[0]; });
   }
@@ -76,13 +76,13 @@ retrocast.align = (function () {
   }
 
   function effects(old, now) {
-    var is = function (a) { return function (b) { return a.node === b.node && a.improvement === b.improvement && a.metric === b.metric; }; };
+    var isSameAs = function (a) { return function (b) { return a.node === b.node && a.improvement === b.improvement && a.metric === b.metric; }; };
     var out = [];
     now.effects.concat(old.effects).forEach(function (effect) {
-      if (out.some(is(effect))) return;
+      if (out.some(isSameAs(effect))) return;
       out.push({
         node: effect.node, improvement: effect.improvement, metric: effect.metric, title: effect.title, sentence: effect.sentence,
-        old: old.effects.find(is(effect)), now: now.effects.find(is(effect)),
+        old: old.effects.find(isSameAs(effect)), now: now.effects.find(isSameAs(effect)),
         compared: covers(old, effect.node, false) && covers(now, effect.node, true)
       });
     });
@@ -91,17 +91,17 @@ retrocast.align = (function () {
 
   // Findings by node, identity and, for repeated claims, number.
   function byKey(run, verdicts) {
-    var found = new Map();
+    var entries = new Map();
     run.findings.forEach(function (finding) {
       var isVerdict = finding.improvement && verdicts.some(function (effect) {
         return effect.compared && effect.node === finding.node && effect.improvement === finding.improvement;
       });
       if (isVerdict) return;
       var n = 0;
-      while (found.has(json([finding.node, finding.id, n]))) n += 1;
-      found.set(json([finding.node, finding.id, n]), finding);
+      while (entries.has(json([finding.node, finding.id, n]))) n += 1;
+      entries.set(json([finding.node, finding.id, n]), finding);
     });
-    return found;
+    return entries;
   }
   function findings(old, now, verdicts) {
     var before = byKey(old, verdicts), after = byKey(now, verdicts);
@@ -155,8 +155,8 @@ retrocast.align = (function () {
     return function (a, b) {
       if (same(a, b) || values.some(function (pair) { return same(pair[0], a) && same(pair[1], b); })) return true;
       if (typeof a !== "string" || typeof b !== "string") return false;
-      texts.forEach(function (pair, at) {
-        var mark = "\u0000" + at + "\u0000";
+      texts.forEach(function (pair, index) {
+        var mark = "\u0000" + index + "\u0000";
         a = a.split(pair[0]).join(mark);
         b = b.split(pair[1]).join(mark);
       });
@@ -210,8 +210,8 @@ retrocast.align = (function () {
     if (isTable(a) && isTable(b)) {
       Object.keys(Object.assign({}, a, b)).sort().forEach(function (name) { values(place, below(name), a[name], b[name], explain, out); });
     } else if (Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.concat(b).every(isTable)) {
-      b.forEach(function (item, at) {
-        values(place, below(typeof item.name === "string" ? item.name : String(at + 1)), a[at], item, explain, out);
+      b.forEach(function (item, index) {
+        values(place, below(typeof item.name === "string" ? item.name : String(index + 1)), a[index], item, explain, out);
       });
     } else {
       out.push({ place: place, key: key, old: a, now: b });

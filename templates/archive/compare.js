@@ -1,5 +1,5 @@
-// Shows the differences between two runs. Their results are loaded as classic scripts, so that it
-// works from disk. Every text is set as text, never as markup.
+// Shows the differences between two runs. Their results are loaded as classic scripts, so that the
+// page works from disk. Every text is set as text, never as markup.
 (function () {
   "use strict";
   var byId = function (id) { return document.getElementById(id); };
@@ -93,7 +93,7 @@
     })();
   }
   function changed() {
-    try { history.replaceState(null, "", "#old=" + wanted.old + "&new=" + wanted.now); } catch (error) { /* as it is */ }
+    try { history.replaceState(null, "", "#old=" + wanted.old + "&new=" + wanted.now); } catch (error) { /* The address stays unchanged. */ }
     compare();
   }
 
@@ -141,12 +141,12 @@
   }
   function signed(value) { return (value < 0 ? "−" : value > 0 ? "+" : "") + digits(value); }
   function difference(figure) {
-    var by = figure.difference;
-    if (by === null) return "–";
-    if (figure.unit === "share") return signed(100 * by) + "\u00a0percentage points";
-    if (figure.unit === "%" || figure.unit === "points") return signed(by) + "\u00a0percentage points";
-    var was = figure.old.value;
-    return signed(by) + (figure.unit ? "\u00a0" + figure.unit : "") + (was !== 0 && by !== 0 ? " (" + signed(100 * by / Math.abs(was)) + "\u00a0%)" : "");
+    var delta = figure.difference;
+    if (delta === null) return "–";
+    if (figure.unit === "share") return signed(100 * delta) + "\u00a0percentage points";
+    if (figure.unit === "%" || figure.unit === "points") return signed(delta) + "\u00a0percentage points";
+    var old = figure.old.value;
+    return signed(delta) + (figure.unit ? "\u00a0" + figure.unit : "") + (old !== 0 && delta !== 0 ? " (" + signed(100 * delta / Math.abs(old)) + "\u00a0%)" : "");
   }
   function notes(figure, differing) {
     var out = [];
@@ -161,28 +161,28 @@
   function short(name) { return name.replace(/^[a-z]+\./, ""); }
 
   function show(old, now) {
-    var aligned = retrocast.align(old, now), found = aligned.findings;
+    var aligned = retrocast.align(old, now), findings = aligned.findings;
     result.textContent = "";
-    status.textContent = "From " + side(old) + " to " + side(now) + ". " + found.fresh.length + " new, " + (found.changed.length + found.unchanged.length) +
-      " persisting and " + found.resolved.length + " resolved findings.";
+    status.textContent = "From " + side(old) + " to " + side(now) + ". " + findings.fresh.length + " new, " + (findings.changed.length + findings.unchanged.length) +
+      " persisting and " + findings.resolved.length + " resolved findings.";
     if (old.job !== now.job) warn("The runs are of different jobs.");
     if (old.timezone !== now.timezone) warn("The time zones differ: " + old.timezone + " and " + now.timezone + ".");
     if (aligned.methods.length > 0) {
-      warn("Methods differ: code, setup or method of these stages changed, so a difference may not be one of the data: " + aligned.methods.map(short).join(", ") + ".");
+      warn("Methods differ: code, setup or method of these stages changed, so the data may not be the cause of a difference: " + aligned.methods.map(short).join(", ") + ".");
     }
     if (aligned.figures.length > 0) {
       heading("Key figures");
-      table("Key figures then and now, the most important change first",
-        ["Figure", "Of", old.window, now.window, "Difference", "Notes"],
+      table("Key figures of both runs, the most important change first",
+        ["Figure", "Subject", old.window, now.window, "Difference", "Notes"],
         aligned.figures.map(function (figure) {
           var text = function (figure) {
             var cell = make("span", figure && figure.text ? figure.text : "–");
             if (figure && figure.interval_text) cell.appendChild(make("span", figure.interval_text, "run-facts"));
             return cell;
           };
-          var by = make("span", difference(figure), figure.beyondChance === true && figure.better !== null ? (figure.better ? "better" : "worse") : "");
+          var change = make("span", difference(figure), figure.beyondChance === true && figure.better !== null ? (figure.better ? "better" : "worse") : "");
           var cell = make("span");
-          cell.appendChild(by);
+          cell.appendChild(change);
           if (figure.overlap !== null) cell.appendChild(make("span", figure.overlap ? "intervals overlap" : "intervals do not overlap", "run-facts"));
           return [figure.name, figure.subject, text(figure.old), text(figure.now), cell, notes(figure, aligned.methods)];
         }), [2, 3, 4]);
@@ -194,19 +194,19 @@
         (item.old.severity === item.now.severity ? "" : " (" + item.old.severity + ")"),
         item.old.method !== item.now.method && item.old.method && item.now.method ? "method differs: " + item.old.method + " → " + item.now.method : ""];
     };
-    list("New findings", "fresh", found.fresh, single);
-    list("Resolved findings", "resolved", found.resolved, single);
-    list("Persisting findings that changed", "changed", found.changed, pair);
-    list("Persisting findings", "unchanged", found.unchanged, pair);
-    if (found.notCompared.length > 0) {
+    list("New findings", "fresh", findings.fresh, single);
+    list("Resolved findings", "resolved", findings.resolved, single);
+    list("Persisting findings that changed", "changed", findings.changed, pair);
+    list("Persisting findings", "unchanged", findings.unchanged, pair);
+    if (findings.notCompared.length > 0) {
       heading("Not compared");
       table("Stages that only one run reached: their findings are neither new nor resolved", ["Stage", "Findings", "Not reached by"],
-        found.notCompared.map(function (item) { return [short(item.node), item.findings, item.inNew ? now.window : old.window]; }), [1]);
+        findings.notCompared.map(function (item) { return [short(item.node), item.findings, item.inNew ? now.window : old.window]; }), [1]);
     }
     if (aligned.effects.length > 0) {
       heading("Improvements");
       var words = function (effect) { return !effect ? "–" : effect.verdict_word + (effect.text ? ", " + effect.text + (effect.interval_text ? " (" + effect.interval_text + ")" : "") : ""); };
-      table("Verdicts then and now", ["Improvement", "Metric", old.window, now.window],
+      table("Verdicts of both runs", ["Improvement", "Metric", old.window, now.window],
         aligned.effects.map(function (effect) { return [effect.title || effect.improvement, effect.metric, words(effect.old), words(effect.now)]; }), [], true);
     }
     setup(old, now, aligned);
@@ -223,7 +223,7 @@
       table("Changed params, settings and versions", ["Where", "Key", old.window, now.window], rows, [], true);
     } else if (config.textDiffers) {
       heading("Setup");
-      result.appendChild(make("p", "The texts of the job files differ, but not what they mean."));
+      result.appendChild(make("p", "The texts of the job files differ, but their meaning is the same."));
     }
     if (aligned.states.length > 0) {
       heading("Stages");
@@ -235,8 +235,8 @@
     }
     if (aligned.records.length > 0) {
       heading("Records");
-      table("Whether both runs read the same records", ["Source", "Records"],
-        aligned.records.map(function (item) { return [short(item.node), !item.compared ? "read by one run only" : item.same ? "the same" : "different"]; }), []);
+      table("Records that the runs read", ["Source", "Records"],
+        aligned.records.map(function (item) { return [short(item.node), !item.compared ? "read by only one run" : item.same ? "the same" : "different"]; }), []);
     }
   }
 

@@ -1,5 +1,5 @@
-// Searches the index scripts of all jobs, year by year, the newest year first. Scripts are loaded as
-// classic scripts, so that it works from disk.
+// Searches the indexes of all jobs, year by year, the newest year first. They are loaded as classic
+// scripts, so that the page works from disk.
 (function () {
   "use strict";
   var form = document.getElementById("search");
@@ -55,78 +55,79 @@
     script.onerror = function () { missing += 1; script.remove(); load(); };
     document.head.appendChild(script);
   }
-  // A text with the words marked; the text is only ever set as text.
-  function marked(element, text, words) {
-    var low = text.toLowerCase(), at = 0;
-    // Marks are left out where lower case changes the length, and words are without accents.
-    if (low.length !== text.length) { element.textContent = text; return; }
-    while (at < text.length) {
+  // Adds a text to an element, with the words marked; the text is never set as markup.
+  function addMarked(element, text, words) {
+    var lower = text.toLowerCase(), start = 0;
+    // A text is not marked if lower case changes its length. Words have no accents, so accented words
+    // of the text are not marked either.
+    if (lower.length !== text.length) { element.textContent = text; return; }
+    while (start < text.length) {
       var first = -1, length = 0;
       words.forEach(function (word) {
-        var found = low.indexOf(word, at);
-        if (found >= 0 && (first < 0 || found < first || (found === first && word.length > length))) {
-          first = found; length = word.length;
+        var index = lower.indexOf(word, start);
+        if (index >= 0 && (first < 0 || index < first || (index === first && word.length > length))) {
+          first = index; length = word.length;
         }
       });
       if (first < 0) break;
-      element.appendChild(document.createTextNode(text.slice(at, first)));
+      element.appendChild(document.createTextNode(text.slice(start, first)));
       var mark = document.createElement("mark");
       mark.textContent = text.slice(first, first + length);
       element.appendChild(mark);
-      at = first + length;
+      start = first + length;
     }
-    element.appendChild(document.createTextNode(text.slice(at)));
+    element.appendChild(document.createTextNode(text.slice(start)));
   }
   function show() {
     var words = plain(field.value).split(" ").filter(Boolean);
     var kinds = Array.from(form.querySelectorAll("[name=kind]:checked"), function (box) { return box.value; });
-    var found = words.length === 0 ? [] : docs.filter(function (doc) {
+    var matches = words.length === 0 ? [] : docs.filter(function (doc) {
       return kinds.indexOf(doc.kind) >= 0 && words.every(function (word) { return doc.plain.indexOf(word) >= 0; });
     });
     var inText = function (doc) { return words.filter(function (word) { return doc.plainText.indexOf(word) >= 0; }).length; };
-    found.sort(function (a, b) {
+    matches.sort(function (a, b) {
       return inText(b) - inText(a) || (a.year === b.year ? a.rank - b.rank : a.year < b.year ? 1 : -1);
     });
     list.textContent = "";
-    found.slice(0, shown).forEach(function (doc) {
+    matches.slice(0, shown).forEach(function (doc) {
       var item = document.createElement("li");
       var link = document.createElement("a");
       link.href = doc.href;
-      marked(link, doc.text, words);
+      addMarked(link, doc.text, words);
       var facts = document.createElement("span");
       facts.className = "run-facts";
-      marked(facts, doc.facts, words);
+      addMarked(facts, doc.facts, words);
       item.appendChild(link);
       item.appendChild(facts);
       list.appendChild(item);
     });
-    more.hidden = found.length <= shown;
-    var read = loading ? " Reading the index: " + (total - queue.length - 1) + " of " + total + "." : "";
-    var lost = missing > 0 ? " " + missing + " parts of the index cannot be read; `retrocast archive rebuild` writes them." : "";
-    status.textContent = (words.length === 0 ? "" : found.length === 0 ? (loading ? "" : "Nothing matches.") :
-      found.length === 1 ? "1 result." : found.length + " results.") + read + lost;
+    more.hidden = matches.length <= shown;
+    var progress = loading ? " Reading the index: " + (total - queue.length - 1) + " of " + total + "." : "";
+    var problem = missing > 0 ? " " + missing + " parts of the index cannot be read; `retrocast archive rebuild` writes them." : "";
+    status.textContent = (words.length === 0 ? "" : matches.length === 0 ? (loading ? "" : "Nothing matches.") :
+      matches.length === 1 ? "1 result." : matches.length + " results.") + progress + problem;
   }
   function changed() {
     shown = PAGE;
     var query = field.value.trim();
     // A page opened from disk may not change its address.
-    try { history.replaceState(null, "", query ? "?q=" + encodeURIComponent(query) : location.pathname); } catch (error) { /* as it is */ }
+    try { history.replaceState(null, "", query ? "?q=" + encodeURIComponent(query) : location.pathname); } catch (error) { /* The address stays unchanged. */ }
     if (query && !loading && queue.length > 0) load();
     show();
   }
   function links() { return Array.from(list.querySelectorAll("a")); }
   document.addEventListener("keydown", function (event) {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
-    var at = links().indexOf(document.activeElement);
+    var position = links().indexOf(document.activeElement);
     if (event.key === "/" && document.activeElement !== field) {
       event.preventDefault();
       field.focus();
-    } else if (event.key === "ArrowDown" && (document.activeElement === field || at >= 0)) {
-      var next = links()[at + 1];
+    } else if (event.key === "ArrowDown" && (document.activeElement === field || position >= 0)) {
+      var next = links()[position + 1];
       if (next) { event.preventDefault(); next.focus(); }
-    } else if (event.key === "ArrowUp" && at >= 0) {
+    } else if (event.key === "ArrowUp" && position >= 0) {
       event.preventDefault();
-      (links()[at - 1] || field).focus();
+      (links()[position - 1] || field).focus();
     } else if (event.key === "Escape") {
       field.value = "";
       changed();
@@ -137,8 +138,8 @@
   form.addEventListener("change", changed);
   field.addEventListener("input", changed);
   more.addEventListener("click", function () { shown += PAGE; show(); });
-  var asked = new URLSearchParams(location.search).get("q");
-  if (asked) field.value = asked;
+  var query = new URLSearchParams(location.search).get("q");
+  if (query) field.value = query;
   form.hidden = false;
   field.focus();
   changed();

@@ -1,4 +1,4 @@
-// Makes the columns of tables sortable. Without it the tables have the order of the report.
+// Makes the columns of tables sortable. Without scripts, tables have the order of the report.
 (function () {
   "use strict";
   var SECONDS = { ms: 0.001, s: 1, min: 60, h: 3600, d: 86400 };
@@ -23,8 +23,8 @@
     var body = table.tBodies[0], rows = Array.from(body.rows);
     var texts = rows.map(function (row) { return text(row, column); });
     var numbers = texts.map(number);
-    var isNumeric = texts.every(function (text, at) { return text === "" || text === "–" || !isNaN(numbers[at]); });
-    var order = rows.map(function (row, at) { return at; });
+    var isNumeric = texts.every(function (text, index) { return text === "" || text === "–" || !isNaN(numbers[index]); });
+    var order = rows.map(function (row, index) { return index; });
     order.sort(function (a, b) {
       if (isNumeric) {
         // Missing values are last in both directions.
@@ -33,7 +33,7 @@
       }
       return texts[a].localeCompare(texts[b]) * (down ? -1 : 1) || a - b;
     });
-    order.forEach(function (at) { body.appendChild(rows[at]); });
+    order.forEach(function (index) { body.appendChild(rows[index]); });
   }
   Array.from(document.querySelectorAll("table")).forEach(function (table) {
     var head = table.tHead && table.tHead.rows[0];

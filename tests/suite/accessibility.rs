@@ -66,14 +66,14 @@ const FAILING: &str = "title = \"Tickets\"\nwindow = \"day\"\ntimezone = \"UTC\"
                        [report.technical]\n";
 
 /// Finds a file below a folder.
-fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+fn find_file(folder: &Path, name: &str) -> Option<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten();
     let mut entries: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     entries.into_iter().find_map(|path| {
         let is_folder = path.is_dir() && !path.is_symlink();
         if is_folder {
-            find(&path, name)
+            find_file(&path, name)
         } else {
             path.ends_with(name).then_some(path)
         }
@@ -85,9 +85,9 @@ fn script(test: &str) -> Option<PathBuf> {
     let python = std::env::var_os(VARIABLE).map(PathBuf::from);
     let folder = python.as_deref().and_then(Path::parent);
     let environment = folder.and_then(Path::parent);
-    let script = environment.and_then(|folder| find(folder, "axe.min.js"));
+    let script = environment.and_then(|folder| find_file(folder, "axe.min.js"));
     if script.is_none() {
-        skipped(test, &format!("{VARIABLE} names no Python with axe-core"));
+        report_skipped(test, &format!("{VARIABLE} names no Python with axe-core"));
     }
     script
 }
@@ -106,7 +106,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The first page of a folder.
-fn first(folder: &Path) -> String {
+fn first_page(folder: &Path) -> String {
     let names = fs::read_dir(folder).unwrap().map(|entry| {
         let name = entry.unwrap().file_name();
         name.into_string().unwrap()
@@ -134,7 +134,7 @@ fn pages(script: &Path) -> &'static (Scratch, Vec<String>) {
             &target,
         ];
         retrocast_in(failing.path(), &arguments).expect(1);
-        let failure = find(&scratch.join("tickets"), "failure.html").unwrap();
+        let failure = find_file(&scratch.join("tickets"), "failure.html").unwrap();
         let failure = failure.strip_prefix(scratch.path()).unwrap();
 
         let run = run.strip_prefix(&reports).unwrap().display().to_string();
@@ -153,7 +153,7 @@ fn pages(script: &Path) -> &'static (Scratch, Vec<String>) {
         ];
         for folder in ["figures", "findings", "improvements"] {
             let folder = format!("{job}/{folder}");
-            pages.push(format!("{folder}/{}", first(&scratch.join(&folder))));
+            pages.push(format!("{folder}/{}", first_page(&scratch.join(&folder))));
         }
         pages.push("planted.html".to_string());
         scratch.write("planted.html", PLANTED);
@@ -212,8 +212,8 @@ fn results(folder: &Path, pages: &[String], width: u32, is_dark: bool) -> Vec<Va
 }
 
 /// Checks all pages; `planted` are the parts of the page with errors that must be found.
-fn check(test: &str, width: u32, is_dark: bool, planted: &[&str]) {
-    if !tool(test, "chromium") {
+fn check_pages(test: &str, width: u32, is_dark: bool, planted: &[&str]) {
+    if !has_tool(test, "chromium") {
         return;
     }
     let Some(script) = script(test) else {
@@ -242,29 +242,32 @@ fn check(test: &str, width: u32, is_dark: bool, planted: &[&str]) {
             }
         }
     }
-    let (found, other): (Vec<_>, Vec<_>) = serious
+    let (planted_violations, others): (Vec<_>, Vec<_>) = serious
         .into_iter()
         .partition(|(page, ..)| *page == "planted.html");
-    assert!(other.is_empty(), "{other:#?}");
-    let mut found: Vec<&str> = found.iter().map(|(_, target, _)| *target).collect();
-    found.sort_unstable();
-    assert_eq!(found, planted);
+    assert!(others.is_empty(), "{others:#?}");
+    let mut targets: Vec<&str> = planted_violations
+        .iter()
+        .map(|(_, target, _)| *target)
+        .collect();
+    targets.sort_unstable();
+    assert_eq!(targets, planted);
 }
 
 #[test]
 fn light_pages_are_accessible() {
     let planted = ["#image", "#light"];
-    check("light_pages_are_accessible", 1280, false, &planted);
+    check_pages("light_pages_are_accessible", 1280, false, &planted);
 }
 
 #[test]
 fn dark_pages_are_accessible() {
     let planted = ["#dark", "#image"];
-    check("dark_pages_are_accessible", 1280, true, &planted);
+    check_pages("dark_pages_are_accessible", 1280, true, &planted);
 }
 
 #[test]
 fn pages_on_a_phone_are_accessible() {
     let planted = ["#image", "#light", "#narrow"];
-    check("pages_on_a_phone_are_accessible", 360, false, &planted);
+    check_pages("pages_on_a_phone_are_accessible", 360, false, &planted);
 }

@@ -71,7 +71,7 @@ fn sentences(list: &Value) -> BTreeSet<String> {
 
 #[test]
 fn the_comparison_in_the_browser_matches_diff() {
-    if !tool("the_comparison_in_the_browser_is_that_of_diff", "chromium") {
+    if !has_tool("the_comparison_in_the_browser_matches_diff", "chromium") {
         return;
     }
     let scratch = Scratch::new();
@@ -115,10 +115,10 @@ fn the_comparison_in_the_browser_matches_diff() {
     let rows = rows.max(table.split("scope=\"row\"").count() - 1);
     assert_eq!(rows, diff["metrics"].as_array().unwrap().len());
     let first = diff["metrics"][0]["name"].as_str().unwrap();
-    let shown = table.split("scope=\"row\"").nth(1).unwrap();
+    let first_row = table.split("scope=\"row\"").nth(1).unwrap();
     assert!(
-        shown.split("</th>").next().unwrap().ends_with(first),
-        "{first}: {shown}"
+        first_row.split("</th>").next().unwrap().ends_with(first),
+        "{first}: {first_row}"
     );
     assert!(table.contains("overlap"));
     for setting in diff["config"]["settings"].as_array().unwrap() {
@@ -129,7 +129,7 @@ fn the_comparison_in_the_browser_matches_diff() {
 
 #[test]
 fn the_search_finds_findings_components_stages_and_improvements_from_disk() {
-    if !tool(
+    if !has_tool(
         "the_search_finds_findings_components_stages_and_improvements_from_disk",
         "chromium",
     ) {

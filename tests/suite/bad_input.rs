@@ -108,7 +108,7 @@ fn a_contract_that_no_record_meets_is_reported_with_the_reason() {
 }
 
 #[test]
-fn bad_records_are_quarantined_and_the_rest_is_read() {
+fn bad_records_are_quarantined_and_the_others_are_read() {
     let scratch = workspace();
     let mut bytes: Vec<u8> = (0..100).map(line).collect::<String>().into_bytes();
     bytes.extend_from_slice(b"{\"id\": 1\n");

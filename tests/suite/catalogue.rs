@@ -73,8 +73,8 @@ fn references_between_records_are_complete() {
     let scratch = Scratch::new();
     let records = scratch.join("operations");
     simulate_all(&records);
-    let only = ["--date", "2026-11-16", "--select", "stage.lost_references"];
-    run_job(&scratch, "catalogue", &records, &only).expect(0);
+    let options = ["--date", "2026-11-16", "--select", "stage.lost_references"];
+    run_job(&scratch, "catalogue", &records, &options).expect(0);
     let run = runs(&scratch.join("reports"), "catalogue").remove(0);
     let rows = rows(&run, "lost_references");
     assert_eq!(rows.len(), 6, "{rows:?}");
@@ -89,8 +89,8 @@ fn the_dictionary_contains_every_contract() {
     let scratch = Scratch::new();
     let jobs = root().join("jobs").display().to_string();
     let file = scratch.join("dictionary.html");
-    let named = file.display().to_string();
-    let write = ["--jobs", &jobs, "dictionary", "--out", &named];
+    let path = file.display().to_string();
+    let write = ["--jobs", &jobs, "dictionary", "--out", &path];
     retrocast_in(scratch.path(), &write).expect(0);
     let page = std::fs::read_to_string(&file).unwrap();
     let print = ["--jobs", &jobs, "dictionary", "--format", "markdown"];
@@ -104,10 +104,6 @@ fn the_dictionary_contains_every_contract() {
         contracts += 1;
     }
     assert!(contracts >= 18, "{contracts}");
-    let nowhere = retrocast_in(scratch.path(), &["dictionary"]).expect(2);
-    assert!(
-        nowhere.stderr.contains("no contracts"),
-        "{}",
-        nowhere.stderr
-    );
+    let result = retrocast_in(scratch.path(), &["dictionary"]).expect(2);
+    assert!(result.stderr.contains("no contracts"), "{}", result.stderr);
 }

@@ -35,8 +35,8 @@ fn init_writes_a_workspace_that_runs() {
     }
     assert!(folder.join("reports/index.html").is_file());
     // A second `init` must not overwrite changes of the user.
-    let again = retrocast_in(scratch.path(), &["init", "review"]).expect(2);
-    assert!(again.stderr.contains("already"), "{}", again.stderr);
+    let second = retrocast_in(scratch.path(), &["init", "review"]).expect(2);
+    assert!(second.stderr.contains("already"), "{}", second.stderr);
 }
 
 #[test]
@@ -86,8 +86,8 @@ fn list_show_and_diff_find_the_same_run() {
         ("weekly-operation", "did you mean \"weekly-operations\"?"),
     ] {
         for command in [&["show"][..], &["rerun"], &["diff", "latest"]] {
-            let missing = retrocast_in(scratch.path(), &[command, &[name]].concat()).expect(2);
-            assert_stderr(&missing, &[words]);
+            let result = retrocast_in(scratch.path(), &[command, &[name]].concat()).expect(2);
+            assert_stderr(&result, &[words]);
         }
     }
 }
@@ -172,16 +172,16 @@ fn status_lists_a_manual_success() {
 
 /// The paths below a folder, with their modification times.
 fn modification_times(folder: &Path) -> BTreeMap<String, SystemTime> {
-    let mut all = BTreeMap::new();
+    let mut times = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();
         if path.is_dir() {
-            all.extend(modification_times(&path));
+            times.extend(modification_times(&path));
         }
         let modified = entry.metadata().unwrap().modified().unwrap();
-        all.insert(path.display().to_string(), modified);
+        times.insert(path.display().to_string(), modified);
     }
-    all
+    times
 }
 
 /// Read-only commands write nothing to the lake.
@@ -272,12 +272,19 @@ fn a_closed_pipe_is_not_a_failure() {
 fn plan_prints_reasons_and_a_graph() {
     let (scratch, _) = demo();
     let jobs = root().join("jobs").display().to_string();
-    let set = format!("records={}", operations().display());
-    let plan = |more: &[&str]| {
-        let base = ["plan", "weekly-operations", "--jobs", &jobs, "--set", &set];
+    let setting = format!("records={}", operations().display());
+    let plan = |options: &[&str]| {
+        let base = [
+            "plan",
+            "weekly-operations",
+            "--jobs",
+            &jobs,
+            "--set",
+            &setting,
+        ];
         retrocast_in(
             scratch.path(),
-            &[&base[..], &["--date", "2026-11-16"], more].concat(),
+            &[&base[..], &["--date", "2026-11-16"], options].concat(),
         )
         .expect(0)
         .stdout
@@ -318,12 +325,14 @@ fn run_prints_events_as_json_lines() {
 
 #[test]
 fn completions_schema_and_kinds_are_printed() {
-    let here = std::path::Path::new(".");
+    let folder = std::path::Path::new(".");
     for shell in ["bash", "zsh", "fish"] {
-        let text = retrocast_in(here, &["completions", shell]).expect(0).stdout;
+        let text = retrocast_in(folder, &["completions", shell])
+            .expect(0)
+            .stdout;
         assert!(text.contains("retrocast"), "{shell}");
     }
-    let schema = retrocast_in(here, &["schema"]).expect(0).stdout;
+    let schema = retrocast_in(folder, &["schema"]).expect(0).stdout;
     let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
     assert!(schema["$schema"].is_string());
     let committed = json(&root().join("jobs/job.schema.json"));
@@ -331,7 +340,7 @@ fn completions_schema_and_kinds_are_printed() {
         committed == schema,
         "jobs/job.schema.json is outdated: run `cargo xtask bless`"
     );
-    let kinds = retrocast_in(here, &["kinds"]).expect(0).stdout;
+    let kinds = retrocast_in(folder, &["kinds"]).expect(0).stdout;
     for kind in [
         "sql",
         "quality",
@@ -342,7 +351,7 @@ fn completions_schema_and_kinds_are_printed() {
         "forecast",
     ] {
         assert!(kinds.contains(kind), "{kinds}");
-        let manual = retrocast_in(here, &["kinds", kind]).expect(0).stdout;
+        let manual = retrocast_in(folder, &["kinds", kind]).expect(0).stdout;
         assert!(
             manual.contains("# Params") && manual.contains("required"),
             "{manual}"
@@ -356,8 +365,8 @@ fn completions_schema_and_kinds_are_printed() {
             assert!(common.contains(key), "{common}");
         }
     }
-    retrocast_in(here, &["kinds", "nonsense"]).expect(2);
-    retrocast_in(here, &["nonsense"]).expect(2);
+    retrocast_in(folder, &["kinds", "nonsense"]).expect(2);
+    retrocast_in(folder, &["nonsense"]).expect(2);
 }
 
 #[test]
@@ -365,7 +374,7 @@ fn parameters_are_checked() {
     let scratch = Scratch::new();
     let jobs = root().join("jobs").display().to_string();
     let base = ["run", "weekly-operations", "--jobs", &jobs];
-    for (more, words) in [
+    for (options, words) in [
         (["--set", "recrods=x"], "did you mean"),
         (["--set", "records"], "KEY=VALUE"),
         (["--window", "2026-W99"], "2026-W99"),
@@ -374,16 +383,24 @@ fn parameters_are_checked() {
         (["--spill", "2 gigs"], "a plain number is in MiB"),
         (["--select", "stage.nothing"], "stage.nothing"),
     ] {
-        let result = retrocast_in(scratch.path(), &[&base[..], &more[..]].concat()).expect(2);
-        assert!(result.stderr.contains(words), "{more:?}: {}", result.stderr);
+        let result = retrocast_in(scratch.path(), &[&base[..], &options[..]].concat()).expect(2);
+        assert!(
+            result.stderr.contains(words),
+            "{options:?}: {}",
+            result.stderr
+        );
     }
     // Together with a window, the date is that of the report, and must be after the window.
     for command in ["run", "plan", "check"] {
-        let both = ["--window", "2026-W42", "--date", "2026-10-18"];
-        let arguments = [&[command, "weekly-operations", "--jobs", &jobs], &both[..]].concat();
-        let ended = retrocast_in(scratch.path(), &arguments).expect(2);
+        let options = ["--window", "2026-W42", "--date", "2026-10-18"];
+        let arguments = [
+            &[command, "weekly-operations", "--jobs", &jobs],
+            &options[..],
+        ]
+        .concat();
+        let result = retrocast_in(scratch.path(), &arguments).expect(2);
         assert_stderr(
-            &ended,
+            &result,
             &["--date 2026-10-18 is before the end of --window 2026-W42"],
         );
     }

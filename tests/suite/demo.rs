@@ -34,7 +34,7 @@ fn a_run_folder_contains_every_output() {
     for link in index
         .split("href=\"")
         .skip(1)
-        .map(|rest| rest.split('"').next().unwrap())
+        .map(|after| after.split('"').next().unwrap())
     {
         let link = link.replace("&#x2f;", "/");
         let path = link.split('#').next().unwrap();
@@ -108,9 +108,9 @@ fn assert_same_outputs(a: &Path, b: &Path) {
 fn a_second_run_reuses_every_node_and_writes_the_same_bytes() {
     let scratch = Scratch::new();
     let first = run_job(&scratch, "weekly-operations", operations(), DATE).expect(0);
-    let again = run_job(&scratch, "weekly-operations", operations(), DATE).expect(0);
+    let second_result = run_job(&scratch, "weekly-operations", operations(), DATE).expect(0);
     let runs = runs(&scratch.join("reports"), "weekly-operations");
-    assert_eq!(runs.len(), 2, "{}\n{}", first.stdout, again.stdout);
+    assert_eq!(runs.len(), 2, "{}\n{}", first.stdout, second_result.stdout);
     assert_same_outputs(&runs[0], &runs[1]);
     let second = runs
         .iter()
@@ -125,8 +125,8 @@ fn a_second_run_reuses_every_node_and_writes_the_same_bytes() {
 fn the_number_of_threads_does_not_change_the_bytes() {
     let runs_by_threads = ["1", "2"].map(|threads| {
         let scratch = Scratch::new();
-        let more = [DATE, &["--threads", threads]].concat();
-        run_job(&scratch, "weekly-operations", operations(), &more).expect(0);
+        let options = [DATE, &["--threads", threads]].concat();
+        run_job(&scratch, "weekly-operations", operations(), &options).expect(0);
         let run = runs(&scratch.join("reports"), "weekly-operations").remove(0);
         (scratch, run)
     });

@@ -182,7 +182,7 @@ fn matches(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<()
     };
     let allowed: Vec<&str> = match &schema["type"] {
         Value::String(name) => vec![name],
-        Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
     let fits = |allowed: &&str| *allowed == kind || (*allowed == "number" && kind == "integer");
@@ -219,24 +219,24 @@ fn matches(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<()
 
 #[test]
 fn files_match_their_published_schemas() {
-    for (file, of) in [("report.json", "report"), ("findings.json", "findings")] {
-        let printed = retrocast_in(Path::new("."), &["schema", of])
+    for (file, name) in [("report.json", "report"), ("findings.json", "findings")] {
+        let printed = retrocast_in(Path::new("."), &["schema", name])
             .expect(0)
             .stdout;
         let schema: Value = serde_json::from_str(&printed).unwrap();
         assert_eq!(
             schema,
-            json(&export_folder().join(format!("{of}.schema.json")))
+            json(&export_folder().join(format!("{name}.schema.json")))
         );
         let value = json(&export_folder().join(file));
         matches(&schema, &schema, &value, file).unwrap_or_else(|error| panic!("{error}"));
         // A wrong value is found.
         let mut wrong = value.clone();
-        let place = match of {
+        let number = match name {
             "report" => &mut wrong["cells"][0]["findings"][0]["n"],
             _ => &mut wrong[0]["n"],
         };
-        *place = "many".into();
+        *number = "many".into();
         assert!(matches(&schema, &schema, &wrong, file).is_err());
     }
 }
@@ -267,8 +267,8 @@ fn the_notebook_reads_the_same_numbers() {
     assert!(text.contains("pip install") && text.contains("image/svg+xml"));
     let variable = "RETROCAST_READERS_PYTHON";
     let Some(python) = std::env::var_os(variable) else {
-        let why = format!("{variable} names no Python with pylance and polars");
-        return skipped("the notebook", &why);
+        let reason = format!("{variable} names no Python with pylance and polars");
+        return report_skipped("the notebook", &reason);
     };
     let output = Command::new(python)
         .args(["-c", RUN_CELLS])

@@ -28,10 +28,10 @@ inputs = ["tickets"]
 [report.technical]
 "#;
 
-/// A workspace with a small job, `more` appended to its job file, and a number of `tickets` before
-/// 16 November 2026.
-fn workspace(more: &str, tickets: u32) -> Scratch {
-    let scratch = workspace_of("small", &format!("{HEAD}{more}{REPORT}"));
+/// A workspace with a small job, `stages` appended to its job file, and a number of `tickets`
+/// before 16 November 2026.
+fn workspace(stages: &str, tickets: u32) -> Scratch {
+    let scratch = workspace_of("small", &format!("{HEAD}{stages}{REPORT}"));
     let mut lines = String::new();
     for id in 0..tickets {
         let (day, hour) = (1 + id % 15, id / 15 % 24);
@@ -44,9 +44,9 @@ fn workspace(more: &str, tickets: u32) -> Scratch {
     scratch
 }
 
-fn run(scratch: &Scratch, more: &[&str]) -> CommandResult {
+fn run(scratch: &Scratch, options: &[&str]) -> CommandResult {
     let mut arguments = vec!["run", "small", "--date", "2026-11-16"];
-    arguments.extend(more);
+    arguments.extend(options);
     retrocast_in(scratch.path(), &arguments)
 }
 
@@ -105,7 +105,7 @@ fn checksums(scratch: &Scratch) -> Vec<String> {
 /// Sends a signal to an active run; returns its exit code and its stderr.
 fn interrupt_run(signal: &str, folder: &Path, records: &Path) -> (Option<i32>, String) {
     let command = ["run", "weekly-operations", "--date", "2026-11-16"];
-    let child = begin(&command, folder, records);
+    let child = start_command(&command, folder, records);
     // Wait until some nodes have finished, but not all.
     let journal = || {
         let windows = folder.join("reports/weekly-operations/2026-W46");
@@ -117,11 +117,11 @@ fn interrupt_run(signal: &str, folder: &Path, records: &Path) -> (Option<i32>, S
         assert!(Instant::now() < deadline, "no node finished");
         std::thread::sleep(Duration::from_millis(2));
     }
-    let killed = Command::new("kill")
+    let signal_status = Command::new("kill")
         .args([signal, &child.id().to_string()])
         .status()
         .unwrap();
-    assert!(killed.success());
+    assert!(signal_status.success());
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     (output.status.code(), stderr)
@@ -167,8 +167,8 @@ fn a_clock_that_was_set_back_does_not_prevent_reuse() {
     let again = run(&scratch, &[]).expect(0);
     assert!(again.stdout.contains(" 4 reused"), "{}", again.stdout);
     retrocast_in(scratch.path(), &["list"]).expect(0);
-    let explained = ["plan", "small", "--date", "2026-11-16", "--json"];
-    let plan = retrocast_in(scratch.path(), &explained).expect(0);
+    let plan_command = ["plan", "small", "--date", "2026-11-16", "--json"];
+    let plan = retrocast_in(scratch.path(), &plan_command).expect(0);
     let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
     let reused = |decision: &Value| decision["reuse"] == true;
     assert!(plan["decisions"].as_array().unwrap().iter().all(reused));
@@ -195,7 +195,7 @@ fn on_small_disk(test: &str, scratch: &Scratch, size: &str, script: &str) -> Opt
         .env_remove("RUST_LOG")
         .output();
     let Ok(output) = output else {
-        skipped(test, "unshare is not installed");
+        report_skipped(test, "unshare is not installed");
         return None;
     };
     let result = CommandResult {
@@ -204,7 +204,7 @@ fn on_small_disk(test: &str, scratch: &Scratch, size: &str, script: &str) -> Opt
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     };
     if result.code == 77 || result.stderr.contains("unshare:") {
-        skipped(test, "this machine does not let a test mount a disk");
+        report_skipped(test, "this machine does not let a test mount a disk");
         return None;
     }
     Some(result)

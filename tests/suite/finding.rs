@@ -31,14 +31,14 @@ fn workspace() -> (Scratch, String) {
     });
     scratch.write("records/a.jsonl", lines.collect::<String>());
     run(&scratch, &[]);
-    let found = findings(&last_run(&scratch));
-    assert_eq!(found.len(), 1, "{found:#?}");
-    let id = found[0]["id"].as_str().unwrap().to_string();
+    let reported = findings(&last_run(&scratch));
+    assert_eq!(reported.len(), 1, "{reported:#?}");
+    let id = reported[0]["id"].as_str().unwrap().to_string();
     (scratch, id)
 }
 
-fn run(scratch: &Scratch, more: &[&str]) {
-    let command = [&["run", "small", "--window", WINDOW][..], more].concat();
+fn run(scratch: &Scratch, options: &[&str]) {
+    let command = [&["run", "small", "--window", WINDOW][..], options].concat();
     retrocast_in(scratch.path(), &command).expect(0);
 }
 
@@ -50,16 +50,16 @@ fn run_in(scratch: &Scratch, days: i64) {
 }
 
 fn last_run(scratch: &Scratch) -> std::path::PathBuf {
-    let mut all = runs(&scratch.join("reports"), "small");
-    all.sort_by_cached_key(|run| json(&run.join("run.json"))["started"].to_string());
-    all.pop().unwrap()
+    let mut runs = runs(&scratch.join("reports"), "small");
+    runs.sort_by_cached_key(|run| json(&run.join("run.json"))["started"].to_string());
+    runs.pop().unwrap()
 }
 
-fn decide(scratch: &Scratch, verb: &str, id: &str, more: &[&str]) -> CommandResult {
+fn decide(scratch: &Scratch, verb: &str, id: &str, options: &[&str]) -> CommandResult {
     let finding = format!("small/{WINDOW}#{id}");
     retrocast_in(
         scratch.path(),
-        &[&["finding", verb, &finding], more].concat(),
+        &[&["finding", verb, &finding], options].concat(),
     )
 }
 
@@ -67,7 +67,7 @@ fn page(scratch: &Scratch, name: &str) -> String {
     fs::read_to_string(last_run(scratch).join(name)).unwrap()
 }
 
-/// The part of the executive report on the first page.
+/// The number of headlines of the last report.
 fn headlines(scratch: &Scratch) -> usize {
     let report = json(&last_run(scratch).join("report.json"));
     report["headlines"].as_array().unwrap().len()
@@ -77,12 +77,12 @@ fn headlines(scratch: &Scratch) -> usize {
 fn decisions_appear_in_later_reports_and_are_never_lost() {
     let (scratch, id) = workspace();
     let by = ["--by", "ann", "--why", "known since May"];
-    let done = decide(&scratch, "acknowledge", &id[..6], &by)
+    let stdout = decide(&scratch, "acknowledge", &id[..6], &by)
         .expect(0)
         .stdout;
     assert!(
-        done.contains(&id) && done.contains("acknowledged"),
-        "{done}"
+        stdout.contains(&id) && stdout.contains("acknowledged"),
+        "{stdout}"
     );
     // A run dated before the decision does not see it.
     run(&scratch, &["--date", "2026-01-13"]);
@@ -93,8 +93,8 @@ fn decisions_appear_in_later_reports_and_are_never_lost() {
         let page = page(&scratch, name);
         assert!(page.contains("Acknowledged by ann on ") && page.contains("known since May"));
     }
-    let found = &findings(&last_run(&scratch))[0];
-    assert_eq!(found["decision"]["state"], "acknowledged");
+    let reported = &findings(&last_run(&scratch))[0];
+    assert_eq!(reported["decision"]["state"], "acknowledged");
     let shown = retrocast_in(scratch.path(), &["show", "small"])
         .expect(0)
         .stdout;
@@ -114,8 +114,8 @@ fn decisions_appear_in_later_reports_and_are_never_lost() {
     assert!(technical.contains("Set aside") && technical.contains("Marked wrong by bob"));
     assert!(!page(&scratch, "executive.html").contains("Marked wrong"));
     assert_eq!(findings(&last_run(&scratch)).len(), 1);
-    let all = runs(&scratch.join("reports"), "small");
-    let [old, new] = [&all[0], &last_run(&scratch)].map(|run| run.display().to_string());
+    let all_runs = runs(&scratch.join("reports"), "small");
+    let [old, new] = [&all_runs[0], &last_run(&scratch)].map(|run| run.display().to_string());
     let diff = retrocast_in(scratch.path(), &["diff", &old, &new])
         .expect(0)
         .stdout;
@@ -142,17 +142,17 @@ fn decisions_appear_in_later_reports_and_are_never_lost() {
     decide(&scratch, "reopen", &id, &["--by", "ann", "--why", "again"]).expect(0);
     run_in(&scratch, 4);
     assert_eq!(headlines(&scratch), 1);
-    let list = |more: &[&str]| -> Vec<Value> {
-        let command = [&["finding", "list", "small", "--json"][..], more].concat();
+    let list = |options: &[&str]| -> Vec<Value> {
+        let command = [&["finding", "list", "small", "--json"][..], options].concat();
         let listed = retrocast_in(scratch.path(), &command).expect(0).stdout;
         serde_json::from_str(&listed).unwrap()
     };
     assert_eq!(list(&[]), [Value::Null; 0], "reopened");
-    let words: Vec<Value> = list(&["--all"])
+    let states: Vec<Value> = list(&["--all"])
         .iter()
         .map(|finding| finding["decision"].clone())
         .collect();
-    assert_eq!(words, ["reopened", "snoozed", "wrong", "acknowledged"]);
+    assert_eq!(states, ["reopened", "snoozed", "wrong", "acknowledged"]);
     assert!(
         list(&["--all"])[0]["run"]
             .as_str()
@@ -202,9 +202,9 @@ fn wrong_decisions_are_refused() {
     let past = [&by[..], &["--until", "2026-01-01"]].concat();
     check(decide(&scratch, "snooze", &id, &past), &["not after today"]);
     check(decide(&scratch, "snooze", &id, &by), &["--until"]);
-    let without = [&["finding", "wrong", "small"][..], &by].concat();
+    let without_id = [&["finding", "wrong", "small"][..], &by].concat();
     check(
-        retrocast_in(scratch.path(), &without),
+        retrocast_in(scratch.path(), &without_id),
         &["expected RUN#FINDING"],
     );
 }

@@ -75,25 +75,25 @@ fn run(scratch: &Scratch) -> PathBuf {
 
 /// All files below a folder. Their names must be safe on any file system and in links.
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
+    let mut paths = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
         let is_safe = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         assert!(name.chars().all(is_safe) && name.len() < 80, "{name:?}");
         if path.is_dir() {
-            found.extend(files(&path));
+            paths.extend(files(&path));
         } else {
-            found.push(path);
+            paths.push(path);
         }
     }
-    found
+    paths
 }
 
 fn with_extension(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let mut found = files(folder);
-    found.retain(|path| path.extension().is_some_and(|found| found == extension));
-    found
+    let mut paths = files(folder);
+    paths.retain(|path| path.extension().is_some_and(|other| other == extension));
+    paths
 }
 
 fn document(path: &Path) -> markup::Document {
@@ -103,40 +103,40 @@ fn document(path: &Path) -> markup::Document {
 
 /// The elements of all pages of an archive.
 fn elements(reports: &Path) -> Elements {
-    let mut all = Elements::new();
+    let mut elements = Elements::new();
     for page in with_extension(reports, "html") {
         for (name, mut attributes) in document(&page).elements {
-            all.entry(name).or_default().append(&mut attributes);
+            elements.entry(name).or_default().append(&mut attributes);
         }
     }
-    all
+    elements
 }
 
 /// Removes spaces, line breaks and soft hyphens, which depend on the layout.
-fn squeeze(text: &str) -> String {
+fn without_spaces(text: &str) -> String {
     let is_kept = |c: &char| !c.is_whitespace() && *c != '\u{ad}';
     text.chars().filter(is_kept).collect()
 }
 
-/// Texts of a document, found most quickly in their order.
-struct Haystack {
+/// The text of a document, in which texts are found most quickly in their order.
+struct DocumentText {
     text: String,
     from: usize,
 }
 
-impl Haystack {
+impl DocumentText {
     fn new(text: &str) -> Self {
-        let text = squeeze(text);
+        let text = without_spaces(text);
         Self { text, from: 0 }
     }
 
     fn contains(&mut self, needle: &str) -> bool {
-        let needle = squeeze(needle);
-        let next = self.text[self.from..].find(&needle);
-        let found = next.map(|index| self.from + index);
-        let found = found.or_else(|| self.text.find(&needle));
-        self.from = found.unwrap_or(self.from);
-        found.is_some()
+        let needle = without_spaces(needle);
+        let offset = self.text[self.from..].find(&needle);
+        let position = offset.map(|index| self.from + index);
+        let position = position.or_else(|| self.text.find(&needle));
+        self.from = position.unwrap_or(self.from);
+        position.is_some()
     }
 }
 
@@ -154,13 +154,13 @@ fn hostile_titles_are_text_in_reports_and_pages() {
         let document = document(&page);
         let new = unknown(&document, &known);
         assert!(new.is_empty(), "{}: {new:?}", page.display());
-        let own = match page.file_name().unwrap().to_str().unwrap() {
+        let script_count = match page.file_name().unwrap().to_str().unwrap() {
             "executive.html" | "technical.html" => 1,
             "search.html" => 2,
             "compare.html" => 3,
             _ => 0,
         };
-        assert_eq!(document.scripts, own, "{}", page.display());
+        assert_eq!(document.scripts, script_count, "{}", page.display());
     }
     // The data of the comparison and of the search are calls with one JSON object.
     for path in with_extension(&scratch.join("reports/titles"), "js") {
@@ -170,7 +170,7 @@ fn hostile_titles_are_text_in_reports_and_pages() {
         assert!(parsed.is_ok(), "{}: {parsed:?}", path.display());
     }
 
-    let mut html = Haystack::new(&document(&run.join("technical.html")).text);
+    let mut html = DocumentText::new(&document(&run.join("technical.html")).text);
     let mut compared = 0;
     for title in titles.iter().filter(|title| is_whole(title)) {
         let (shown, ..) = printable(title, &|_| true, false);
@@ -179,7 +179,7 @@ fn hostile_titles_are_text_in_reports_and_pages() {
     }
     assert!(compared > TITLES * 9 / 10, "{compared}");
 
-    if !tool("hostile_titles_are_text_in_reports_and_pages", "pdftotext") {
+    if !has_tool("hostile_titles_are_text_in_reports_and_pages", "pdftotext") {
         return;
     }
     let output = Command::new("pdftotext")
@@ -188,7 +188,7 @@ fn hostile_titles_are_text_in_reports_and_pages() {
         .arg("-")
         .output()
         .unwrap();
-    let mut pdf = Haystack::new(&String::from_utf8_lossy(&output.stdout));
+    let mut pdf = DocumentText::new(&String::from_utf8_lossy(&output.stdout));
     for (index, title) in titles
         .iter()
         .enumerate()
@@ -303,7 +303,7 @@ fn hostile_headlines_are_text_in_the_feed() {
             let new = unknown(document, known);
             assert!(new.is_empty(), "{page}: {new:?}");
         }
-        let mut text = Haystack::new(&documents[0].text);
+        let mut text = DocumentText::new(&documents[0].text);
         for headline in part {
             let shown = one_line(headline, HEADLINE_MAX);
             assert!(text.contains(&shown), "{headline:?} is not in the feed");
@@ -327,7 +327,7 @@ fn markup_and_formulas_are_recognised() {
     let known = parse("<p class=\"x\">a</p>").unwrap().elements;
     let check = |source: &str, expected: Result<&[&str], ()>| {
         let result = parse(source).map(|document| unknown(&document, &known));
-        let strings = |all: &[&str]| all.iter().map(|name| (*name).to_string()).collect();
+        let strings = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect();
         let expected: Result<Vec<String>, ()> = expected.map(strings);
         assert_eq!(result.map_err(|_| ()), expected, "{source}");
     };
@@ -347,6 +347,6 @@ fn markup_and_formulas_are_recognised() {
         check(broken, Err(()));
     }
     assert!(begins_formula("=1") && begins_formula("-1+1") && !begins_formula("-1.5"));
-    let mut text = Haystack::new("one two");
+    let mut text = DocumentText::new("one two");
     assert!(text.contains("o\nne") && !text.contains("three"));
 }

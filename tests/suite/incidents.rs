@@ -5,8 +5,8 @@ use super::support::*;
 use serde_json::Value;
 
 /// The numbers of the first finding that matches.
-fn numbers<'a>(findings: &'a [Value], what: &str, matches: impl Fn(&Value) -> bool) -> &'a Value {
-    let found: Vec<&Value> = findings.iter().filter(|finding| matches(finding)).collect();
+fn numbers<'a>(findings: &'a [Value], topic: &str, matches: impl Fn(&Value) -> bool) -> &'a Value {
+    let matching: Vec<&Value> = findings.iter().filter(|finding| matches(finding)).collect();
     let kinds: Vec<_> = findings
         .iter()
         .map(|finding| {
@@ -17,11 +17,11 @@ fn numbers<'a>(findings: &'a [Value], what: &str, matches: impl Fn(&Value) -> bo
         })
         .collect();
     assert!(
-        !found.is_empty(),
-        "no finding on {what} among\n{}",
+        !matching.is_empty(),
+        "no finding on {topic} among\n{}",
         kinds.join("\n")
     );
-    &found[0]["numbers"]
+    &matching[0]["numbers"]
 }
 
 fn assert_near(value: &Value, expected: f64, tolerance: f64) {

@@ -48,8 +48,8 @@ fn ask(scratch: &Scratch, query: &str) -> Vec<String> {
 fn fixed_records_are_ingested_and_leave_the_quarantine() {
     let scratch = workspace();
     scratch.write("records/a.jsonl", line("a", "1.0") + &line("b", "\"x\""));
-    let ran = run(&scratch);
-    assert_stderr(&ran, &["1\u{a0}record was set aside: wrong type 1"]);
+    let result = run(&scratch);
+    assert_stderr(&result, &["1\u{a0}record was set aside: wrong type 1"]);
     let quarantine = "select file, line from tickets__quarantine";
     assert_eq!(ask(&scratch, quarantine), ["records/a.jsonl,2"]);
     // After the contract is fixed, the record is ingested without further action.
@@ -81,8 +81,8 @@ fn the_lake_matches_the_last_run_even_if_its_source_was_reused() {
     let rows = "select n from tickets order by n";
     assert_eq!(ask(&scratch, rows), ["1", "2"]);
     std::fs::remove_file(scratch.join("records/b.jsonl")).unwrap();
-    let ran = run(&scratch);
-    assert_stderr(&ran, &["reused   source.tickets"]);
+    let result = run(&scratch);
+    assert_stderr(&result, &["reused   source.tickets"]);
     assert_eq!(ask(&scratch, rows), ["1"]);
     let versions = || ask(&scratch, "select count(*) from tickets__manifest");
     assert_eq!(versions(), ["1"]);
@@ -101,8 +101,8 @@ fn the_lake_matches_the_last_run_even_if_its_source_was_reused() {
 fn a_new_key_changes_the_hashes_of_personal_data() {
     let scratch = workspace();
     scratch.write("records/a.jsonl", line("a", "1"));
-    let ran = run(&scratch);
-    assert_stderr(&ran, &["hashed without a key", "Set RETROCAST_HASH_KEY"]);
+    let result = run(&scratch);
+    assert_stderr(&result, &["hashed without a key", "Set RETROCAST_HASH_KEY"]);
     let mails = || ask(&scratch, "select mail, ip from tickets");
     let unkeyed = mails();
     let keyed = |key: &str| {
@@ -122,7 +122,7 @@ fn a_new_key_changes_the_hashes_of_personal_data() {
     assert_eq!(keyed("a text that is long enough to be a key, 2"), second);
     // The field is null because it was dropped, not because the records lack it.
     assert!(second[0].ends_with(','), "{second:?}");
-    let checked = ["contract", "check", "records/*", "--contract", "ticket"];
-    let checked = retrocast_in(scratch.path(), &checked).expect(0);
+    let check = ["contract", "check", "records/*", "--contract", "ticket"];
+    let checked = retrocast_in(scratch.path(), &check).expect(0);
     assert!(!checked.stdout.contains("ip"), "{}", checked.stdout);
 }

@@ -58,7 +58,9 @@ fn ledger_findings(folder: &Path) -> Vec<LedgerFinding> {
 }
 
 fn backfill(folder: &Path, records: &Path) {
-    let output = begin(BACKFILL, folder, records).wait_with_output().unwrap();
+    let output = start_command(BACKFILL, folder, records)
+        .wait_with_output()
+        .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
 }
@@ -79,7 +81,7 @@ fn finished_runs(folder: &Path) -> usize {
 /// reruns two weeks, and completes the backfill.
 fn backfill_with_interruptions(scratch: &Scratch, records: &Path) {
     let folder = scratch.path();
-    let mut child = begin(BACKFILL, folder, records);
+    let mut child = start_command(BACKFILL, folder, records);
     let deadline = Instant::now() + Duration::from_secs(600);
     while finished_runs(folder) < 5 && child.try_wait().unwrap().is_none() {
         assert!(Instant::now() < deadline, "five runs take too long");
@@ -87,11 +89,11 @@ fn backfill_with_interruptions(scratch: &Scratch, records: &Path) {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    for more in [
+    for options in [
         &["--window", "2026-W36", "--force"][..],
         &["--window", "2026-W38"],
     ] {
-        run_job(scratch, OPERATIONS, records, more).expect(0);
+        run_job(scratch, OPERATIONS, records, options).expect(0);
     }
     backfill(folder, records);
 }
@@ -108,11 +110,11 @@ fn check_state_transitions(rows: &[LedgerFinding], weeks: &[String]) {
     let mut previous: BTreeMap<&str, (&str, u64)> = BTreeMap::new();
     for week in weeks {
         let rows_of_week = || rows.iter().filter(|row| row.window == *week);
-        let found: Vec<&LedgerFinding> = rows_of_week()
+        let current_rows: Vec<&LedgerFinding> = rows_of_week()
             .filter(|row| row.state != "resolved")
             .collect();
         let mut current = BTreeMap::new();
-        for row in &found {
+        for row in &current_rows {
             let expected = match previous.get(&*row.id) {
                 Some((since, times)) => ("persisting", *since, times + 1),
                 None => ("new", week.as_str(), 1),
@@ -166,7 +168,7 @@ fn check_planted_facts(rows: &[LedgerFinding], weeks: &[String], truth: &Value) 
             .filter(|row| row.statement[0] == kind && row.statement[2].contains(&words))
             .filter(|row| row.statement[1] == subject || fact["subject"]["column"] == "type")
             .collect();
-        let message = |what: &str| format!("{name}: {what}: {matching:#?}");
+        let message = |problem: &str| format!("{name}: {problem}: {matching:#?}");
         assert!(!matching.is_empty(), "{}", message("not found"));
         let ids: BTreeSet<&str> = matching.iter().map(|row| &*row.id).collect();
         assert_eq!(ids.len(), 1, "{}", message("more than one"));
@@ -186,8 +188,12 @@ fn check_planted_facts(rows: &[LedgerFinding], weeks: &[String], truth: &Value) 
             );
         }
         let expected = weeks.iter().filter(|week| *week >= first);
-        let found = matching.iter().map(|row| &row.window);
-        assert!(found.eq(expected), "{}", message("not in all weeks since"));
+        let windows = matching.iter().map(|row| &row.window);
+        assert!(
+            windows.eq(expected),
+            "{}",
+            message("not in all weeks since")
+        );
         for (n, row) in (1..).zip(&matching) {
             let state = if n == 1 { "new" } else { "persisting" };
             let reported = (row.state.as_str(), &row.since, row.times);
@@ -211,11 +217,14 @@ fn check_planted_facts(rows: &[LedgerFinding], weeks: &[String], truth: &Value) 
             && row.statement[2].contains("fewer records")
     });
     let few = few.expect("too few records");
-    let all: Vec<_> = rows.iter().filter(|row| row.id == few.id).collect();
+    let of_finding: Vec<_> = rows.iter().filter(|row| row.id == few.id).collect();
     let next = weeks.iter().find(|other| **other > week).unwrap();
-    assert_eq!(all.len(), 2, "{all:#?}");
-    assert_eq!((&all[1].window, &*all[1].state), (next, "resolved"));
-    assert_eq!((&*all[1].since, all[1].times), (&*week, 1));
+    assert_eq!(of_finding.len(), 2, "{of_finding:#?}");
+    assert_eq!(
+        (&of_finding[1].window, &*of_finding[1].state),
+        (next, "resolved")
+    );
+    assert_eq!((&*of_finding[1].since, of_finding[1].times), (&*week, 1));
 }
 
 #[test]
@@ -286,8 +295,8 @@ fn ticket(id: u32, day: &str) -> String {
     format!("{{\"id\":{id},\"at\":\"{day}T12:00:00Z\"}}\n")
 }
 
-fn run(scratch: &Scratch, window: &str, more: &[&str]) -> CommandResult {
-    let command = [&["run", "small", "--window", window][..], more].concat();
+fn run(scratch: &Scratch, window: &str, options: &[&str]) -> CommandResult {
+    let command = [&["run", "small", "--window", window][..], options].concat();
     retrocast_in(scratch.path(), &command).expect(0)
 }
 
@@ -328,24 +337,24 @@ fn a_stage_reads_the_newest_run_of_each_earlier_week_also_in_reruns() {
     let week_3 = "2026-W03 | 2 tickets came in. | none";
     assert_eq!(earlier_runs(&scratch), [week_2, week_3]);
     let newest = || {
-        let mut all = runs(&scratch.join("reports"), "small");
-        all.sort_by_cached_key(|run| json(&run.join("run.json"))["started"].to_string());
-        all.pop().unwrap()
+        let mut runs = runs(&scratch.join("reports"), "small");
+        runs.sort_by_cached_key(|run| json(&run.join("run.json"))["started"].to_string());
+        runs.pop().unwrap()
     };
     let first = newest();
 
     // The same run is reused: its own window and later windows are not read.
-    let ran = run(&scratch, "2026-W04", &[]);
-    assert_stderr(&ran, &["reused   stage.seen"]);
-    let ran = run(&scratch, "2026-W02", &[]);
-    assert_stderr(&ran, &["reused   stage.seen"]);
+    let result = run(&scratch, "2026-W04", &[]);
+    assert_stderr(&result, &["reused   stage.seen"]);
+    let result = run(&scratch, "2026-W02", &[]);
+    assert_stderr(&result, &["reused   stage.seen"]);
 
     // A late ticket: the second week is run again, so the third week reads another run of the
     // second week.
     scratch.write("records/b.jsonl", ticket(9, "2026-01-15"));
     run(&scratch, "2026-W03", &[]);
-    let explained = ["explain", "small", "stage.seen", "--window", "2026-W04"];
-    let explained = retrocast_in(scratch.path(), &explained).expect(0).stdout;
+    let explain = ["explain", "small", "stage.seen", "--window", "2026-W04"];
+    let explained = retrocast_in(scratch.path(), &explain).expect(0).stdout;
     assert!(explained.contains("ledger.findings changed"), "{explained}");
     run(&scratch, "2026-W04", &[]);
     let late_week_3 = "2026-W03 | 3 tickets came in. | none";
@@ -394,8 +403,8 @@ fn runs_read_decisions_made_before_their_date() {
     };
     decide("wrong", "it's a load test").expect(0);
     decide("reopen", "it was none").expect(0);
-    let list = |more: &[&str]| {
-        let command = [&["finding", "list", "small", "--json"][..], more].concat();
+    let list = |options: &[&str]| {
+        let command = [&["finding", "list", "small", "--json"][..], options].concat();
         let listed = retrocast_in(scratch.path(), &command).expect(0).stdout;
         let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
         listed.len()

@@ -175,9 +175,9 @@ fn a_scheduled_run_sends_its_report_once_and_reports_refusals() {
         .into_iter()
         .find(|run| run.join("deliveries.jsonl").is_file());
     let run = newest.unwrap().display().to_string();
-    let ended = retrocast_in(folder, &["deliver", &run]).expect(1);
-    assert_eq!(count(), 1, "{}", ended.stdout);
-    assert_stderr(&ended, &["executive to ada@example.org: already accepted"]);
+    let result = retrocast_in(folder, &["deliver", &run]).expect(1);
+    assert_eq!(count(), 1, "{}", result.stdout);
+    assert_stderr(&result, &["executive to ada@example.org: already accepted"]);
 }
 
 #[test]
@@ -197,11 +197,11 @@ fn partial_and_failed_runs_are_delivered_as_such() {
     retrocast_in(folder, &["deliver", "latest"]).expect(0);
     std::fs::remove_file(scratch.join("tickets/all.jsonl")).unwrap();
     retrocast_in(folder, &["run", "tickets", "--date", "2026-01-07"]).expect(1);
-    let sent = retrocast_in(folder, &["deliver", "latest"]).expect(0);
+    let result = retrocast_in(folder, &["deliver", "latest"]).expect(0);
     assert!(
-        sent.stdout.contains("to ada@example.org: accepted"),
+        result.stdout.contains("to ada@example.org: accepted"),
         "{}",
-        sent.stdout
+        result.stdout
     );
     let messages: Vec<String> = accepted
         .lock()

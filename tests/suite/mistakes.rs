@@ -81,8 +81,8 @@ fn errors_are_part_of_the_json_output() {
         serde_json::from_str(&stdout(arguments)).unwrap()
     };
     let checked = document(&["check", "wrong", "--json"]);
-    let all = checked.as_array().unwrap();
-    assert!(all.len() >= 7, "{checked}");
+    let errors = checked.as_array().unwrap();
+    assert!(errors.len() >= 7, "{checked}");
     for command in [&["plan"][..], &["explain"]] {
         let node = if command[0] == "explain" {
             &["stage.rhythm"][..]
@@ -97,7 +97,7 @@ fn errors_are_part_of_the_json_output() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!(lines.len(), all.len());
+    assert_eq!(lines.len(), errors.len());
     assert!(lines.iter().all(|line| line["event"] == "diagnostic"));
     assert_eq!(lines[0]["line"], checked[0]["line"]);
 }

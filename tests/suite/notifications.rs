@@ -66,8 +66,8 @@ fn respond(mut stream: &TcpStream, received: &Requests) -> std::io::Result<()> {
     let (mut path, mut length) = (String::new(), 0);
     for line in reader.by_ref().lines() {
         let line = line?.to_lowercase();
-        if let Some(rest) = line.strip_prefix("post ") {
-            path = rest.split(' ').next().unwrap_or_default().to_string();
+        if let Some(request) = line.strip_prefix("post ") {
+            path = request.split(' ').next().unwrap_or_default().to_string();
         } else if let Some(value) = line.strip_prefix("content-length:") {
             length = value.trim().parse().unwrap();
         } else if line.is_empty() {
@@ -120,17 +120,17 @@ fn run(folder: &Path, port: u16, arguments: &[&str]) -> CommandResult {
 }
 
 /// Checks that no file below a folder contains a text.
-fn assert_nowhere(folder: &Path, text: &str) {
+fn assert_no_file_contains(folder: &Path, text: &str) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            assert_nowhere(&path, text);
+            assert_no_file_contains(&path, text);
         } else {
             let bytes = std::fs::read(&path).unwrap();
-            let found = bytes
+            let is_present = bytes
                 .windows(text.len())
                 .any(|part| part == text.as_bytes());
-            assert!(!found, "{} contains {text}", path.display());
+            assert!(!is_present, "{} contains {text}", path.display());
         }
     }
 }
@@ -220,7 +220,7 @@ fn notifications_are_retried_with_the_same_id_and_sent_once() {
     );
     assert!(text.contains("could not be created"), "{text}");
     for secret in ["t0psecret", &KEY[6..]] {
-        assert_nowhere(folder, secret);
+        assert_no_file_contains(folder, secret);
     }
 }
 

@@ -21,7 +21,7 @@ struct Server {
 impl Server {
     fn start(test: &str, folder: &Path, faults: bool) -> Option<Self> {
         let Some(python) = std::env::var_os(PYTHON) else {
-            skipped(test, &format!("{PYTHON} names no Python with moto"));
+            report_skipped(test, &format!("{PYTHON} names no Python with moto"));
             return None;
         };
         let mut process = Command::new(python)
@@ -131,9 +131,9 @@ fn check_records(test: &str, faults: bool) {
     ];
     let run = [&["run", "weekly-operations"][..], &arguments].concat();
     server.retrocast(scratch.path(), &run).expect(0);
-    let found = runs(&scratch.join("reports"), "weekly-operations").remove(0);
+    let run_folder = runs(&scratch.join("reports"), "weekly-operations").remove(0);
     for name in ["findings.json", "executive.pdf"] {
-        assert!(found.join(name).is_file(), "{name}");
+        assert!(run_folder.join(name).is_file(), "{name}");
     }
     // The paths of files differ.
     let without_address =
@@ -141,13 +141,13 @@ fn check_records(test: &str, faults: bool) {
     let records = operations().display().to_string();
     assert_eq!(
         without_address(
-            &fs::read(found.join("findings.json")).unwrap(),
+            &fs::read(run_folder.join("findings.json")).unwrap(),
             "s3://records/operations"
         ),
         without_address(&fs::read(expected.join("findings.json")).unwrap(), &records)
     );
-    assert_eq!(cells(&found).len(), cells(expected).len());
-    for (ours, theirs) in cells(&found).into_iter().zip(cells(expected)) {
+    assert_eq!(cells(&run_folder).len(), cells(expected).len());
+    for (ours, theirs) in cells(&run_folder).into_iter().zip(cells(expected)) {
         assert_eq!(
             without_address(&ours.1, "s3://records/operations"),
             without_address(&theirs.1, &records),
@@ -196,14 +196,14 @@ fn missing_records_are_reported() {
     };
     let scratch = Scratch::new();
     let run = |records: &str| {
-        let set = format!("records={records}");
+        let setting = format!("records={records}");
         let arguments = [
             "run",
             "weekly-operations",
             "--date",
             "2026-11-16",
             "--set",
-            &set,
+            &setting,
         ];
         server.retrocast(scratch.path(), &arguments)
     };
@@ -244,8 +244,8 @@ fn only_run(server: &Server, machine: &Path, locations: &[&str]) -> serde_json::
 }
 
 /// All files below a folder, sorted by relative path, with their contents.
-fn files(below: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut folders = vec![below.to_path_buf()];
+fn files(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut folders = vec![root.to_path_buf()];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
@@ -254,7 +254,7 @@ fn files(below: &Path) -> Vec<(PathBuf, Vec<u8>)> {
                 folders.push(path);
             } else {
                 files.push((
-                    path.strip_prefix(below).unwrap().into(),
+                    path.strip_prefix(root).unwrap().into(),
                     fs::read(&path).unwrap(),
                 ));
             }
@@ -330,20 +330,20 @@ fn check_lake_and_archive(test: &str, faults: bool) {
     assert_all_reused(&again);
     let query = "select count(*) as n, sum(minutes_to_resolve) as minutes from tickets";
     let ask = |machine: &Path, locations: &[&str]| {
-        let asked = [
+        let arguments = [
             &["lake", "query", "weekly-operations", query, "--csv"][..],
             locations,
         ]
         .concat();
-        server.retrocast(machine, &asked).expect(0).stdout
+        server.retrocast(machine, &arguments).expect(0).stdout
     };
     assert_eq!(ask(other.path(), &REMOTE), ask(local.path(), &[]));
     // Both runs are in the ledger, each once; queries read the newest.
     let query = "select id, state, since from ledger.findings";
     let ask_ledger = |machine: &Path, query: &str, locations: &[&str]| {
-        let asked = ["lake", "query", "weekly-operations", query, "--csv"];
-        let asked = [&asked[..], locations].concat();
-        server.retrocast(machine, &asked).expect(0).stdout
+        let arguments = ["lake", "query", "weekly-operations", query, "--csv"];
+        let arguments = [&arguments[..], locations].concat();
+        server.retrocast(machine, &arguments).expect(0).stdout
     };
     let published = ask_ledger(other.path(), query, &REMOTE);
     assert!(published.lines().count() > 10, "{published}");
@@ -402,21 +402,24 @@ fn one_of_eight_concurrent_machines_runs() {
             if result.code == 0 {
                 successes += 1;
             } else {
-                let ended = result.expect(4);
-                assert_stderr(&ended, &["is already running for 2026-W46 by ", "process "]);
+                let refused = result.expect(4);
+                assert_stderr(
+                    &refused,
+                    &["is already running for 2026-W46 by ", "process "],
+                );
             }
         }
         assert_eq!(successes, 1, "round {round}");
     }
 }
 
-/// A machine dies in the middle of a run: another machine reuses its finished nodes, and has the
+/// A machine is killed during a run: another machine reuses its finished nodes, and has the
 /// same results.
 #[test]
 fn another_machine_resumes_the_run_of_a_killed_machine() {
     let scratch = Scratch::new();
     let records = few_records(&scratch);
-    let test = "a machine that dies";
+    let test = "a killed machine";
     let Some(server) = Server::start(test, &records, false) else {
         return;
     };
@@ -450,7 +453,7 @@ fn another_machine_resumes_the_run_of_a_killed_machine() {
     let checksums =
         |folder: &Path| fs::read_to_string(find_run(folder).join("checksums.b3")).unwrap();
     assert_eq!(checksums(second.path()), checksums(local.path()));
-    // The run is complete for the dead machine, too.
+    // The run is complete for the killed machine, too.
     assert_eq!(
         only_run(&server, first.path(), &REMOTE)["status"],
         "complete"

@@ -15,7 +15,7 @@ fn command(name: &str, arguments: &[&str]) -> String {
 
 #[test]
 fn pdfs_are_tagged_and_declare_their_conformance() {
-    if !tool("pdfs_are_tagged_and_declare_their_conformance", "pdfinfo") {
+    if !has_tool("pdfs_are_tagged_and_declare_their_conformance", "pdfinfo") {
         return;
     }
     let (_, run) = demo();
@@ -60,7 +60,7 @@ fn pdfs_are_tagged_and_declare_their_conformance() {
 
 #[test]
 fn pdfs_contain_the_report_of_the_run() {
-    if !tool("pdfs_contain_the_report_of_the_run", "pdfdetach") {
+    if !has_tool("pdfs_contain_the_report_of_the_run", "pdfdetach") {
         return;
     }
     let (_, run) = demo();
@@ -81,7 +81,7 @@ fn pdfs_contain_the_report_of_the_run() {
 
 #[test]
 fn sentences_are_in_reading_order() {
-    if !tool("sentences_are_in_reading_order", "pdftotext") {
+    if !has_tool("sentences_are_in_reading_order", "pdftotext") {
         return;
     }
     let (_, run) = demo();
@@ -114,7 +114,7 @@ fn without_spaces(text: &str) -> String {
 
 #[test]
 fn hostile_text_is_escaped() {
-    if !tool("hostile_text_is_escaped", "pdftotext") {
+    if !has_tool("hostile_text_is_escaped", "pdftotext") {
         return;
     }
     let (_, run) = demo();
@@ -182,7 +182,7 @@ fn html_loads_no_external_resources() {
 /// Pages must not scroll sideways on a phone: Chromium measures the width of the document.
 #[test]
 fn pages_fit_a_phone() {
-    if !tool("pages_fit_a_phone", "chromium") {
+    if !has_tool("pages_fit_a_phone", "chromium") {
         return;
     }
     let (scratch, run) = demo();
@@ -228,7 +228,7 @@ fn pages_fit_a_phone() {
         let value = dom
             .split("data-overflow-result=\"")
             .nth(1)
-            .map(|rest| rest.split('"').next().unwrap());
+            .map(|after| after.split('"').next().unwrap());
         assert_eq!(value, Some("0"), "{} is wider than a phone", path.display());
     }
 }

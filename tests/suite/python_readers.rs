@@ -13,8 +13,8 @@ const PYTHON: &str = "RETROCAST_READERS_PYTHON";
 fn python(test: &str) -> Option<OsString> {
     let python = std::env::var_os(PYTHON);
     if python.is_none() {
-        let why = format!("{PYTHON} names no Python with pylance, polars and DuckDB");
-        skipped(test, &why);
+        let reason = format!("{PYTHON} names no Python with pylance, polars and DuckDB");
+        report_skipped(test, &reason);
     }
     python
 }
@@ -36,14 +36,14 @@ fn read_in_python(python: &OsString, folder: &Path, questions: &Value) -> Vec<Va
 /// Runs a `lake` command with `--json`.
 fn lake(scratch: &Scratch, command: &str, job: &str, arguments: &[&str]) -> Value {
     let jobs = root().join("jobs").display().to_string();
-    let mut all = vec!["lake", command, job];
-    all.extend(arguments);
-    all.push("--json");
+    let mut command_arguments = vec!["lake", command, job];
+    command_arguments.extend(arguments);
+    command_arguments.push("--json");
     // Without its own jobs, the workspace uses those of the project.
     if !scratch.join("jobs").is_dir() {
-        all.extend(["--jobs", &jobs]);
+        command_arguments.extend(["--jobs", &jobs]);
     }
-    let result = retrocast_in(scratch.path(), &all).expect(0);
+    let result = retrocast_in(scratch.path(), &command_arguments).expect(0);
     serde_json::from_str(&result.stdout).unwrap()
 }
 
@@ -54,23 +54,23 @@ fn column_names(shown: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Checks that each reader found these rows, this sum and this last time.
-fn assert_agree(answer: &Value, expected: &Value, what: &str) {
-    assert_eq!(answer["pylance_rows"], expected["rows"], "{what}");
+/// Checks that each reader read these rows, this sum and this last time.
+fn assert_agree(answer: &Value, expected: &Value, name: &str) {
+    assert_eq!(answer["pylance_rows"], expected["rows"], "{name}");
     let readers = answer["readers"].as_object().unwrap();
     assert_eq!(readers.len(), 5);
-    for (reader, found) in readers {
-        assert_eq!(found["rows"], expected["rows"], "{what}: {reader}");
-        assert_eq!(found["last"], expected["last"], "{what}: {reader}");
-        let (found, sum) = (found["sum"].as_f64(), expected["sum"].as_f64());
-        assert_eq!(found.is_some(), sum.is_some(), "{what}: {reader}");
+    for (reader, result) in readers {
+        assert_eq!(result["rows"], expected["rows"], "{name}: {reader}");
+        assert_eq!(result["last"], expected["last"], "{name}: {reader}");
+        let (found, sum) = (result["sum"].as_f64(), expected["sum"].as_f64());
+        assert_eq!(found.is_some(), sum.is_some(), "{name}: {reader}");
         // The order of addition differs.
         let is_near = |found: f64, sum: f64| (found - sum).abs() <= 1e-9 * sum.abs();
         assert!(
             found
                 .zip(sum)
                 .is_none_or(|(found, sum)| is_near(found, sum)),
-            "{what}: the sum of {reader} is {found:?}, not {sum:?}"
+            "{name}: the sum of {reader} is {found:?}, not {sum:?}"
         );
     }
 }
@@ -113,7 +113,7 @@ fn python_computes_the_same_sums() {
     };
     let (scratch, _) = demo();
     let job = "weekly-operations";
-    let asked = [
+    let queries = [
         ("tickets", "minutes_to_resolve", Some("created_at")),
         ("decisions", "tokens", Some("time")),
         ("metrics", "latency_ms", Some("time")),
@@ -122,12 +122,12 @@ fn python_computes_the_same_sums() {
         ("tickets__quarantine", "line", None),
         ("tickets__manifest", "bytes", None),
     ];
-    let questions = asked.map(
+    let questions = queries.map(
         |(dataset, number, time)| json!({ "dataset": dataset, "number": number, "time": time }),
     );
     let folder = scratch.join("data/lake").join(job);
     let answers = read_in_python(&python, &folder, &json!(questions));
-    for ((dataset, number, time), answer) in asked.into_iter().zip(&answers) {
+    for ((dataset, number, time), answer) in queries.into_iter().zip(&answers) {
         let last = time.map_or("null".to_string(), |time| format!("max({time})"));
         let query =
             format!("select count(*) as rows, sum({number}) as sum, {last} as last from {dataset}");
@@ -173,30 +173,30 @@ fn python_reads_earlier_versions() {
     scratch.write("records/second.jsonl", tickets(5..=7));
     scratch.write("records/third.jsonl", tickets(8..=9));
     run().expect(0);
-    let asked = [
+    let queries = [
         (json!(1), "tickets@1", 1, 15),
         (json!("cited-1"), "tickets@1", 1, 15),
         (json!(2), "tickets@2", 2, 41),
         (json!("cited-2"), "tickets", 2, 41),
         (Value::Null, "tickets", 2, 41),
     ];
-    let questions = asked.each_ref().map(|(version, ..)| {
+    let questions = queries.each_ref().map(|(version, ..)| {
         json!({ "dataset": "tickets", "version": version, "number": "id", "time": "at" })
     });
     let folder = scratch.join("data/lake/numbers");
     let answers = read_in_python(&python, &folder, &json!(questions));
     let versions = lake(&scratch, "versions", "numbers", &["tickets"]);
     assert_eq!(versions.as_array().unwrap().len(), 2);
-    for ((version, table, number, sum), answer) in asked.iter().zip(&answers) {
+    for ((version, table, number, sum), answer) in queries.iter().zip(&answers) {
         let query =
             format!("select count(*) as rows, sum(id) as sum, max(at) as last from {table}");
         let expected = lake(&scratch, "query", "numbers", &[&query]);
-        let what = version.to_string();
-        assert_agree(answer, &expected[0], &what);
-        assert_eq!(expected[0]["sum"], json!(sum), "{what}");
-        assert_eq!(answer["version"], json!(number), "{what}");
-        assert_eq!(answer["versions"], json!([1, 2]), "{what}");
+        let name = version.to_string();
+        assert_agree(answer, &expected[0], &name);
+        assert_eq!(expected[0]["sum"], json!(sum), "{name}");
+        assert_eq!(answer["version"], json!(number), "{name}");
+        assert_eq!(answer["versions"], json!([1, 2]), "{name}");
         let tags = json!({ "cited-1": 1, "cited-2": 2 });
-        assert_eq!(answer["tags"], tags, "{what}");
+        assert_eq!(answer["tags"], tags, "{name}");
     }
 }

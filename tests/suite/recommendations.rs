@@ -118,8 +118,9 @@ fn newest_run(scratch: &Scratch, window: &str) -> std::path::PathBuf {
 }
 
 fn for_component<'a>(recommendations: &'a [Value], component: &str) -> &'a Value {
-    let mut all = recommendations.iter();
-    all.find(|recommendation| recommendation["component"] == component)
+    let mut items = recommendations.iter();
+    items
+        .find(|recommendation| recommendation["component"] == component)
         .unwrap_or_else(|| panic!("nothing for {component}: {recommendations:?}"))
 }
 

@@ -1,6 +1,6 @@
 //! Recovery of killed runs, and concurrent runs.
 
-use super::support::{Scratch, begin, json, retrocast_in, root, runs};
+use super::support::{Scratch, json, retrocast_in, root, runs, start_command};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -107,7 +107,7 @@ fn kill_repeatedly(command: &[&str], windows: usize, kills: u32) {
     let records = few_records(&scratch);
     let undisturbed = Scratch::new();
     let started = Instant::now();
-    wait_for_success(begin(command, undisturbed.path(), &records));
+    wait_for_success(start_command(command, undisturbed.path(), &records));
     let duration = started.elapsed();
     let expected = runs(&undisturbed.join("reports"), JOB);
     assert_eq!(expected.len(), windows);
@@ -119,7 +119,7 @@ fn kill_repeatedly(command: &[&str], windows: usize, kills: u32) {
         campaigns += 1;
         let workspace = Scratch::new();
         loop {
-            let mut child = begin(command, workspace.path(), &records);
+            let mut child = start_command(command, workspace.path(), &records);
             fraction = (fraction + 0.618_033_988_749_895).fract();
             let deadline = Instant::now() + duration.mul_f64(fraction);
             while Instant::now() < deadline && child.try_wait().unwrap().is_none() {
@@ -138,27 +138,23 @@ fn kill_repeatedly(command: &[&str], windows: usize, kills: u32) {
                 break;
             }
         }
-        let found = runs(&workspace.join("reports"), JOB);
+        let actual = runs(&workspace.join("reports"), JOB);
         let names = |runs: &[PathBuf]| -> Vec<_> {
             runs.iter()
                 .map(|run| run.components().rev().take(2).collect::<PathBuf>())
                 .collect()
         };
-        assert_eq!(names(&found), names(&expected), "campaign {campaigns}");
-        for (found, expected) in found.iter().zip(&expected) {
-            assert_eq!(
-                checksums(found),
-                checksums(expected),
-                "campaign {campaigns}"
-            );
-            assert_eq!(json(&found.join("run.json"))["status"], "complete");
-            let finished = count_events(found, "node_finished");
+        assert_eq!(names(&actual), names(&expected), "campaign {campaigns}");
+        for (run, expected) in actual.iter().zip(&expected) {
+            assert_eq!(checksums(run), checksums(expected), "campaign {campaigns}");
+            assert_eq!(json(&run.join("run.json"))["status"], "complete");
+            let finished = count_events(run, "node_finished");
             let repeated: Vec<_> = finished.iter().filter(|(_, times)| **times > 1).collect();
             assert!(
                 repeated.is_empty(),
                 "finished nodes ran again: {repeated:?}"
             );
-            let reused = count_events(found, "node_reused");
+            let reused = count_events(run, "node_reused");
             let mut nodes = count_events(expected, "node_finished");
             nodes.append(&mut count_events(expected, "node_reused"));
             assert!(nodes.len() > 20, "{nodes:?}");
@@ -166,7 +162,7 @@ fn kill_repeatedly(command: &[&str], windows: usize, kills: u32) {
                 .keys()
                 .all(|node| finished.contains_key(node) || reused.contains_key(node));
             assert!(is_complete, "the journal lacks a node");
-            resumed += count_events(found, "run_resumed").values().sum::<u32>();
+            resumed += count_events(run, "run_resumed").values().sum::<u32>();
         }
     }
     eprintln!("{killed} kills in {campaigns} runs, resumed {resumed} times");
@@ -186,7 +182,7 @@ fn one_of_eight_concurrent_processes_runs() {
     for round in 1..=rounds {
         let workspace = Scratch::new();
         let children: Vec<Child> = (0..8)
-            .map(|_| begin(RUN, workspace.path(), &records))
+            .map(|_| start_command(RUN, workspace.path(), &records))
             .collect();
         let mut codes = BTreeMap::new();
         for child in children {
@@ -194,9 +190,9 @@ fn one_of_eight_concurrent_processes_runs() {
             let code = output.status.code().unwrap_or(-1);
             let stderr = String::from_utf8_lossy(&output.stderr);
             if code == 4 {
-                let named = "is already running for 2026-W46 by ";
+                let message = "is already running for 2026-W46 by ";
                 assert!(
-                    stderr.contains(named) && stderr.contains("process "),
+                    stderr.contains(message) && stderr.contains("process "),
                     "{stderr}"
                 );
             }
@@ -213,17 +209,17 @@ fn concurrent_windows_share_their_sources() {
     let scratch = Scratch::new();
     let records = few_records(&scratch);
     let workspace = Scratch::new();
-    let first = begin(RUN, workspace.path(), &records);
+    let first = start_command(RUN, workspace.path(), &records);
     let jobs = root().join("jobs").display().to_string();
     let templates = root().join("templates").display().to_string();
-    let set = format!("records={}", records.display());
+    let setting = format!("records={}", records.display());
     let arguments = [
         "run",
         JOB,
         "--window",
         "2026-W45",
         "--set",
-        &set,
+        &setting,
         "--jobs",
         &jobs,
         "--templates",
@@ -231,8 +227,8 @@ fn concurrent_windows_share_their_sources() {
     ];
     retrocast_in(workspace.path(), &arguments).expect(0);
     wait_for_success(first);
-    let found = runs(&workspace.join("reports"), JOB);
-    assert_eq!(found.len(), 2);
+    let actual = runs(&workspace.join("reports"), JOB);
+    assert_eq!(actual.len(), 2);
     for source in [
         "tickets",
         "decisions",
@@ -241,7 +237,7 @@ fn concurrent_windows_share_their_sources() {
         "improvements",
     ] {
         let name = format!("source.{source}");
-        let reads: u32 = found
+        let reads: u32 = actual
             .iter()
             .map(|run| {
                 count_events(run, "node_finished")

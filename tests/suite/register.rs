@@ -72,8 +72,8 @@ fn an_improvement_is_proposed_accepted_implemented_measured_and_closed() {
     scratch.write("records/all.jsonl", records());
     let folder = scratch.path();
     let register = |arguments: &[&str]| {
-        let all = [&["improvement"], arguments].concat();
-        retrocast_in(folder, &all)
+        let command = [&["improvement"], arguments].concat();
+        retrocast_in(folder, &command)
     };
     let run = || retrocast_in(folder, &["run", "small", "--date", "2026-11-09"]);
 
@@ -115,7 +115,7 @@ fn an_improvement_is_proposed_accepted_implemented_measured_and_closed() {
         "2026-09-25",
     ];
     register(&accept).expect(0);
-    let before = [
+    let backdated = [
         "reject",
         "small",
         "half",
@@ -125,7 +125,7 @@ fn an_improvement_is_proposed_accepted_implemented_measured_and_closed() {
         "2026-09-24",
     ];
     assert_stderr(
-        &register(&before).expect(2),
+        &register(&backdated).expect(2),
         &["the last change of half is dated 2026-09-25"],
     );
     let premature = ["close", "small", "half", "--who", "bea"];
@@ -174,14 +174,22 @@ fn an_improvement_is_proposed_accepted_implemented_measured_and_closed() {
     assert_stderr(&typo, &["'accepted'"]);
 
     run().expect(0);
-    let all = runs(&scratch.join("reports"), "small");
-    let measured = all.iter().find(|run| **run != empty).expect("another run");
-    let found = effects(measured);
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!(found[0]["improvement"], "half");
-    assert_eq!(found[0]["verdict"], "works", "{found:?}");
-    let relative = found[0]["relative"][0].as_f64().expect("a relative effect");
-    assert!((-0.55..-0.35).contains(&relative), "{found:?}");
+    let all_runs = runs(&scratch.join("reports"), "small");
+    let measured = all_runs
+        .iter()
+        .find(|run| **run != empty)
+        .expect("another run");
+    let measured_effects = effects(measured);
+    assert_eq!(measured_effects.len(), 1, "{measured_effects:?}");
+    assert_eq!(measured_effects[0]["improvement"], "half");
+    assert_eq!(
+        measured_effects[0]["verdict"], "works",
+        "{measured_effects:?}"
+    );
+    let relative = measured_effects[0]["relative"][0]
+        .as_f64()
+        .expect("a relative effect");
+    assert!((-0.55..-0.35).contains(&relative), "{measured_effects:?}");
 
     // The register contains person, time and reason of each change.
     let listed = register(&["list", "small", "--json"]).expect(0).stdout;
@@ -213,13 +221,13 @@ fn an_improvement_is_proposed_accepted_implemented_measured_and_closed() {
         "2026-11-12",
     ];
     register(&close).expect(0);
-    let again = run().expect(0);
-    let stdout = again.stdout.replace('\u{a0}', " ");
+    let result = run().expect(0);
+    let stdout = result.stdout.replace('\u{a0}', " ");
     assert!(stdout.contains("0 nodes executed, 4 reused"), "{stdout}");
     retrocast_in(folder, &["run", "small", "--date", "2026-11-16"]).expect(0);
-    let all = runs(&scratch.join("reports"), "small");
-    let last = all.last().expect("a run");
-    assert!(last.to_string_lossy().contains("2026-W46"), "{all:?}");
+    let all_runs = runs(&scratch.join("reports"), "small");
+    let last = all_runs.last().expect("a run");
+    assert!(last.to_string_lossy().contains("2026-W46"), "{all_runs:?}");
     assert!(
         effects(last).is_empty(),
         "a closed improvement was measured"

@@ -154,9 +154,9 @@ fn list_restated(scratch: &Scratch, since: &str) -> Vec<Value> {
 }
 
 /// Restated figures: window and name, with values and causes.
-type Moved = BTreeMap<(String, String), ([f64; 2], BTreeSet<String>)>;
+type RestatedFigures = BTreeMap<(String, String), ([f64; 2], BTreeSet<String>)>;
 
-fn moved_figures(listed: &[Value]) -> Moved {
+fn parse_restated(listed: &[Value]) -> RestatedFigures {
     let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_string();
     let rows = listed.iter().map(|row| {
         let causes = row["causes"].as_array().unwrap().iter();
@@ -177,25 +177,25 @@ fn expected(
     before: &BTreeMap<(String, String), f64>,
     after: &BTreeMap<(String, String), f64>,
     causes: impl Fn(&str, &str) -> Vec<&'static str>,
-) -> Moved {
-    let mut moved = Moved::new();
-    for (key, from) in before {
-        let to = after[key];
+) -> RestatedFigures {
+    let mut restated = RestatedFigures::new();
+    for (key, old) in before {
+        let new = after[key];
         let base = match key.1.as_str() {
-            "Failed" => from.min(1.0 - from),
-            _ => *from,
+            "Failed" => old.min(1.0 - old),
+            _ => *old,
         };
-        if (to - from).abs() / base >= 0.005 {
+        if (new - old).abs() / base >= 0.005 {
             let causes = causes(&key.0, &key.1).into_iter().map(String::from);
-            moved.insert(key.clone(), ([*from, to], causes.collect()));
+            restated.insert(key.clone(), ([*old, new], causes.collect()));
         }
     }
-    moved
+    restated
 }
 
-fn check(found: &Moved, expected: &Moved, context: &str) {
-    let names = |moved: &Moved| -> Vec<String> {
-        let names = moved.iter();
+fn check_figures(found: &RestatedFigures, expected: &RestatedFigures, context: &str) {
+    let names = |figures: &RestatedFigures| -> Vec<String> {
+        let names = figures.iter();
         names
             .map(|(key, (_, causes))| format!("{key:?} {causes:?}"))
             .collect()
@@ -237,8 +237,8 @@ fn plant(files: &mut Files, random: &mut Random) -> BTreeMap<String, &'static st
     let mut choose = || weeks.remove(random.0 as usize % weeks.len());
     let [late, corrected, deleted] = [choose(), choose(), choose()];
     let count = 1 + random.below(9);
-    let more = tickets(random, 90_000, count);
-    files.insert("late".to_string(), (late, more));
+    let added = tickets(random, 90_000, count);
+    files.insert("late".to_string(), (late, added));
     for ticket in &mut files.get_mut(&format!("w{corrected}")).unwrap().1[10..20] {
         ticket.minutes += 25;
     }
@@ -252,7 +252,7 @@ fn plant(files: &mut Files, random: &mut Random) -> BTreeMap<String, &'static st
 }
 
 #[test]
-fn moved_figures_are_listed_with_their_causes_and_no_others() {
+fn restated_figures_are_listed_with_their_causes_and_no_others() {
     for seed in 1..=6 {
         let context = format!("seed {seed}");
         let mut random = Random(seed);
@@ -262,7 +262,7 @@ fn moved_figures_are_listed_with_their_causes_and_no_others() {
         assert_eq!(
             list_restated(&scratch, "2026-W02"),
             [Value::Null; 0],
-            "{context}: nothing moved"
+            "{context}: nothing changed"
         );
 
         let planted = plant(&mut files, &mut random);
@@ -271,18 +271,18 @@ fn moved_figures_are_listed_with_their_causes_and_no_others() {
         run(&scratch, 5);
         let after = figures(&files, &["failed"]);
         let causes = |window: &str, _: &str| planted.get(window).into_iter().copied().collect();
-        let wanted = expected(&before, &after, causes);
-        assert!(!wanted.is_empty(), "{context}");
-        let found = moved_figures(&list_restated(&scratch, "2026-W07"));
-        check(&found, &wanted, &context);
+        let expected_figures = expected(&before, &after, causes);
+        assert!(!expected_figures.is_empty(), "{context}");
+        let listed = parse_restated(&list_restated(&scratch, "2026-W07"));
+        check_figures(&listed, &expected_figures, &context);
 
         // The share gets another definition, and one week gets a late record at the same time.
         // Figures that were restated before are not listed again.
         let job = JOB.replace("equals = [\"failed\"]", "equals = [\"failed\", \"late\"]");
         scratch.write("jobs/small.toml", job);
-        let mut more = tickets(&mut random, 95_000, 6);
-        more.iter_mut().for_each(|ticket| ticket.status = "failed");
-        files.insert("later".to_string(), (3, more));
+        let mut added = tickets(&mut random, 95_000, 6);
+        added.iter_mut().for_each(|ticket| ticket.status = "failed");
+        files.insert("later".to_string(), (3, added));
         files.insert("w6".to_string(), (6, tickets(&mut random, 6000, 60)));
         write(&scratch, &files);
         run(&scratch, 6);
@@ -290,12 +290,12 @@ fn moved_figures_are_listed_with_their_causes_and_no_others() {
         let published: BTreeMap<_, _> = after
             .iter()
             .map(|(key, value)| {
-                let is_restated = found.contains_key(key) || key.0 == label(5);
+                let is_restated = listed.contains_key(key) || key.0 == label(5);
                 // Smaller changes do not affect the published figures.
                 (key.clone(), if is_restated { *value } else { before[key] })
             })
             .collect();
-        let small = |key: &(String, String)| published[key] != after[key];
+        let is_unpublished = |key: &(String, String)| published[key] != after[key];
         let causes = |window: &str, metric: &str| {
             let is_late = window == label(3);
             let mut causes = Vec::new();
@@ -306,25 +306,25 @@ fn moved_figures_are_listed_with_their_causes_and_no_others() {
                 causes.push("late_records");
             }
             let key = (window.to_string(), metric.to_string());
-            if small(&key) {
+            if is_unpublished(&key) {
                 causes.extend(planted.get(window).copied());
             }
             causes
         };
-        let wanted = expected(&published, &redefined, causes);
-        let found = moved_figures(&list_restated(&scratch, "2026-W08"));
-        check(&found, &wanted, &format!("{context}, redefined"));
-        assert_report(&scratch, &found);
+        let expected_figures = expected(&published, &redefined, causes);
+        let listed = parse_restated(&list_restated(&scratch, "2026-W08"));
+        check_figures(&listed, &expected_figures, &format!("{context}, redefined"));
+        assert_report(&scratch, &listed);
     }
 }
 
 /// Checks that the last reports list the restated figures.
-fn assert_report(scratch: &Scratch, moved: &Moved) {
+fn assert_report(scratch: &Scratch, figures: &RestatedFigures) {
     let folder = runs(&scratch.join("reports"), "small").pop().unwrap();
     let technical = fs::read_to_string(folder.join("technical.html")).unwrap();
     let executive = fs::read_to_string(folder.join("executive.html")).unwrap();
     assert!(technical.contains("Restated figures"));
-    for (window, name) in moved.keys() {
+    for (window, name) in figures.keys() {
         let row = format!("<th scope=\"row\">{window}</th><td class=\"text\">{name}</td>");
         assert!(technical.contains(&row), "{row}");
     }
@@ -342,7 +342,7 @@ fn assert_report(scratch: &Scratch, moved: &Moved) {
 }
 
 #[test]
-fn movements_below_the_stated_size_are_one_line() {
+fn changes_below_the_limit_are_one_line() {
     let mut random = Random(7);
     let scratch = workspace(true);
     let mut files = publish(&scratch, &mut random);
@@ -401,10 +401,13 @@ fn a_changed_build_is_a_cause() {
     files.insert("w1".to_string(), (1, tickets(&mut random, 1000, 60)));
     write(&scratch, &files);
     run(&scratch, 1);
-    let found = moved_figures(&list_restated(&scratch, "2026-W02"));
+    let listed = parse_restated(&list_restated(&scratch, "2026-W02"));
     let causes = BTreeSet::from(["changed_build".to_string()]);
     let key = (label(0), "Tickets".to_string());
-    assert_eq!(found, Moved::from([(key, ([50.0, 60.0], causes))]));
+    assert_eq!(
+        listed,
+        RestatedFigures::from([(key, ([50.0, 60.0], causes))])
+    );
 }
 
 /// Kills a run of the last week once its stage has started, and runs it again.
@@ -451,10 +454,10 @@ fn interrupted_runs_and_reruns_restate_the_same_figures() {
         }
         scratch
     });
-    let [a, b] = [&undisturbed, &interrupted]
-        .map(|scratch| moved_figures(&list_restated(scratch, "2026-W02")));
-    assert!(!a.is_empty());
-    assert_eq!(a, b);
+    let [expected, actual] = [&undisturbed, &interrupted]
+        .map(|scratch| parse_restated(&list_restated(scratch, "2026-W02")));
+    assert!(!expected.is_empty());
+    assert_eq!(actual, expected);
     let report = |scratch: &Scratch| {
         let folder = runs(&scratch.join("reports"), "small").pop().unwrap();
         fs::read(folder.join("technical.pdf")).unwrap()
@@ -467,8 +470,11 @@ fn interrupted_runs_and_reruns_restate_the_same_figures() {
     );
     // A rerun compares with the figures that were published then, not with those published now.
     retrocast_in(interrupted.path(), &["rerun", "small/2026-W07"]).expect(0);
-    let all = runs(&interrupted.join("reports"), "small");
-    assert_eq!(all.len(), 7, "{all:?}");
+    let all_runs = runs(&interrupted.join("reports"), "small");
+    assert_eq!(all_runs.len(), 7, "{all_runs:?}");
     assert_eq!(report(&interrupted), first);
-    assert_eq!(moved_figures(&list_restated(&interrupted, "2026-W02")), a);
+    assert_eq!(
+        parse_restated(&list_restated(&interrupted, "2026-W02")),
+        expected
+    );
 }

@@ -91,8 +91,8 @@ fn workspace(components: &[&str], report: &str) -> Scratch {
     scratch
 }
 
-fn run(scratch: &Scratch, more: &[&str]) -> std::path::PathBuf {
-    let arguments = [&["run", "tickets", "--date", "2026-11-16"][..], more].concat();
+fn run(scratch: &Scratch, options: &[&str]) -> std::path::PathBuf {
+    let arguments = [&["run", "tickets", "--date", "2026-11-16"][..], options].concat();
     retrocast_in(scratch.path(), &arguments).expect(0);
     runs(&scratch.join("reports"), "tickets").pop().unwrap()
 }
@@ -110,12 +110,15 @@ fn texts(value: &Value, out: &mut Vec<String>) {
 }
 
 /// The other components that a text names.
-fn foreign<'a>(text: &str, own: &str, all: &[&'a str]) -> Vec<&'a str> {
-    let without = text.replace(own, "\u{1}");
-    let others = all.iter().copied().filter(|other| *other != own);
+fn foreign<'a>(text: &str, component: &str, components: &[&'a str]) -> Vec<&'a str> {
+    let without = text.replace(component, "\u{1}");
+    let others = components
+        .iter()
+        .copied()
+        .filter(|other| *other != component);
     others
         .filter(|other| {
-            if other.contains(own) {
+            if other.contains(component) {
                 text.contains(other)
             } else {
                 without.contains(other)
@@ -139,7 +142,7 @@ fn slices_hold_only_their_own_component() {
         "[report.executive]\neach = \"component\"\n[report.technical]\neach = \"component\"\n";
     let scratch = workspace(&HOSTILE, report);
     let folder = run(&scratch, &[]);
-    let has_pdftotext = tool("slices_hold_only_their_own_component", "pdftotext");
+    let has_pdftotext = has_tool("slices_hold_only_their_own_component", "pdftotext");
     let mut names = BTreeSet::new();
     for report in ["executive", "technical"] {
         let index = json(&folder.join(format!("slices/{report}.json")));
@@ -157,10 +160,10 @@ fn slices_hold_only_their_own_component() {
                 "{name}"
             );
             let data = json(&folder.join(format!("slices/{name}.json")));
-            let mut all = Vec::new();
-            texts(&data, &mut all);
+            let mut strings = Vec::new();
+            texts(&data, &mut strings);
             assert_eq!(
-                foreign(&all.join("\n"), value, &HOSTILE),
+                foreign(&strings.join("\n"), value, &HOSTILE),
                 [""; 0],
                 "{value}"
             );
@@ -192,7 +195,7 @@ fn slices_hold_only_their_own_component() {
     }
     // The report of all records is there, too, and the same inputs give the same bytes.
     assert!(folder.join("executive.pdf").is_file());
-    let again = run(
+    let second = run(
         &scratch,
         &["--from", "report.executive", "--from", "report.technical"],
     );
@@ -200,7 +203,7 @@ fn slices_hold_only_their_own_component() {
         for extension in ["pdf", "html", "json"] {
             let file = format!("slices/{name}.{extension}");
             assert!(
-                fs::read(folder.join(&file)).unwrap() == fs::read(again.join(&file)).unwrap(),
+                fs::read(folder.join(&file)).unwrap() == fs::read(second.join(&file)).unwrap(),
                 "{file}"
             );
         }
@@ -238,16 +241,16 @@ fn recipients_get_the_slice_of_their_component() {
         "There is no record with component = unknown."
     );
     let arguments = ["deliver", "latest", "--dry-run", "mail"];
-    let sent = retrocast_in(scratch.path(), &arguments).expect(0);
+    let result = retrocast_in(scratch.path(), &arguments).expect(0);
     assert_stderr(
-        &sent,
+        &result,
         &["1\u{a0}recipient of slices of executive without a valid mail address"],
     );
     let files: Vec<_> = fs::read_dir(scratch.join("mail"))
         .unwrap()
         .map(|file| file.unwrap().path())
         .collect();
-    assert_eq!(files.len(), 3, "{}", sent.stdout);
+    assert_eq!(files.len(), 3, "{}", result.stdout);
     for file in files {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
         let text = fs::read_to_string(&file).unwrap();
@@ -311,14 +314,14 @@ fn notes_languages_and_themes_change_reports() {
         assert!(page.contains(words), "{words}");
     }
     assert!(page.contains("<html lang=\"de\">") && page.contains("9. bis 15. November\u{a0}2026"));
-    let other = fs::read_to_string(folder.join("technical.html")).unwrap();
+    let technical = fs::read_to_string(folder.join("technical.html")).unwrap();
     assert!(
-        other.contains("<html lang=\"en\">")
-            && !other.contains("planned")
-            && other.contains("Of this run.")
+        technical.contains("<html lang=\"en\">")
+            && !technical.contains("planned")
+            && technical.contains("Of this run.")
     );
-    let again = retrocast_in(scratch.path(), &["rerun", "latest"]).expect(0);
-    assert!(again.stdout.contains("is complete"), "{}", again.stdout);
+    let result = retrocast_in(scratch.path(), &["rerun", "latest"]).expect(0);
+    assert!(result.stdout.contains("is complete"), "{}", result.stdout);
 
     let templates = |arguments: &[&str], code| {
         retrocast_in(scratch.path(), &[&["templates"][..], arguments].concat()).expect(code)
@@ -336,7 +339,7 @@ fn notes_languages_and_themes_change_reports() {
     let folder = run(&scratch, &[]);
     let page = fs::read_to_string(folder.join("technical.html")).unwrap();
     assert!(page.contains("--accent:#7a1fa2") && page.contains("alt=\"Example Ltd\""));
-    if tool("notes_languages_and_themes_change_reports", "pdfinfo") {
+    if has_tool("notes_languages_and_themes_change_reports", "pdfinfo") {
         let info = std::process::Command::new("pdfinfo")
             .arg(folder.join("executive.pdf"))
             .output()
@@ -346,27 +349,27 @@ fn notes_languages_and_themes_change_reports() {
     }
 
     // A changed file is not overwritten, and errors are located.
-    let kept = retrocast_in(scratch.path(), &["templates", "export", "templates"]).expect(2);
+    let result = retrocast_in(scratch.path(), &["templates", "export", "templates"]).expect(2);
     assert_stderr(
-        &kept,
+        &result,
         &["1\u{a0}changed file would be replaced", "theme.toml"],
     );
     scratch.write("templates/theme.toml", logo.replace("#7a1fa2", "#ffcc00"));
-    let pale = templates(&["check"], 2);
+    let result = templates(&["check"], 2);
     assert!(
-        pale.stdout.contains("theme.toml:") && pale.stdout.contains("contrast"),
+        result.stdout.contains("theme.toml:") && result.stdout.contains("contrast"),
         "{}",
-        pale.stdout
+        result.stdout
     );
     scratch.write(
         "templates/theme.toml",
         logo.replace("logo.svg", "../jobs/tickets.toml"),
     );
-    let outside = templates(&["check"], 2);
+    let result = templates(&["check"], 2);
     assert!(
-        outside.stdout.contains("must be in the templates folder"),
+        result.stdout.contains("must be in the templates folder"),
         "{}",
-        outside.stdout
+        result.stdout
     );
     scratch.write("templates/theme.toml", &logo);
     let page = fs::read_to_string(scratch.join("templates/html/executive.html.j2")).unwrap();
@@ -375,9 +378,9 @@ fn notes_languages_and_themes_change_reports() {
         page.replace("report.verdict }}", "report.verdct }}"),
     );
     scratch.write("templates/html/exective.html.j2", "");
-    let wrong = templates(&["check", "--json"], 2);
-    let wrong: Value = serde_json::from_str(&wrong.stdout).unwrap();
-    let text = wrong["mistakes"].to_string();
+    let result = templates(&["check", "--json"], 2);
+    let checked: Value = serde_json::from_str(&result.stdout).unwrap();
+    let text = checked["mistakes"].to_string();
     for words in [
         "line 15",
         "did you mean verdict instead of verdct?",
@@ -403,12 +406,12 @@ fn many_slices_take_a_fraction_of_as_many_runs() {
     };
     run(&scratch, &[]);
     let (single, _) = seconds("[report.executive]\n");
-    let (all, folder) = seconds("[report.executive]\neach = \"component\"\n");
+    let (total, folder) = seconds("[report.executive]\neach = \"component\"\n");
     let index = json(&folder.join("slices/executive.json"));
     assert_eq!(index["slices"].as_array().unwrap().len(), names.len());
     let n = names.len() as f64;
     eprintln!(
-        "one report: {single:.2} s; with {n} slices: {all:.2} s, {:.0} ms each",
-        1e3 * (all - single) / n
+        "one report: {single:.2} s; with {n} slices: {total:.2} s, {:.0} ms each",
+        1e3 * (total - single) / n
     );
 }

@@ -85,20 +85,20 @@ pub fn retrocast_in(folder: &Path, arguments: &[&str]) -> CommandResult {
 }
 
 /// Runs one of the project's own jobs with lake and archive in a scratch folder.
-pub fn run_job(scratch: &Scratch, job: &str, records: &Path, more: &[&str]) -> CommandResult {
-    let set = format!("records={}", records.display());
+pub fn run_job(scratch: &Scratch, job: &str, records: &Path, options: &[&str]) -> CommandResult {
+    let setting = format!("records={}", records.display());
     let jobs = root().join("jobs");
     let templates = root().join("templates");
-    let mut arguments = vec!["run", job, "--set", &set];
+    let mut arguments = vec!["run", job, "--set", &setting];
     let jobs = jobs.display().to_string();
     let templates = templates.display().to_string();
     arguments.extend(["--jobs", &jobs, "--templates", &templates]);
-    arguments.extend(more);
+    arguments.extend(options);
     retrocast_in(scratch.path(), &arguments)
 }
 
 /// Starts a command on one of the project's own jobs in a folder, without waiting for it.
-pub fn begin(command: &[&str], folder: &Path, records: &Path) -> Child {
+pub fn start_command(command: &[&str], folder: &Path, records: &Path) -> Child {
     Command::new(program())
         .args(command)
         .arg("--set")
@@ -145,18 +145,18 @@ pub fn assert_stderr(result: &CommandResult, words: &[&str]) {
 
 /// The run folders of a job below a reports folder, sorted by path.
 pub fn runs(reports: &Path, job: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
+    let mut folders = Vec::new();
     for window in fs::read_dir(reports.join(job)).into_iter().flatten() {
         let window = window.unwrap().path();
         for run in fs::read_dir(&window).into_iter().flatten() {
             let run = run.unwrap().path();
             if run.join("run.json").is_file() {
-                found.push(run);
+                folders.push(run);
             }
         }
     }
-    found.sort();
-    found
+    folders.sort();
+    folders
 }
 
 pub fn json(path: &Path) -> Value {
@@ -219,7 +219,7 @@ pub fn demo() -> (&'static Scratch, &'static Path) {
 /// The folder of real data; if it is not set, prints that the test is skipped. In CI it must be set.
 pub fn real_data(test: &str) -> Option<PathBuf> {
     let Some(path) = std::env::var_os("RETROCAST_REAL_DATA") else {
-        skipped(
+        report_skipped(
             test,
             "RETROCAST_REAL_DATA is not set; data/README.md describes the data",
         );
@@ -230,20 +230,20 @@ pub fn real_data(test: &str) -> Option<PathBuf> {
 
 /// Returns true if a program is installed; prints that the test is skipped if not. In CI it must be
 /// installed.
-pub fn tool(test: &str, name: &str) -> bool {
+pub fn has_tool(test: &str, name: &str) -> bool {
     let is_installed = Command::new(name).arg("--version").output().is_ok()
         || Command::new(name).arg("-v").output().is_ok();
     if !is_installed {
-        skipped(test, &format!("{name} is not installed"));
+        report_skipped(test, &format!("{name} is not installed"));
     }
     is_installed
 }
 
 /// Prints that a test is skipped; fails in CI, where every test must run.
-pub fn skipped(test: &str, why: &str) {
+pub fn report_skipped(test: &str, reason: &str) {
     assert!(
         std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-        "{test}: {why}"
+        "{test}: {reason}"
     );
-    eprintln!("SKIPPED: {test}: {why}");
+    eprintln!("SKIPPED: {test}: {reason}");
 }

@@ -2,7 +2,7 @@
 
 use super::support::*;
 
-fn check(seed: u64) {
+fn check_seed(seed: u64) {
     let scratch = Scratch::new();
     let records = scratch.join("operations");
     simulate(&records, seed);
@@ -34,25 +34,25 @@ fn check(seed: u64) {
 
 #[test]
 fn seed_1() {
-    check(1);
+    check_seed(1);
 }
 
 #[test]
 fn seed_2() {
-    check(2);
+    check_seed(2);
 }
 
 #[test]
 fn seed_3() {
-    check(3);
+    check_seed(3);
 }
 
 #[test]
 fn seed_4() {
-    check(4);
+    check_seed(4);
 }
 
 #[test]
 fn seed_5() {
-    check(5);
+    check_seed(5);
 }

@@ -53,11 +53,11 @@ fn verify(folder: &Path, target: &str, code: i32) -> Vec<Value> {
 /// Checks the answer of one check, and that its reason contains this text.
 #[track_caller]
 fn check(checks: &[Value], name: &str, answer: &str, reason: &str) {
-    let found = checks.iter().find(|check| check["check"] == name);
-    let found = found.unwrap_or_else(|| panic!("no check {name} in {checks:?}"));
-    assert_eq!(found["answer"], answer, "{found}");
-    let given = found["reason"].as_str().unwrap();
-    assert!(given.contains(reason), "{given}");
+    let entry = checks.iter().find(|check| check["check"] == name);
+    let entry = entry.unwrap_or_else(|| panic!("no check {name} in {checks:?}"));
+    assert_eq!(entry["answer"], answer, "{entry}");
+    let actual = entry["reason"].as_str().unwrap();
+    assert!(actual.contains(reason), "{actual}");
 }
 
 #[test]
@@ -125,8 +125,8 @@ fn a_changed_byte_is_found() {
     let plain = |check: &Value| check["reason"].as_str().unwrap().replace('\u{a0}', "");
     for name in ["copy", "render"] {
         check(&checks, name, "no", "the first difference");
-        let found = checks.iter().find(|check| check["check"] == name).unwrap();
-        assert!(plain(found).contains(&reason), "{found}");
+        let entry = checks.iter().find(|check| check["check"] == name).unwrap();
+        assert!(plain(entry).contains(&reason), "{entry}");
     }
     for name in ["contents", "run", "data", "checksums", "datasets"] {
         check(&checks, name, "yes", "");
@@ -189,9 +189,9 @@ fn a_report_of_another_build_or_archive_is_reported_as_such() {
     let other = contents.replace(build.as_str().unwrap(), "retrocast 0.0.9 (abcdef)");
     fs::write(run.join("report.json"), other).unwrap();
     // Other templates simulate another build, which renders other bytes.
-    let skeleton = fs::read_to_string(root().join("templates/executive.typ.j2")).unwrap();
-    let changed = skeleton.replace("t.attachment_description", "\"Contents\"");
-    assert_ne!(changed, skeleton);
+    let template = fs::read_to_string(root().join("templates/executive.typ.j2")).unwrap();
+    let changed = template.replace("t.attachment_description", "\"Contents\"");
+    assert_ne!(changed, template);
     scratch.write("other/executive.typ.j2", changed);
     let arguments = [
         "report",

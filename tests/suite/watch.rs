@@ -68,7 +68,7 @@ fn workspace() -> Scratch {
 struct Watch {
     child: Child,
     lines: Receiver<String>,
-    seen: Vec<String>,
+    printed: Vec<String>,
 }
 
 impl Watch {
@@ -93,8 +93,12 @@ impl Watch {
                 }
             }
         });
-        let seen = Vec::new();
-        Self { child, lines, seen }
+        let printed = Vec::new();
+        Self {
+            child,
+            lines,
+            printed,
+        }
     }
 
     /// Waits at most a minute for a line that contains this text.
@@ -102,9 +106,9 @@ impl Watch {
         loop {
             let next = self.lines.recv_timeout(Duration::from_mins(1));
             let Ok(line) = next else {
-                panic!("{words:?} was not printed:\n{}", self.seen.join("\n"));
+                panic!("{words:?} was not printed:\n{}", self.printed.join("\n"));
             };
-            self.seen.push(line.clone());
+            self.printed.push(line.clone());
             if line.contains(words) {
                 return line;
             }

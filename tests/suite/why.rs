@@ -24,12 +24,12 @@ fn numerals(page: &str) -> Vec<Numeral> {
         .split("<script")
         .enumerate()
         .map(|(i, part)| match part.split_once("</script>") {
-            Some((_, rest)) if i > 0 => rest,
+            Some((_, after)) if i > 0 => after,
             _ => part,
         })
         .collect();
     let mut open: Vec<(String, Option<String>)> = Vec::new();
-    let mut found = Vec::new();
+    let mut numerals = Vec::new();
     for part in body.split('<').skip(1) {
         let (tag, text) = part.split_once('>').expect("the end of a tag");
         let name: String = tag
@@ -43,7 +43,7 @@ fn numerals(page: &str) -> Vec<Numeral> {
         } else if !VOID.contains(&name.as_str()) && !tag.ends_with('/') {
             let id = tag.split("data-figure=\"").nth(1);
             let id = id
-                .and_then(|rest| rest.split('"').next())
+                .and_then(|value| value.split('"').next())
                 .map(str::to_string);
             open.push((name, id));
         }
@@ -54,24 +54,24 @@ fn numerals(page: &str) -> Vec<Numeral> {
         // Entities such as &#x2f; are characters, not numerals.
         let plain = text.split('&').enumerate().map(|(i, part)| match i {
             0 => part,
-            _ => part.split_once(';').map_or(part, |(_, rest)| rest),
+            _ => part.split_once(';').map_or(part, |(_, after)| after),
         });
         let plain: String = plain.collect();
         if plain.contains(|c: char| c.is_ascii_digit()) {
-            found.push(Numeral {
+            numerals.push(Numeral {
                 text: plain.trim().to_string(),
                 figures: open.iter().filter_map(|(_, id)| id.clone()).collect(),
             });
         }
     }
-    found
+    numerals
 }
 
 /// Calls `why` in the workspace of a run with the project's own jobs.
-fn why(workspace: &Path, target: &str, more: &[&str]) -> CommandResult {
+fn why(workspace: &Path, target: &str, options: &[&str]) -> CommandResult {
     let jobs = root().join("jobs").display().to_string();
     let mut arguments = vec!["why", target, "--jobs", &jobs];
-    arguments.extend(more);
+    arguments.extend(options);
     retrocast_in(workspace, &arguments)
 }
 
@@ -80,12 +80,15 @@ fn why(workspace: &Path, target: &str, more: &[&str]) -> CommandResult {
 fn check_executive_report(workspace: &Path, run: &Path) {
     let page = fs::read_to_string(run.join("executive.html")).unwrap();
     let numerals = numerals(&page);
-    let bare: Vec<&str> = numerals
+    let without_id: Vec<&str> = numerals
         .iter()
         .filter(|numeral| numeral.figures.is_empty())
         .map(|numeral| numeral.text.as_str())
         .collect();
-    assert!(bare.is_empty(), "numerals without an ID: {bare:#?}");
+    assert!(
+        without_id.is_empty(),
+        "numerals without an ID: {without_id:#?}"
+    );
     let ids: BTreeSet<&String> = numerals
         .iter()
         .filter_map(|numeral| numeral.figures.last())
@@ -143,7 +146,7 @@ fn lake_files(workspace: &Path) -> BTreeSet<String> {
 
 #[test]
 fn every_numeral_of_real_incidents_is_recomputed_identically() {
-    let Some(data) = real_data("every_numeral_of_real_incidents_computes_to_the_same_again") else {
+    let Some(data) = real_data("every_numeral_of_real_incidents_is_recomputed_identically") else {
         return;
     };
     let scratch = Scratch::new();

@@ -53,8 +53,8 @@ fn check_counts(zone: &str, week: &str, monday: &str) {
     };
     let quarters: Vec<i64> = (instant(-7)..instant(14)).step_by(900).collect();
     let records = quarters.iter().enumerate().map(|(id, second)| {
-        let at = jiff::Timestamp::from_second(*second).unwrap();
-        format!("{{\"id\": {id}, \"at\": \"{at}\"}}\n")
+        let time = jiff::Timestamp::from_second(*second).unwrap();
+        format!("{{\"id\": {id}, \"at\": \"{time}\"}}\n")
     });
     scratch.write("records/a.jsonl", records.collect::<String>());
     retrocast_in(scratch.path(), &["run", "zones", "--window", week]).expect(0);

@@ -149,69 +149,69 @@ impl Tree {
         open: &mut Vec<(usize, Path)>,
     ) -> Vec<Target> {
         let mut start = module;
-        let mut rest = path;
-        while let Some(first) = rest.first() {
+        let mut remaining = path;
+        while let Some(first) = remaining.first() {
             match first.as_str() {
                 "crate" => start = 0,
                 "self" => {}
                 "super" => start = self.modules[start].parent.unwrap_or(0),
                 _ => break,
             }
-            rest = &rest[1..];
+            remaining = &remaining[1..];
         }
-        let Some((name, rest)) = rest.split_first() else {
+        let Some((name, tail)) = remaining.split_first() else {
             return vec![Target::Module(start)];
         };
-        let found = self.find(start, name, open);
-        if rest.is_empty() {
-            return found;
+        let targets = self.find(start, name, open);
+        if tail.is_empty() {
+            return targets;
         }
-        let module = found.iter().find_map(|target| match target {
+        let module = targets.iter().find_map(|target| match target {
             Target::Module(module) => Some(*module),
             Target::Item { .. } => None,
         });
         match module {
             Some(module) => {
-                // The rest of the path is relative to that module; it cannot name a crate.
-                let path = [&["self".to_string()], rest].concat();
+                // The tail of the path is relative to that module; it cannot name a crate.
+                let path = [&["self".to_string()], tail].concat();
                 self.resolve(module, &path, open)
             }
-            None => found,
+            None => targets,
         }
     }
 
     fn find(&self, module: usize, name: &str, open: &mut Vec<(usize, Path)>) -> Vec<Target> {
-        let here = &self.modules[module];
-        let mut found = Vec::new();
-        if here.items.contains(name) {
+        let scope = &self.modules[module];
+        let mut targets = Vec::new();
+        if scope.items.contains(name) {
             let name = name.to_string();
-            found.push(Target::Item { module, name });
+            targets.push(Target::Item { module, name });
         }
-        found.extend(here.children.get(name).copied().map(Target::Module));
-        let imports = here.imports.iter().filter(|(import, _)| import == name);
+        targets.extend(scope.children.get(name).copied().map(Target::Module));
+        let imports = scope.imports.iter().filter(|(import, _)| import == name);
         for path in imports.map(|(_, path)| path) {
             let key = (module, path.clone());
             if !open.contains(&key) {
                 open.push(key);
-                found.extend(self.resolve(module, path, open));
+                targets.extend(self.resolve(module, path, open));
                 open.pop();
             }
         }
-        if found.is_empty() {
-            for path in &here.globs {
+        if targets.is_empty() {
+            for path in &scope.globs {
                 let key = (module, [path.as_slice(), &["*".to_string()]].concat());
                 if !open.contains(&key) {
                     open.push(key);
                     for target in self.resolve(module, path, open) {
                         if let Target::Module(module) = target {
-                            found.extend(self.find(module, name, open));
+                            targets.extend(self.find(module, name, open));
                         }
                     }
                     open.pop();
                 }
             }
         }
-        found
+        targets
     }
 
     /// Returns true if a module above `module` is in `file`.
@@ -261,7 +261,11 @@ impl Tree {
             .iter()
             .filter(|(file, others)| others.contains(*file))
             .map(|(file, others)| {
-                let mutual = |other: &&&str| reached.get(**other).is_some_and(|r| r.contains(file));
+                let mutual = |other: &&&str| {
+                    reached
+                        .get(**other)
+                        .is_some_and(|files| files.contains(file))
+                };
                 others.iter().filter(mutual).copied().collect()
             })
             .collect();
@@ -380,22 +384,22 @@ fn end_of_item(code: &[String], mut index: usize) -> usize {
 /// attributes that are paths of this crate, such as `#[serde(with = "crate::a")]`.
 fn tokens(text: &str) -> Vec<String> {
     let text: Vec<char> = text.chars().collect();
-    let at = |index: usize| text.get(index).copied().unwrap_or('\0');
+    let char_at = |index: usize| text.get(index).copied().unwrap_or('\0');
     let mut tokens: Vec<String> = Vec::new();
     let mut index = 0;
     while index < text.len() {
         let start = index;
-        match (at(index), at(index + 1)) {
+        match (char_at(index), char_at(index + 1)) {
             ('/', '/') => {
-                while index < text.len() && at(index) != '\n' {
+                while index < text.len() && char_at(index) != '\n' {
                     index += 1;
                 }
             }
             ('/', '*') => index = end_of_comment(&text, index),
             ('"', _) => {
                 index += 1;
-                while index < text.len() && at(index) != '"' {
-                    index += if at(index) == '\\' { 2 } else { 1 };
+                while index < text.len() && char_at(index) != '"' {
+                    index += if char_at(index) == '\\' { 2 } else { 1 };
                 }
                 index += 1;
                 let inside: String = text[start + 1..(index - 1).min(text.len())]
@@ -409,15 +413,15 @@ fn tokens(text: &str) -> Vec<String> {
             // A character, not a lifetime.
             ('\'', '\\') => {
                 index += 3;
-                while index < text.len() && at(index) != '\'' {
+                while index < text.len() && char_at(index) != '\'' {
                     index += 1;
                 }
                 index += 1;
             }
-            ('\'', _) if at(index + 2) == '\'' => index += 3,
+            ('\'', _) if char_at(index + 2) == '\'' => index += 3,
             ('\'', _) => {
                 index += 1;
-                while at(index).is_alphanumeric() || at(index) == '_' {
+                while char_at(index).is_alphanumeric() || char_at(index) == '_' {
                     index += 1;
                 }
             }
@@ -426,12 +430,12 @@ fn tokens(text: &str) -> Vec<String> {
                 index += 2;
             }
             (first, _) if first.is_alphanumeric() || first == '_' => {
-                while at(index).is_alphanumeric() || at(index) == '_' {
+                while char_at(index).is_alphanumeric() || char_at(index) == '_' {
                     index += 1;
                 }
                 let word: String = text[start..index].iter().collect();
                 let hashes = text[index..].iter().take_while(|c| **c == '#').count();
-                if matches!(word.as_str(), "r" | "br" | "cr") && at(index + hashes) == '"' {
+                if matches!(word.as_str(), "r" | "br" | "cr") && char_at(index + hashes) == '"' {
                     let end: Vec<char> = format!("\"{}", "#".repeat(hashes)).chars().collect();
                     index += hashes + 1;
                     while index < text.len() && !text[index..].starts_with(&end) {

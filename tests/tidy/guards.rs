@@ -65,24 +65,30 @@ pub fn lines_of_code(text: &str) -> usize {
 
 /// Describes files that are too long and entries of [`LONG`] that are outdated.
 pub fn check_lengths(files: &[(String, String)]) -> String {
-    let mut wrong = String::new();
+    let mut violations = String::new();
     for (path, text) in files {
         let lines = lines_of_code(text);
         let entry = LONG.iter().find(|(long, _)| long == path);
         let _ = match entry {
             None if lines > LINES_MAX => writeln!(
-                wrong,
+                violations,
                 "{path} has {lines} lines of code, the limit is {LINES_MAX}: split it"
             ),
             Some((_, allowed)) if lines > *allowed => {
-                writeln!(wrong, "{path} grew from {allowed} to {lines} lines of code")
+                writeln!(
+                    violations,
+                    "{path} grew from {allowed} to {lines} lines of code"
+                )
             }
             Some(_) if lines <= LINES_MAX => {
-                writeln!(wrong, "{path} is short enough now: remove it from LONG")
+                writeln!(
+                    violations,
+                    "{path} is short enough now: remove it from LONG"
+                )
             }
             Some((_, allowed)) if lines + SLACK < *allowed => {
                 writeln!(
-                    wrong,
+                    violations,
                     "{path} has {lines} lines now: update its entry in LONG"
                 )
             }
@@ -91,46 +97,50 @@ pub fn check_lengths(files: &[(String, String)]) -> String {
     }
     for (path, _) in LONG {
         if !files.iter().any(|(file, _)| file == path) {
-            let _ = writeln!(wrong, "{path} does not exist: remove it from LONG");
+            let _ = writeln!(violations, "{path} does not exist: remove it from LONG");
         }
     }
-    wrong
+    violations
 }
 
 /// Describes the uses of [`UNCLEAR_WORDS`].
 pub fn check_words(path: &str, text: &str) -> String {
-    let mut wrong = String::new();
+    let mut violations = String::new();
     let is_letter = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
     for (index, line) in text.lines().enumerate() {
         let lower = line.to_lowercase();
-        for (word, instead) in UNCLEAR_WORDS {
-            let found = lower.match_indices(word).any(|(start, _)| {
+        for (word, replacement) in UNCLEAR_WORDS {
+            let is_used = lower.match_indices(word).any(|(start, _)| {
                 let (before, after) = (&lower[..start], &lower[start + word.len()..]);
                 !is_letter(before.chars().next_back()) && !is_letter(after.chars().next())
             });
-            if found {
-                let _ = writeln!(wrong, "{path}:{}: {word:?}: write {instead:?}", index + 1);
+            if is_used {
+                let _ = writeln!(
+                    violations,
+                    "{path}:{}: {word:?}: write {replacement:?}",
+                    index + 1
+                );
             }
         }
     }
-    wrong
+    violations
 }
 
 /// The lines of a file that are compiled only for tests: all lines of a test file, or the lines
 /// from the first `#[cfg(test)]` on.
 pub fn test_lines(path: &str, text: &str) -> Range<usize> {
-    let all = text.lines().count();
+    let count = text.lines().count();
     let name = path.rsplit('/').next().unwrap_or(path);
     if name == "tests.rs" || name.ends_with("_tests.rs") || path.contains("tests/") {
-        return 0..all;
+        return 0..count;
     }
     let first = text.lines().position(|line| line.trim() == "#[cfg(test)]");
-    first.unwrap_or(all)..all
+    first.unwrap_or(count)..count
 }
 
 /// Describes tests that print, or that sleep without being listed in [`MAY_SLEEP`].
 pub fn check_prints_and_sleeps(path: &str, text: &str) -> String {
-    let mut wrong = String::new();
+    let mut violations = String::new();
     let tests = test_lines(path, text);
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -139,13 +149,13 @@ pub fn check_prints_and_sleeps(path: &str, text: &str) -> String {
         }
         // Tests may report on stderr that they are skipped.
         if line.starts_with("println!(") || line.starts_with("print!(") || line.contains("dbg!(") {
-            let _ = writeln!(wrong, "{path}:{}: a test prints", index + 1);
+            let _ = writeln!(violations, "{path}:{}: a test prints", index + 1);
         }
         if line.contains("sleep(") && !MAY_SLEEP.contains(&path) {
-            let _ = writeln!(wrong, "{path}:{}: a test sleeps", index + 1);
+            let _ = writeln!(violations, "{path}:{}: a test sleeps", index + 1);
         }
     }
-    wrong
+    violations
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub fn accuracy(arguments: &[String]) -> Result<(), String> {
     build()?;
     let folder = env::temp_dir().join(format!("retrocast-accuracy-{}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    print_row("measured", "published", "here");
+    print_row("measure", "published", "measured");
     let result = effects(&data, &folder)
         .and_then(|()| drift(&data, &folder))
         .and_then(|()| anomalies(&data, &folder));
@@ -48,8 +48,8 @@ pub fn accuracy(arguments: &[String]) -> Result<(), String> {
     result.and(removed)
 }
 
-fn print_row(what: &str, published: &str, here: &str) {
-    println!("{what:<46} {published:>26} {here:>26}");
+fn print_row(name: &str, published: &str, measured: &str) {
+    println!("{name:<46} {published:>26} {measured:>26}");
 }
 
 /// Proposition 99 by four methods, and the three series with controls of Google's package.
@@ -78,8 +78,8 @@ fn effects(data: &Path, folder: &Path) -> Result<(), String> {
             "--method",
             method,
         ])?;
-        let here = format!("{:.3}", number_after(&json, &["estimate"])?);
-        print_row(&format!("Proposition 99, {method}"), published, &here);
+        let measured = format!("{:.3}", number_after(&json, &["estimate"])?);
+        print_row(&format!("Proposition 99, {method}"), published, &measured);
     }
     for (file, value, controls, rows_before, published) in [
         ("arma_data", "y", "X", 70, "0.89 [0.27, 1.5]"),
@@ -118,8 +118,8 @@ fn effects(data: &Path, folder: &Path) -> Result<(), String> {
             number_after(&json, &["interval", "["])?,
             number_after(&json, &["interval", "[", ","])?,
         ];
-        let here = format!("{estimate:.2} [{low:.2}, {high:.2}]");
-        print_row(&format!("{file}, average effect"), published, &here);
+        let measured = format!("{estimate:.2} [{low:.2}, {high:.2}]");
+        print_row(&format!("{file}, average effect"), published, &measured);
     }
     Ok(())
 }
@@ -147,12 +147,12 @@ fn drift(data: &Path, folder: &Path) -> Result<(), String> {
         ("wasserstein", "Wasserstein / sd", 0.0701),
         ("ks", "Kolmogorov-Smirnov D", 0.0434),
     ] {
-        let here =
+        let measured =
             number_after(&json, &[key]).map_or_else(|_| "–".to_string(), |v| format!("{v:.4}"));
         print_row(
             &format!("Halves of nyc_taxi, {name}"),
             &format!("{published:.4}"),
-            &here,
+            &measured,
         );
     }
     Ok(())
@@ -169,11 +169,11 @@ fn anomalies(data: &Path, folder: &Path) -> Result<(), String> {
         "--labels",
         &text(&labels),
     ])?;
-    let here = format!("{:.1}", number_after(&json, &["nab", "standard"])?);
+    let measured = format!("{:.1}", number_after(&json, &["nab", "standard"])?);
     print_row(
         "NAB, standard profile, default detector",
         "51.7 forest, 70.1 HTM",
-        &here,
+        &measured,
     );
     let series = folder.join("series");
     for name in SHARED_SERIES {
@@ -204,11 +204,11 @@ fn anomalies(data: &Path, folder: &Path) -> Result<(), String> {
             "--method",
             method,
         ])?;
-        let here = format!("{:.3}", number_after(&json, &["vus_pr", "mean"])?);
+        let measured = format!("{:.3}", number_after(&json, &["vus_pr", "mean"])?);
         print_row(
             &format!("Mean VUS-PR of 14 series, {method}"),
             published,
-            &here,
+            &measured,
         );
     }
     Ok(())
@@ -234,7 +234,7 @@ fn evaluate(arguments: &[&str]) -> Result<String, String> {
 /// The first number after the `needles`, each of which is searched for after the previous needle; a
 /// word is a key.
 fn number_after(json: &str, needles: &[&str]) -> Result<f64, String> {
-    let mut rest = json;
+    let mut remaining = json;
     for needle in needles {
         let is_key = needle.chars().all(|c| c.is_ascii_lowercase() || c == '_');
         let needle = if is_key {
@@ -242,12 +242,12 @@ fn number_after(json: &str, needles: &[&str]) -> Result<f64, String> {
         } else {
             (*needle).to_string()
         };
-        let (_, after) = rest
+        let (_, after) = remaining
             .split_once(&needle)
             .ok_or_else(|| format!("no {needle} in the JSON of evaluate"))?;
-        rest = after;
+        remaining = after;
     }
-    let digits: String = rest
+    let digits: String = remaining
         .trim_start()
         .chars()
         .take_while(|c| c.is_ascii_digit() || "+-.eE".contains(*c))

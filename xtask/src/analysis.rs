@@ -22,7 +22,7 @@ use std::{
 
 const USAGE: &str = "usage: cargo xtask bench analysis [--times N] [--only WORD] [--program FILE] \
     [--no-peers]";
-/// Limit of a process.
+/// Time limit of a process.
 const LIMIT: Duration = Duration::from_secs(60);
 /// A case that took this long is not repeated.
 const REPEATED_MAX: Duration = Duration::from_secs(60);
@@ -48,13 +48,13 @@ impl Options {
             program: None,
             with_peers: true,
         };
-        let mut rest = arguments.iter();
-        while let Some(name) = rest.next() {
+        let mut remaining = arguments.iter();
+        while let Some(name) = remaining.next() {
             if name == "--no-peers" {
                 options.with_peers = false;
                 continue;
             }
-            let value = rest.next().ok_or(USAGE)?;
+            let value = remaining.next().ok_or(USAGE)?;
             match name.as_str() {
                 "--times" => options.times = value.parse::<usize>().map_err(|_| USAGE)?.max(1),
                 "--only" => options.only.clone_from(value),
@@ -118,17 +118,17 @@ impl Bench {
             "{} cores, median of up to {} repetitions; start of our program {:.3} s",
             self.cores, self.options.times, start.seconds
         );
-        let short = self.compare(folder, &installed)?;
+        let missed = self.compare(folder, &installed)?;
         if "documented".contains(&self.options.only) {
             length::print_documented(self, folder)?;
         }
         if "growth".contains(&self.options.only) {
             length::print_growth(self, folder, start)?;
         }
-        if !short.is_empty() {
+        if !missed.is_empty() {
             println!(
                 "\nless than {GOAL} times as fast:\n  {}",
-                short.join("\n  ")
+                missed.join("\n  ")
             );
         }
         Ok(())
@@ -148,9 +148,9 @@ impl Bench {
 
     /// Prints the table of all cases; returns the comparisons that missed the goal.
     fn compare(&self, folder: &Path, installed: &[InstalledPeer]) -> Result<Vec<String>, String> {
-        let all = cases::all(folder)?;
+        let cases = cases::all(folder)?;
         let is_wanted = |case: &&Case| case.title.contains(&self.options.only);
-        if !all.iter().any(|case| is_wanted(&case)) {
+        if !cases.iter().any(|case| is_wanted(&case)) {
             return Ok(Vec::new());
         }
         println!("\n{}\n", cases::NOTES);
@@ -168,16 +168,16 @@ impl Bench {
             "alone s",
             "ratio"
         );
-        let mut short = Vec::new();
-        for case in all.iter().filter(is_wanted) {
-            short.extend(self.compare_case(case, installed));
+        let mut missed = Vec::new();
+        for case in cases.iter().filter(is_wanted) {
+            missed.extend(self.compare_case(case, installed));
         }
         println!(
             "ratio: time relative to ours; cpu: ratio of processor time of the whole processes. alone, ours:\n\
              without the start of the program, but with reading the file; of shifts, the stage of the job.\n\
              alone, theirs: without imports, reading and warm-up. < and >: bounds, as a process was stopped."
         );
-        Ok(short)
+        Ok(missed)
     }
 
     fn compare_case(&self, case: &Case, installed: &[InstalledPeer]) -> Vec<String> {
@@ -189,52 +189,54 @@ impl Bench {
                 Some((comparison, installed.iter().find(has_name)?))
             })
             .collect();
-        let began = Instant::now();
+        let start_time = Instant::now();
         let (mut ours, mut theirs) = (Vec::new(), vec![Vec::new(); peers.len()]);
         let mut starts = Vec::new();
         for i in 0..self.options.times {
-            if i > 0 && began.elapsed() > REPEATED_MAX {
+            if i > 0 && start_time.elapsed() > REPEATED_MAX {
                 break;
             }
             starts.push(self.program.measure(&Task::version()));
             ours.push(self.program.measure(&case.task));
             for ((comparison, peer), timings) in peers.iter().zip(&mut theirs) {
-                timings.push(peer.whole(self.cores, &comparison.arguments));
+                timings.push(peer.measure_process(self.cores, &comparison.arguments));
             }
         }
         let start = all_or_error(starts).map_or(0.0, |timing| timing.seconds);
         let ours = all_or_error(ours).map(|timing| Timing {
-            alone: timing.alone.or(Some((timing.seconds - start).max(1e-3))),
+            computation_seconds: timing
+                .computation_seconds
+                .or(Some((timing.seconds - start).max(1e-3))),
             ..timing
         });
-        let mut first = match &ours {
+        let mut title = match &ours {
             Ok(ours) => format!(
                 "{:<44} {:>9.3} {:>9.3} {:>7.0}",
                 case.title,
                 ours.seconds,
-                ours.alone.unwrap_or(0.0),
+                ours.computation_seconds.unwrap_or(0.0),
                 ours.peak_kib as f64 / 1024.0
             ),
             Err(error) => format!("{:<44} {:>27}", case.title, short_error(error)),
         };
-        let mut short = Vec::new();
+        let mut missed = Vec::new();
         for ((comparison, peer), timings) in peers.iter().zip(theirs) {
-            let alone = peer.alone(self.cores, &comparison.arguments);
-            let row = PeerRow::new(&ours, all_or_error(timings), alone);
+            let computation = peer.measure_computation(self.cores, &comparison.arguments);
+            let row = PeerRow::new(&ours, all_or_error(timings), computation);
             let name = format!("{}, {}", peer.name, comparison.method);
             println!(
-                "{first:<72}   {name:<38} {:<8} {row}",
+                "{title:<72}   {name:<38} {:<8} {row}",
                 comparison.work.name()
             );
-            first = String::new();
+            title = String::new();
             if row.misses_goal() {
-                short.push(format!("{} against {name}: {}", case.title, row.summary()));
+                missed.push(format!("{} against {name}: {}", case.title, row.summary()));
             }
         }
-        if !first.is_empty() {
-            println!("{first}");
+        if !title.is_empty() {
+            println!("{title}");
         }
-        short
+        missed
     }
 }
 
@@ -245,7 +247,9 @@ fn medians(timings: &[Timing]) -> Timing {
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied().unwrap_or(0.0)
     };
-    let alone = timings.iter().any(|timing| timing.alone.is_some());
+    let has_computation = timings
+        .iter()
+        .any(|timing| timing.computation_seconds.is_some());
     Timing {
         seconds: median(&|timing| timing.seconds),
         cpu_seconds: median(&|timing| timing.cpu_seconds),
@@ -254,7 +258,8 @@ fn medians(timings: &[Timing]) -> Timing {
             .map(|timing| timing.peak_kib)
             .max()
             .unwrap_or(0),
-        alone: alone.then(|| median(&|timing| timing.alone.unwrap_or(0.0))),
+        computation_seconds: has_computation
+            .then(|| median(&|timing| timing.computation_seconds.unwrap_or(0.0))),
     }
 }
 
@@ -274,8 +279,8 @@ fn short_error(error: &str) -> String {
 
 /// A package's times beside ours.
 struct PeerRow {
-    whole: Result<Timing, String>,
-    alone: Result<f64, String>,
+    process: Result<Timing, String>,
+    computation: Result<f64, String>,
     /// Ratios of wall times, of processor times, and of the computations alone.
     ratios: [Option<f64>; 3],
     /// Signs of the first and the last ratio where a process was stopped at its limit.
@@ -285,8 +290,8 @@ struct PeerRow {
 impl PeerRow {
     fn new(
         ours: &Result<Timing, String>,
-        whole: Result<Timing, String>,
-        alone: Result<f64, String>,
+        process: Result<Timing, String>,
+        computation: Result<f64, String>,
     ) -> Self {
         // A process that was stopped counts with the limit, as a lower bound.
         let seconds =
@@ -296,7 +301,8 @@ impl PeerRow {
             };
         let ratio = |theirs: Option<f64>, ours: Option<f64>| Some(theirs? / ours?.max(1e-9));
         let wall = |timing: &Timing| timing.seconds;
-        let own = |timing: &Timing| timing.alone.unwrap_or(timing.seconds);
+        let computation_seconds =
+            |timing: &Timing| timing.computation_seconds.unwrap_or(timing.seconds);
         let cpu = |timing: &Result<Timing, String>| {
             timing
                 .as_ref()
@@ -308,7 +314,7 @@ impl PeerRow {
                 .as_ref()
                 .is_err_and(|error| error == measure::STOPPED)
         };
-        let bounds = match (is_stopped(ours), is_stopped(&whole)) {
+        let bounds = match (is_stopped(ours), is_stopped(&process)) {
             (true, true) => ["?", "<"],
             (true, false) => ["<", "<"],
             (false, true) => [">", ""],
@@ -317,35 +323,38 @@ impl PeerRow {
         Self {
             bounds,
             ratios: [
-                ratio(seconds(&whole, &wall), seconds(ours, &wall)),
-                ratio(cpu(&whole), cpu(ours)),
-                ratio(alone.as_ref().ok().copied(), seconds(ours, &own)),
+                ratio(seconds(&process, &wall), seconds(ours, &wall)),
+                ratio(cpu(&process), cpu(ours)),
+                ratio(
+                    computation.as_ref().ok().copied(),
+                    seconds(ours, &computation_seconds),
+                ),
             ],
-            whole,
-            alone,
+            process,
+            computation,
         }
     }
 
     fn misses_goal(&self) -> bool {
-        let [whole, _, alone] = self.ratios;
-        [whole, alone]
+        let [process, _, computation] = self.ratios;
+        [process, computation]
             .into_iter()
             .flatten()
             .any(|ratio| ratio < GOAL)
     }
 
     fn summary(&self) -> String {
-        let [whole, _, alone] = self.ratio_texts();
-        format!("whole {whole}, alone {alone}")
+        let [process, _, computation] = self.ratio_texts();
+        format!("whole {process}, alone {computation}")
     }
 
     fn ratio_texts(&self) -> [String; 3] {
-        let [whole, cpu, alone] = self.ratios.map(ratio_text);
-        let [of_whole, of_alone] = self.bounds;
+        let [process, cpu, computation] = self.ratios.map(ratio_text);
+        let [process_bound, computation_bound] = self.bounds;
         [
-            format!("{of_whole}{whole}"),
+            format!("{process_bound}{process}"),
             cpu,
-            format!("{of_alone}{alone}"),
+            format!("{computation_bound}{computation}"),
         ]
     }
 }
@@ -360,11 +369,11 @@ fn ratio_text(ratio: Option<f64>) -> String {
 
 impl std::fmt::Display for PeerRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let whole = match &self.whole {
+        let process = match &self.process {
             Ok(timing) => format!("{:.3}", timing.seconds),
             Err(error) => short_error(error),
         };
-        let alone = match &self.alone {
+        let computation = match &self.computation {
             Ok(seconds) => format!("{seconds:.4}"),
             Err(error) if error == measure::STOPPED => "stopped".to_string(),
             Err(error) => short_error(error),
@@ -372,7 +381,7 @@ impl std::fmt::Display for PeerRow {
         let [ratio, cpu, ratio_alone] = self.ratio_texts();
         write!(
             f,
-            "{whole:>9} {ratio:>7} {cpu:>7} {alone:>9} {ratio_alone:>7}"
+            "{process:>9} {ratio:>7} {cpu:>7} {computation:>9} {ratio_alone:>7}"
         )
     }
 }
@@ -386,7 +395,7 @@ mod tests {
             seconds,
             cpu_seconds: seconds / 2.0,
             peak_kib: 1024,
-            alone: Some(seconds / 4.0),
+            computation_seconds: Some(seconds / 4.0),
         }
     }
 
@@ -415,8 +424,8 @@ mod tests {
         assert_eq!(row.summary(), "whole 10, alone 2.0");
         assert!(row.misses_goal());
         let stopped = || Err(measure::STOPPED.to_string());
-        let alone = Err(measure::STOPPED.to_string());
-        let row = PeerRow::new(&Ok(timing(2.0)), stopped(), alone);
+        let computation = Err(measure::STOPPED.to_string());
+        let row = PeerRow::new(&Ok(timing(2.0)), stopped(), computation);
         assert_eq!(row.summary(), "whole >30, alone -");
         assert!(!row.misses_goal() && row.to_string().starts_with("more than 60 s"));
         let row = PeerRow::new(&stopped(), Ok(timing(1.2)), Ok(0.6));
@@ -428,6 +437,6 @@ mod tests {
         let timings = [timing(3.0), timing(1.0), timing(2.0)];
         let median = medians(&timings);
         assert_eq!((median.seconds, median.cpu_seconds), (2.0, 1.0));
-        assert_eq!(median.alone, Some(0.5));
+        assert_eq!(median.computation_seconds, Some(0.5));
     }
 }

@@ -16,7 +16,7 @@ const JOBS: u32 = 5;
 const FINDINGS: u32 = 15;
 /// Number of figures of each run.
 const FIGURES: u32 = 12;
-/// The day after the last window, in days since 1970-01-01: 16 November 2026.
+/// The day of the last window, in days since 1970-01-01: 16 November 2026.
 const LAST_DAY: i64 = 20_773;
 
 /// Writes an archive of `--runs` runs (by default 10 000), renders its pages, adds a run, and
@@ -190,16 +190,21 @@ fn write_run(reports: &Path, job: u32, day: i64) -> std::io::Result<()> {
 
 /// The date of a day since 1970-01-01 (H. Hinnant, "chrono-compatible low-level date algorithms").
 fn date(day: i64) -> String {
-    let z = day + 719_468;
-    let era = z.div_euclid(146_097);
-    let doe = z.rem_euclid(146_097);
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let d = doy - (153 * mp + 2) / 5 + 1;
-    let m = if mp < 10 { mp + 3 } else { mp - 9 };
-    let y = yoe + era * 400 + i64::from(m <= 2);
-    format!("{y:04}-{m:02}-{d:02}")
+    let shifted = day + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 #[cfg(test)]

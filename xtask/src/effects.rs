@@ -24,12 +24,12 @@ const IMPROVEMENTS: usize = 200;
 /// Runs `cargo xtask bench effects`.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
     let (mut series, mut with_peers) = (20, true);
-    let mut rest = arguments.iter();
-    while let Some(name) = rest.next() {
+    let mut remaining = arguments.iter();
+    while let Some(name) = remaining.next() {
         match name.as_str() {
             "--no-peers" => with_peers = false,
             "--series" => {
-                let number = rest.next().and_then(|text| text.parse().ok());
+                let number = remaining.next().and_then(|text| text.parse().ok());
                 series = number.ok_or(USAGE)?;
             }
             _ => return Err(USAGE.to_string()),
@@ -80,15 +80,15 @@ fn day(number: i64) -> String {
 /// series is lower by 10 after the change.
 fn values(seed: u64, days: i64, change: i64) -> Vec<(f64, f64)> {
     let mut random = Random(seed);
-    let (mut shared, mut own) = (0.0, 0.0);
+    let (mut shared, mut noise) = (0.0, 0.0);
     (0..days)
         .map(|i| {
             shared = 0.5 * shared + 6.0 * random.normal();
-            own = 0.5 * own + 6.0 * random.normal();
+            noise = 0.5 * noise + 6.0 * random.normal();
             let season = if i % 7 < 2 { -15.0 } else { 6.0 };
             let effect = if i >= change { -10.0 } else { 0.0 };
             (
-                100.0 + season + shared + own + effect,
+                100.0 + season + shared + noise + effect,
                 50.0 + season + shared + 3.0 * random.normal(),
             )
         })
@@ -130,10 +130,10 @@ fn measure_each(folder: &Path, series: usize, with_peers: bool) -> Result<(), St
             .arg(files.join(format!("{seed:04}.csv")));
         seconds += measure::once(&mut command, &log)?.seconds;
     }
-    let each = seconds / series as f64;
+    let per_series = seconds / series as f64;
     print_row(
         "evaluate effect, a series",
-        each,
+        per_series,
         "one process per series, including its start",
     );
     for packages in PEERS.iter().filter(|_| with_peers) {
@@ -169,7 +169,7 @@ fn measure_each(folder: &Path, series: usize, with_peers: bool) -> Result<(), St
             continue;
         };
         let theirs = theirs / series.min(5) as f64;
-        let times = theirs / each;
+        let times = theirs / per_series;
         print_row(
             &name,
             theirs,

@@ -18,9 +18,9 @@ const WIDTH: usize = 10;
 /// Number of stages of the job that is run.
 const NODES: usize = 1000;
 /// Number of stages of the job that is only planned.
-const PLANNED: usize = 100_000;
+const PLANNED_NODES: usize = 100_000;
 /// Number of repetitions of each measurement.
-const TIMES: usize = 7;
+const REPETITIONS: usize = 7;
 
 /// Runs `cargo xtask bench engine`.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
@@ -42,7 +42,7 @@ fn measure_all(folder: &Path, with_peers: bool) -> Result<(), String> {
         println!("THE MACHINE IS BUSY (load {load:.1}): all figures are too high\n");
     }
     println!("{:<32} {:>9} {:>9} {:>11}", "", "minimum", "median", "peak");
-    let launch = Series::measure(TIMES, |_| {
+    let launch = Series::measure(REPETITIONS, |_| {
         fs::create_dir_all(folder).map_err(|error| error.to_string())?;
         measure::once(
             Command::new(program()).arg("--version"),
@@ -50,14 +50,14 @@ fn measure_all(folder: &Path, with_peers: bool) -> Result<(), String> {
         )
     })?;
     print_row("launch", &launch);
-    let (first, rerun) = measure_runs(folder, NODES, TIMES)?;
+    let (first, rerun) = measure_runs(folder, NODES, REPETITIONS)?;
     print_row(&format!("{NODES} nodes, first run"), &first);
     print_row(&format!("{NODES} nodes, unchanged rerun"), &rerun);
-    let large = Workspace::new(folder.join("planned"), PLANNED)?;
-    let planned = Series::measure(TIMES, |_| large.measure("plan"))?;
-    print_row(&format!("{PLANNED} nodes, plan"), &planned);
-    let each = first.median() / NODES as f64;
-    println!("{:<32} {:>19.3} ms", "first run, per node", each);
+    let large = Workspace::new(folder.join("planned"), PLANNED_NODES)?;
+    let planned = Series::measure(REPETITIONS, |_| large.measure("plan"))?;
+    print_row(&format!("{PLANNED_NODES} nodes, plan"), &planned);
+    let per_node = first.median() / NODES as f64;
+    println!("{:<32} {:>19.3} ms", "first run, per node", per_node);
     if with_peers {
         println!();
         peers::compare(folder)?;

@@ -28,12 +28,12 @@ const PEERS: [(&str, &[&str], &str); 2] = [
 /// Runs `cargo xtask bench figures`.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
     let (mut records, mut with_peers) = (200_000, true);
-    let mut rest = arguments.iter();
-    while let Some(name) = rest.next() {
+    let mut remaining = arguments.iter();
+    while let Some(name) = remaining.next() {
         match name.as_str() {
             "--no-peers" => with_peers = false,
             "--records" => {
-                let number = rest.next().and_then(|text| text.parse().ok());
+                let number = remaining.next().and_then(|text| text.parse().ok());
                 records = number.ok_or(USAGE)?;
             }
             _ => return Err(USAGE.to_string()),
@@ -63,15 +63,15 @@ fn compare(folder: &Path, records: u64, with_peers: bool) -> Result<(), String> 
     let simulate = ["simulate", &raw_text, "--weeks", "60", "--records", &count];
     print_row("simulate", measure_ours(&simulate)?, "");
     let [lake, reports] = ["lake", "reports"].map(|name| folder.join(name).display().to_string());
-    let set = format!("records={raw_text}");
-    let mut job = vec!["run", "weekly-operations", "--date", "2026-11-16"];
-    job.extend(["--set", &set, "--lake", &lake, "--reports", &reports]);
+    let setting = format!("records={raw_text}");
+    let mut job_arguments = vec!["run", "weekly-operations", "--date", "2026-11-16"];
+    job_arguments.extend(["--set", &setting, "--lake", &lake, "--reports", &reports]);
     let load = measure::load();
     if load > 0.5 {
         println!("THE MACHINE IS BUSY (load {load:.1}): all figures are too high");
     }
-    let cold = print_row("main job, cold", measure_ours(&job)?, "");
-    let warm = print_row("main job, unchanged", measure_ours(&job)?, "");
+    let cold = print_row("main job, cold", measure_ours(&job_arguments)?, "");
+    let warm = print_row("main job, unchanged", measure_ours(&job_arguments)?, "");
     println!(
         "{records} records requested, {:.0} records/s; the unchanged run is {:.1} times as fast",
         records as f64 / cold.seconds,

@@ -43,13 +43,13 @@ impl Options {
             forms: ["jsonl", "csv", "parquet"].map(String::from).to_vec(),
             with_peers: true,
         };
-        let mut rest = arguments.iter();
-        while let Some(name) = rest.next() {
+        let mut remaining = arguments.iter();
+        while let Some(name) = remaining.next() {
             if name == "--no-peers" {
                 options.with_peers = false;
                 continue;
             }
-            let value = rest.next().ok_or(USAGE)?;
+            let value = remaining.next().ok_or(USAGE)?;
             let number = || value.parse::<usize>().map_err(|_| USAGE.to_string());
             match name.as_str() {
                 "--gigabytes" => options.gigabytes = value.parse().map_err(|_| USAGE)?,

@@ -173,15 +173,15 @@ fn demo(arguments: &[String]) -> Result<(), String> {
 }
 
 fn test(arguments: &[String]) -> Result<(), String> {
-    let mut all = vec!["test", "--release"];
+    let mut cargo_arguments = vec!["test", "--release"];
     if !arguments
         .iter()
         .any(|argument| argument == "-p" || argument == "--package")
     {
-        all.push("--workspace");
+        cargo_arguments.push("--workspace");
     }
-    all.extend(arguments.iter().map(String::as_str));
-    cargo(&all)
+    cargo_arguments.extend(arguments.iter().map(String::as_str));
+    cargo(&cargo_arguments)
 }
 
 fn ci() -> Result<(), String> {
@@ -216,7 +216,7 @@ fn ci() -> Result<(), String> {
 
 /// Runs the named benchmark, or those of the performance-critical code, the engine and the main job.
 fn bench(arguments: &[String]) -> Result<(), String> {
-    // It builds only if no program is given.
+    // The benchmark builds the program only if no path is given.
     if arguments.first().is_some_and(|name| name == "analysis") {
         return analysis::bench(&arguments[1..]);
     }

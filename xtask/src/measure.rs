@@ -128,7 +128,7 @@ fn sample_until(process: u32, ended: &AtomicBool) -> Sample {
 /// Processor time of a process and of its children that have ended, from its line in `/proc`.
 fn cpu_ticks(stat: &str) -> u64 {
     // The name of the program, in parentheses, may contain spaces.
-    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let after_name = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
     let fields = after_name.split(' ').skip(11).take(4);
     fields.filter_map(|field| field.parse::<u64>().ok()).sum()
 }

@@ -188,6 +188,6 @@ pub fn retry(workspace: &Workspace, job: &Job) {
 
 fn report_error(result: anyhow::Result<()>) {
     if let Err(error) = result {
-        terminal::print_error(&error.context("not everything was delivered"));
+        terminal::print_error(&error.context("some deliveries failed"));
     }
 }

@@ -271,7 +271,7 @@ fn properties(ctx: &RunContext, node: &Node) -> Properties {
     Properties::from([
         ("run".to_string(), ctx.run.clone()),
         ("node".to_string(), node.name.clone()),
-        (retrocast_store::MADE_FROM.to_string(), fingerprint),
+        (retrocast_store::FINGERPRINT.to_string(), fingerprint),
     ])
 }
 
@@ -293,8 +293,8 @@ fn failure(error: StoreError) -> Failure {
 fn source_failure(node: &Node, error: StoreError) -> Failure {
     let mut failure = failure(error);
     let prefix = format!("source {:?}: ", node.short());
-    if let Some(rest) = failure.message.strip_prefix(&prefix) {
-        failure.message = rest.to_string();
+    if let Some(reason) = failure.message.strip_prefix(&prefix) {
+        failure.message = reason.to_string();
     }
     failure
 }

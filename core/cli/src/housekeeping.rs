@@ -187,9 +187,9 @@ pub fn notices(workspace: &Workspace, job: &str) -> Vec<String> {
 }
 
 fn add_notice(workspace: &Workspace, job: &str, notice: &str) -> anyhow::Result<()> {
-    let mut all = notices(workspace, job);
-    all.push(notice.to_string());
-    write_notices(workspace, job, &all)
+    let mut updated = notices(workspace, job);
+    updated.push(notice.to_string());
+    write_notices(workspace, job, &updated)
 }
 
 fn write_notices(workspace: &Workspace, job: &str, notices: &[String]) -> anyhow::Result<()> {

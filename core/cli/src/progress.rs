@@ -118,20 +118,20 @@ pub fn duration(milliseconds: u64) -> String {
 
 /// A bar for the run and a line for each running node.
 struct Bars {
-    all: MultiProgress,
+    group: MultiProgress,
     run: ProgressBar,
     nodes: Mutex<BTreeMap<String, ProgressBar>>,
 }
 
 impl Bars {
     fn new(nodes: usize) -> Self {
-        let all = MultiProgress::new();
-        let run = all.add(ProgressBar::new(nodes as u64));
+        let group = MultiProgress::new();
+        let run = group.add(ProgressBar::new(nodes as u64));
         let style = ProgressStyle::with_template("{bar:28.blue/white.dim} {pos}/{len}  {elapsed}");
         run.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         run.enable_steady_tick(std::time::Duration::from_millis(200));
         Self {
-            all,
+            group,
             run,
             nodes: Mutex::new(BTreeMap::new()),
         }
@@ -147,7 +147,7 @@ impl Progress for Bars {
         let node = event.node.clone().unwrap_or_default();
         match event.event {
             EventKind::NodeStarted => {
-                let bar = self.all.add(ProgressBar::new_spinner());
+                let bar = self.group.add(ProgressBar::new_spinner());
                 bar.set_prefix(node.clone());
                 let style =
                     ProgressStyle::with_template("{spinner:.blue} {prefix:32} {elapsed:>6}  {msg}");
@@ -172,7 +172,7 @@ impl Progress for Bars {
             | EventKind::NodeRetried => {}
         }
         if let Some(line) = format_event(event) {
-            let _ = self.all.println(line);
+            let _ = self.group.println(line);
         }
     }
 

@@ -62,14 +62,14 @@ pub struct Alert {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AlertOutcome {
     /// The mail program accepted the message.
-    Sent(Sent),
-    /// It had been sent before and was not sent again.
-    AlreadySent(Sent),
+    Sent(SentAlert),
+    /// The message was sent before and was not sent again.
+    AlreadySent(SentAlert),
 }
 
 /// The record of a sent alert: the contents of [`SENT`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sent {
+pub struct SentAlert {
     /// Time at which the mail program accepted it, RFC 3339.
     pub time: String,
     /// The message id, as in the log of a mail server.
@@ -119,8 +119,8 @@ struct AlertFolder<'a> {
     is_run: bool,
 }
 
-/// Functions for writing files and sending mail.
-struct SendFunctions<'a> {
+/// Sender, mail program and limits of sending, replaceable in tests.
+struct SendOptions<'a> {
     from: &'a str,
     program: &'a dyn Fn() -> Result<PathBuf, String>,
     timeout: Duration,
@@ -135,34 +135,34 @@ fn send_by_sendmail(
 ) -> Result<AlertOutcome, Error> {
     let configured = std::env::var_os(sendmail::VARIABLE).filter(|path| !path.is_empty());
     let search_path = std::env::var_os("PATH").unwrap_or_default();
-    let functions = SendFunctions {
+    let options = SendOptions {
         from: &message::sender(),
         program: &|| sendmail::find(configured.as_deref(), &search_path),
         timeout: TIMEOUT,
         stopped,
         write: &write_atomically,
     };
-    send_with(target, alert, &functions)
+    send_with(target, alert, &options)
 }
 
 fn send_with(
     target: AlertFolder<'_>,
     alert: &Alert,
-    functions: &SendFunctions<'_>,
+    options: &SendOptions<'_>,
 ) -> Result<AlertOutcome, Error> {
     let folder = target.folder;
     let identity = canonical::hash(&(&alert.to, &alert.job, &alert.window, &alert.due));
-    let _lock = lock(target, functions.stopped)?;
+    let _lock = lock(target, options.stopped)?;
     let now = Timestamp::now();
     let message = Message {
-        from: functions.from,
+        from: options.from,
         to: &alert.to,
         subject: &subject(alert),
         date: now,
         identity: &identity,
         body: &body(target.is_run.then_some(folder), alert),
     };
-    let mut sent = Sent {
+    let mut sent = SentAlert {
         time: now.to_string(),
         message_id: message.message_id(),
         to: alert.to.clone(),
@@ -171,19 +171,19 @@ fn send_with(
     if let Some(earlier) = read_sent_record(folder, &sent) {
         return Ok(AlertOutcome::AlreadySent(earlier));
     }
-    let not_sent = |message: Option<PathBuf>, why| Error::Mail { message, why };
-    let text = message.text().map_err(|why| not_sent(None, why))?;
+    let not_sent = |message: Option<PathBuf>, reason| Error::Mail { message, reason };
+    let text = message.text().map_err(|reason| not_sent(None, reason))?;
     let path = folder.join(MESSAGE);
-    let message_path = match (functions.write)(&path, &text) {
+    let message_path = match (options.write)(&path, &text) {
         Ok(()) => Some(path),
         Err(error) if error.is_full() || !target.is_run => None,
         Err(error) => return Err(error),
     };
-    let result = (functions.program)()
-        .and_then(|program| sendmail::send(&program, &text, functions.timeout, functions.stopped));
-    result.map_err(|why| not_sent(message_path, why))?;
+    let result = (options.program)()
+        .and_then(|program| sendmail::send(&program, &text, options.timeout, options.stopped));
+    result.map_err(|reason| not_sent(message_path, reason))?;
     sent.time = Timestamp::now().to_string();
-    record_sent(target, &sent, functions)?;
+    record_sent(target, &sent, options)?;
     Ok(AlertOutcome::Sent(sent))
 }
 
@@ -195,7 +195,7 @@ fn lock(target: AlertFolder<'_>, stopped: &dyn Fn() -> bool) -> Result<Option<Fi
         Err(_) if !target.is_run => return Ok(None),
         Err(source) => {
             return Err(Error::File {
-                what: "open",
+                action: "open",
                 path: target.folder.to_path_buf(),
                 source,
             });
@@ -205,7 +205,7 @@ fn lock(target: AlertFolder<'_>, stopped: &dyn Fn() -> bool) -> Result<Option<Fi
         if stopped() {
             return Err(Error::Mail {
                 message: None,
-                why: "another process is sending it, and this one was asked to stop".to_string(),
+                reason: "another process is sending it, and this one was asked to stop".to_string(),
             });
         }
         std::thread::sleep(POLL_INTERVAL);
@@ -216,17 +216,17 @@ fn lock(target: AlertFolder<'_>, stopped: &dyn Fn() -> bool) -> Result<Option<Fi
 /// Records that an alert was sent; on a full disk by the name of an empty file.
 fn record_sent(
     target: AlertFolder<'_>,
-    sent: &Sent,
-    functions: &SendFunctions<'_>,
+    sent: &SentAlert,
+    options: &SendOptions<'_>,
 ) -> Result<(), Error> {
     let marker = target.folder.join(SENT);
     let text = json_text(sent).map_err(|source| Error::File {
-        what: "write",
+        action: "write",
         path: marker.clone(),
         source,
     })?;
     let text = String::from_utf8_lossy(&text);
-    match (functions.write)(&marker, &text) {
+    match (options.write)(&marker, &text) {
         Err(error) if error.is_full() || !target.is_run => {
             // The message was sent, even if that cannot be recorded.
             let _ = File::create(marker_on_full_disk(target.folder, &sent.alert));
@@ -242,18 +242,18 @@ fn marker_on_full_disk(folder: &Path, alert: &str) -> PathBuf {
 }
 
 /// Reads the record of an earlier alert with this identity; an unreadable record is treated as missing.
-fn read_sent_record(folder: &Path, now: &Sent) -> Option<Sent> {
+fn read_sent_record(folder: &Path, now: &SentAlert) -> Option<SentAlert> {
     let marker = std::fs::metadata(marker_on_full_disk(folder, &now.alert));
     if let Ok(modified) = marker.and_then(|data| data.modified()) {
         let time =
             Timestamp::try_from(modified).map_or_else(|_| String::new(), |time| time.to_string());
-        return Some(Sent {
+        return Some(SentAlert {
             time,
             ..now.clone()
         });
     }
     let text = std::fs::read(folder.join(SENT)).ok()?;
-    let earlier: Sent = serde_json::from_slice(&text).ok()?;
+    let earlier: SentAlert = serde_json::from_slice(&text).ok()?;
     (earlier.alert == now.alert).then_some(earlier)
 }
 
@@ -279,8 +279,8 @@ fn body(run: Option<&Path>, alert: &Alert) -> String {
     );
     let _ = writeln!(text, "\n{}", clean(&alert.next, 600));
     if !alert.attempts.is_empty() {
-        let tried = plural(alert.attempts.len() as u64, "attempt");
-        let _ = writeln!(text, "\n{tried}:");
+        let attempts = plural(alert.attempts.len() as u64, "attempt");
+        let _ = writeln!(text, "\n{attempts}:");
         for (times, error) in group_by_error(&alert.attempts) {
             let _ = writeln!(text, "  {}: {error}", list(&times));
         }

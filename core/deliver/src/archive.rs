@@ -74,16 +74,16 @@ fn write(root: &Path, templates: Option<&Path>, full: bool) -> Result<ArchiveUpd
             .collect();
         job_pages::write(root, &pages, job, &invalid_of_job, full, &mut files)?;
     }
-    job_pages::remove_gone(root, &jobs, &mut files);
-    let nothing = serde_json::json!({});
+    job_pages::remove_obsolete(root, &jobs, &mut files);
+    let no_data = serde_json::json!({});
     let front = root.join("index.html");
     let mut texts = vec![
         ("index.html", pages.front(&jobs, &invalid)?),
         (FEED, pages.feed(&jobs)?),
-        ("search.html", pages.render("search.html.j2", "", &nothing)?),
+        ("search.html", pages.render("search.html.j2", "", &no_data)?),
         (
             "compare.html",
-            pages.render("compare.html.j2", "", &nothing)?,
+            pages.render("compare.html.j2", "", &no_data)?,
         ),
         ("jobs.js", search::jobs_script(&jobs)),
     ];
@@ -104,9 +104,13 @@ fn write(root: &Path, templates: Option<&Path>, full: bool) -> Result<ArchiveUpd
 /// Creates the archive's folder and waits until no other process writes its pages.
 fn lock(root: &Path) -> Result<File, Error> {
     let state = root.join(STATE);
-    let error = |what| {
+    let error = |action| {
         let path = state.clone();
-        move |source| Error::File { what, path, source }
+        move |source| Error::File {
+            action,
+            path,
+            source,
+        }
     };
     std::fs::create_dir_all(&state).map_err(error("create"))?;
     let file = File::create(state.join("lock")).map_err(error("write"))?;

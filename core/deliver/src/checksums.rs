@@ -23,7 +23,7 @@ pub struct ChecksumResult {
 /// finished.
 pub fn check_checksums(folder: &Path) -> Result<Option<ChecksumResult>, Error> {
     let failed = |path: &Path, source| Error::File {
-        what: "read",
+        action: "read",
         path: path.to_path_buf(),
         source,
     };

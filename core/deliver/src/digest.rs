@@ -196,9 +196,9 @@ impl Digest {
 
     fn new(run: &RunFolder, key: &str) -> Self {
         let plan = &run.plan;
-        let all = || run.in_order();
+        let cells = || run.in_order();
         let mut effects = Vec::new();
-        for (node, cell) in all() {
+        for (node, cell) in cells() {
             effects.extend(cell.effects.iter().map(|effect| {
                 let sentence = cell
                     .findings
@@ -234,7 +234,7 @@ impl Digest {
             records: (run.origin.records.iter())
                 .map(|(node, records)| (node.clone(), records.to_string()))
                 .collect(),
-            figures: all()
+            figures: cells()
                 .flat_map(|(node, cell)| cell.kpis.iter().map(move |kpi| figure_digest(node, kpi)))
                 .collect(),
             findings: run

@@ -66,21 +66,21 @@ mod tests {
             let window = Window::parse(label, "UTC").unwrap();
             earlier_report(job.path(), &window)
         };
-        let run = |window: &str, found: &[&str]| {
+        let run = |window: &str, claims: &[&str]| {
             let folder = job.path().join(window).join("a");
             std::fs::create_dir_all(&folder).unwrap();
             let summary = serde_json::json!({
                 "run": "a", "job": "weekly", "window": window, "status": "complete",
                 "finished": "2026-11-02T09:00:00Z",
             });
-            let found = found
+            let findings = claims
                 .iter()
-                .map(|what| Finding::new("s", "kpi", "all", what));
-            let found: Vec<Finding> = found.collect();
+                .map(|claim| Finding::new("s", "kpi", "all", claim));
+            let findings: Vec<Finding> = findings.collect();
             let report = serde_json::json!({"earlier": earlier_than(window)});
             for (name, value) in [
                 (SUMMARY, summary),
-                (FINDINGS, serde_json::to_value(found).unwrap()),
+                (FINDINGS, serde_json::to_value(findings).unwrap()),
                 (REPORT, report),
             ] {
                 std::fs::write(folder.join(name), value.to_string()).unwrap();
@@ -91,9 +91,10 @@ mod tests {
         run("2026-W45", &["outage"]);
         run("2026-W46", &["leak", "outage"]);
         let known = earlier_than("2026-W47").unwrap();
-        let check = |what: &str, since: &str, times: u32| {
-            let found = known.find(&Finding::new("s", "kpi", "all", what)).unwrap();
-            assert_eq!((&*found.since, found.times), (since, times), "{what}");
+        let check = |claim: &str, since: &str, times: u32| {
+            let finding = Finding::new("s", "kpi", "all", claim);
+            let earlier = known.find(&finding).unwrap();
+            assert_eq!((&*earlier.since, earlier.times), (since, times), "{claim}");
         };
         // A finding that is resolved and returns counts as new.
         check("leak", "2026-W46", 1);
@@ -135,14 +136,14 @@ mod tests {
             let window = Window::parse(label, "UTC").unwrap();
             earlier_report(&job, &window)
         };
-        let found = |run: &str, window: &str| {
+        let report_of = |run: &str, window: &str| {
             let findings = [Finding::new("s", "kpi", "all", run)];
             Some(EarlierReport::new(window, &findings, None))
         };
-        assert_eq!(earlier_than("2026-W46"), found("c", "2026-W45"));
-        assert_eq!(earlier_than("2026-W47"), found("e", "2026-W46"));
-        assert_eq!(earlier_than("2026-W48"), found("e", "2026-W46"));
-        assert_eq!(earlier_than("2026-W50"), found("g", "2026-W48"));
+        assert_eq!(earlier_than("2026-W46"), report_of("c", "2026-W45"));
+        assert_eq!(earlier_than("2026-W47"), report_of("e", "2026-W46"));
+        assert_eq!(earlier_than("2026-W48"), report_of("e", "2026-W46"));
+        assert_eq!(earlier_than("2026-W50"), report_of("g", "2026-W48"));
         assert_eq!(earlier_than("2026-W44"), None);
         assert_eq!(
             earlier_report(

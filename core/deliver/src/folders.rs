@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// out.
 pub(crate) fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let error = |source| Error::File {
-        what: "list",
+        action: "list",
         path: path.to_path_buf(),
         source,
     };

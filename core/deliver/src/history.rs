@@ -60,17 +60,19 @@ pub(crate) struct FigureHistory<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FindingPoint<'a> {
     /// Position of the report.
-    pub at: usize,
+    pub report: usize,
     pub state: FindingState,
     /// `None` for a resolved finding.
     pub row: Option<&'a FindingRow>,
 }
 
-/// An uninterrupted series of reports with a finding.
+/// An uninterrupted series of reports with a finding, by the positions of its first and last
+/// report.
 #[derive(Debug, Clone)]
 pub(crate) struct Span {
     pub from: usize,
     pub to: usize,
+    /// Number of reports.
     pub times: u64,
     /// The report that resolved it.
     pub resolved: Option<usize>,
@@ -86,13 +88,15 @@ pub(crate) struct FindingHistory<'a> {
 
 impl<'a> FindingHistory<'a> {
     /// The finding in a report.
-    pub(crate) fn at(&self, report: usize) -> Option<FindingPoint<'a>> {
-        let found = self.points.binary_search_by_key(&report, |point| point.at);
-        found.ok().map(|index| self.points[index])
+    pub(crate) fn point_in(&self, report: usize) -> Option<FindingPoint<'a>> {
+        let index = self
+            .points
+            .binary_search_by_key(&report, |point| point.report);
+        index.ok().map(|index| self.points[index])
     }
 
     /// The series of reports that a report belongs to.
-    pub(crate) fn span_at(&self, report: usize) -> Option<&Span> {
+    pub(crate) fn span_with(&self, report: usize) -> Option<&Span> {
         let mut spans = self.spans.iter();
         spans.find(|span| span.from <= report && report <= span.resolved.unwrap_or(span.to))
     }
@@ -320,7 +324,7 @@ impl<'a> History<'a> {
                         }
                     };
                     finding.points.push(FindingPoint {
-                        at: position,
+                        report: position,
                         state,
                         row: Some(row),
                     });
@@ -336,7 +340,7 @@ impl<'a> History<'a> {
                             span.resolved = Some(position);
                         }
                         finding.points.push(FindingPoint {
-                            at: position,
+                            report: position,
                             state: FindingState::Resolved,
                             row: None,
                         });
@@ -345,11 +349,11 @@ impl<'a> History<'a> {
             }
         }
         for finding in self.findings.values_mut() {
-            finding.points.sort_by_key(|point| point.at);
+            finding.points.sort_by_key(|point| point.report);
             finding.spans.sort_by_key(|span| (span.from, span.to));
             // Uses the newest wording, even if kinds of windows alternate.
             let newest = finding.points.iter().rev().find_map(|point| {
-                let (report, row) = (&self.reports[point.at], point.row?);
+                let (report, row) = (&self.reports[point.report], point.row?);
                 Some(&years[report.year].findings[row.of as usize])
             });
             finding.meta = newest.unwrap_or(finding.meta);

@@ -3,8 +3,8 @@
 //! A page is written only if its contents have changed. The state of the archive records a hash of
 //! the contents of each page, so a new run rewrites only the pages that name it.
 
-mod course;
 mod data;
+mod history_pages;
 
 use crate::{
     Error,
@@ -19,11 +19,11 @@ use crate::{
     write_atomically,
     year_index::YearIndex,
 };
-use course::{figure_page, finding_page, improvement_page};
 use data::{
     figure_rows, finding_items, improvement_items, latest_findings, latest_json, period_link,
     resolved_findings, run_findings, run_link, shown_name,
 };
+use history_pages::{figure_page, finding_page, improvement_page};
 use retrocast_domain::number::plural;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -414,7 +414,7 @@ impl Site<'_> {
         for (slug, finding) in &self.history.findings {
             let mut key = self.hasher("finding");
             for point in &finding.points {
-                self.add_report(&mut key, point.at);
+                self.add_report(&mut key, point.report);
                 key.update(point.state.word().as_bytes());
             }
             writer.file(self.path(&format!("findings/{slug}.html")), &key, |pages| {
@@ -456,7 +456,7 @@ fn month(run: &RunEntry) -> String {
 }
 
 /// Removes the state and the pages of jobs that no longer have runs.
-pub(crate) fn remove_gone(root: &Path, jobs: &[JobEntry], total: &mut FileCount) {
+pub(crate) fn remove_obsolete(root: &Path, jobs: &[JobEntry], total: &mut FileCount) {
     let Ok(states) = crate::folders::folders(&root.join(STATE)) else {
         return;
     };

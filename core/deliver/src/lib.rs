@@ -48,10 +48,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder cannot be read or written.
-    #[error("cannot {what} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", path.display())]
     File {
         /// The failed operation: "read", "write", ...
-        what: &'static str,
+        action: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// The cause.
@@ -61,12 +61,12 @@ pub enum Error {
     #[error(transparent)]
     Run(#[from] retrocast_run::Error),
     /// A mail cannot be sent.
-    #[error("the alert was not sent: {why}{}", message_note(message.as_deref()))]
+    #[error("the alert was not sent: {reason}{}", message_note(message.as_deref()))]
     Mail {
         /// The file with the message, if it was written.
         message: Option<PathBuf>,
         /// The reason and advice.
-        why: String,
+        reason: String,
     },
     /// A template is invalid.
     #[error("template {name}, line {line}: {detail}")]
@@ -83,7 +83,7 @@ pub enum Error {
 /// Writes a file atomically.
 pub(crate) fn write_atomically(path: &Path, text: &str) -> Result<(), Error> {
     write_whole(path, text.as_bytes()).map_err(|source| Error::File {
-        what: "write",
+        action: "write",
         path: path.to_path_buf(),
         source,
     })

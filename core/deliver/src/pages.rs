@@ -173,7 +173,7 @@ impl Pages {
             let custom = templates.map(|folder| folder.join("archive").join(name));
             let text = match custom.filter(|path| path.is_file()) {
                 Some(path) => std::fs::read_to_string(&path).map_err(|source| Error::File {
-                    what: "read",
+                    action: "read",
                     path,
                     source,
                 })?,
@@ -296,10 +296,10 @@ pub(crate) fn invalid_views<'a>(
 pub(crate) fn view(run: &RunEntry) -> RunView {
     let summary = &run.summary;
     let existing_links = |files: &[(&str, &'static str)]| -> Vec<Link> {
-        let found = files
+        let existing = files
             .iter()
             .filter(|(name, _)| run.folder.join(name).is_file());
-        found
+        existing
             .map(|(name, label)| Link {
                 href: (*name).to_string(),
                 label,

@@ -49,9 +49,13 @@ fn is_kept(name: &str) -> bool {
         || is_mail(name)
 }
 
-fn file_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+fn file_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_path_buf();
-    move |source| Error::File { what, path, source }
+    move |source| Error::File {
+        action,
+        path,
+        source,
+    }
 }
 
 /// The pin of a run; `None` if it is not pinned. An unreadable pin still protects the run.
@@ -124,17 +128,17 @@ pub fn remove(run: &Path, date: Date, why: &str) -> Result<u64, Error> {
         files: files.clone(),
         bytes,
     };
-    let before = tombstone_of(run);
+    let earlier = tombstone_of(run);
     // The history of figures and findings needs the results.
-    let digest = match (&before, summary_key(run)) {
+    let digest = match (&earlier, summary_key(run)) {
         (None, Ok(key)) => Digest::from_results(run, &key),
         _ => None,
     };
-    if let Some(before) = before {
-        tombstone.files.extend(before.files);
+    if let Some(earlier) = earlier {
+        tombstone.files.extend(earlier.files);
         tombstone.files.sort();
         tombstone.files.dedup();
-        tombstone.bytes = tombstone.bytes.max(before.bytes);
+        tombstone.bytes = tombstone.bytes.max(earlier.bytes);
     }
     let write = || {
         if let Some(digest) = &digest {
@@ -202,14 +206,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path();
         assert_eq!(pin_of(run), None);
-        let mut wanted = Pin {
+        let mut expected = Pin {
             date: jiff::civil::date(2026, 11, 16),
             why: "audit".to_string(),
         };
-        pin(run, &wanted).unwrap();
-        wanted.why = "<b>".to_string();
-        pin(run, &wanted).unwrap();
-        assert_eq!(pin_of(run), Some(wanted));
+        pin(run, &expected).unwrap();
+        expected.why = "<b>".to_string();
+        pin(run, &expected).unwrap();
+        assert_eq!(pin_of(run), Some(expected));
         fs::write(run.join(PIN), "{").unwrap();
         assert!(pin_of(run).is_some(), "an unreadable pin still pins");
         assert!(unpin(run).unwrap());

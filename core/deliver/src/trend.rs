@@ -48,9 +48,9 @@ pub(crate) fn chart(trend: &Trend) -> String {
     }
     let bounds = trend.points.iter().filter(|point| point.value.is_some());
     let bounds = bounds.filter_map(|point| point.interval).flatten();
-    let all: Vec<f64> = values().chain(trend.level).chain(bounds).collect();
-    let (low, high) = all.iter().fold((f64::MAX, f64::MIN), |(low, high), value| {
-        (low.min(*value), high.max(*value))
+    let drawn = values().chain(trend.level).chain(bounds);
+    let (low, high) = drawn.fold((f64::MAX, f64::MIN), |(low, high), value| {
+        (low.min(value), high.max(value))
     });
     let (low, high) = if low < high {
         (low, high)
@@ -239,10 +239,10 @@ pub(crate) fn spark(values: &[Option<f64>]) -> String {
             12.0
         }
     };
-    let all: Vec<usize> = (0..points.len()).collect();
+    let indices: Vec<usize> = (0..points.len()).collect();
     format!(
         "<svg class=\"spark\" viewBox=\"0 0 100 24\" aria-hidden=\"true\"><path class=\"course\" d=\"{}\"/></svg>",
-        line(&all, &points, &x, &y)
+        line(&indices, &points, &x, &y)
     )
 }
 
@@ -273,10 +273,10 @@ mod tests {
         let svg = draw(&[Some(1.0), None, Some(2.0), Some(2.0)]);
         assert!(svg.contains("A &amp; B") && svg.contains("&lt;W0&gt;"));
         assert!(!svg.contains("<W") && !svg.contains("NaN") && !svg.contains("style="));
-        let course = svg.split("class=\"course\" d=\"").nth(1).unwrap();
-        let course = course.split('"').next().unwrap();
+        let path = svg.split("class=\"course\" d=\"").nth(1).unwrap();
+        let path = path.split('"').next().unwrap();
         assert_eq!(
-            (course.matches('M').count(), course.matches('L').count()),
+            (path.matches('M').count(), path.matches('L').count()),
             (2, 1)
         );
         assert_eq!(svg.matches("class=\"interval\"").count(), 3);

@@ -38,6 +38,7 @@ pub(crate) struct Row {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct FigureRow {
+    /// Position in [`YearIndex::figures`].
     pub of: u32,
     pub value: Option<f64>,
     pub interval: Option<[f64; 2]>,
@@ -47,6 +48,7 @@ pub(crate) struct FigureRow {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct FindingRow {
+    /// Position in [`YearIndex::findings`].
     pub of: u32,
     pub severity: Severity,
     /// Value, lower and upper bound.
@@ -55,6 +57,7 @@ pub(crate) struct FindingRow {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct EffectRow {
+    /// Position in [`YearIndex::improvements`].
     pub of: u32,
     pub verdict: Verdict,
     pub relative: [f64; 3],
@@ -211,10 +214,10 @@ impl YearIndex {
                     target: figure.target,
                     target_text: figure.target_text.clone(),
                 };
-                let of = figures.put(slug, meta);
-                if row.figures.iter().all(|other| other.of != of) {
+                let position = figures.put(slug, meta);
+                if row.figures.iter().all(|other| other.of != position) {
                     row.figures.push(FigureRow {
-                        of,
+                        of: position,
                         value: figure.value,
                         interval: figure.interval,
                         text: figure.text.clone(),
@@ -236,16 +239,16 @@ impl YearIndex {
                     sentence: finding.sentence.clone(),
                 };
                 let wording_key = format!("{slug} {}", without_numbers(&finding.sentence));
-                let of = findings.put(slug, meta);
+                let position = findings.put(slug, meta);
                 let wording = Wording {
-                    finding: of,
+                    finding: position,
                     sentence: finding.sentence.clone(),
                     names: names.clone(),
                 };
                 wordings.put(wording_key, wording);
-                if row.findings.iter().all(|other| other.of != of) {
+                if row.findings.iter().all(|other| other.of != position) {
                     row.findings.push(FindingRow {
-                        of,
+                        of: position,
                         severity: finding.severity,
                         size: size.map(|size| (size.value, size.lower, size.upper)),
                     });
@@ -266,9 +269,9 @@ impl YearIndex {
                     metric: effect.metric.clone(),
                     sentence: effect.sentence.clone(),
                 };
-                let of = improvements.put(key, meta);
+                let position = improvements.put(key, meta);
                 row.effects.push(EffectRow {
-                    of,
+                    of: position,
                     verdict: effect.verdict,
                     relative: effect.relative,
                     text: effect.text.clone(),

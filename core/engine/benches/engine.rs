@@ -89,7 +89,7 @@ impl Executor for NoOpExecutor {
 }
 
 /// The text of a job with nodes in layers: each node reads the node above it.
-fn text(nodes: usize) -> String {
+fn layered_job(nodes: usize) -> String {
     let mut text = "title = \"Layers\"\nwindow = \"week\"\n".to_string();
     for i in 0..nodes {
         let _ = write!(text, "[stage.n{i}]\nkind = \"noop\"\n");
@@ -132,9 +132,10 @@ fn build_plan(job: &Job) -> Result<Plan, Box<dyn Error>> {
     plan::build(job, &NoOpKinds, &options).map_err(|errors| format!("{errors:?}").into())
 }
 
-fn time<T>(phase: &str, nodes: usize, work: impl FnOnce() -> T) -> T {
+/// Runs an operation and prints its duration.
+fn time<T>(phase: &str, nodes: usize, operation: impl FnOnce() -> T) -> T {
     let start = Instant::now();
-    let result = work();
+    let result = operation();
     let milliseconds = start.elapsed().as_secs_f64() * 1e3;
     let each = milliseconds / nodes as f64;
     println!(
@@ -153,7 +154,7 @@ fn peak_kib() -> u64 {
 }
 
 fn measure(nodes: usize) -> Result<(), Box<dyn Error>> {
-    let text = text(nodes);
+    let text = layered_job(nodes);
     let job = Arc::new(time("check", nodes, || job(&text))?);
     let plan = Arc::new(time("plan", nodes, || build_plan(&job))?);
     let folder = tempfile::tempdir()?;
@@ -192,7 +193,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         measure(100)?;
         measure(1000)?;
     }
-    let (nodes, text) = (100_000, text(100_000));
+    let (nodes, text) = (100_000, layered_job(100_000));
     let job = time("check", nodes, || job(&text))?;
     time("plan", nodes, || build_plan(&job))?;
     Ok(())

@@ -65,7 +65,7 @@ impl Components {
         }
         let published = plan.published.as_ref();
         let published = published.map(|published| (published, published.of_stage(node.short())));
-        if let Some((all, windows)) = published.filter(|(_, windows)| !windows.is_empty()) {
+        if let Some((published, windows)) = published.filter(|(_, windows)| !windows.is_empty()) {
             let windows: Vec<_> = windows
                 .iter()
                 .map(|(window, stage)| {
@@ -79,7 +79,7 @@ impl Components {
                     json!([window, run, build, datasets, stage])
                 })
                 .collect();
-            add("published", json!([all.change_min, windows]));
+            add("published", json!([published.change_min, windows]));
         }
         if node.is_report() {
             if !plan.decisions.is_empty() {

@@ -85,14 +85,20 @@ pub fn build(
 ) -> Result<Plan, Vec<Diagnostic>> {
     let params = job.params_for(options.set)?;
     let environment = options.environment.clone();
-    let check = CheckOptions {
+    let check_options = CheckOptions {
         name: &job.name,
         file: &job.file,
         kinds,
         set: options.set,
         environment: &move |name| environment(name),
     };
-    let elaborated = elaborate(&check, &job.text, &job.document, &params, &options.window);
+    let elaborated = elaborate(
+        &check_options,
+        &job.text,
+        &job.document,
+        &params,
+        &options.window,
+    );
     if elaborated
         .diagnostics
         .iter()
@@ -198,9 +204,9 @@ fn nodes(
     let stage_entries = entries(&elaborated.tree, "stage");
     let mut stages = Stages::new(job, kinds, stage_entries);
     for entry in stage_entries {
-        let read = elaborated.inputs[&entry.key].iter();
-        let read: BTreeSet<&str> = read.map(|(input, _)| input.as_str()).collect();
-        let mut node = stages.node(&entry.key, &entry.item, &read);
+        let datasets = elaborated.inputs[&entry.key].iter();
+        let datasets: BTreeSet<&str> = datasets.map(|(input, _)| input.as_str()).collect();
+        let mut node = stages.node(&entry.key, &entry.item, &datasets);
         let ledger = elaborated.ledger.get(&entry.key);
         node.ledger = ledger.into_iter().flatten().cloned().collect();
         nodes.push(node);
@@ -270,10 +276,11 @@ impl<'a> Stages<'a> {
         }
     }
 
-    fn node(&mut self, name: &str, item: &SpannedValue, read: &BTreeSet<&str>) -> Node {
+    /// Creates the node of a stage that reads these datasets.
+    fn node(&mut self, name: &str, item: &SpannedValue, datasets: &BTreeSet<&str>) -> Node {
         let mut config = object(item);
         let common = CommonKeys::take(&mut config);
-        let mut inputs: Vec<(usize, String)> = read
+        let mut inputs: Vec<(usize, String)> = datasets
             .iter()
             .filter_map(|name| {
                 let (index, table) = self.indices.get(name)?;

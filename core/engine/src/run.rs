@@ -262,9 +262,11 @@ impl Runner {
                 }
                 (records, Some(inputs)) => {
                     let records = records.and_then(|records| records.as_deref().ok());
-                    let parts = Components::new(node, plan, records, &inputs, &self.options.build);
-                    let fingerprint = parts.fingerprint();
-                    self.decide(node, ctx, &parts, &fingerprint, &last).await
+                    let build = &self.options.build;
+                    let components = Components::new(node, plan, records, &inputs, build);
+                    let fingerprint = components.fingerprint();
+                    self.decide(node, ctx, &components, &fingerprint, &last)
+                        .await
                 }
             };
             if let Some(record) = outcome {
@@ -278,12 +280,12 @@ impl Runner {
         decisions
     }
 
-    /// Decides whether a cached outcome with the components `parts` can be used, with the reason.
+    /// Decides whether a cached outcome with these components can be used, with the reason.
     async fn decide(
         &self,
         node: &Node,
         ctx: &RunContext,
-        parts: &Components,
+        components: &Components,
         fingerprint: &Fingerprint,
         last: &LastFingerprints,
     ) -> (Decision, Option<Record>) {
@@ -297,16 +299,16 @@ impl Runner {
             return (run(node, vec!["its data is missing".to_string()]), None);
         }
         if let Some(record) = self.recorded_outcome(node, ctx).await {
-            let why = "recorded by the repeated run, reuse";
-            return (reuse(node, why), Some(record));
+            let reason = "recorded by the repeated run, reuse";
+            return (reuse(node, reason), Some(record));
         }
         let reason = match last.get(&node.name) {
             None => "new",
             Some(last) if last == fingerprint => "its cached outcome is missing",
             Some(last) => match self.store.get(last) {
                 Some(old) => {
-                    let mut decision = run(node, parts.changes(&old.components));
-                    decision.changes = parts.differences(&old.components);
+                    let mut decision = run(node, components.changes(&old.components));
+                    decision.changes = components.differences(&old.components);
                     return (decision, None);
                 }
                 None => "changed; its previous outcome is missing",
@@ -348,10 +350,12 @@ impl Runner {
         let budget = &RetryBudget::new(self.options.retry_budget);
         let reads = sources.map(|node| async move {
             let read = || async {
-                let work = AssertUnwindSafe(self.executor.source_identity(node, ctx));
+                let request = AssertUnwindSafe(self.executor.source_identity(node, ctx));
                 tokio::select! {
                     biased;
-                    done = work.catch_unwind() => done.unwrap_or_else(|p| Err(panic_failure(&*p))),
+                    result = request.catch_unwind() => {
+                        result.unwrap_or_else(|payload| Err(panic_failure(&*payload)))
+                    }
                     () = self.options.cancel.cancelled() => Err(Failure::cancelled()),
                 }
             };
@@ -544,11 +548,11 @@ fn reopen(folder: &Path, record: &mut RecordedPlan) -> io::Result<Option<Journal
     }
     match fs::read(folder.join(PLAN)) {
         Ok(bytes) => {
-            let Ok(before) = serde_json::from_slice::<Value>(&bytes) else {
+            let Ok(interrupted) = serde_json::from_slice::<Value>(&bytes) else {
                 return Ok(None);
             };
-            record.origin.parent = before["parent"].as_str().map(str::to_string);
-            if before != serde_json::to_value(&*record)? {
+            record.origin.parent = interrupted["parent"].as_str().map(str::to_string);
+            if interrupted != serde_json::to_value(&*record)? {
                 return Ok(None);
             }
         }

@@ -300,7 +300,8 @@ pub struct ScriptedExecutor {
     pub actions: BTreeMap<String, Action>,
     pub records: Mutex<BTreeMap<String, String>>,
     executed: Mutex<Vec<String>>,
-    pub seen: Mutex<BTreeMap<String, BTreeMap<String, Arc<Outcome>>>>,
+    /// Inputs of each executed node.
+    pub inputs: Mutex<BTreeMap<String, BTreeMap<String, Arc<Outcome>>>>,
     versions: Mutex<BTreeMap<String, u64>>,
     /// Files to delete when a node runs.
     pub delete_files: Mutex<BTreeMap<String, std::path::PathBuf>>,
@@ -363,7 +364,7 @@ impl Executor for ScriptedExecutor {
         _progress: &dyn Progress,
     ) -> Result<Outcome, Failure> {
         self.executed.lock().unwrap().push(node.name.clone());
-        self.seen
+        self.inputs
             .lock()
             .unwrap()
             .insert(node.name.clone(), inputs.clone());

@@ -54,5 +54,5 @@ fn the_corpus_causes_no_panic() {
 
 #[test]
 fn damaged_job_files_cause_no_panic() {
-    JOB.attack(&corpus(), 4000);
+    JOB.run_mutated(&corpus(), 4000);
 }

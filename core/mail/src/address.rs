@@ -37,7 +37,7 @@ impl FromStr for Address {
         let (name, email) = match text
             .trim()
             .strip_suffix('>')
-            .and_then(|rest| rest.split_once('<'))
+            .and_then(|text| text.split_once('<'))
         {
             Some((name, email)) => (name.trim().trim_matches('"'), email.trim()),
             None => ("", text.trim()),

@@ -410,7 +410,7 @@ mod tests {
 
     #[test]
     fn events_of_unknown_messages_are_ignored() {
-        let all = Deliveries::fold(&[event(0, EventKind::Attempted)]);
-        assert_eq!(all.iter().count(), 0);
+        let deliveries = Deliveries::fold(&[event(0, EventKind::Attempted)]);
+        assert_eq!(deliveries.iter().count(), 0);
     }
 }

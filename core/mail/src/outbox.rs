@@ -37,7 +37,7 @@ pub enum EnqueueResult {
     /// It is new.
     New,
     /// It was refused, given up or waiting; it is due now.
-    Again,
+    Requeued,
     /// A server has accepted it already; it is not sent again.
     Accepted,
 }
@@ -191,7 +191,7 @@ impl Outbox {
                 self.store_message(&id, channel, &message.bytes)?;
             }
             self.append(now, &id, EventKind::Queued(existing.queued))?;
-            return Ok(EnqueueResult::Again);
+            return Ok(EnqueueResult::Requeued);
         }
         let message = compose(now)?;
         self.store_message(&id, channel, &message.bytes)?;

@@ -126,13 +126,13 @@ fn build_palette(colours: &[[u8; 3]]) -> (Vec<[u8; 3]>, Vec<u8>) {
     for colour in colours {
         *counts.entry(*colour).or_default() += 1;
     }
-    let mut frequent: Vec<([u8; 3], u64)> = counts.into_iter().collect();
-    frequent.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    let mut by_frequency: Vec<([u8; 3], u64)> = counts.into_iter().collect();
+    by_frequency.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
     for bits in 0..8 {
         let mut palette: Vec<[u8; 3]> = Vec::new();
         let mut cells: HashMap<[u8; 3], u8> = HashMap::new();
         let mut indices: HashMap<[u8; 3], u8> = HashMap::new();
-        let fits = frequent.iter().all(|(colour, _)| {
+        let fits = by_frequency.iter().all(|(colour, _)| {
             let cell = colour.map(|channel| channel >> bits);
             let index = cells.get(&cell).copied().or_else(|| {
                 let index = u8::try_from(palette.len()).ok()?;

@@ -266,8 +266,8 @@ impl Smtp {
             Some(connection) => connection,
             None => self.connect().map_err(Failure::NotConnected)?,
         };
-        let sent = transfer(&mut connection, from, to, message, self.timeouts);
-        let is_usable = match &sent {
+        let result = transfer(&mut connection, from, to, message, self.timeouts);
+        let is_usable = match &result {
             Ok(_) => true,
             Err(Failure::Reply(421, _)) => false,
             Err(Failure::Reply(..)) => connection.command(Rset).is_ok(),
@@ -276,7 +276,7 @@ impl Smtp {
         if is_usable {
             self.connection = Some(connection);
         }
-        sent
+        result
     }
 }
 
@@ -288,19 +288,19 @@ fn transfer(
     message: &[u8],
     timeouts: Timeouts,
 ) -> Result<String, Failure> {
-    let before = |error: SmtpError| failure(&error, Failure::LostBefore);
+    let lost_before = |error: SmtpError| failure(&error, Failure::LostBefore);
     let unexpected =
         |reply: &Response| Failure::LostBefore(format!("unexpected reply {}", reply.code()));
     for command in [
         Mail::new(Some(from), Vec::new()).to_string(),
         Rcpt::new(to, Vec::new()).to_string(),
     ] {
-        let reply = connection.command(command).map_err(before)?;
+        let reply = connection.command(command).map_err(lost_before)?;
         if !is_positive(&reply) {
             return Err(unexpected(&reply));
         }
     }
-    let reply = connection.command(Data).map_err(before)?;
+    let reply = connection.command(Data).map_err(lost_before)?;
     if !reply.has_code(354) {
         return Err(unexpected(&reply));
     }
@@ -428,12 +428,12 @@ fn describe(error: &SmtpError) -> String {
 fn redact(text: &str, user: &str, secret: &Secret) -> String {
     let secret = secret.reveal();
     let mut out = text.replace(secret, "…");
-    for sent in [
+    for credential in [
         secret.to_string(),
         format!("\0{user}\0{secret}"),
         format!("user={user}\x01auth=Bearer {secret}\x01\x01"),
     ] {
-        out = out.replace(&BASE64_STANDARD.encode(sent), "…");
+        out = out.replace(&BASE64_STANDARD.encode(credential), "…");
     }
     out
 }

@@ -136,8 +136,8 @@ impl Templates {
 fn clause(text: &str) -> String {
     let first = text.split(';').next().unwrap_or_default();
     let first = first.trim().trim_end_matches('.');
-    let words = first.strip_prefix("This ").and_then(|rest| {
-        let (noun, words) = rest.split_once(' ')?;
+    let words = first.strip_prefix("This ").and_then(|text| {
+        let (noun, words) = text.split_once(' ')?;
         noun.chars().all(char::is_alphabetic).then_some(words)
     });
     words.unwrap_or(first).to_string()

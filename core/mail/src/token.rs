@@ -113,8 +113,8 @@ impl TokenSource {
         if let Some(scope) = &self.scope {
             form.push(("scope", scope));
         }
-        let sent = self.agent.post(self.url.as_str()).send_form(form);
-        let mut response = sent.map_err(|error| failed(&error.to_string()))?;
+        let result = self.agent.post(self.url.as_str()).send_form(form);
+        let mut response = result.map_err(|error| failed(&error.to_string()))?;
         let status = response.status();
         let text = response
             .body_mut()
@@ -122,8 +122,8 @@ impl TokenSource {
             .limit(RESPONSE_MAX)
             .read_to_string()
             .map_err(|error| failed(&error.to_string()))?;
-        let answer: Option<TokenResponse> = serde_json::from_str(&text).ok();
-        match answer {
+        let parsed: Option<TokenResponse> = serde_json::from_str(&text).ok();
+        match parsed {
             Some(TokenResponse {
                 access_token: Some(token),
                 expires_in,

@@ -132,25 +132,25 @@ fn the_corpus_causes_no_failure() {
 
 #[test]
 fn damaged_lines_cause_no_failure() {
-    JSONL_TARGET.attack(&corpus(), 4000);
+    JSONL_TARGET.run_mutated(&corpus(), 4000);
 }
 
 #[test]
 fn damaged_arrays_cause_no_failure() {
-    JSON_ARRAY_TARGET.attack(&corpus(), 4000);
+    JSON_ARRAY_TARGET.run_mutated(&corpus(), 4000);
 }
 
 #[test]
 fn damaged_tables_cause_no_failure() {
-    CSV_TARGET.attack(&corpus(), 4000);
+    CSV_TARGET.run_mutated(&corpus(), 4000);
 }
 
 #[test]
 fn damaged_columns_cause_no_failure() {
-    PARQUET_TARGET.attack(&corpus(), 2000);
+    PARQUET_TARGET.run_mutated(&corpus(), 2000);
 }
 
 #[test]
 fn damaged_contracts_cause_no_failure() {
-    CONTRACT_TARGET.attack(&corpus(), 3000);
+    CONTRACT_TARGET.run_mutated(&corpus(), 3000);
 }

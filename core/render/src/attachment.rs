@@ -61,13 +61,13 @@ fn stream_bytes<'a>(
     start: usize,
 ) -> Result<&'a [u8], &'static str> {
     const BROKEN: &str = "the contents of the attached file are cut off";
-    let rest = pdf.get(start..).ok_or(BROKEN)?.trim_ascii_start();
-    let rest = rest.strip_prefix(b"stream").ok_or(BROKEN)?;
-    let rest = rest.strip_prefix(b"\r").unwrap_or(rest);
-    let rest = rest.strip_prefix(b"\n").ok_or(BROKEN)?;
+    let remaining = pdf.get(start..).ok_or(BROKEN)?.trim_ascii_start();
+    let remaining = remaining.strip_prefix(b"stream").ok_or(BROKEN)?;
+    let remaining = remaining.strip_prefix(b"\r").unwrap_or(remaining);
+    let remaining = remaining.strip_prefix(b"\n").ok_or(BROKEN)?;
     let length = dictionary.get("Length").and_then(Value::integer);
     length
-        .and_then(|length| rest.get(..usize::try_from(length).ok()?))
+        .and_then(|length| remaining.get(..usize::try_from(length).ok()?))
         .ok_or(BROKEN)
 }
 
@@ -76,10 +76,10 @@ fn decompress(dictionary: &Value<'_>, bytes: &[u8]) -> Result<Vec<u8>, &'static 
         return Err("the attached file is not compressed with Deflate");
     }
     let mut out = Vec::new();
-    let read = ZlibDecoder::new(bytes)
+    let result = ZlibDecoder::new(bytes)
         .take(BYTES_MAX + 1)
         .read_to_end(&mut out);
-    read.map_err(|_| "the attached file is damaged: it cannot be decompressed")?;
+    result.map_err(|_| "the attached file is damaged: it cannot be decompressed")?;
     if out.len() as u64 > BYTES_MAX {
         return Err("the attached file is larger than 256 MiB");
     }
@@ -117,7 +117,7 @@ impl<'a> Objects<'a> {
             let (first, count) = number().zip(number()).ok_or(BROKEN)?;
             let bytes = usize::try_from(count).ok();
             let bytes = bytes.and_then(|count| count.checked_mul(ENTRY_BYTES));
-            let entries = bytes.and_then(|bytes| parser.take_line_then(bytes));
+            let entries = bytes.and_then(|bytes| parser.take_after_line_end(bytes));
             sections.push((first, entries.ok_or(BROKEN)?));
         }
         let trailer = parser.value().ok_or(BROKEN)?;
@@ -140,9 +140,9 @@ impl<'a> Objects<'a> {
             (entry[17] == b'n').then(|| offset.parse::<usize>().ok())?
         });
         let mut parser = Parser::at(self.pdf, offset.ok_or(BROKEN)?);
-        let found = parser.value().and_then(|found| found.integer());
-        let generation = parser.value().and_then(|found| found.integer());
-        if found != Some(number) || generation.is_none() || !parser.keyword(b"obj") {
+        let read_number = parser.value().and_then(|value| value.integer());
+        let generation = parser.value().and_then(|value| value.integer());
+        if read_number != Some(number) || generation.is_none() || !parser.keyword(b"obj") {
             return Err(BROKEN);
         }
         let value = parser.value().ok_or(BROKEN)?;

@@ -313,8 +313,8 @@ mod tests {
         let mut sample = sample::sample();
         sample.effects.clear();
         let text = |sample: &Report, layout| report(sample, layout).unwrap().replace('\u{a0}', " ");
-        let none = "The register has no improvement in the measured period.";
-        assert!(text(&sample, Layout::Executive).contains(none));
+        let no_improvement = "The register has no improvement in the measured period.";
+        assert!(text(&sample, Layout::Executive).contains(no_improvement));
         let mut sample = sample::all().swap_remove(1);
         let lessons = |text: &str| text.matches("half the tickets").count();
         let money = "gain of EUR 120 a day (80 to 160), cost EUR 400, paid back after 4 days";
@@ -326,7 +326,7 @@ mod tests {
         sample.effects.clear();
         let executive = text(&sample, Layout::Executive);
         assert!(
-            !executive.contains(none),
+            !executive.contains(no_improvement),
             "closed improvements are in the register"
         );
         assert_eq!(lessons(&executive), 3);

@@ -80,14 +80,14 @@ impl Language {
             };
             text.lines().position(is_key).map_or(1, |line| line + 1)
         };
-        for (own, all) in [
+        for (words, expected) in [
             (&language.words, &english.words),
             (&language.months, &english.months),
         ] {
-            if let Some(unknown) = own.keys().find(|key| !all.contains_key(*key)) {
+            if let Some(unknown) = words.keys().find(|key| !expected.contains_key(*key)) {
                 let help = retrocast_domain::suggest::help(
                     unknown,
-                    all.keys().map(String::as_str),
+                    expected.keys().map(String::as_str),
                     "words",
                 );
                 return Err(error(
@@ -96,10 +96,10 @@ impl Language {
                     &format!("unknown word {unknown}; {help}"),
                 ));
             }
-            if let Some(missing) = all.keys().find(|key| !own.contains_key(*key)) {
+            if let Some(missing) = expected.keys().find(|key| !words.contains_key(*key)) {
                 let message = format!(
                     "the word {missing} is missing; in English it is {:?}",
-                    all[missing]
+                    expected[missing]
                 );
                 return Err(error(1, 1, &message));
             }
@@ -282,17 +282,17 @@ impl Language {
     /// Translates a fixed text; the case of its first letter is kept.
     fn phrase(&self, text: &str) -> Option<String> {
         let plain = text.replace('\u{a0}', " ");
-        if let Some(found) = self.phrases.get(&plain) {
-            return Some(found.clone());
+        if let Some(translation) = self.phrases.get(&plain) {
+            return Some(translation.clone());
         }
-        let found = self.phrases.get(&plain.to_lowercase())?;
+        let translation = self.phrases.get(&plain.to_lowercase())?;
         let is_upper = plain.starts_with(char::is_uppercase);
-        let mut letters = found.chars();
+        let mut letters = translation.chars();
         let first = letters.next()?;
         Some(if is_upper {
             first.to_uppercase().chain(letters).collect()
         } else {
-            found.clone()
+            translation.clone()
         })
     }
 
@@ -317,9 +317,9 @@ impl Language {
             return text.to_string();
         }
         let mut out = self.units(text);
-        for (english, own) in [(" to ", " {to} "), ("\u{a0}to ", "\u{a0}{to} ")] {
+        for (english, translated) in [(" to ", " {to} "), ("\u{a0}to ", "\u{a0}{to} ")] {
             let to = self.words.get("to").map_or("to", String::as_str);
-            out = out.replace(english, &own.replace("{to}", to));
+            out = out.replace(english, &translated.replace("{to}", to));
         }
         numbers(&out)
     }
@@ -333,10 +333,10 @@ impl Language {
             return text.to_string();
         };
         // An interval may follow: "+0.8 percentage points (−0.7 to +2.3)".
-        let (unit, rest) = unit.split_at(unit.find('(').unwrap_or(unit.len()));
+        let (unit, suffix) = unit.split_at(unit.find('(').unwrap_or(unit.len()));
         let space = &unit[unit.trim_end().len()..];
         match self.phrase(unit.trim_end()) {
-            Some(unit) => format!("{figure}{unit}{space}{rest}"),
+            Some(unit) => format!("{figure}{unit}{space}{suffix}"),
             None => text.to_string(),
         }
     }

@@ -287,7 +287,10 @@ impl Templates {
         } else {
             code
         };
-        let environment = self.html.get().and_then(|all| all.get(code));
+        let environment = self
+            .html
+            .get()
+            .and_then(|environments| environments.get(code));
         environment.ok_or_else(|| Error::Template {
             message: format!("there is no language {code:?}"),
         })

@@ -60,8 +60,8 @@ pub fn sample() -> Report {
 
 /// Sample reports that use all parts of the templates: with and without findings, and of a slice.
 pub fn all() -> Vec<Report> {
-    let whole = sample();
-    let mut slice = whole.clone();
+    let report = sample();
+    let mut slice = report.clone();
     slice.slice = Some(SliceNote {
         column: "component".to_string(),
         value: "billing".to_string(),
@@ -76,16 +76,16 @@ pub fn all() -> Vec<Report> {
         per_day: [120.0, 80.0, 160.0],
         measured: [3_600.0, 2_400.0, 4_800.0],
     });
-    let mut empty = whole.clone();
+    let mut empty = report.clone();
     empty.headlines.clear();
     empty.asks.clear();
     empty.kpis.clear();
     empty.effects.clear();
     empty.cells.clear();
     empty.notes.clear();
-    let mut german = whole.clone();
+    let mut german = report.clone();
     german.language = "de".to_string();
-    vec![whole, slice, empty, german]
+    vec![report, slice, empty, german]
 }
 
 /// Closed improvements, more than the executive report lists.

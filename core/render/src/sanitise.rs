@@ -177,8 +177,8 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str, replaced: u64) {
-        let (got, n, _) = printable(text, &|c| c != '😀', false);
-        assert_eq!((got.as_str(), n), (expected, replaced), "{text:?}");
+        let (printed, n, _) = printable(text, &|c| c != '😀', false);
+        assert_eq!((printed.as_str(), n), (expected, replaced), "{text:?}");
     }
 
     #[test]

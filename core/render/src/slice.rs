@@ -27,7 +27,7 @@ use std::{
 /// Builds the slices of a run.
 pub struct Slicer<'a> {
     /// The inputs of the report of all records.
-    pub whole: &'a ReportInputs,
+    pub inputs: &'a ReportInputs,
     /// The column whose values have slices.
     pub column: &'a str,
     /// The values of the column, and those of the recipients.
@@ -54,7 +54,7 @@ impl Slicer<'_> {
         let inputs = part.inputs();
         let has_results = inputs.cells.iter().any(has_results);
         let mut report = assemble::report(inputs);
-        let (column, window) = (self.column, self.whole.window.spec.noun());
+        let (column, window) = (self.column, self.inputs.window.spec.noun());
         if !self.known.contains(value) {
             report.verdict = format!("There is no record with {column} = {value}.");
         } else if !has_results {
@@ -124,14 +124,14 @@ impl Part<'_> {
     }
 
     fn inputs(&self) -> ReportInputs {
-        let whole = self.slicer.whole;
-        let cells: Vec<Cell> = whole
+        let inputs = self.slicer.inputs;
+        let cells: Vec<Cell> = inputs
             .cells
             .iter()
             .filter_map(|cell| self.cell(cell))
             .collect();
         let sources: Vec<SourceNote> = if self.slicer.shared {
-            let sources = whole.sources.iter();
+            let sources = inputs.sources.iter();
             sources.map(|source| self.source(source)).collect()
         } else {
             Vec::new()
@@ -142,7 +142,7 @@ impl Part<'_> {
             let is_source = self.slicer.shared && name.starts_with("source.");
             stages.contains(short) || is_source
         };
-        let plan = whole.plan.iter().filter(|node| is_shown(&node.name));
+        let plan = inputs.plan.iter().filter(|node| is_shown(&node.name));
         let plan = plan.map(|node| PlanNode {
             rows: node.rows.filter(|_| self.slicer.shared),
             inputs: node
@@ -153,34 +153,34 @@ impl Part<'_> {
                 .collect(),
             ..node.clone()
         });
-        let mut provenance = whole.provenance.clone();
+        let mut provenance = inputs.provenance.clone();
         if !self.slicer.shared {
             provenance.datasets.clear();
         }
         if self.names_other(&provenance.command) {
             provenance.command = format!(
                 "retrocast run {} --window {}",
-                whole.job,
-                whole.window.label()
+                inputs.job,
+                inputs.window.label()
             );
         }
         ReportInputs {
-            job: whole.job.clone(),
-            title: format!("{}: {}", whole.title, self.value),
-            owner: whole.owner.clone(),
-            window: whole.window.clone(),
-            date: whole.date,
+            job: inputs.job.clone(),
+            title: format!("{}: {}", inputs.title, self.value),
+            owner: inputs.owner.clone(),
+            window: inputs.window.clone(),
+            date: inputs.date,
             plan: plan.collect(),
-            earlier: whole
+            earlier: inputs
                 .earlier
                 .as_ref()
                 .map(|earlier| self.earlier(earlier, &cells)),
-            decisions: whole
+            decisions: inputs
                 .decisions
                 .iter()
                 .map(|decision| self.decision(decision))
                 .collect(),
-            closed: whole
+            closed: inputs
                 .closed
                 .iter()
                 .filter(|closed| closed.component == self.value && self.is_clean(closed))
@@ -350,11 +350,11 @@ impl Part<'_> {
 
     fn shared_findings(&self, cell: &Cell) -> Vec<Finding> {
         let findings = cell.findings.iter();
-        let of_all = findings.filter(|finding| {
-            let is_of_all = ["", "all"].contains(&finding.subject.as_str());
-            (is_of_all || cell.chapter == Chapter::Data) && self.is_sharable(finding)
+        let about_all = findings.filter(|finding| {
+            let is_about_all = ["", "all"].contains(&finding.subject.as_str());
+            (is_about_all || cell.chapter == Chapter::Data) && self.is_sharable(finding)
         });
-        of_all.cloned().collect()
+        about_all.cloned().collect()
     }
 
     /// Returns true if the subject of a finding is the value.

@@ -191,12 +191,15 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
     );
     let earlier = report.earlier.as_ref();
     let window = Window::parse(&report.window, &report.timezone).ok();
-    let all = findings(&report.cells).into_iter().cloned().collect();
-    let all = sort_by_importance(all, earlier, window.as_ref());
-    let (set_aside, all): (Vec<Finding>, Vec<Finding>) =
-        all.into_iter().partition(Finding::is_set_aside);
+    let ranked = findings(&report.cells).into_iter().cloned().collect();
+    let ranked = sort_by_importance(ranked, earlier, window.as_ref());
+    let (set_aside, active): (Vec<Finding>, Vec<Finding>) =
+        ranked.into_iter().partition(Finding::is_set_aside);
     let resolved = earlier.map_or_else(Vec::new, |earlier| earlier.no_longer_found(&report.cells));
-    let forecasts: Vec<&Finding> = all.iter().filter(|finding| is_forecast(finding)).collect();
+    let forecasts: Vec<&Finding> = active
+        .iter()
+        .filter(|finding| is_forecast(finding))
+        .collect();
     let view = View {
         title: shorten(&report.title, 90),
         job: report.job.clone(),
@@ -231,9 +234,9 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         news: news(report, &resolved),
         gone: resolved
             .iter()
-            .map(|known| {
+            .map(|finding| {
                 let window = earlier.map_or("", |earlier| &earlier.window);
-                finding::resolved(known, window, ids.resolved(report, known))
+                finding::resolved(finding, window, ids.resolved(report, finding))
             })
             .collect(),
         kpis: report
@@ -279,12 +282,12 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
             .collect(),
         forecasts_more: forecasts.len().saturating_sub(FORECASTS_MAX) as u64,
         notes,
-        findings: all
+        findings: active
             .iter()
             .take(FINDINGS_MAX)
             .map(|f| finding::finding(f, &[], earlier, ids.finding(report, f)))
             .collect(),
-        findings_more: all.len().saturating_sub(FINDINGS_MAX) as u64,
+        findings_more: active.len().saturating_sub(FINDINGS_MAX) as u64,
         map: stage_map::draw(&report.plan).map(|map| drawings.add_svg(map)),
         plan: report
             .plan
@@ -389,8 +392,8 @@ fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usiz
     let ranked = ranked.copied().take(CHARTS_MAX).enumerate();
     let mut charts: Vec<(usize, &Chart)> = ranked.collect();
     let position = |chart: &Chart| {
-        let all = cells.iter().flat_map(|cell| &cell.charts);
-        all.into_iter()
+        let mut charts = cells.iter().flat_map(|cell| &cell.charts);
+        charts
             .position(|other| other.id == chart.id)
             .unwrap_or(usize::MAX)
     };
@@ -437,21 +440,21 @@ fn news(report: &Report, resolved: &[&EarlierFinding]) -> String {
     let news = match (new, shown.len()) {
         (_, 0) => String::new(),
         (0, _) => format!("Nothing here is new since the report on {window}."),
-        (new, all) if new == all => format!("New since the report on {window}."),
-        (new, all) => {
-            let be = if new == 1 { "is" } else { "are" };
-            format!("{new} of these {all} {be} new since the report on {window}.")
+        (new, total) if new == total => format!("New since the report on {window}."),
+        (new, total) => {
+            let verb = if new == 1 { "is" } else { "are" };
+            format!("{new} of these {total} {verb} new since the report on {window}.")
         }
     };
     let resolved = resolved
         .iter()
-        .filter(|known| known.severity > Severity::Notice);
+        .filter(|finding| finding.severity > Severity::Notice);
     let resolved = match resolved.count() {
         0 => String::new(),
         n => {
-            let be = if n == 1 { "is" } else { "are" };
+            let verb = if n == 1 { "is" } else { "are" };
             let warnings = plural(n as u64, "warning");
-            format!("{warnings} of the report on {window} {be} no longer found.")
+            format!("{warnings} of the report on {window} {verb} no longer found.")
         }
     };
     [news, resolved].join(" ").trim().to_string()
@@ -502,9 +505,9 @@ mod tests {
         let mut silent = Finding::new("not there", "anomaly", "all", "outage");
         silent.severity = Severity::Warning;
         let known = report.headlines[0].clone();
-        let all = [known.clone(), resolved.clone(), silent];
-        let first = EarlierReport::new("2026-W44", &all[..1], None);
-        report.earlier = Some(EarlierReport::new("2026-W45", &all, Some(&first)));
+        let findings = [known.clone(), resolved.clone(), silent];
+        let first = EarlierReport::new("2026-W44", &findings[..1], None);
+        report.earlier = Some(EarlierReport::new("2026-W45", &findings, Some(&first)));
         let view = view(&report, Vec::new(), &|_: &Chart, _| String::new()).view;
         let meta =
             |finding: &FindingView| serde_json::to_value(finding).expect("json")["meta"].clone();
@@ -537,10 +540,13 @@ mod tests {
             (health.level, health.text.replace('\u{a0}', " "))
         };
         let n = report.sources.len();
-        let all = format!("100 % of {} records accepted, {n} sources", n * 1000);
-        assert_eq!(plain(&report), ("good", all.clone()));
+        let accepted = format!("100 % of {} records accepted, {n} sources", n * 1000);
+        assert_eq!(plain(&report), ("good", accepted.clone()));
         report.notices = vec!["The records end on Wednesday.".to_string()];
-        assert_eq!(plain(&report), ("fair", format!("{all}; some are missing")));
+        assert_eq!(
+            plain(&report),
+            ("fair", format!("{accepted}; some are missing"))
+        );
         let mut cell = Cell {
             chapter: Chapter::Data,
             ..Cell::new("quality", "quality")

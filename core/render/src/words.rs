@@ -26,7 +26,7 @@ pub(crate) const BLANK: &str = "(blank)";
 pub(crate) fn visible_name(name: &str) -> String {
     let is_blank = |text: &str| text.chars().all(char::is_whitespace);
     match name.rsplit_once(" =") {
-        Some((what, value)) if is_blank(value) => format!("{what} = {BLANK}"),
+        Some((column, value)) if is_blank(value) => format!("{column} = {BLANK}"),
         _ if is_blank(name) => BLANK.to_string(),
         _ => name.to_string(),
     }

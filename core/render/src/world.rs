@@ -95,13 +95,13 @@ pub fn covered(c: char) -> bool {
 
 /// Like [`covered`], without combining marks: on a letter from another font, some cannot be placed.
 pub fn covered_without_marks(c: char) -> bool {
-    let mark = matches!(c,
+    let is_mark = matches!(c,
         '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5c7}'
         | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6ed}'
         | '\u{8d3}'..='\u{8ff}' | '\u{1cd0}'..='\u{1cff}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
         | '\u{20d0}'..='\u{20ff}' | '\u{302a}'..='\u{302f}' | '\u{3099}' | '\u{309a}'
         | '\u{fe20}'..='\u{fe2f}' | '\u{1f3fb}'..='\u{1f3ff}');
-    !mark && covered(c)
+    !is_mark && covered(c)
 }
 
 /// Returns true if the text font has a glyph for a character.

@@ -90,14 +90,15 @@ impl RunSummary {
             .iter()
             .rfind(|event| event.event == EventKind::RunFinished);
         let node_events = events.iter().filter(|event| event.event.is_of_node());
-        let last: BTreeMap<&str, EventKind> = node_events
+        let last_events: BTreeMap<&str, EventKind> = node_events
             .filter_map(|event| Some((event.node.as_deref()?, event.event)))
             .collect();
-        let count = |kind| last.values().filter(|last| **last == kind).count() as u64;
+        let count = |kind| last_events.values().filter(|last| **last == kind).count() as u64;
         // The first node that failed and did not succeed when the run was resumed.
         let error = events.iter().find_map(|event| {
             let (node, message) = (event.node.as_deref()?, event.message.as_deref()?);
-            let failed = [Some(&event.event), last.get(node)] == [Some(&EventKind::NodeFailed); 2];
+            let last = last_events.get(node);
+            let failed = [Some(&event.event), last] == [Some(&EventKind::NodeFailed); 2];
             failed.then(|| format!("{node}: {message}"))
         });
         let report: Option<Report> = read_json(folder.join(REPORT)).ok();

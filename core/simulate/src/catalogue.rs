@@ -1,8 +1,9 @@
-//! The other record types of the catalogue. They have about as many bytes as the first five, in
-//! fewer records, and are derived from them: steps and resources from executions, alerts from
-//! metrics, failures and incidents, component logs from decisions.
+//! The record types of the catalogue beyond the five basic ones: tickets, decisions, pipelines,
+//! metrics and improvements. They have about as many bytes as the basic types, in fewer records,
+//! and are derived from them: steps and resources from executions, alerts from metrics, failures
+//! and incidents, component logs from decisions.
 //!
-//! Each table has its own random stream, so that the first five stay byte for byte the same.
+//! Each table has its own random stream, so that the bytes of the basic tables do not depend on it.
 
 pub(crate) mod alerts;
 mod configurations;
@@ -21,14 +22,14 @@ use alerts::Fault;
 use std::path::Path;
 use traces::Streak;
 
-/// Data of the first five tables that the later tables use.
+/// Data of the basic tables that the other tables use.
 pub(crate) struct CatalogueInputs {
     pub faults: Vec<Fault>,
     pub streaks: Vec<Streak>,
     pub task_tickets: Vec<TaskTicket>,
 }
 
-/// Writes the tables that depend on several of the first five.
+/// Writes the tables that depend on several of the basic tables.
 pub(crate) fn write(
     root: &Path,
     company: &Company,

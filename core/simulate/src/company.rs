@@ -46,7 +46,7 @@ const PIPELINES_PER_DAY: f64 = 280.0;
 const DECISIONS_PER_DAY: f64 = 356.0;
 const SAMPLES_PER_DAY: f64 = 24.0;
 /// Share of records that violate their contract.
-pub(crate) const HOSTILE_SHARE: f64 = 0.0015;
+pub(crate) const FLAWED_SHARE: f64 = 0.0015;
 /// Share of records that are written twice.
 pub(crate) const DUPLICATE_SHARE: f64 = 0.0008;
 /// Share of records in the file of a later day.
@@ -85,6 +85,7 @@ pub(crate) struct Service {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shift {
     pub component: usize,
+    /// Index of the first day.
     pub from: usize,
     pub factor: f64,
 }
@@ -93,6 +94,7 @@ pub(crate) struct Shift {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Drift {
     pub service: usize,
+    /// Index of the first day.
     pub from: usize,
     pub points_per_day: f64,
 }
@@ -104,7 +106,9 @@ pub(crate) struct Improvement {
     pub title: &'static str,
     pub owner: &'static str,
     pub component: usize,
+    /// Index of the first day.
     pub from: usize,
+    /// The first day.
     pub date: Date,
     pub expected_relative: f64,
     /// Relative effect on failure tickets: -0.3 for 30 % fewer, 0 for none.
@@ -143,11 +147,14 @@ pub(crate) struct Company {
     pub services: Vec<Service>,
     pub monday_factor: f64,
     pub threshold_files: u64,
+    /// Share of failed executions, up to the threshold and above it.
     pub failure_share: [f64; 2],
     pub shift: Option<Shift>,
     pub drift: Option<Drift>,
+    /// Index of the day of the outage.
     pub outage: Option<usize>,
     pub outage_volume: f64,
+    /// Index of the day of the dip.
     pub dip: Option<usize>,
     pub dip_volume: f64,
     pub improvements: Vec<Improvement>,
@@ -206,24 +213,26 @@ impl Company {
             }
             Some(index)
         };
-        let long_enough = |weeks: u32| config.weeks >= weeks;
+        let is_long_enough = |weeks: u32| config.weeks >= weeks;
         let mut company = Self {
             scale: 1.0,
             samples_per_day: SAMPLES_PER_DAY as i64,
             shift: from_end(shift_days)
-                .filter(|_| long_enough(26))
+                .filter(|_| is_long_enough(26))
                 .map(|from| Shift {
                     component: order[0],
                     from,
                     factor: shift_factor,
                 }),
-            drift: from_end(70).filter(|_| long_enough(16)).map(|from| Drift {
-                service: drifting,
-                from,
-                points_per_day,
-            }),
-            outage: workday(outage_days).filter(|_| long_enough(10)),
-            dip: workday(dip_days).filter(|_| long_enough(10)),
+            drift: from_end(70)
+                .filter(|_| is_long_enough(16))
+                .map(|from| Drift {
+                    service: drifting,
+                    from,
+                    points_per_day,
+                }),
+            outage: workday(outage_days).filter(|_| is_long_enough(10)),
+            dip: workday(dip_days).filter(|_| is_long_enough(10)),
             improvements: Vec::new(),
             components,
             services,
@@ -234,7 +243,7 @@ impl Company {
             dip_volume: 0.4,
             days,
         };
-        if long_enough(16) {
+        if is_long_enough(16) {
             let plan = [
                 (order[1], from_end(improved_days), effect),
                 (order[2], from_end(ineffective_days), 0.0),
@@ -242,7 +251,7 @@ impl Company {
             ];
             company.register(&REGISTER[..3], &plan);
         }
-        if config.improvements > 3 && long_enough(16) {
+        if config.improvements > 3 && is_long_enough(16) {
             // They use their own random stream, so that the rest of the company does not change.
             let mut random = Random::new(config.seed, EXTRA_IMPROVEMENTS_STREAM);
             let mut from = || from_end(32 + random.below(20));
@@ -293,10 +302,10 @@ impl Company {
             .round()
             .clamp(2.0, 86_400.0);
         self.samples_per_day = samples as i64;
-        let extra = 1.0 + HOSTILE_SHARE + DUPLICATE_SHARE;
+        let extra = 1.0 + FLAWED_SHARE + DUPLICATE_SHARE;
         let metrics = samples * self.services.len() as f64 * days;
-        let counted: f64 = self.days.iter().map(|day| self.expected(day)).sum();
-        self.scale = ((requested / extra - metrics) / counted).max(0.01);
+        let expected: f64 = self.days.iter().map(|day| self.expected(day)).sum();
+        self.scale = ((requested / extra - metrics) / expected).max(0.01);
     }
 
     /// Expected number of records of a day at scale 1, without metrics.

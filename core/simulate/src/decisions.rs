@@ -4,7 +4,7 @@ use crate::{
     Error,
     calendar::{Clock, Day},
     catalogue::logs::{Decision, Logs},
-    company::{COUNT_SHAPE, Company, DECISION_KINDS, DUPLICATE_SHARE, HOSTILE_SHARE, LATE_SHARE},
+    company::{COUNT_SHAPE, Company, DECISION_KINDS, DUPLICATE_SHARE, FLAWED_SHARE, LATE_SHARE},
     hostile::{self, Flaw},
     output::{Codec, Feed, FileFormat, Layout, quoted},
     random::Random,
@@ -106,7 +106,7 @@ pub(crate) fn write(
         if !truncated.is_empty() {
             feed.truncated_file(day, &truncated)?;
         }
-        let expected = times.len() as f64 * HOSTILE_SHARE;
+        let expected = times.len() as f64 * FLAWED_SHARE;
         let every_flaw = day.index + 7 == days.len();
         hostile::write_flawed_records(
             &mut feed,

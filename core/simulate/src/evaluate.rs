@@ -18,7 +18,7 @@
 //! 3. **Informational.** It claims no effect: data quality, a forecast within its limits, the level
 //!    of a key figure, an improvement with an unclear effect.
 //! 4. **False claim.** Its kind claims an effect, and no planted fact supports it.
-//! 5. **Unjudged.** None of the rules knows its kind.
+//! 5. **Unjudged.** No rule covers its kind.
 //!
 //! Improvements are judged by their verdicts. An improvement that works must have that verdict,
 //! with an estimate that matches; one without effect must be called neither working nor harmful.
@@ -152,7 +152,7 @@ pub fn evaluate(
     sources: &[SourceNote],
 ) -> Evaluation {
     let mut findings_by_fact: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
-    let mut near: BTreeMap<&str, String> = BTreeMap::new();
+    let mut hints: BTreeMap<&str, String> = BTreeMap::new();
     let mut evaluation = Evaluation {
         found: Vec::new(),
         missed: Vec::new(),
@@ -182,7 +182,8 @@ pub fn evaluate(
             Judgement::Informational => evaluation.informational += 1,
             Judgement::False(nearest) => {
                 if let Some((fact, why)) = &nearest {
-                    near.entry(fact)
+                    hints
+                        .entry(fact)
                         .or_insert_with(|| format!("{} ({why})", sentence(finding)));
                 }
                 evaluation.false_claims.push(FalseClaim {
@@ -204,7 +205,7 @@ pub fn evaluate(
         }
     }
     for fact in &truth.facts {
-        add_outcome(fact, &findings_by_fact, &near, effects, &mut evaluation);
+        add_outcome(fact, &findings_by_fact, &hints, effects, &mut evaluation);
     }
     evaluation
 }
@@ -212,8 +213,8 @@ pub fn evaluate(
 /// Adds a fact to the found or missed facts.
 fn add_outcome(
     fact: &Fact,
-    found: &BTreeMap<&str, Vec<&Finding>>,
-    near: &BTreeMap<&str, String>,
+    findings_by_fact: &BTreeMap<&str, Vec<&Finding>>,
+    hints: &BTreeMap<&str, String>,
     effects: &[Effect],
     evaluation: &mut Evaluation,
 ) {
@@ -244,7 +245,7 @@ fn add_outcome(
         });
         return;
     }
-    match found.get(fact.id.as_str()) {
+    match findings_by_fact.get(fact.id.as_str()) {
         Some(findings) => evaluation.found.push(FoundFact {
             fact: fact.id.clone(),
             what: fact.what.clone(),
@@ -254,9 +255,9 @@ fn add_outcome(
         None => evaluation.missed.push(MissedFact {
             fact: fact.id.clone(),
             what: fact.what.clone(),
-            hint: near.get(fact.id.as_str()).map_or_else(
+            hint: hints.get(fact.id.as_str()).map_or_else(
                 || "no finding is near it".to_string(),
-                |near| format!("near: {near}"),
+                |hint| format!("near: {hint}"),
             ),
         }),
     }
@@ -294,7 +295,7 @@ fn check_improvements(truth: &Truth, effects: &[Effect]) -> Vec<ImprovementCheck
             let truth = match fact.kind {
                 FactKind::Effect => format!("works, {:+.0} %", fact.size * 100.0),
                 FactKind::Harm => format!("harms, {:+.0} %", fact.size * 100.0),
-                _ => "does nothing".to_string(),
+                _ => "has no effect".to_string(),
             };
             let verdict = effect.map_or_else(|| "no verdict".to_string(), verdict_text);
             ImprovementCheck {
@@ -349,7 +350,7 @@ fn check_source(truth: &Truth, note: &SourceNote) -> Option<SourceCheck> {
         reported
             .keys()
             .copied()
-            .filter(|r| !truth.quarantined.contains_key(*r)),
+            .filter(|reason| !truth.quarantined.contains_key(*reason)),
     );
     for reason in reasons {
         let planted = truth.quarantined.get(reason).copied().unwrap_or(0);

@@ -12,8 +12,12 @@ use std::collections::BTreeMap;
 impl Company {
     /// Names in records, by source and column.
     pub(crate) fn names() -> BTreeMap<String, BTreeMap<String, Vec<String>>> {
-        let to_strings =
-            |names: &[&str]| names.iter().map(|n| (*n).to_string()).collect::<Vec<_>>();
+        let to_strings = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| (*name).to_string())
+                .collect::<Vec<_>>()
+        };
         let components = to_strings(&COMPONENTS);
         let columns = |pairs: Vec<(&str, Vec<String>)>| {
             pairs
@@ -47,16 +51,16 @@ impl Company {
 
     /// Patterns that exist by design.
     pub(crate) fn allowed() -> Vec<AllowedPattern> {
-        let allowed = |source: &str, kind: &str, what: &str| AllowedPattern {
+        let pattern = |source: &str, kind: &str, sentence: &str| AllowedPattern {
             source: source.to_string(),
             kind: kind.to_string(),
-            what: what.to_string(),
+            what: sentence.to_string(),
         };
         let weekend = "volume on Saturdays and Sundays is 40 % of that on working days";
         vec![
-            allowed("pipelines", "weekday_effect", weekend),
-            allowed("decisions", "weekday_effect", weekend),
-            allowed(
+            pattern("pipelines", "weekday_effect", weekend),
+            pattern("decisions", "weekday_effect", weekend),
+            pattern(
                 "pipelines",
                 "correlation",
                 "executions take longer the more files they read",
@@ -235,9 +239,9 @@ impl Company {
     fn effect_fact(&self, improvement: &Improvement) -> Fact {
         let size = round_size(improvement.effect);
         let name = self.components[improvement.component].name;
-        let what = if size == 0.0 {
+        let sentence = if size == 0.0 {
             format!(
-                "{} does nothing to failure tickets of {name}",
+                "{} has no effect on failure tickets of {name}",
                 improvement.id
             )
         } else {
@@ -257,7 +261,7 @@ impl Company {
             source: "tickets".into(),
             subject: Some(self.component(improvement.component)),
             measure: "failure tickets per day".into(),
-            what,
+            what: sentence,
             date: Some(improvement.date),
             end: None,
             size,

@@ -76,9 +76,9 @@ impl Flaw {
             Flaw::DeepNesting => {
                 let open = "[".repeat(DEPTH);
                 let close = "]".repeat(DEPTH);
-                let rest = line.strip_prefix('{').unwrap_or(line);
+                let remaining = line.strip_prefix('{').unwrap_or(line);
                 (
-                    format!("{{\"payload\":{open}{close},{rest}").into_bytes(),
+                    format!("{{\"payload\":{open}{close},{remaining}").into_bytes(),
                     reason::BROKEN,
                 )
             }
@@ -111,8 +111,8 @@ fn without(line: &str, key: &str) -> Vec<u8> {
     };
     let start = index + name.len();
     let end = start + value_length(&line[start..]);
-    let rest = line[end..].strip_prefix(',').unwrap_or(&line[end..]);
-    [&line[..index], rest].concat().into_bytes()
+    let remaining = line[end..].strip_prefix(',').unwrap_or(&line[end..]);
+    [&line[..index], remaining].concat().into_bytes()
 }
 
 /// Length in bytes of the string, number or null at the start of JSON text.

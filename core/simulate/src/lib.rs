@@ -213,7 +213,7 @@ impl Error {
 ///
 /// The folder appears atomically: everything is first written to a temporary folder beside it.
 pub fn simulate(config: &Config) -> Result<Summary, Error> {
-    check(config)?;
+    check_config(config)?;
     let company = company::Company::draw(config)?;
     let staging = sibling_path(&config.out, "partial");
     remove_folder(&staging)?;
@@ -237,7 +237,7 @@ pub fn simulate(config: &Config) -> Result<Summary, Error> {
     })
 }
 
-fn check(config: &Config) -> Result<(), Error> {
+fn check_config(config: &Config) -> Result<(), Error> {
     if !(WEEKS_MIN..=WEEKS_MAX).contains(&config.weeks) {
         return Err(Error::Weeks {
             weeks: config.weeks,
@@ -280,12 +280,12 @@ fn check(config: &Config) -> Result<(), Error> {
     let mut foreign_files = foreign_files.into_iter();
     match (foreign_files.next(), foreign_files.count() as u64) {
         (None, _) => Ok(()),
-        (Some(file), more) => Err(Error::ForeignFiles {
+        (Some(file), others) => Err(Error::ForeignFiles {
             path: config.out.clone(),
             file,
-            others: match more {
+            others: match others {
                 0 => String::new(),
-                more => format!(" and {}", plural(more, "more file")),
+                others => format!(" and {}", plural(others, "more file")),
             },
         }),
     }

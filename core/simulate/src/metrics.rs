@@ -4,7 +4,7 @@ use crate::{
     Error,
     calendar::{Clock, Day},
     catalogue::alerts::{Fault, FaultDetector},
-    company::{Company, DUPLICATE_SHARE, HOSTILE_SHARE, LATE_SHARE, Service},
+    company::{Company, DUPLICATE_SHARE, FLAWED_SHARE, LATE_SHARE, Service},
     output::{Codec, Feed, FileFormat, Layout},
     random::Random,
     truth::{SourceTruth, reason},
@@ -46,15 +46,15 @@ pub(crate) fn write(
     let mut line = Vec::with_capacity(128);
     let mut flaws_so_far = 0;
     for day in days {
-        let even = (day.index / 7) % 2 == 0;
+        let even_week = (day.index / 7) % 2 == 0;
         feed.open(day, || FileFormat {
-            codec: match (compress && day.index + 14 <= last, even) {
+            codec: match (compress && day.index + 14 <= last, even_week) {
                 (false, _) => Codec::Plain,
                 (true, false) => Codec::Gzip,
                 (true, true) => Codec::Zstandard,
             },
-            byte_order_mark: !even,
-            carriage_return: even,
+            byte_order_mark: !even_week,
+            carriage_return: even_week,
             no_final_newline: false,
         })?;
         for step in 0..company.samples_per_day {
@@ -79,7 +79,7 @@ pub(crate) fn write(
             }
         }
         let rows = company.samples_per_day as f64 * company.services.len() as f64;
-        let mut count = random.poisson(rows * HOSTILE_SHARE) as usize;
+        let mut count = random.poisson(rows * FLAWED_SHARE) as usize;
         if day.index + 7 == days.len() {
             count += FLAWS.len();
         }
@@ -113,7 +113,7 @@ fn write_flawed(
     feed.reject(line, reason)
 }
 
-/// The last sample of one service, with its autocorrelated noise.
+/// The last sample, and the autocorrelated noise of every service.
 struct Sampler {
     clock: Clock,
     correlation: f64,

@@ -4,7 +4,7 @@ use crate::{
     Error,
     calendar::Clock,
     catalogue::traces::{Execution, TraceSummary, Traces},
-    company::{COUNT_SHAPE, Company, DUPLICATE_SHARE, HOSTILE_SHARE, LATE_SHARE, PIPELINES},
+    company::{COUNT_SHAPE, Company, DUPLICATE_SHARE, FLAWED_SHARE, LATE_SHARE, PIPELINES},
     hostile::{self, Flaw},
     output::{Codec, Feed, FileFormat, Layout, quoted},
     random::Random,
@@ -56,14 +56,14 @@ pub(crate) fn write(
     let mut line = Vec::with_capacity(512);
     let mut flaws_so_far = 0;
     for day in days {
-        let odd = (day.index / 7) % 2 == 1;
+        let odd_week = (day.index / 7) % 2 == 1;
         feed.open(day, || FileFormat {
-            codec: match (compress, odd) {
+            codec: match (compress, odd_week) {
                 (false, _) => Codec::Plain,
                 (true, false) => Codec::Gzip,
                 (true, true) => Codec::Zstandard,
             },
-            carriage_return: odd,
+            carriage_return: odd_week,
             ..FileFormat::plain()
         })?;
         traces.open(day)?;
@@ -98,7 +98,7 @@ pub(crate) fn write(
                 feed.repeat(day, delay, &line)?;
             }
         }
-        let expected = times.len() as f64 * HOSTILE_SHARE;
+        let expected = times.len() as f64 * FLAWED_SHARE;
         let every_flaw = day.index + 7 == days.len();
         hostile::write_flawed_records(
             &mut feed,

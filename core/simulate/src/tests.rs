@@ -2,7 +2,7 @@ use super::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// All tables with their contracts, the first five tables first.
+/// All tables with their contracts, the basic tables first.
 const CONTRACTS: [(&str, &str); 18] = [
     ("tickets", "ticket"),
     ("decisions", "decision"),
@@ -23,7 +23,7 @@ const CONTRACTS: [(&str, &str); 18] = [
     ("scrapings", "scraping"),
     ("syncs", "sync"),
 ];
-const FIRST_FIVE: usize = 5;
+const BASIC_TABLES: usize = 5;
 
 fn config(folder: &Path, seed: u64, weeks: u32) -> Config {
     let out = folder.join("operations");
@@ -78,16 +78,16 @@ fn checksum(folder: &Path, source: &str) -> u32 {
     sum.sum()
 }
 
-/// Published results depend on the bytes of these five tables.
+/// Published results depend on the bytes of the basic tables.
 #[test]
-fn the_first_five_tables_do_not_change() {
+fn the_basic_tables_do_not_change() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config {
         records_per_day: 200.0,
         ..config(folder.path(), 1, 26)
     };
     simulate(&config).unwrap();
-    let sums = CONTRACTS[..FIRST_FIVE]
+    let sums = CONTRACTS[..BASIC_TABLES]
         .iter()
         .map(|(source, _)| (*source, checksum(&config.out, source)))
         .collect::<Vec<_>>();
@@ -113,19 +113,19 @@ fn check_counts(seed: u64, compress: bool) {
     assert_eq!(summary.truth.sources.len(), CONTRACTS.len());
     for (source, contract) in CONTRACTS {
         let contract = audit::contract(contract);
-        let (found, records) = audit::audit(&config.out.join(source), &contract);
+        let (counted, records) = audit::audit(&config.out.join(source), &contract);
         let planted = &summary.truth.sources[source];
-        let counts = |t: &truth::SourceTruth| {
+        let counts = |truth: &truth::SourceTruth| {
             (
-                t.files,
-                t.records,
-                t.accepted,
-                t.duplicates,
-                t.broken_files,
-                t.quarantined.clone(),
+                truth.files,
+                truth.records,
+                truth.accepted,
+                truth.duplicates,
+                truth.broken_files,
+                truth.quarantined.clone(),
             )
         };
-        assert_eq!(counts(&found), counts(planted), "{source}");
+        assert_eq!(counts(&counted), counts(planted), "{source}");
         let quarantined: u64 = planted.quarantined.values().sum();
         assert_eq!(
             planted.records,
@@ -158,24 +158,24 @@ fn records(config: &Config, source: &str, contract: &str, time: &str) -> Vec<(Da
         .1
         .into_iter()
         .map(|record| {
-            let at: jiff::Timestamp = record[time].as_str().unwrap().parse().unwrap();
-            (zone.to_datetime(at).date(), record)
+            let instant: jiff::Timestamp = record[time].as_str().unwrap().parse().unwrap();
+            (zone.to_datetime(instant).date(), record)
         })
         .collect()
 }
 
-fn assert_near(what: &str, found: f64, planted: f64, tolerance: f64) {
-    let error = (found / planted - 1.0).abs();
+fn assert_near(name: &str, measured: f64, planted: f64, tolerance: f64) {
+    let error = (measured / planted - 1.0).abs();
     assert!(
         error < tolerance,
-        "{what}: found {found}, planted {planted}"
+        "{name}: measured {measured}, planted {planted}"
     );
 }
 
-fn per_day(records: &[(Date, Value)], days: i32, keep: impl Fn(Date, &Value) -> bool) -> f64 {
+fn per_day(records: &[(Date, Value)], days: i32, is_counted: impl Fn(Date, &Value) -> bool) -> f64 {
     records
         .iter()
-        .filter(|(day, record)| keep(*day, record))
+        .filter(|(day, record)| is_counted(*day, record))
         .count() as f64
         / f64::from(days)
 }
@@ -191,17 +191,17 @@ fn tickets_have_the_planted_sizes() {
     let truth = simulate(&config).unwrap().truth;
     let tickets = records(&config, "tickets", "ticket", "created_at");
     let is_failure = |record: &Value| record["type"] == "failure";
-    let monday = |day: Date| day.weekday() == jiff::civil::Weekday::Monday;
-    let mondays = per_day(&tickets, 60, |day, r| monday(day) && is_failure(r));
-    let others = per_day(&tickets, 360, |day, r| !monday(day) && is_failure(r));
+    let is_monday = |day: Date| day.weekday() == jiff::civil::Weekday::Monday;
+    let mondays = per_day(&tickets, 60, |day, r| is_monday(day) && is_failure(r));
+    let others = per_day(&tickets, 360, |day, r| !is_monday(day) && is_failure(r));
     assert_near(
         "Monday",
         mondays / others,
         truth.fact("monday").unwrap().size,
         0.06,
     );
-    let questions = per_day(&tickets, 60, |day, r| monday(day) && !is_failure(r));
-    let other_questions = per_day(&tickets, 360, |day, r| !monday(day) && !is_failure(r));
+    let questions = per_day(&tickets, 60, |day, r| is_monday(day) && !is_failure(r));
+    let other_questions = per_day(&tickets, 360, |day, r| !is_monday(day) && !is_failure(r));
     assert_near("other tickets on Mondays", questions, other_questions, 0.06);
 
     let ratio = |fact: &Fact, failures_only: bool| {
@@ -217,11 +217,11 @@ fn tickets_have_the_planted_sizes() {
     assert_near("shift", ratio(shift, false), shift.size, 0.06);
     let works = truth.fact("IMP-001").unwrap();
     assert_near("improvement", ratio(works, true), 1.0 + works.size, 0.15);
-    let nothing = truth.fact("IMP-002").unwrap();
-    assert_eq!(nothing.size, 0.0);
+    let ineffective = truth.fact("IMP-002").unwrap();
+    assert_eq!(ineffective.size, 0.0);
     assert_near(
         "improvement without effect",
-        ratio(nothing, true),
+        ratio(ineffective, true),
         1.0,
         0.15,
     );
@@ -235,17 +235,17 @@ fn executions_and_metrics_have_the_planted_sizes() {
     let runs = records(&config, "pipelines", "pipeline_execution", "started_at");
     let threshold = truth.fact("threshold").unwrap();
     for (name, is_above) in [("share_below", false), ("share_above", true)] {
-        let side: Vec<_> = runs
+        let group: Vec<_> = runs
             .iter()
             .filter(|(_, run)| (run["files"].as_f64().unwrap() > threshold.size) == is_above)
             .collect();
-        let failed = side
+        let failed = group
             .iter()
             .filter(|(_, run)| run["status"] == "failed")
             .count();
         assert_near(
             name,
-            failed as f64 / side.len() as f64,
+            failed as f64 / group.len() as f64,
             threshold.numbers[name],
             0.08,
         );
@@ -253,8 +253,8 @@ fn executions_and_metrics_have_the_planted_sizes() {
     let workday = per_day(&runs, 300, |day, _| !is_weekend(day));
     for id in ["outage-pipelines", "dip-pipelines"] {
         let fact = truth.fact(id).unwrap();
-        let that_day = per_day(&runs, 1, |day, _| Some(day) == fact.date);
-        assert_near(id, that_day / workday, fact.size, 0.3);
+        let on_day = per_day(&runs, 1, |day, _| Some(day) == fact.date);
+        assert_near(id, on_day / workday, fact.size, 0.3);
     }
     let weekend = per_day(&runs, 120, |day, _| is_weekend(day));
     assert_near("weekend", weekend / workday, company::WEEKEND_VOLUME, 0.05);
@@ -294,7 +294,7 @@ fn the_requested_number_of_records_is_written() {
         };
         let summary = simulate(&config).unwrap();
         let sources = CONTRACTS.map(|(source, _)| summary.truth.sources[source].records);
-        let (requested, additional) = sources.split_at(FIRST_FIVE);
+        let (requested, additional) = sources.split_at(BASIC_TABLES);
         let [requested, additional] =
             [requested, additional].map(|counts| counts.iter().sum::<u64>() as f64);
         assert_near("records", requested, records as f64, tolerance);

@@ -3,7 +3,7 @@
 use crate::{
     Error,
     calendar::Clock,
-    company::{Company, DUPLICATE_SHARE, HOSTILE_SHARE, LATE_SHARE, TICKET_TYPES},
+    company::{Company, DUPLICATE_SHARE, FLAWED_SHARE, LATE_SHARE, TICKET_TYPES},
     hostile::{self, Flaw},
     output::{Codec, Feed, FileFormat, Layout, quoted},
     random::Random,
@@ -131,7 +131,7 @@ pub(crate) fn write(
                 feed.repeat(day, delay, &line)?;
             }
         }
-        let expected = times.len() as f64 * HOSTILE_SHARE;
+        let expected = times.len() as f64 * FLAWED_SHARE;
         let every_flaw = day.index + 7 == days.len();
         hostile::write_flawed_records(
             &mut feed,

@@ -53,15 +53,15 @@ impl Bucket {
     /// Runs a request on the threads of the storage runtime, and waits for it.
     fn wait<T: Send + 'static, F>(
         &self,
-        work: impl FnOnce(Arc<dyn ObjectStore>) -> F,
+        request: impl FnOnce(Arc<dyn ObjectStore>) -> F,
     ) -> object_store::Result<T>
     where
         F: Future<Output = object_store::Result<T>> + Send + 'static,
     {
         let (sender, receiver) = mpsc::sync_channel(1);
-        let work = work(self.store.clone());
+        let request = request(self.store.clone());
         runtime().spawn(async move {
-            let _ = sender.send(work.await);
+            let _ = sender.send(request.await);
         });
         receiver.recv().unwrap_or_else(|_| {
             Err(Error::Generic {
@@ -71,15 +71,15 @@ impl Bucket {
         })
     }
 
-    /// The same as `wait` for idempotent requests, which are retried after an interrupted response.
+    /// Like `wait`, for idempotent requests, which are retried after an interrupted response.
     fn retry<T: Send + 'static, F>(
         &self,
-        work: impl Fn(Arc<dyn ObjectStore>) -> F + Send + Sync + 'static,
+        request: impl Fn(Arc<dyn ObjectStore>) -> F + Send + Sync + 'static,
     ) -> object_store::Result<T>
     where
         F: Future<Output = object_store::Result<T>> + Send + 'static,
     {
-        self.wait(|store| retry(move || work(store.clone())))
+        self.wait(|store| retry(move || request(store.clone())))
     }
 
     fn io_error(&self, action: &str, name: &str, error: &Error) -> io::Error {
@@ -127,15 +127,15 @@ impl SharedStore for Bucket {
 
     fn get(&self, name: &str) -> io::Result<Option<(Vec<u8>, ETag)>> {
         let key = self.key(name);
-        let got = self.retry(move |store| {
+        let result = self.retry(move |store| {
             let key = key.clone();
             async move {
-                let got = store.get(&key).await?;
-                let meta = got.meta.clone();
-                Ok((got.bytes().await?, meta))
+                let response = store.get(&key).await?;
+                let meta = response.meta.clone();
+                Ok((response.bytes().await?, meta))
             }
         });
-        match got {
+        match result {
             Ok((bytes, meta)) => {
                 let etag = self.etag(name, meta.e_tag, meta.version);
                 Ok(Some((bytes.to_vec(), etag)))
@@ -147,11 +147,12 @@ impl SharedStore for Bucket {
 
     fn put(&self, name: &str, bytes: Vec<u8>) -> io::Result<ETag> {
         let key = self.key(name);
-        let put = self.retry(move |store| {
+        let result = self.retry(move |store| {
             let (key, bytes) = (key.clone(), bytes.clone());
             async move { store.put(&key, bytes.into()).await }
         });
-        put.map(|result| self.put_etag(name, result))
+        result
+            .map(|result| self.put_etag(name, result))
             .map_err(|error| self.io_error("writing", name, &error))
     }
 
@@ -162,9 +163,9 @@ impl SharedStore for Bucket {
         expected: Option<&ETag>,
     ) -> io::Result<Option<ETag>> {
         let (key, mode) = (self.key(name), self.mode(name, expected));
-        let put =
+        let result =
             self.wait(|store| async move { store.put_opts(&key, bytes.into(), mode.into()).await });
-        match put {
+        match result {
             Ok(result) => Ok(Some(self.put_etag(name, result))),
             Err(
                 Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotFound { .. },
@@ -175,17 +176,16 @@ impl SharedStore for Bucket {
 
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
         let root = Key::from(self.address.key.as_str());
-        let below = self.key(folder.trim_end_matches('/'));
-        let below = if folder.is_empty() {
+        let prefix = if folder.is_empty() {
             root.clone()
         } else {
-            below
+            self.key(folder.trim_end_matches('/'))
         };
-        let listed = self.wait(|store| async move {
-            let listed = store.list(Some(&below));
-            listed.try_collect::<Vec<ObjectMeta>>().await
+        let objects = self.wait(|store| async move {
+            let objects = store.list(Some(&prefix));
+            objects.try_collect::<Vec<ObjectMeta>>().await
         });
-        let listed = listed.map_err(|error| self.io_error("listing", folder, &error))?;
+        let objects = objects.map_err(|error| self.io_error("listing", folder, &error))?;
         let entry = |object: ObjectMeta| {
             let parts = object.location.prefix_match(&root)?;
             let names: Vec<String> = parts.map(|part| part.as_ref().to_string()).collect();
@@ -196,7 +196,7 @@ impl SharedStore for Bucket {
                     .unwrap_or(Timestamp::UNIX_EPOCH),
             })
         };
-        let mut entries: Vec<Entry> = listed.into_iter().filter_map(entry).collect();
+        let mut entries: Vec<Entry> = objects.into_iter().filter_map(entry).collect();
         entries.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(entries)
     }

@@ -1,7 +1,7 @@
 //! Leases: one per window of a job, and one per dataset while it is written.
 //!
 //! A lease is a file that the kernel locks for the process that holds it. The lock ends with the
-//! process, so nobody has to unlock it by hand. The file names the holder, for messages, and
+//! process, so a stale lease needs no manual removal. The file names the holder, for messages, and
 //! contains a fencing token that counts the holders: before every commit the holder checks that the
 //! token is still its own, so that a holder that lost its lock (on a network file system, or in a
 //! lake that was deleted and created again) commits nothing. A lake in object storage has the same

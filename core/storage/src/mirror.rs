@@ -243,9 +243,10 @@ impl Mirror {
     /// Uploads a file; `None` if it was removed in the meantime.
     fn upload_one(&self, key: &str) -> io::Result<Option<(String, SyncedFile)>> {
         let path = self.folder.join(key);
-        let read = SyncedFile::of(&path, ETag::new()).and_then(|file| Ok((file, fs::read(&path)?)));
-        let (mut file, bytes) = match read {
-            Ok(read) => read,
+        let state_and_bytes =
+            SyncedFile::of(&path, ETag::new()).and_then(|file| Ok((file, fs::read(&path)?)));
+        let (mut file, bytes) = match state_and_bytes {
+            Ok(state_and_bytes) => state_and_bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -258,7 +259,7 @@ impl Mirror {
     fn map_concurrently<T: Sync, R: Send>(
         &self,
         items: &[T],
-        work: impl Fn(&T) -> io::Result<R> + Sync,
+        function: impl Fn(&T) -> io::Result<R> + Sync,
     ) -> io::Result<Vec<R>> {
         let (next, results) = (Mutex::new(items.iter()), Mutex::new(Vec::new()));
         let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -266,7 +267,7 @@ impl Mirror {
             for _ in 0..MAX_TRANSFERS.min(items.len()) {
                 scope.spawn(|| {
                     while let Some(item) = take() {
-                        let result = work(item);
+                        let result = function(item);
                         let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
                         results.push(result);
                     }
@@ -374,11 +375,11 @@ fn files_below(folder: &Path) -> io::Result<BTreeSet<String>> {
 
 /// Removes the folders that are empty after a file was removed.
 fn remove_empty(root: &Path, file: &Path) {
-    let above = file
+    let parents = file
         .ancestors()
         .skip(1)
         .take_while(|folder| *folder != root);
-    for folder in above {
+    for folder in parents {
         // This fails, as intended, if the folder is not empty.
         if fs::remove_dir(folder).is_err() {
             return;

@@ -40,15 +40,15 @@ impl RetryingStore {
 
     /// Reads the object back; `None` if it is not what this put wrote.
     async fn read_back(&self, location: &Path, payload: &PutPayload) -> Result<Option<PutResult>> {
-        let got = match self.inner.get(location).await {
+        let response = match self.inner.get(location).await {
             Err(Error::NotFound { .. }) => return Ok(None),
-            got => got?,
+            response => response?,
         };
-        if got.meta.size != payload.content_length() as u64 {
+        if response.meta.size != payload.content_length() as u64 {
             return Ok(None);
         }
-        let meta = got.meta.clone();
-        let stored = got.bytes().await?;
+        let meta = response.meta.clone();
+        let stored = response.bytes().await?;
         let is_same = stored == Bytes::from(payload.clone());
         Ok(is_same.then_some(PutResult {
             e_tag: meta.e_tag,
@@ -263,8 +263,8 @@ mod tests {
         fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
             let listed = self.inner.list(prefix);
             if take_fault(&self.listings) {
-                let rest = stream::once(async { Err(connection_reset()) });
-                return listed.take(1).chain(rest).boxed();
+                let error = stream::once(async { Err(connection_reset()) });
+                return listed.take(1).chain(error).boxed();
             }
             listed
         }

@@ -170,10 +170,10 @@ pub fn from_frame(frame: &DataFrame) -> Result<(SchemaRef, Vec<RecordBatch>), St
     }
     let schema = Arc::new(Schema::new(fields));
     let rows = arrow::array::RecordBatchOptions::new().with_row_count(Some(frame.height()));
-    let whole = RecordBatch::try_new_with_options(schema.clone(), arrays, &rows)?;
-    let batches = (0..whole.num_rows())
+    let batch = RecordBatch::try_new_with_options(schema.clone(), arrays, &rows)?;
+    let batches = (0..batch.num_rows())
         .step_by(FRAME_BATCH_ROWS)
-        .map(|start| whole.slice(start, FRAME_BATCH_ROWS.min(whole.num_rows() - start)))
+        .map(|start| batch.slice(start, FRAME_BATCH_ROWS.min(batch.num_rows() - start)))
         .collect();
     Ok((schema, batches))
 }
@@ -224,13 +224,13 @@ mod tests {
                 .map(|cut| batch.slice(cut[0], cut[1] - cut[0]))
                 .collect();
             let frame = to_frame(&batch.schema(), &parts).unwrap();
-            let (schema, back) = from_frame(&frame).unwrap();
+            let (schema, converted) = from_frame(&frame).unwrap();
             assert_eq!(schema, stored);
-            let back = arrow::compute::concat_batches(&schema, &back).unwrap();
+            let converted = arrow::compute::concat_batches(&schema, &converted).unwrap();
             if parts.is_empty() {
-                assert_eq!(back.num_rows(), 0);
+                assert_eq!(converted.num_rows(), 0);
             } else {
-                assert_eq!(back, expected);
+                assert_eq!(converted, expected);
             }
         }
     }

@@ -8,7 +8,7 @@ mod adopt;
 mod increment;
 mod rows;
 mod staging;
-mod strict;
+mod successor;
 
 pub(crate) use increment::{ROW_ADDRESS, RowSubset};
 pub(crate) use rows::{DeletedRows, Rows};
@@ -44,7 +44,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 pub type Properties = BTreeMap<String, String>;
 
 /// Property that identifies the inputs of a version. The same inputs make no new version.
-pub const MADE_FROM: &str = "fingerprint";
+pub const FINGERPRINT: &str = "fingerprint";
 
 /// Property with the base version and the number of the first new object: the same inputs on
 /// another base make another version.
@@ -119,8 +119,8 @@ impl TimeLimit {
     /// time zone.
     fn first_excluded_day(&self) -> Option<i32> {
         let end = self.end.in_tz(&self.timezone).ok()?;
-        let begins = end.start_of_day().ok()?;
-        let first = if begins < end {
+        let day_start = end.start_of_day().ok()?;
+        let first = if day_start < end {
             end.date().tomorrow().ok()?
         } else {
             end.date()
@@ -132,7 +132,7 @@ impl TimeLimit {
 
 /// One version of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VersionNote {
+pub struct DatasetVersion {
     /// Number of the version.
     pub version: u64,
     /// Time of the commit.
@@ -203,7 +203,8 @@ impl Lake {
         name: &str,
         properties: &Properties,
     ) -> Result<Option<DatasetRef>, StoreError> {
-        let (Some(made_from), Some(latest)) = (properties.get(MADE_FROM), self.latest(name).await?)
+        let (Some(fingerprint), Some(latest)) =
+            (properties.get(FINGERPRINT), self.latest(name).await?)
         else {
             return Ok(None);
         };
@@ -213,12 +214,12 @@ impl Lake {
             .read_transaction_by_version(latest.version)
             .await
             .map_err(|error| dataset_error(name, "read", &error))?;
-        let before = transaction.and_then(|transaction| transaction.transaction_properties);
-        let same = before.is_some_and(|before| {
-            before.get(MADE_FROM) == Some(made_from)
-                && before.get(BASE_VERSION) == properties.get(BASE_VERSION)
+        let recorded = transaction.and_then(|transaction| transaction.transaction_properties);
+        let is_same = recorded.is_some_and(|recorded| {
+            recorded.get(FINGERPRINT) == Some(fingerprint)
+                && recorded.get(BASE_VERSION) == properties.get(BASE_VERSION)
         });
-        Ok(same.then_some(latest))
+        Ok(is_same.then_some(latest))
     }
 
     /// Commits written rows as the newest version. A version replaces the previous one completely,
@@ -237,8 +238,8 @@ impl Lake {
                 .await;
             match committed {
                 Err(error) if attempt < COMMIT_ATTEMPTS_MAX && is_commit_conflict(&error) => {
-                    if let Some(ours) = self.own_commit(name, &transaction).await? {
-                        return Ok(ours);
+                    if let Some(own) = self.own_commit(name, &transaction).await? {
+                        return Ok(own);
                     }
                     attempt += 1;
                     tokio::time::sleep(COMMIT_PAUSE * attempt).await;
@@ -267,8 +268,8 @@ impl Lake {
             .read_transaction_by_version(latest.version)
             .await
             .map_err(|error| dataset_error(name, "read", &error))?;
-        let ours = newest.is_some_and(|newest| newest.uuid == transaction.uuid);
-        Ok(ours.then(|| (*opened).clone()))
+        let is_own = newest.is_some_and(|newest| newest.uuid == transaction.uuid);
+        Ok(is_own.then(|| (*opened).clone()))
     }
 
     /// Writes batches as a new version; an empty list makes an empty dataset.
@@ -355,30 +356,34 @@ impl Lake {
     }
 
     /// Every version with its properties, oldest first.
-    pub async fn versions(&self, name: &str) -> Result<Vec<VersionNote>, StoreError> {
+    pub async fn versions(&self, name: &str) -> Result<Vec<DatasetVersion>, StoreError> {
         let failed = |error: lance::Error| dataset_error(name, "read", &error);
         let Some(latest) = self.latest(name).await? else {
             return Ok(Vec::new());
         };
         let dataset = self.open(&latest).await?;
-        let mut notes = Vec::new();
+        let mut entries = Vec::new();
         for version in dataset.versions().await.map_err(failed)? {
             let transaction = dataset
                 .read_transaction_by_version(version.version)
                 .await
                 .map_err(failed)?;
             let properties = transaction.and_then(|transaction| transaction.transaction_properties);
-            notes.push(VersionNote {
+            entries.push(DatasetVersion {
                 version: version.version,
                 committed: jiff::Timestamp::from_microsecond(version.timestamp.timestamp_micros())
                     .unwrap_or(jiff::Timestamp::UNIX_EPOCH),
                 properties: properties
-                    .map(|found| found.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
+                    .map(|map| {
+                        map.iter()
+                            .map(|(key, value)| (key.clone(), value.clone()))
+                            .collect()
+                    })
                     .unwrap_or_default(),
             });
         }
-        notes.sort_by_key(|note| note.version);
-        Ok(notes)
+        entries.sort_by_key(|entry| entry.version);
+        Ok(entries)
     }
 
     /// Reads rows as a stream, in the order of writing.
@@ -540,14 +545,14 @@ fn without_source_locations(line: &str) -> String {
 
 /// Checks that a name is valid for jobs and datasets.
 pub fn check_name(name: &str) -> Result<(), StoreError> {
-    let first = name
+    let starts_validly = name
         .chars()
         .next()
         .is_some_and(|c| c.is_ascii_alphanumeric());
-    let rest = name
+    let has_valid_characters = name
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    if first && rest && name.len() <= 200 {
+    if starts_validly && has_valid_characters && name.len() <= 200 {
         return Ok(());
     }
     Err(StoreError::Name {
@@ -578,8 +583,8 @@ mod tests {
         let lake = Lake::new(folder.path(), "review").unwrap();
         let frame = polars::df!("n" => [1_i64, 2, 3]).unwrap();
         let mut versions = Vec::new();
-        for made_from in ["a", "a", "b", "a", "a again"] {
-            let properties = Properties::from([(MADE_FROM.to_string(), made_from.to_string())]);
+        for fingerprint in ["a", "a", "b", "a", "a again"] {
+            let properties = Properties::from([(FINGERPRINT.to_string(), fingerprint.to_string())]);
             let committed = lake
                 .write_frame("numbers", &frame, &properties)
                 .await

@@ -29,7 +29,7 @@ pub mod resources;
 pub mod root;
 
 pub use arrow_schema::{DataType, Schema};
-pub use dataset::{Lake, MADE_FROM, Properties, Scan, TimeLimit, VersionNote, check_name};
+pub use dataset::{DatasetVersion, FINGERPRINT, Lake, Properties, Scan, TimeLimit, check_name};
 pub use error::{Remedy, SqlError, StoreError};
 pub use export::{ExportedTable, TableFormat};
 pub use ingest::{

@@ -10,7 +10,7 @@ mod query;
 pub use query::QueryResult;
 
 use crate::{
-    dataset::{Lake, VersionNote, dataset_error},
+    dataset::{DatasetVersion, Lake, dataset_error},
     error::StoreError,
     ingest::{self, manifest::SourceVersion},
 };
@@ -77,11 +77,11 @@ impl Lake {
 
     /// Every dataset with its newest version.
     pub async fn list(&self) -> Result<Vec<DatasetEntry>, StoreError> {
-        let mut all = Vec::new();
+        let mut entries = Vec::new();
         for name in self.names().await? {
             if self.latest(&name).await?.is_some() {
                 let latest = self.find(&name, None).await?;
-                all.push(DatasetEntry {
+                entries.push(DatasetEntry {
                     bytes: self.root().bytes(&name).await?,
                     version: latest.version,
                     rows: latest.rows,
@@ -89,7 +89,7 @@ impl Lake {
                 });
             }
         }
-        Ok(all)
+        Ok(entries)
     }
 
     /// Finds a dataset at a version, or its current version; fails if it does not exist. The
@@ -126,7 +126,7 @@ impl Lake {
             Ok(opened) => opened,
             Err(error) => {
                 let existing = self.versions(name).await?;
-                if existing.iter().any(|note| note.version == version) {
+                if existing.iter().any(|entry| entry.version == version) {
                     return Err(error);
                 }
                 return Err(StoreError::NoVersion {
@@ -189,14 +189,14 @@ impl Lake {
         }
         let needed = self.needed_versions(name, latest.version).await?;
         let versions = self.versions(name).await?;
-        let must_stay = |note: &VersionNote| {
-            let age = options.now.duration_since(note.committed);
-            cited.contains(&note.version) || needed.contains(&note.version) || age < options.keep
+        let must_stay = |entry: &DatasetVersion| {
+            let age = options.now.duration_since(entry.committed);
+            cited.contains(&entry.version) || needed.contains(&entry.version) || age < options.keep
         };
         let (remaining, removed): (Vec<_>, Vec<_>) =
-            versions.iter().partition(|note| must_stay(note));
-        report.kept = remaining.iter().map(|note| note.version).collect();
-        report.removed = removed.iter().map(|note| note.version).collect();
+            versions.iter().partition(|entry| must_stay(entry));
+        report.kept = remaining.iter().map(|entry| entry.version).collect();
+        report.removed = removed.iter().map(|entry| entry.version).collect();
         if options.dry_run || report.removed.is_empty() {
             return Ok(report);
         }
@@ -210,10 +210,10 @@ impl Lake {
             .map_err(failed)?
             .error_if_tagged_old_versions(false)
             .build();
-        let done = cleanup_old_versions(&opened, policy)
+        let removed = cleanup_old_versions(&opened, policy)
             .await
             .map_err(failed)?;
-        report.bytes = done.bytes_removed;
+        report.bytes = removed.bytes_removed;
         Ok(report)
     }
 
@@ -255,8 +255,8 @@ impl Lake {
             return Ok(false);
         }
         let mut dataset = (*opened).clone();
-        let done = compact_files(&mut dataset, CompactionOptions::default(), None).await;
-        Ok(done.map_err(failed)?.fragments_removed > 0)
+        let compacted = compact_files(&mut dataset, CompactionOptions::default(), None).await;
+        Ok(compacted.map_err(failed)?.fragments_removed > 0)
     }
 }
 
@@ -265,11 +265,11 @@ fn tag(version: u64) -> String {
 }
 
 /// Formats version numbers; if there are many, only the last.
-fn format_versions(versions: &[VersionNote]) -> String {
+fn format_versions(versions: &[DatasetVersion]) -> String {
     let first = versions.len().saturating_sub(VERSIONS_SHOWN);
     let shown: Vec<String> = versions[first..]
         .iter()
-        .map(|note| note.version.to_string())
+        .map(|entry| entry.version.to_string())
         .collect();
     let older = if first > 0 { "older ones, " } else { "" };
     format!("{older}{}", shown.join(", "))
@@ -303,28 +303,28 @@ mod tests {
             dry_run,
         };
         let cited = BTreeSet::from([2]);
-        let none = SignedDuration::ZERO;
+        let zero = SignedDuration::ZERO;
         let keep_recent = options(SignedDuration::from_hours(1), false);
         let report = lake.sweep("numbers", &cited, keep_recent).await.unwrap();
         assert_eq!(report.removed, [0_u64; 0]);
         let dry_run = lake
-            .sweep("numbers", &cited, options(none, true))
+            .sweep("numbers", &cited, options(zero, true))
             .await
             .unwrap();
         assert_eq!((dry_run.removed, dry_run.kept), (vec![1, 3], vec![2, 4]));
         let report = lake
-            .sweep("numbers", &cited, options(none, false))
+            .sweep("numbers", &cited, options(zero, false))
             .await
             .unwrap();
         assert_eq!(report.removed, [1, 3]);
-        let all = Scan::default();
-        let old = lake.read_frame(&versions[1], &all).await.unwrap();
+        let every_row = Scan::default();
+        let old = lake.read_frame(&versions[1], &every_row).await.unwrap();
         assert_eq!(old, polars::df!("n" => [1_i64]).unwrap());
         assert!(!lake.exists(&versions[0]).await);
         assert!(lake.exists(&versions[3]).await);
         // The report was removed, so there is no reason to keep the version.
         let report = lake
-            .sweep("numbers", &BTreeSet::new(), options(none, false))
+            .sweep("numbers", &BTreeSet::new(), options(zero, false))
             .await
             .unwrap();
         assert_eq!((report.removed, report.kept), (vec![2], vec![4]));

@@ -36,8 +36,8 @@ impl Target {
         }
     }
 
-    /// Runs a number of `inputs` derived from the corpus.
-    pub fn attack(&self, corpus: &Path, inputs: usize) {
+    /// Runs a number of `inputs` derived from the corpus by mutations.
+    pub fn run_mutated(&self, corpus: &Path, inputs: usize) {
         let seeds = self.inputs(corpus);
         let mut random = Random(0x5EED);
         for number in 0..inputs {
@@ -65,9 +65,9 @@ impl Target {
 
     /// Runs one input, checks its time and memory, and prints it if it panics.
     fn run_checked(&self, input: &[u8], name: &str) {
-        let before = processor_time();
+        let start = processor_time();
         let outcome = catch_unwind(AssertUnwindSafe(|| (self.run)(input)));
-        let nanoseconds = processor_time().saturating_sub(before);
+        let nanoseconds = processor_time().saturating_sub(start);
         let memory = peak_memory();
         if let Err(panic) = outcome {
             eprintln!("{} panics on {name}: {}", self.name, byte_string(input));
@@ -102,9 +102,9 @@ impl Target {
             // The beginning of this input and the end of another input.
             4 => {
                 let other = &random.one_of(seeds).1;
-                let (from, _) = random.range(other.len());
+                let (other_start, _) = random.range(other.len());
                 input.truncate(start);
-                input.extend_from_slice(&other[from..]);
+                input.extend_from_slice(&other[other_start..]);
             }
             5 => drop(input.splice(start..start, random.one_of(self.words).bytes())),
             6 => drop(input.splice(start..end, random.one_of(self.words).bytes())),
@@ -130,8 +130,8 @@ impl Random {
         (self.next() % limit as u64) as usize
     }
 
-    fn one_of<'t, T>(&mut self, all: &'t [T]) -> &'t T {
-        &all[self.below(all.len())]
+    fn one_of<'t, T>(&mut self, items: &'t [T]) -> &'t T {
+        &items[self.below(items.len())]
     }
 
     /// A range of bytes within `length`; it may be empty.

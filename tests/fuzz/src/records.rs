@@ -1,6 +1,6 @@
 //! Reads hostile bytes with all kinds of contracts, and checks properties that hold for any input.
 //!
-//! In each function the first bytes of the input determine how the rest is read.
+//! In each function the first bytes of the input determine how the other bytes are read.
 
 use retrocast_records::{
     Contract, Dialect, Format, contract as contracts,
@@ -136,15 +136,15 @@ fn read_in_chunks(
     dialect: &Dialect,
     contract: &Contract,
 ) -> ReadOutput {
-    let whole = read(bytes, format, dialect, contract);
+    let at_once = read(bytes, format, dialect, contract);
     let chunked = ChunkedReader(bytes, usize::from(chunk_size) + 1);
     let events = from_reader(chunked, format, dialect, contract).expect("batches can be built");
     let from_chunks = collect_events(events, contract);
     // The output of a decoder before it fails depends on the size of the reads.
     if !is_compressed(bytes) {
-        assert_eq!(whole, from_chunks);
+        assert_eq!(at_once, from_chunks);
     }
-    whole
+    at_once
 }
 
 fn is_compressed(bytes: &[u8]) -> bool {
@@ -158,7 +158,7 @@ fn collect_events(events: Vec<ReadEvent>, contract: &Contract) -> ReadOutput {
         refused: Vec::new(),
         broken: None,
     };
-    let mut last = 0;
+    let mut last_line = 0;
     let mut has_ended = false;
     for event in events {
         assert!(!has_ended, "an event follows the end");
@@ -173,7 +173,7 @@ fn collect_events(events: Vec<ReadEvent>, contract: &Contract) -> ReadOutput {
                     None => 0,
                 };
                 assert_eq!(rows, parsed.lines.len());
-                let expected = |is_read: bool| if is_read { rows } else { 0 };
+                let expected = |is_present: bool| if is_present { rows } else { 0 };
                 assert_eq!(parsed.keys.len(), expected(!contract.key.is_empty()));
                 assert_eq!(parsed.order.len(), expected(contract.latest.is_some()));
                 assert_eq!(rows as u64 + parsed.refused.len() as u64, parsed.records);
@@ -189,8 +189,8 @@ fn collect_events(events: Vec<ReadEvent>, contract: &Contract) -> ReadOutput {
                 );
                 lines.sort_unstable();
                 if let (Some(first), Some(end)) = (lines.first(), lines.last()) {
-                    assert!(*first >= last.max(1), "blocks are in order");
-                    last = *end;
+                    assert!(*first >= last_line.max(1), "blocks are in order");
+                    last_line = *end;
                 }
                 output.rows.extend(parsed.lines);
                 output.keys.extend(parsed.keys);

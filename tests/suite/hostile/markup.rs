@@ -22,16 +22,16 @@ const VOID: [&str; 8] = ["br", "col", "hr", "img", "input", "link", "meta", "wbr
 pub fn parse(source: &str) -> Result<Document, String> {
     let mut document = Document::default();
     let mut open: Vec<&str> = Vec::new();
-    let mut rest = source;
+    let mut remaining = source;
     loop {
-        let (text, tail) = rest.split_at(rest.find('<').unwrap_or(rest.len()));
+        let (text, tail) = remaining.split_at(remaining.find('<').unwrap_or(remaining.len()));
         document.text.push_str(&unescape(text)?);
         if tail.is_empty() {
             break;
         }
         let end = end_of_tag(tail).ok_or_else(|| error("an unfinished tag", tail))?;
         let tag = &tail[1..end - 1];
-        rest = &tail[end..];
+        remaining = &tail[end..];
         if tag == "!doctype html" || tag.starts_with("?xml ") {
             continue;
         }
@@ -44,8 +44,10 @@ pub fn parse(source: &str) -> Result<Document, String> {
         let name = start_tag(tag, &mut document)?;
         if ["script", "style"].contains(&name) {
             let end = format!("</{name}>");
-            let index = rest.find(&end).ok_or_else(|| error("no end tag", tail))?;
-            rest = &rest[index + end.len()..];
+            let index = remaining
+                .find(&end)
+                .ok_or_else(|| error("no end tag", tail))?;
+            remaining = &remaining[index + end.len()..];
         } else if !VOID.contains(&name) && !tag.ends_with('/') {
             open.push(name);
         }
@@ -60,7 +62,8 @@ pub fn parse(source: &str) -> Result<Document, String> {
 pub fn unknown(document: &Document, known: &Elements) -> Vec<String> {
     let attributes = document.elements.iter().flat_map(|(name, attributes)| {
         let known = known.get(name);
-        let is_new = move |attribute: &&String| known.is_none_or(|all| !all.contains(*attribute));
+        let is_new =
+            move |attribute: &&String| known.is_none_or(|names| !names.contains(*attribute));
         let new = attributes.iter().filter(is_new);
         new.map(move |attribute| format!("{name} {attribute}"))
     });
@@ -85,29 +88,29 @@ fn end_of_tag(text: &str) -> Option<usize> {
 
 /// Adds a start tag to the elements, and returns its name.
 fn start_tag<'a>(tag: &'a str, document: &mut Document) -> Result<&'a str, String> {
-    let (name, mut rest) = split_name(tag);
+    let (name, mut remaining) = split_name(tag);
     if name.is_empty() {
         return Err(error("a tag without a name", tag));
     }
     document.scripts += usize::from(name.eq_ignore_ascii_case("script"));
     let mut attributes = BTreeSet::new();
-    while !rest.trim_matches([' ', '\n', '/']).is_empty() {
-        let (attribute, tail) = split_name(rest.trim_start());
-        if attribute.is_empty() || !rest.starts_with([' ', '\n']) {
+    while !remaining.trim_matches([' ', '\n', '/']).is_empty() {
+        let (attribute, tail) = split_name(remaining.trim_start());
+        if attribute.is_empty() || !remaining.starts_with([' ', '\n']) {
             return Err(error("text that is no attribute", tag));
         }
         attributes.insert(attribute.to_string());
-        rest = tail;
+        remaining = tail;
         if let Some(value) = tail.strip_prefix("=\"") {
             let end = value.find('"').ok_or_else(|| error("no quote", tag))?;
             unescape(&value[..end])?;
-            rest = &value[end + 1..];
+            remaining = &value[end + 1..];
         } else if tail.starts_with('=') {
             return Err(error("an attribute without quotes", tag));
         }
     }
-    let known = document.elements.entry(name.to_string()).or_default();
-    known.append(&mut attributes);
+    let names = document.elements.entry(name.to_string()).or_default();
+    names.append(&mut attributes);
     Ok(name)
 }
 
@@ -126,7 +129,7 @@ fn unescape(text: &str) -> Result<String, String> {
     let mut out = parts.next().unwrap_or_default().to_string();
     for part in parts {
         let escaped = || error("an ampersand that is not escaped", part);
-        let (name, rest) = part.split_once(';').ok_or_else(escaped)?;
+        let (name, after) = part.split_once(';').ok_or_else(escaped)?;
         let number = match name.strip_prefix("#x") {
             Some(digits) => u32::from_str_radix(digits, 16).ok(),
             None => name
@@ -143,7 +146,7 @@ fn unescape(text: &str) -> Result<String, String> {
             _ => number.and_then(char::from_u32),
         };
         out.push(c.ok_or_else(escaped)?);
-        out.push_str(rest);
+        out.push_str(after);
     }
     Ok(out)
 }
@@ -155,7 +158,7 @@ pub fn is_hidden(c: char) -> bool {
         || u32::from(c) & 0xfffe == 0xfffe
 }
 
-fn error(what: &str, text: &str) -> String {
+fn error(problem: &str, text: &str) -> String {
     let start: String = text.chars().take(80).collect();
-    format!("{what}: {start:?}")
+    format!("{problem}: {start:?}")
 }

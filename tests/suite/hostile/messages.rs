@@ -2,10 +2,10 @@
 
 use super::super::support::*;
 use super::{
-    Haystack,
+    DocumentText,
     markup::{self, is_hidden, parse, unknown},
-    squeeze,
     titles::{harmless, hostile},
+    without_spaces,
 };
 use jiff::Timestamp;
 use retrocast_domain::Report;
@@ -62,9 +62,9 @@ fn decode(body: &str) -> String {
     let mut parts = body.split('=');
     let mut out = parts.next().unwrap().as_bytes().to_vec();
     for part in parts {
-        let (digits, rest) = part.split_at(2);
+        let (digits, text) = part.split_at(2);
         out.push(u8::from_str_radix(digits, 16).unwrap());
-        out.extend(rest.as_bytes());
+        out.extend(text.as_bytes());
     }
     String::from_utf8(out).unwrap().replace('\r', "")
 }
@@ -117,7 +117,7 @@ fn hostile_titles_are_text_in_mail() {
         let new = unknown(&html, known_elements);
         assert!(new.is_empty() && html.scripts == 0, "{new:?}");
 
-        let mut texts = [Haystack::new(plain), Haystack::new(&html.text)];
+        let mut texts = [DocumentText::new(plain), DocumentText::new(&html.text)];
         for finding in &report.headlines {
             let sentence = one_line(&finding.sentence, SENTENCE_MAX);
             for text in &mut texts {
@@ -172,10 +172,13 @@ fn hostile_titles_are_text_in_notifications() {
                 assert!(target.channel != Channel::Teams || !text.contains("{{"));
             }
             // Teams separates braces by a word joiner.
-            let all = squeeze(&texts.concat().replace('\u{2060}', ""));
+            let joined = without_spaces(&texts.concat().replace('\u{2060}', ""));
             for finding in &report.headlines {
                 let sentence = one_line(&finding.sentence, SENTENCE_MAX);
-                assert!(all.contains(&squeeze(&sentence)), "{sentence:?}: {all}");
+                assert!(
+                    joined.contains(&without_spaces(&sentence)),
+                    "{sentence:?}: {joined}"
+                );
             }
             match target.channel {
                 // Only these texts may have mentions and links.

@@ -1,4 +1,4 @@
-//! The comparisons: what the program does, and what packages do for it.
+//! The comparisons: tasks of the program, and the corresponding tasks of packages.
 
 use super::{
     data::{self, DAY, SEASON, SEGMENT},
@@ -44,7 +44,7 @@ pub struct Case {
     pub comparisons: Vec<Comparison>,
 }
 
-/// Explains above the table how far the work is equal.
+/// Explanation above the table of how comparable the work is.
 pub const NOTES: &str = "\
 work: how the package's work relates to ours. Retrocast writes a result or a report in each row.
   equal    the same method with the same settings. `evaluate anomaly` also computes the accuracy, and
@@ -71,9 +71,9 @@ pub fn anomaly(folder: &Path, rows: usize, method: &str) -> Result<Task, String>
     let [series, labels] = data::series(folder, rows)?;
     let data = series.parent().unwrap_or(Path::new(".")).to_path_buf();
     let mut arguments: Vec<String> = words("evaluate anomaly --json --method").collect();
-    let rest = ["--data", &text(&data), "--labels", &text(&labels)].map(String::from);
+    let paths = ["--data", &text(&data), "--labels", &text(&labels)].map(String::from);
     arguments.push(method.to_string());
-    arguments.extend(rest);
+    arguments.extend(paths);
     Ok(Task::Command(arguments))
 }
 

@@ -65,7 +65,7 @@ pub fn print_documented(bench: &Bench, folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Prints the cost of everything that takes long data, by length.
+/// Prints the cost of each analysis of long data, by length.
 pub fn print_growth(bench: &Bench, folder: &Path, start: Timing) -> Result<(), String> {
     println!(
         "\nWhole processes by length: wall time, and processor time in parentheses, in seconds"
@@ -74,52 +74,53 @@ pub fn print_growth(bench: &Bench, folder: &Path, start: Timing) -> Result<(), S
         "{:<28} {:>18} {:>18} {:>18} {:>18}   growth",
         "", "1,000", "10,000", "100,000", "1,000,000"
     );
-    let row = |name: &str, lengths: &[usize], task: &dyn Fn(usize) -> Result<Task, String>| {
-        let mut cells = Vec::new();
-        let (mut cpu, mut wall, mut is_stopped) = (Vec::new(), 0.0, false);
-        for length in lengths {
-            let task = task(*length)?;
-            match bench.repeat(|| bench.program.measure(&task)) {
-                Ok(timing) => {
-                    cells.push(format!("{:.3} ({:.2})", timing.seconds, timing.cpu_seconds));
-                    cpu.push(timing.cpu_seconds - start.cpu_seconds);
-                    wall = timing.seconds;
-                }
-                Err(error) => {
-                    cells.push(short_error(&error));
-                    is_stopped = error == STOPPED;
-                    if !is_stopped {
-                        println!("{name}, {length}: {error}");
+    let print_row =
+        |name: &str, lengths: &[usize], task: &dyn Fn(usize) -> Result<Task, String>| {
+            let mut cells = Vec::new();
+            let (mut cpu, mut wall, mut is_stopped) = (Vec::new(), 0.0, false);
+            for length in lengths {
+                let task = task(*length)?;
+                match bench.repeat(|| bench.program.measure(&task)) {
+                    Ok(timing) => {
+                        cells.push(format!("{:.3} ({:.2})", timing.seconds, timing.cpu_seconds));
+                        cpu.push(timing.cpu_seconds - start.cpu_seconds);
+                        wall = timing.seconds;
                     }
-                    break;
+                    Err(error) => {
+                        cells.push(short_error(&error));
+                        is_stopped = error == STOPPED;
+                        if !is_stopped {
+                            println!("{name}, {length}: {error}");
+                        }
+                        break;
+                    }
                 }
             }
-        }
-        cells.resize(LENGTHS.len(), "-".to_string());
-        let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:>18}")).collect();
-        let growth = if is_stopped {
-            format!(
-                "{}; then x {:.0} or more",
-                growth(&cpu),
-                LIMIT.as_secs_f64() / wall
-            )
-        } else {
-            growth(&cpu)
+            cells.resize(LENGTHS.len(), "-".to_string());
+            let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:>18}")).collect();
+            let growth = if is_stopped {
+                format!(
+                    "{}; then x {:.0} or more",
+                    growth(&cpu),
+                    LIMIT.as_secs_f64() / wall
+                )
+            } else {
+                growth(&cpu)
+            };
+            println!("{name:<28} {}   {growth}", cells.join(" "));
+            Ok::<(), String>(())
         };
-        println!("{name:<28} {}   {growth}", cells.join(" "));
-        Ok::<(), String>(())
-    };
-    row("drift, rows", &LENGTHS, &|rows| cases::drift(folder, rows))?;
+    print_row("drift, rows", &LENGTHS, &|rows| cases::drift(folder, rows))?;
     for method in METHODS {
         let name = format!("anomalies, {method}");
-        row(&name, &LENGTHS, &|rows| {
+        print_row(&name, &LENGTHS, &|rows| {
             cases::anomaly(folder, rows, method)
         })?;
     }
-    row("forecast, one series", &LENGTHS, &|length| {
+    print_row("forecast, one series", &LENGTHS, &|length| {
         cases::forecast(folder, 1, length, 14)
     })?;
-    row("shifts of the mean", &LENGTHS[..2], &|days| {
+    print_row("shifts of the mean", &LENGTHS[..2], &|days| {
         cases::shifts(folder, days)
     })?;
     println!(

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-/// Limit of the script that measures the computation alone: it repeats it.
+/// Time limit of the script that repeats the computation to measure it alone.
 const LIMIT_ALONE: Duration = Duration::from_secs(120);
 
 /// A package.
@@ -81,14 +81,14 @@ impl Peer {
 
 impl InstalledPeer {
     /// Measures the script as a whole process, without warm-up.
-    pub fn whole(&self, cores: usize, arguments: &[String]) -> Result<Timing, String> {
+    pub fn measure_process(&self, cores: usize, arguments: &[String]) -> Result<Timing, String> {
         let mut command = self.command("whole", cores, arguments)?;
         let measured = measure::within(Some(LIMIT), &mut command, &self.work.join("log"))?;
         Ok(Timing::new(measured))
     }
 
-    /// Seconds of the computation alone, without imports, reading and warm-up.
-    pub fn alone(&self, cores: usize, arguments: &[String]) -> Result<f64, String> {
+    /// Measures the computation alone, in seconds, without imports, reading and warm-up.
+    pub fn measure_computation(&self, cores: usize, arguments: &[String]) -> Result<f64, String> {
         let mut command = self.command("alone", cores, arguments)?;
         measure::within(Some(LIMIT_ALONE), &mut command, &self.work.join("log"))?;
         let path = self.work.join("seconds");

@@ -17,8 +17,8 @@ pub struct Timing {
     pub cpu_seconds: f64,
     /// Peak resident memory, in KiB.
     pub peak_kib: u64,
-    /// Wall time of the computation alone, if the process reports it.
-    pub alone: Option<f64>,
+    /// Wall time of the computation alone, in seconds, if the process reports it.
+    pub computation_seconds: Option<f64>,
 }
 
 impl Timing {
@@ -27,12 +27,12 @@ impl Timing {
             seconds: measured.seconds,
             cpu_seconds: measured.cpu_seconds,
             peak_kib: measured.peak_kib,
-            alone: None,
+            computation_seconds: None,
         }
     }
 }
 
-/// Something that the program does.
+/// A task of the program.
 #[derive(Debug, Clone)]
 pub enum Task {
     /// A command with its arguments.
@@ -82,11 +82,11 @@ impl Program {
                     .arg("--reports")
                     .arg(&reports);
                 let measured = measure::within(Some(LIMIT), &mut command, &log)?;
-                let journal = find(&reports.join("shifts"), "journal.jsonl")
+                let journal = find_file(&reports.join("shifts"), "journal.jsonl")
                     .ok_or("the job has written no journal")?;
                 let journal = fs::read_to_string(journal).map_err(|error| error.to_string())?;
                 Ok(Timing {
-                    alone: stage_seconds(&journal, "stage.shifts"),
+                    computation_seconds: stage_seconds(&journal, "stage.shifts"),
                     ..Timing::new(measured)
                 })
             }
@@ -95,26 +95,27 @@ impl Program {
 }
 
 /// Finds a file below a folder.
-fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+fn find_file(folder: &Path, name: &str) -> Option<PathBuf> {
     let entries = fs::read_dir(folder).ok()?.flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     paths.sort();
     let is_wanted = |path: &&PathBuf| path.file_name().is_some_and(|other| other == name);
-    if let Some(found) = paths.iter().find(is_wanted) {
-        return Some(found.clone());
+    if let Some(path) = paths.iter().find(is_wanted) {
+        return Some(path.clone());
     }
     let mut folders = paths.iter().filter(|path| path.is_dir());
-    folders.find_map(|folder| find(folder, name))
+    folders.find_map(|folder| find_file(folder, name))
 }
 
 /// Seconds of a stage in the journal of a run, which has one event per line.
 fn stage_seconds(journal: &str, node: &str) -> Option<f64> {
-    let has = |line: &str, key: &str, value: &str| line.contains(&format!("\"{key}\":\"{value}\""));
+    let has_field =
+        |line: &str, key: &str, value: &str| line.contains(&format!("\"{key}\":\"{value}\""));
     let line = journal
         .lines()
-        .find(|line| has(line, "event", "node_finished") && has(line, "node", node))?;
-    let (_, after) = line.split_once("\"duration_ms\":")?;
-    let digits = after.split(|c: char| !c.is_ascii_digit()).next()?;
+        .find(|line| has_field(line, "event", "node_finished") && has_field(line, "node", node))?;
+    let (_, after_key) = line.split_once("\"duration_ms\":")?;
+    let digits = after_key.split(|c: char| !c.is_ascii_digit()).next()?;
     digits
         .parse::<f64>()
         .ok()
@@ -139,9 +140,9 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("xtask-find-{}", std::process::id()));
         fs::create_dir_all(folder.join("a/b")).unwrap();
         fs::write(folder.join("a/b/journal.jsonl"), "").unwrap();
-        let found = find(&folder, "journal.jsonl");
-        assert_eq!(found, Some(folder.join("a/b/journal.jsonl")));
-        assert_eq!(find(&folder, "other"), None);
+        let path = find_file(&folder, "journal.jsonl");
+        assert_eq!(path, Some(folder.join("a/b/journal.jsonl")));
+        assert_eq!(find_file(&folder, "other"), None);
         fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -17,7 +17,7 @@ use std::{
 /// Number of tasks of the comparison.
 const TASKS: usize = 100;
 /// Number of repetitions of each measurement.
-const TIMES: usize = 3;
+const REPETITIONS: usize = 3;
 
 /// Another scheduler.
 struct Peer {
@@ -67,7 +67,7 @@ const PEERS: [Peer; 3] = [
 
 /// Measures all schedulers and prints one table.
 pub fn compare(folder: &Path) -> Result<(), String> {
-    let (first, rerun) = measure_runs(folder, TASKS, TIMES)?;
+    let (first, rerun) = measure_runs(folder, TASKS, REPETITIONS)?;
     let ours = Row {
         name: "Retrocast".to_string(),
         isolation: "one process",
@@ -82,7 +82,8 @@ pub fn compare(folder: &Path) -> Result<(), String> {
         }
     }
     println!(
-        "{TASKS} no-op tasks in layers of {WIDTH}, whole processes, median (minimum) of {TIMES}"
+        "{TASKS} no-op tasks in layers of {WIDTH}, whole processes, median (minimum) of \
+         {REPETITIONS}"
     );
     println!(
         "{:<18} {:<14} {:>18} {:>10} {:>8} {:>18} {:>8} {:>10}",
@@ -135,11 +136,15 @@ impl Peer {
     fn measure(&self, folder: &Path) -> Result<Row, String> {
         let environment = self.environment()?;
         let work = |i: usize| folder.join(format!("{}-{i}", self.name));
-        let first = Series::measure(TIMES, |i| {
+        let first = Series::measure(REPETITIONS, |i| {
             self.prepare(&work(i))?;
             self.run(&environment, &work(i))
         })?;
-        let rerun = || Series::measure(TIMES, |_| self.run(&environment, &work(TIMES - 1)));
+        let rerun = || {
+            Series::measure(REPETITIONS, |_| {
+                self.run(&environment, &work(REPETITIONS - 1))
+            })
+        };
         Ok(Row {
             name: format!("{} {}", self.name, self.version),
             isolation: self.isolation,

@@ -207,12 +207,12 @@ impl<'a> Ticket<'a> {
         }
         write!(out, r#","priority":{},"opened":"#, self.priority)?;
         match self.opened {
-            Some(at) => write!(out, r#""{}""#, Timestamp(at))?,
+            Some(second) => write!(out, r#""{}""#, Timestamp(second))?,
             None => write!(out, "null")?,
         }
         write!(out, r#","closed":"#)?;
         match self.closed {
-            Some(at) => write!(out, r#""{}""#, Timestamp(at))?,
+            Some(second) => write!(out, r#""{}""#, Timestamp(second))?,
             None => write!(out, "null")?,
         }
         let (euros, cents) = (self.cents / 100, self.cents.abs() % 100);
@@ -261,12 +261,12 @@ impl std::fmt::Display for Timestamp {
         let year =
             (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
         let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
-        let shifted = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-        let month = if shifted < 10 {
-            shifted + 3
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 {
+            month_from_march + 3
         } else {
-            shifted - 9
+            month_from_march - 9
         };
         let year = year + era * 400 + u64::from(month <= 2);
         write!(
@@ -291,8 +291,8 @@ impl Random {
         (z ^ (z >> 31)) % limit
     }
 
-    fn pick<'a>(&mut self, all: &[&'a str]) -> &'a str {
-        all[self.below(all.len() as u64) as usize]
+    fn pick<'a>(&mut self, items: &[&'a str]) -> &'a str {
+        items[self.below(items.len() as u64) as usize]
     }
 }
 

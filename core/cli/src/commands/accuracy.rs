@@ -179,7 +179,7 @@ fn forecast_text(scores: &ForecastScores) -> String {
         number::count(scores.series as u64),
         number::plural(scores.horizon as u64, "step"),
     ));
-    for (count, what) in [
+    for (count, description) in [
         (scores.short, "too short for a backtest: Naive2 is used"),
         (
             scores.unscaled,
@@ -187,7 +187,10 @@ fn forecast_text(scores: &ForecastScores) -> String {
         ),
     ] {
         if count > 0 {
-            text.push_str(&format!("\n{} series {what}", number::count(count as u64)));
+            text.push_str(&format!(
+                "\n{} series {description}",
+                number::count(count as u64)
+            ));
         }
     }
     text
@@ -210,7 +213,8 @@ pub fn drift(arguments: &DriftArguments) -> anyhow::Result<Exit> {
 fn drift_text(drift: &TableDrift) -> String {
     let columns = drift.columns.iter().map(|column| {
         let compared = column.comparison.as_ref();
-        let of = |value: &dyn Fn(&Comparison) -> Option<f64>| measure(compared.and_then(value), 4);
+        let distance =
+            |value: &dyn Fn(&Comparison) -> Option<f64>| measure(compared.and_then(value), 4);
         let verdict = match compared {
             None => "not compared",
             Some(comparison) if comparison.drifted => "drifted",
@@ -228,12 +232,12 @@ fn drift_text(drift: &TableDrift) -> String {
                 || "–".to_string(),
                 |comparison| number::p_bare(comparison.p),
             ),
-            of(&|comparison| comparison.ks),
-            of(&|comparison| comparison.wasserstein),
-            of(&|comparison| Some(comparison.distances.psi)),
-            of(&|comparison| Some(comparison.distances.kl)),
-            of(&|comparison| Some(comparison.distances.jensen_shannon)),
-            of(&|comparison| Some(comparison.distances.hellinger)),
+            distance(&|comparison| comparison.ks),
+            distance(&|comparison| comparison.wasserstein),
+            distance(&|comparison| Some(comparison.distances.psi)),
+            distance(&|comparison| Some(comparison.distances.kl)),
+            distance(&|comparison| Some(comparison.distances.jensen_shannon)),
+            distance(&|comparison| Some(comparison.distances.hellinger)),
         ]
     });
     let heads = [

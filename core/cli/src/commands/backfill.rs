@@ -35,7 +35,7 @@ struct WindowOutcome {
     run: String,
     status: RunStatus,
     /// Numbers of nodes executed and reused; `None` if an earlier run is up to date.
-    work: Option<(usize, usize)>,
+    node_counts: Option<(usize, usize)>,
 }
 
 pub fn backfill(
@@ -104,7 +104,7 @@ pub fn backfill(
                 window,
                 run: summary.run,
                 status: summary.status,
-                work: None,
+                node_counts: None,
             });
             continue;
         }
@@ -125,7 +125,7 @@ pub fn backfill(
         outcomes.push(WindowOutcome {
             window,
             status: result.status,
-            work: Some((result.executed.len(), result.reused.len())),
+            node_counts: Some((result.executed.len(), result.reused.len())),
             run: result.run,
         });
         if result.status == RunStatus::Cancelled {
@@ -137,12 +137,12 @@ pub fn backfill(
     if !resources.json {
         let mut text = format!("\n{} of {job}\n", plural(outcomes.len() as u64, "window"));
         for outcome in &outcomes {
-            let work = match outcome.work {
+            let nodes = match outcome.node_counts {
                 Some((executed, reused)) => format!("{executed} executed, {reused} reused"),
                 None => "up to date".to_string(),
             };
             let (window, status, run) = (&outcome.window, outcome.status.word(), &outcome.run);
-            let _ = writeln!(text, "  {window:<22} {status:<12} {run:<12} {work}");
+            let _ = writeln!(text, "  {window:<22} {status:<12} {run:<12} {nodes}");
         }
         if busy > 0 {
             let busy = plural(busy, "window");

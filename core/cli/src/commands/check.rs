@@ -46,8 +46,10 @@ pub fn check(
         reported.push((missing_file_warnings(workspace, &planned)?, text));
     }
     let count_level = |level: Level| {
-        let all = reported.iter().flat_map(|(diagnostics, _)| diagnostics);
-        all.filter(|diagnostic| diagnostic.level == level).count() as u64
+        let diagnostics = reported.iter().flat_map(|(diagnostics, _)| diagnostics);
+        diagnostics
+            .filter(|diagnostic| diagnostic.level == level)
+            .count() as u64
     };
     let (errors, warnings) = (count_level(Level::Error), count_level(Level::Warning));
     if as_json {

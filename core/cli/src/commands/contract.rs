@@ -150,14 +150,14 @@ fn list(workspace: &Workspace, as_json: bool) -> anyhow::Result<Exit> {
         contracts.push((name, result.map(|contract| contract.title)));
     }
     if as_json {
-        let all: Vec<_> = contracts
+        let entries: Vec<_> = contracts
             .iter()
             .map(|(name, result)| match result {
                 Ok(title) => json!({ "name": name, "title": title }),
                 Err(error) => json!({ "name": name, "error": error.to_string() }),
             })
             .collect();
-        print_json(&all)?;
+        print_json(&entries)?;
     } else if contracts.is_empty() {
         let folder = folder.display();
         print(&format!(

@@ -115,8 +115,11 @@ fn find_finding<'a>(findings: &'a [Finding], id: &str) -> Result<&'a Finding, Wr
         .clone()
         .map(|finding| finding.id.as_str())
         .collect();
-    let all = || findings.iter().map(|finding| finding.id.as_str());
-    let help = match (ids.len(), retrocast_domain::suggest::nearest(id, all())) {
+    let ids_of_findings = || findings.iter().map(|finding| finding.id.as_str());
+    let help = match (
+        ids.len(),
+        retrocast_domain::suggest::nearest(id, ids_of_findings()),
+    ) {
         (1, _) => match matching.clone().next() {
             Some(finding) => return Ok(finding),
             None => String::new(),
@@ -208,7 +211,7 @@ mod tests {
 
     #[test]
     fn findings_have_abbreviated_ids() {
-        let mut findings = ["a", "b", "c"].map(|what| Finding::new("s", "kpi", "all", what));
+        let mut findings = ["a", "b", "c"].map(|claim| Finding::new("s", "kpi", "all", claim));
         for (finding, id) in findings.iter_mut().zip(["3f9a00", "3f9a11", "c0ffee"]) {
             finding.id = id.to_string();
         }

@@ -335,10 +335,10 @@ fn gc(
         now: Timestamp::now(),
         dry_run: arguments.dry_run,
     };
-    let none = BTreeSet::new();
+    let no_versions = BTreeSet::new();
     let mut results = Vec::new();
     for name in runtime.block_on(lake.names())? {
-        let cited = cited.get(&name).unwrap_or(&none);
+        let cited = cited.get(&name).unwrap_or(&no_versions);
         results.push(runtime.block_on(lake.sweep(&name, cited, sweep))?);
     }
     if arguments.json {

@@ -116,17 +116,17 @@ fn summary(rendered: &[RenderedFile], out: &Path, build: &str) -> String {
     for file in &changed {
         let _ = writeln!(text, "  differs  {}", file.file);
     }
-    let all = plural(rendered.len() as u64, "file");
+    let files = plural(rendered.len() as u64, "file");
     let _ = match changed.len() {
-        0 => writeln!(text, "{all}, with the same bytes as in the run"),
+        0 => writeln!(text, "{files}, with the same bytes as in the run"),
         n => {
-            let this = executor::build(super::run::BUILD);
-            let reason = if this == build {
+            let current_build = executor::build(super::run::BUILD);
+            let reason = if current_build == build {
                 "the templates have changed, or the run's files have".to_string()
             } else {
-                format!("the run was created by {build}; this is {this}")
+                format!("the run was created by {build}; this is {current_build}")
             };
-            let line = format!("{n} of {all} differ from those in the run: {reason}");
+            let line = format!("{n} of {files} differ from those in the run: {reason}");
             writeln!(text, "{}", terminal::wrap(&line, 0))
         }
     };

@@ -81,21 +81,25 @@ struct PrunedJob {
 }
 
 fn prune(workspace: &Workspace, arguments: &PruneArguments) -> anyhow::Result<Exit> {
-    let known: BTreeSet<String> = reconcile(workspace)
+    let jobs_with_runs: BTreeSet<String> = reconcile(workspace)
         .into_iter()
         .map(|(_, run)| run.job)
         .collect();
-    if let Some(unknown) = arguments.job.iter().find(|job| !known.contains(*job)) {
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    if let Some(unknown) = arguments
+        .job
+        .iter()
+        .find(|job| !jobs_with_runs.contains(*job))
+    {
+        let jobs_with_runs: Vec<&str> = jobs_with_runs.iter().map(String::as_str).collect();
         let message = format!(
             "{unknown:?} has no runs in {}; jobs with runs: {}",
             workspace.reports.display(),
-            known.join(", ")
+            jobs_with_runs.join(", ")
         );
         return Err(WrongUsage(message).into());
     }
     let jobs: Vec<&String> = if arguments.job.is_empty() {
-        known.iter().collect()
+        jobs_with_runs.iter().collect()
     } else {
         arguments.job.iter().collect()
     };

@@ -215,8 +215,8 @@ pub fn find_up_to_date(
     workspace: &Workspace,
     planned: &job::PlannedRun,
 ) -> anyhow::Result<Option<(PathBuf, RunSummary)>> {
-    let quiet = progress::listener(true, 0);
-    let engine = start_runner(workspace, planned, &INSPECTION, quiet, |_| {})?;
+    let listener = progress::listener(true, 0);
+    let engine = start_runner(workspace, planned, &INSPECTION, listener, |_| {})?;
     let search = engine.runner.up_to_date(&planned.job, &planned.plan);
     Ok(engine.runtime.block_on(search))
 }

@@ -41,7 +41,7 @@ pub fn status(
     jobs.sort_by_key(|job| job.is_good);
     let needs_attention = jobs.iter().any(|job| !job.is_good);
     if as_json {
-        let all: Vec<Value> = jobs
+        let documents: Vec<Value> = jobs
             .iter()
             .map(|job| {
                 json!({
@@ -54,7 +54,7 @@ pub fn status(
                 })
             })
             .collect();
-        print_json(&all)?;
+        print_json(&documents)?;
     } else if jobs.is_empty() {
         print(&format!(
             "no job in {} has a schedule",

@@ -50,8 +50,8 @@ fn export(folder: &Path) -> anyhow::Result<Exit> {
     let changed: Vec<String> = templates
         .iter()
         .filter(|(name, text)| {
-            let known = fs::read_to_string(folder.join(name));
-            known.is_ok_and(|known| known != **text)
+            let existing = fs::read_to_string(folder.join(name));
+            existing.is_ok_and(|existing| existing != **text)
         })
         .map(|(name, _)| folder.join(name).display().to_string())
         .collect();
@@ -142,24 +142,24 @@ fn check(folder: Option<&Path>, as_json: bool) -> anyhow::Result<Exit> {
             let _ = writeln!(text, "       {}", mistake.help);
         }
     }
-    let place = folder.map_or_else(
+    let checked = folder.map_or_else(
         || "the built-in templates".to_string(),
-        |f| f.display().to_string(),
+        |folder| folder.display().to_string(),
     );
     match mistakes.len() as u64 {
         0 => {
-            let own = files
+            let replaced = files
                 .iter()
                 .filter(|name| known.contains_key(*name))
                 .count() as u64;
             let _ = writeln!(
                 text,
-                "{place}: no mistakes; {} replaced",
-                plural(own, "template")
+                "{checked}: no mistakes; {} replaced",
+                plural(replaced, "template")
             );
         }
         n => {
-            let _ = writeln!(text, "{place}: {}", plural(n, "mistake"));
+            let _ = writeln!(text, "{checked}: {}", plural(n, "mistake"));
         }
     }
     print(&text)?;
@@ -214,8 +214,8 @@ fn report_mistakes(templates: &Templates) -> Vec<Mistake> {
     for report in sample::all() {
         for layout in Layout::ALL {
             let page = html::report_with(&report, layout, templates).map(drop);
-            let print = retrocast_render::pdf(&report, layout, templates).map(drop);
-            for error in [page, print].into_iter().filter_map(Result::err) {
+            let pdf = retrocast_render::pdf(&report, layout, templates).map(drop);
+            for error in [page, pdf].into_iter().filter_map(Result::err) {
                 let message = error.to_string();
                 let help = help_for(&message, templates, &names);
                 mistakes.push(Mistake::new(message, help));
@@ -257,8 +257,8 @@ fn help_for(message: &str, templates: &Templates, names: &BTreeSet<String>) -> S
 /// The template and the line that an error names: `FILE:LINE:` or "template FILE, line LINE".
 fn location<'a>(message: &str, templates: &'a Templates) -> Option<(&'a str, usize)> {
     templates.names().find_map(|name| {
-        let rest = message.split(name).nth(1)?;
-        let digits = rest
+        let after_name = message.split(name).nth(1)?;
+        let digits = after_name
             .trim_start_matches([':', ',', ' '])
             .trim_start_matches("line ");
         let digits: String = digits.chars().take_while(char::is_ascii_digit).collect();

@@ -212,7 +212,8 @@ impl Verifier<'_> {
         let mut cited: Vec<DatasetRef> = Vec::new();
         let reports = plan.nodes.iter().filter(|node| node.is_report());
         for layout in reports.filter_map(|node| Layout::from_name(node.short())) {
-            let [pdf, html] = ["pdf", "html"].map(|end| format!("{}.{end}", layout.name()));
+            let [pdf, html] =
+                ["pdf", "html"].map(|extension| format!("{}.{extension}", layout.name()));
             let bytes = match fs::read(folder.join(&pdf)) {
                 Ok(bytes) => bytes,
                 Err(error) => {
@@ -331,34 +332,34 @@ impl Verifier<'_> {
             let reason = format!("{root} has no datasets of {job}");
             return Ok((CheckStatus::NotPossible, reason));
         }
-        let mut wrong = Vec::new();
+        let mut problems = Vec::new();
         for dataset in cited {
             let name = format!("{}@{}", dataset.name, dataset.version);
             match runtime.block_on(lake.find(&dataset.name, Some(dataset.version))) {
                 Ok(found) if found.rows == dataset.rows => {}
                 Ok(found) => {
                     let (has, cites) = (count(found.rows), count(dataset.rows));
-                    wrong.push(format!(
+                    problems.push(format!(
                         "{name} has {has} rows, but the report cites {cites}"
                     ));
                 }
                 Err(StoreError::NoVersion { .. }) => {
-                    wrong.push(format!("{name} was removed from the lake"));
+                    problems.push(format!("{name} was removed from the lake"));
                 }
                 Err(StoreError::NoDataset { .. } | StoreError::Name { .. }) => {
-                    wrong.push(format!("{name} does not exist"));
+                    problems.push(format!("{name} does not exist"));
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        if wrong.is_empty() {
+        if problems.is_empty() {
             let versions = plural(cited.len() as u64, "version");
             return Ok((
                 CheckStatus::Passed,
                 format!("{versions} cited, all in the lake"),
             ));
         }
-        Ok((CheckStatus::Failed, names(&wrong)))
+        Ok((CheckStatus::Failed, names(&problems)))
     }
 
     /// Renders a report again as PDF and compares the bytes with those of a file.
@@ -369,8 +370,8 @@ impl Verifier<'_> {
         report: &Report,
         pdf: &[u8],
     ) -> (CheckStatus, String) {
-        let again = |layout: &Layout| retrocast_render::pdf(report, *layout, &self.templates);
-        self.compare_rendered(folder, report, pdf, layouts.iter().map(again))
+        let rendered = |layout: &Layout| retrocast_render::pdf(report, *layout, &self.templates);
+        self.compare_rendered(folder, report, pdf, layouts.iter().map(rendered))
     }
 
     /// Renders a report again as HTML and compares the bytes with those of the run.
@@ -383,8 +384,8 @@ impl Verifier<'_> {
                 return (CheckStatus::NotPossible, reason);
             }
         };
-        let again = html::report_with(report, layout, &self.templates).map(String::into_bytes);
-        self.compare_rendered(Some(folder), report, &bytes, std::iter::once(again))
+        let rendered = html::report_with(report, layout, &self.templates).map(String::into_bytes);
+        self.compare_rendered(Some(folder), report, &bytes, std::iter::once(rendered))
     }
 
     /// Compares a file with the results of rendering its report again; one of them must have the
@@ -399,14 +400,14 @@ impl Verifier<'_> {
         let mut difference = String::new();
         for result in results {
             match result {
-                Ok(again) if again == bytes => {
+                Ok(rendered) if rendered == bytes => {
                     let size = count(bytes.len() as u64);
                     return (
                         CheckStatus::Passed,
                         format!("rendered again, the same {size} bytes"),
                     );
                 }
-                Ok(again) => {
+                Ok(rendered) => {
                     difference = format!("rendered again, {}", describe_difference(bytes, &again));
                 }
                 Err(error) => difference = format!("the report cannot be rendered: {error}"),
@@ -442,7 +443,7 @@ fn find_run(workspace: &Workspace, contents: &Contents) -> Option<PathBuf> {
     // The name comes from the PDF, which is not trusted.
     check_name(&report.job).ok()?;
     let folders = run_folders_of(&workspace.reports, &report.job);
-    let of_window: Vec<PathBuf> = folders
+    let folders_of_window: Vec<PathBuf> = folders
         .into_iter()
         .filter(|folder| {
             let window = folder.parent().and_then(Path::file_name);
@@ -460,8 +461,9 @@ fn find_run(workspace: &Workspace, contents: &Contents) -> Option<PathBuf> {
             [origin.identity, origin.run].contains(&report.provenance.run)
         })
     };
-    let found = of_window.iter().find(has_data);
-    found.or_else(|| of_window.iter().find(is_named)).cloned()
+    let run = folders_of_window.iter().find(has_data);
+    run.or_else(|| folders_of_window.iter().find(is_named))
+        .cloned()
 }
 
 /// The layout whose PDF in the folder shares the longest prefix with this PDF.
@@ -484,7 +486,7 @@ fn stored_files(folder: &Path, layout: Layout, report: &Report) -> [PathBuf; 2] 
     match &report.slice {
         Some(slice) => {
             let name = file_name(layout.name(), &slice.value);
-            ["pdf", "json"].map(|end| folder.join(SLICES).join(format!("{name}.{end}")))
+            ["pdf", "json"].map(|extension| folder.join(SLICES).join(format!("{name}.{extension}")))
         }
         None => [
             folder.join(format!("{}.pdf", layout.name())),
@@ -500,8 +502,8 @@ fn cited_datasets(folder: &Path, layout: Layout, report: &Report) -> Vec<Dataset
     if report.slice.is_none() || !cited.is_empty() {
         return cited;
     }
-    let whole = read_json::<Report>(report_file(folder, layout.name()));
-    whole.map_or(cited, |whole| whole.provenance.datasets)
+    let full_report = read_json::<Report>(report_file(folder, layout.name()));
+    full_report.map_or(cited, |full_report| full_report.provenance.datasets)
 }
 
 /// Compares bytes with those of a file of the archive.
@@ -532,7 +534,7 @@ fn describe_difference(bytes: &[u8], expected: &[u8]) -> String {
         .zip(expected)
         .take_while(|(a, b)| a == b)
         .count();
-    let [length, expected_length] = [bytes, expected].map(|all| count(all.len() as u64));
+    let [length, expected_length] = [bytes, expected].map(|bytes| count(bytes.len() as u64));
     let sizes = if length == expected_length {
         format!("of {length}")
     } else {
@@ -545,10 +547,10 @@ fn describe_difference(bytes: &[u8], expected: &[u8]) -> String {
 }
 
 /// Joins names; those beyond the first few are counted.
-fn names(all: &[String]) -> String {
-    let shown = all.iter().take(NAMES_MAX);
+fn names(names: &[String]) -> String {
+    let shown = names.iter().take(NAMES_MAX);
     let shown: Vec<&str> = shown.map(String::as_str).collect();
-    let more = all.len().saturating_sub(NAMES_MAX);
+    let more = names.len().saturating_sub(NAMES_MAX);
     let shown = shown.join(", ");
     match more {
         0 => shown,

@@ -180,7 +180,7 @@ impl Watch<'_> {
     }
 
     fn list(&mut self, plan: &Plan) -> Result<String, String> {
-        let mut all = format!("{} {}", plan.label, plan.config_hash);
+        let mut listings = format!("{} {}", plan.label, plan.config_hash);
         for (name, source) in plan.sources() {
             let summary =
                 job::listing_summary(self.workspace, plan, (name, source), source.required);
@@ -189,9 +189,9 @@ impl Watch<'_> {
             if let Some(folder) = &summary.folder {
                 self.watcher.watch(folder);
             }
-            let _ = write!(all, " {name}={}", summary.hash);
+            let _ = write!(listings, " {name}={}", summary.hash);
         }
-        Ok(all)
+        Ok(listings)
     }
 
     /// Runs the job unless its results are up to date, and reports findings.
@@ -257,14 +257,14 @@ impl Watch<'_> {
             .filter(|id| !current.contains(id.as_str()))
             .collect();
         if self.resources.json {
-            for (what, _, finding) in &lines {
-                print_raw(&json!({"finding": finding, "is": what, "run": run}).to_string())?;
+            for (state, _, finding) in &lines {
+                print_raw(&json!({"finding": finding, "is": state, "run": run}).to_string())?;
             }
             for id in &resolved {
                 print_raw(&json!({"id": id, "is": "gone", "run": run}).to_string())?;
             }
         } else if always || !lines.is_empty() || !resolved.is_empty() {
-            let count = |what: &str| lines.iter().filter(|line| line.0 == what).count() as u64;
+            let count = |state: &str| lines.iter().filter(|line| line.0 == state).count() as u64;
             let mut text = format!(
                 "\n{} run {}, {}: {}, {} changed, {} resolved\n",
                 jiff::Zoned::now().strftime("%H:%M:%S"),
@@ -274,10 +274,10 @@ impl Watch<'_> {
                 count("changed"),
                 resolved.len(),
             );
-            for (what, _, finding) in &lines {
+            for (state, _, finding) in &lines {
                 let _ = writeln!(
                     text,
-                    "  {what:<8} {}",
+                    "  {state:<8} {}",
                     terminal::truncate(&finding.sentence, 600)
                 );
             }

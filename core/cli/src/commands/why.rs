@@ -123,10 +123,10 @@ fn example_rows(
         let result = computer.executor.query(&query, limit, &computer.context);
         computer.runtime.block_on(result)
     };
-    let counted = select("count(*) as n", 1)?;
-    let counted = counted.rows.first().and_then(|row| row.first()?.clone());
+    let total = select("count(*) as n", 1)?;
+    let total = total.rows.first().and_then(|row| row.first()?.clone());
     Ok(ExampleRows {
-        total: counted.and_then(|text| text.parse().ok()).unwrap_or(0),
+        total: total.and_then(|text| text.parse().ok()).unwrap_or(0),
         result: select("*", limit)?,
     })
 }

@@ -51,8 +51,8 @@ impl WorkspaceExecutor {
 
     /// The time column of a source, or of a stage that selects single records of a source.
     pub fn time_column(&self, dataset: &str, ctx: &RunContext) -> Result<Option<String>, Failure> {
-        let found = stage::expectation(self, dataset, ctx, super::lineage::LINEAGE_MAX)?;
-        Ok(found.map(|(_, time)| time))
+        let expectation = stage::expectation(self, dataset, ctx, super::lineage::LINEAGE_MAX)?;
+        Ok(expectation.map(|(_, time)| time))
     }
 
     /// Describes why a recorded version of a dataset cannot be what the run read; `None` if it can.

@@ -42,8 +42,8 @@ pub async fn render(
         command: command(ctx),
         datasets: Vec::new(),
     };
-    let whole = report_inputs(node, spec, inputs, &ctx.plan, provenance);
-    let report = assemble_inputs(whole.clone(), spec, &ctx.plan);
+    let all_inputs = report_inputs(node, spec, inputs, &ctx.plan, provenance);
+    let report = assemble_inputs(all_inputs.clone(), spec, &ctx.plan);
     // Tag the versions that a report cites, so that no cleanup removes them.
     let lake = executor.lake(ctx)?;
     let cited = lake.cite(&report.provenance.datasets).await;
@@ -65,7 +65,7 @@ pub async fn render(
             let task = slices::SliceTask {
                 layout,
                 spec: &spec,
-                whole: &whole,
+                inputs: &all_inputs,
                 report: &report,
                 templates: &templates,
                 threads,

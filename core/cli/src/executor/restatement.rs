@@ -38,7 +38,7 @@ pub struct Stage<'a> {
 }
 
 /// The figures of a window that changed, with the run that published them.
-struct MovedFigures<'a> {
+struct ChangedFigures<'a> {
     published: &'a PublishedWindow,
     lineage: &'a Lineage,
     figures: Vec<Restatement>,
@@ -68,7 +68,7 @@ impl Stage<'_> {
         };
         let mut compared = std::collections::BTreeSet::new();
         for (window, stage) in windows {
-            let mut moved = MovedFigures {
+            let mut changed = ChangedFigures {
                 published: window,
                 lineage: &stage.lineage,
                 figures: Vec::new(),
@@ -92,13 +92,13 @@ impl Stage<'_> {
                 if figure.relative_size() < published.change_min {
                     restated.smaller += 1;
                 } else {
-                    moved.figures.push(figure);
+                    changed.figures.push(figure);
                 }
             }
-            if !moved.figures.is_empty() {
+            if !changed.figures.is_empty() {
                 restated
                     .figures
-                    .extend(self.explain(moved, &name, &key).await?);
+                    .extend(self.explain(changed, &name, &key).await?);
             }
         }
         restated.windows = compared.len() as u64;
@@ -122,18 +122,18 @@ impl Stage<'_> {
     /// Adds the causes to changed figures.
     async fn explain(
         &self,
-        moved: MovedFigures<'_>,
+        changed: ChangedFigures<'_>,
         name: &str,
         key: &[String],
     ) -> Result<Vec<Restatement>, Failure> {
-        let steps = self.steps(moved.published, name, key).await?;
+        let steps = self.steps(changed.published, name, key).await?;
         let lineage = self.ctx.plan.lineage(self.node);
-        let build_differs = moved.published.build != self.ctx.build;
-        let mut figures = moved.figures;
+        let build_differs = changed.published.build != self.ctx.build;
+        let mut figures = changed.figures;
         for figure in &mut figures {
             figure.causes = match &steps {
-                Some(steps) => causes(figure, steps, moved.lineage, &lineage, build_differs),
-                None => causes_without_records(moved.lineage, &lineage),
+                Some(steps) => causes(figure, steps, changed.lineage, &lineage, build_differs),
+                None => causes_without_records(changed.lineage, &lineage),
             };
         }
         Ok(figures)
@@ -183,7 +183,7 @@ impl Stage<'_> {
         };
         // Times may be days of another zone, so the scan has one more day at either end; the exact
         // selection follows later.
-        let at = |day: Result<jiff::civil::Date, jiff::Error>| {
+        let limit_at = |day: Result<jiff::civil::Date, jiff::Error>| {
             let day = day.ok()?.in_tz(&window.timezone).ok()?;
             Some(TimeLimit {
                 column: time.clone(),
@@ -191,16 +191,17 @@ impl Stage<'_> {
                 timezone: window.timezone.clone(),
             })
         };
-        let around = Scan {
-            from: at(window.start.checked_sub(1.day())),
-            before: at(window.end.checked_add(1.day())),
+        let window_scan = Scan {
+            from: limit_at(window.start.checked_sub(1.day())),
+            before: limit_at(window.end.checked_add(1.day())),
             ..Scan::default()
         };
         let mut versions = Vec::new();
         for dataset in [&old, &present] {
             let rows = |scan: Scan| LakeRows::new(&lake, dataset, scan);
             // The other version may have no such time column.
-            let (Ok(window), Ok(all)) = (rows(around.clone()).await, rows(Scan::default()).await)
+            let (Ok(window), Ok(all)) =
+                (rows(window_scan.clone()).await, rows(Scan::default()).await)
             else {
                 return Ok(None);
             };
@@ -371,9 +372,9 @@ mod tests {
             |new: &Lineage, values: [f64; 3], build_differs: bool, expected: &[(&str, f64)]| {
                 let values_of = [Some(10.0), Some(20.0)];
                 let figure = Restatement::new("W45", "Tickets", "records", values_of);
-                let found = causes(&figure, &steps(values), &old, new, build_differs);
+                let causes = causes(&figure, &steps(values), &old, new, build_differs);
                 let words = |cause: &Cause| cause.words().replace('\u{a0}', " ");
-                let found: Vec<(String, f64)> = found
+                let changes: Vec<(String, f64)> = causes
                     .iter()
                     .map(|cause| (words(cause), cause.change.unwrap()))
                     .collect();
@@ -381,12 +382,12 @@ mod tests {
                     .iter()
                     .map(|(words, change)| ((*words).to_string(), *change))
                     .collect();
-                assert_eq!(found, expected);
+                assert_eq!(changes, expected);
             };
         let (late, corrected) = ("4 late records", "3 corrected records");
         check(&old, [10.0, 20.0, 20.0], false, &[(late, 10.0)]);
-        let all = [(late, 2.0), (corrected, 3.0), ("2 deleted records", 5.0)];
-        check(&old, [10.0, 12.0, 15.0], true, &all);
+        let expected = [(late, 2.0), (corrected, 3.0), ("2 deleted records", 5.0)];
+        check(&old, [10.0, 12.0, 15.0], true, &expected);
         let job = lineage("x", "b", "c");
         check(
             &job,

@@ -181,7 +181,8 @@ async fn distinct_rows(
 pub struct SliceTask<'a> {
     pub layout: Layout,
     pub spec: &'a SliceSpec,
-    pub whole: &'a ReportInputs,
+    /// Inputs of the report of all records.
+    pub inputs: &'a ReportInputs,
     /// The report of all records.
     pub report: &'a Report,
     pub templates: &'a Templates,
@@ -194,7 +195,7 @@ pub fn write(task: &SliceTask<'_>, values: SliceValues) -> anyhow::Result<Vec<St
     let SliceValues { known, slices } = values;
     let names = Names::new(known.iter().chain(slices.keys()).map(String::as_str));
     let slicer = Slicer {
-        whole: task.whole,
+        inputs: task.inputs,
         column: &task.spec.each,
         names: &names,
         known: &known,

@@ -319,17 +319,18 @@ pub async fn analyse(
             let Some(input) = tables.get_mut(name) else {
                 continue;
             };
-            let all = input.selected_from.as_ref();
-            let all = all.and_then(|(_, all)| Some((&**all, all.time.as_deref()?)));
-            let (all, time) = all.unwrap_or((input, time));
-            if let Some(last) = all.last_time(time, &stage.window.timezone) {
+            let full_input = input.selected_from.as_ref();
+            let full_input =
+                full_input.and_then(|(_, full)| Some((&**full, full.time.as_deref()?)));
+            let (full_input, time) = full_input.unwrap_or((input, time));
+            if let Some(last) = full_input.last_time(time, &stage.window.timezone) {
                 input.complete_until = expectation.complete_until(last, end);
             }
         }
         (kind.run)(&stage, &stage_params, &tables)
     })
     .await?;
-    let compared = restatement::Stage {
+    let compared_stage = restatement::Stage {
         executor,
         node,
         kind,
@@ -338,7 +339,7 @@ pub async fn analyse(
         inputs,
         ctx,
     };
-    compared.compare(&mut analysis.cell).await?;
+    compared_stage.compare(&mut analysis.cell).await?;
     let datasets = write_rows(&executor.output_lake(ctx)?, node, &analysis, ctx).await?;
     Ok(build_outcome(node, inputs, analysis.cell, datasets))
 }
@@ -363,16 +364,20 @@ async fn find_selected_dataset(
     let Some(selection) = selection(name, ctx) else {
         return Ok(None);
     };
-    let all = &selection.table;
-    let Some((_, time)) = expectation(executor, all, ctx, LINEAGE_MAX)? else {
+    let table = &selection.table;
+    let Some((_, time)) = expectation(executor, table, ctx, LINEAGE_MAX)? else {
         return Ok(None);
     };
-    let dataset = outcome.cell.inputs.iter().find(|input| input.name == *all);
+    let dataset = outcome
+        .cell
+        .inputs
+        .iter()
+        .find(|input| input.name == *table);
     let (Some(column), Some(dataset)) = (selection.column(&time), dataset) else {
         return Ok(None);
     };
     let scan = Scan {
-        before: time_limit(executor, all, ctx)?,
+        before: time_limit(executor, table, ctx)?,
         ..Scan::default()
     };
     let rows = LakeRows::new(&executor.lake(ctx)?, dataset, scan).await;

@@ -31,8 +31,8 @@ pub(super) fn figures(
     // Entries of windows, by window and run; windows in the order of `newest`.
     let mut entries: BTreeMap<(usize, usize), PublishedWindow> = BTreeMap::new();
     let last = last_published(&newest, &figures, restatements);
-    for ((window, stage, metric), (by, value)) in last {
-        let run = newest[by];
+    for ((window, stage, metric), (publisher, value)) in last {
+        let run = newest[publisher];
         let of_stage = |figure: &&PublishedFigure| {
             figure.publication == run.publication && figure.stage == stage
         };
@@ -43,7 +43,7 @@ pub(super) fn figures(
             .iter()
             .find(|inputs| inputs.publication == run.publication);
         let entry = entries
-            .entry((window, by))
+            .entry((window, publisher))
             .or_insert_with(|| PublishedWindow {
                 window: newest[window].window.clone(),
                 run: format!("{}/{}", run.window, run.run),
@@ -73,7 +73,8 @@ fn last_published(
     figures: &[PublishedFigure],
     mut restatements: Vec<PublishedRestatement>,
 ) -> BTreeMap<(usize, String, String), (usize, Option<f64>)> {
-    let index = |is_it: &dyn Fn(&PublishedRun) -> bool| newest.iter().position(|run| is_it(run));
+    let index =
+        |matches: &dyn Fn(&PublishedRun) -> bool| newest.iter().position(|run| matches(run));
     let mut last = BTreeMap::new();
     for figure in figures {
         if let Some(window) = index(&|run| run.publication == figure.publication) {
@@ -84,16 +85,16 @@ fn last_published(
     }
     restatements.sort_by(|a, b| (a.finished, &a.publication).cmp(&(b.finished, &b.publication)));
     for restatement in restatements {
-        let by = index(&|run| run.publication == restatement.publication);
+        let publisher = index(&|run| run.publication == restatement.publication);
         let window = index(&|run| run.window == restatement.of_window);
-        let Some((by, window)) = by.zip(window) else {
+        let Some((publisher, window)) = publisher.zip(window) else {
             continue;
         };
         // A run on the window itself may have replaced the restatement.
-        if newest[by].finished > newest[window].finished {
+        if newest[publisher].finished > newest[window].finished {
             let key = (window, restatement.stage, restatement.metric);
             last.entry(key)
-                .and_modify(|figure| *figure = (by, restatement.value_to));
+                .and_modify(|figure| *figure = (publisher, restatement.value_to));
         }
     }
     last
@@ -161,7 +162,7 @@ mod tests {
             input_code: None,
         };
         let runs = [run("W46", 16), run("W45", 9), run("W44", 2)];
-        let all = [
+        let figures = [
             figure(&runs[2], 1.0),
             figure(&runs[1], 2.0),
             figure(&runs[0], 3.0),
@@ -172,15 +173,15 @@ mod tests {
             restatement(&runs[0], "W44", 12.0),
             restatement(&runs[1], "W44", 11.0),
         ];
-        let last = last_published(&newest, &all, restated.clone());
+        let last = last_published(&newest, &figures, restated.clone());
         assert_eq!(last[&key(0)], (0, Some(3.0)));
         assert_eq!(last[&key(1)], (1, Some(2.0)));
         assert_eq!(last[&key(2)], (0, Some(12.0)), "restated twice");
         // A later run on the window itself replaces restatements.
-        let again = run("W44", 20);
-        let newest = [&runs[0], &runs[1], &again];
-        let all = [figure(&runs[1], 2.0), figure(&again, 5.0)];
-        let last = last_published(&newest, &all, restated);
+        let repeated = run("W44", 20);
+        let newest = [&runs[0], &runs[1], &repeated];
+        let figures = [figure(&runs[1], 2.0), figure(&repeated, 5.0)];
+        let last = last_published(&newest, &figures, restated);
         assert_eq!(last[&key(2)], (2, Some(5.0)));
     }
 }

@@ -98,10 +98,10 @@ fn bucket(option: &str, address: &Address) -> Result<Bucket, WrongUsage> {
 
 /// Removes credentials before an @ from the bucket or host of an address.
 fn without_credentials(address: &str) -> String {
-    let Some((scheme, rest)) = address.split_once("://") else {
+    let Some((scheme, location)) = address.split_once("://") else {
         return address.to_string();
     };
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (host, path) = location.split_at(location.find('/').unwrap_or(location.len()));
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     format!("{scheme}://{host}{path}")
 }

@@ -28,7 +28,7 @@ pub(super) struct Message<'a> {
 impl Message<'_> {
     /// Formats the message; the error names an invalid address.
     pub(super) fn text(&self) -> Result<String, String> {
-        let from = parse_addresses(self.from).map_err(|why| format!("{SENDER}: {why}"))?;
+        let from = parse_addresses(self.from).map_err(|problem| format!("{SENDER}: {problem}"))?;
         let to = parse_addresses(self.to)?;
         let date = self.date.to_zoned(TimeZone::UTC);
         let mut text = String::new();
@@ -57,7 +57,7 @@ impl Message<'_> {
     pub(super) fn message_id(&self) -> String {
         let domain = parse_addresses(self.from)
             .ok()
-            .and_then(|mut all| all.pop());
+            .and_then(|mut addresses| addresses.pop());
         let domain = domain.as_deref().and_then(|from| from.rsplit_once('@'));
         let domain = domain.map_or("localhost", |(_, domain)| domain.trim_end_matches('>'));
         format!("<retrocast.{}@{domain}>", self.identity)

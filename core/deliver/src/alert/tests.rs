@@ -54,12 +54,12 @@ impl Machine {
         stopped: &dyn Fn() -> bool,
     ) -> Result<AlertOutcome, Error> {
         let program = || Ok(self.folder.path().join("sendmail"));
-        let functions = SendFunctions {
+        let options = SendOptions {
             timeout,
             stopped,
-            ..self.functions(&program)
+            ..self.options(&program)
         };
-        send_with(self.run(), alert, &functions)
+        send_with(self.run(), alert, &options)
     }
 
     fn run(&self) -> AlertFolder<'_> {
@@ -69,8 +69,8 @@ impl Machine {
         }
     }
 
-    fn functions<'a>(&self, program: &'a dyn Fn() -> Result<PathBuf, String>) -> SendFunctions<'a> {
-        SendFunctions {
+    fn options<'a>(&self, program: &'a dyn Fn() -> Result<PathBuf, String>) -> SendOptions<'a> {
+        SendOptions {
             from: FROM,
             program,
             timeout: LONG_TIMEOUT,
@@ -120,7 +120,7 @@ fn an_alert_is_sent_once() {
     assert_eq!(machine.read("arguments"), "-t -i\n");
     let received = machine.read("received");
     assert_eq!(received, machine.read(MESSAGE));
-    let marker: Sent = serde_json::from_str(&machine.read(SENT)).unwrap();
+    let marker: SentAlert = serde_json::from_str(&machine.read(SENT)).unwrap();
     assert_eq!(marker, sent);
     let (head, body) = received.split_once("\n\n").unwrap();
     for line in [
@@ -249,7 +249,7 @@ fn sending_ends_when_asked_to_stop() {
 /// Simulates a full disk on which only file names still fit.
 fn full(path: &Path, _: &str) -> Result<(), Error> {
     Err(Error::File {
-        what: "write",
+        action: "write",
         path: path.to_path_buf(),
         source: std::io::ErrorKind::StorageFull.into(),
     })
@@ -260,19 +260,19 @@ fn on_a_full_disk_an_alert_is_sent_once() {
     for is_run in [true, false] {
         let machine = Machine::new("cat > /dev/null; echo x >> called");
         let program = || Ok(machine.folder.path().join("sendmail"));
-        let functions = SendFunctions {
+        let options = SendOptions {
             write: &full,
-            ..machine.functions(&program)
+            ..machine.options(&program)
         };
         let target = AlertFolder {
             is_run,
             ..machine.run()
         };
-        let AlertOutcome::Sent(sent) = send_with(target, &example(), &functions).unwrap() else {
+        let AlertOutcome::Sent(sent) = send_with(target, &example(), &options).unwrap() else {
             panic!("not sent");
         };
         assert!(!machine.has(MESSAGE) && !machine.has(SENT));
-        let AlertOutcome::AlreadySent(before) = send_with(target, &example(), &functions).unwrap()
+        let AlertOutcome::AlreadySent(before) = send_with(target, &example(), &options).unwrap()
         else {
             panic!("sent twice");
         };
@@ -283,7 +283,7 @@ fn on_a_full_disk_an_alert_is_sent_once() {
             ..example()
         };
         assert!(matches!(
-            send_with(target, &other, &functions),
+            send_with(target, &other, &options),
             Ok(AlertOutcome::Sent(_))
         ));
     }
@@ -298,7 +298,7 @@ fn an_alert_needs_no_run_folder() {
         folder: &nowhere,
         is_run: false,
     };
-    let outcome = send_with(target, &example(), &machine.functions(&program)).unwrap();
+    let outcome = send_with(target, &example(), &machine.options(&program)).unwrap();
     assert!(matches!(outcome, AlertOutcome::Sent(_)));
     let received = machine.read("received");
     let body = decode(received.split_once("\n\n").unwrap().1);
@@ -324,7 +324,7 @@ fn a_program_must_read_the_whole_message() {
 fn a_missing_program_is_reported_and_the_message_stored() {
     let folder = tempfile::tempdir().unwrap();
     let missing = || sendmail::find(Some("/nowhere/sendmail".as_ref()), "".as_ref());
-    let functions = SendFunctions {
+    let options = SendOptions {
         from: FROM,
         program: &missing,
         timeout: LONG_TIMEOUT,
@@ -335,7 +335,7 @@ fn a_missing_program_is_reported_and_the_message_stored() {
         folder: folder.path(),
         is_run: true,
     };
-    let error = send_with(target, &example(), &functions).unwrap_err();
+    let error = send_with(target, &example(), &options).unwrap_err();
     let error = error.to_string();
     for expected in ["/nowhere/sendmail", sendmail::VARIABLE, MESSAGE] {
         assert!(error.contains(expected), "{error}");

@@ -113,9 +113,9 @@ fn runs_are_listed_newest_first_with_working_links() {
     std::fs::write(folder.join("journal.jsonl"), journal.join("\n")).unwrap();
     let front = update_archive(root).unwrap();
     let text = read(&front);
-    let position = |wanted: &str| {
-        text.find(wanted)
-            .unwrap_or_else(|| panic!("{wanted} is missing"))
+    let position = |words: &str| {
+        text.find(words)
+            .unwrap_or_else(|| panic!("{words} is missing"))
     };
     assert!(position("2026-W46") < position("2026-W45"));
     assert!(position("2026-W45") < position("2026-10"));

@@ -55,8 +55,8 @@ impl Figure {
 pub(super) fn compare(runs: &Pair<RunFolder>) -> Vec<Figure> {
     let kpis = runs.map(kpis);
     let find = |list: &[(Key, Kpi)], key: &Key| {
-        let mut found = list.iter().filter(|(other, _)| other == key);
-        found.next().map(|(_, kpi)| kpi.clone())
+        let mut matching = list.iter().filter(|(other, _)| other == key);
+        matching.next().map(|(_, kpi)| kpi.clone())
     };
     let mut keys: Vec<Key> = Vec::new();
     for (key, _) in kpis.new.iter().chain(&kpis.old) {
@@ -149,16 +149,16 @@ fn figure((stage, name, subject): Key, kpis: &Pair<Option<&Kpi>>, compared: bool
 }
 
 fn change_text([old, new]: [f64; 2], unit: &str) -> String {
-    let by = new - old;
+    let delta = new - old;
     match unit {
-        "share" => points(by),
-        "points" => signed(by, 1),
+        "share" => points(delta),
+        "points" => signed(delta, 1),
         "%" => {
-            let sign = if by < 0.0 { MINUS } else { '+' };
-            format!("{sign}{}", difference(by.abs(), unit))
+            let sign = if delta < 0.0 { MINUS } else { '+' };
+            format!("{sign}{}", difference(delta.abs(), unit))
         }
         _ if old == 0.0 => String::new(),
-        _ => change(by / old.abs()),
+        _ => change(delta / old.abs()),
     }
 }
 

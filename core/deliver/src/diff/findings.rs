@@ -141,7 +141,7 @@ fn improvement_id(finding: &Finding) -> Option<&str> {
 }
 
 pub(super) fn compare(runs: &Pair<RunFolder>, effects: &[ImprovementVerdicts]) -> Findings {
-    let found = runs.map(|run| by_key(run, effects));
+    let findings = runs.map(|run| by_key(run, effects));
     let mut out = Findings::default();
     let mut not_compared: BTreeMap<(String, bool), u64> = BTreeMap::new();
     let mut comparable = |key: &Key, finding: &Finding, other: &RunFolder, in_new: bool| {
@@ -152,16 +152,16 @@ pub(super) fn compare(runs: &Pair<RunFolder>, effects: &[ImprovementVerdicts]) -
         None
     };
     let (mut new, mut resolved, mut both) = (Vec::new(), Vec::new(), Vec::new());
-    for (key, finding) in &found.new {
-        match found.old.get(key) {
+    for (key, finding) in &findings.new {
+        match findings.old.get(key) {
             Some(old) => both.push((key.0.clone(), (*old).clone(), (*finding).clone())),
             None => {
                 new.extend(comparable(key, finding, &runs.old, false).map(|f| (key.0.clone(), f)));
             }
         }
     }
-    for (key, finding) in &found.old {
-        if !found.new.contains_key(key) {
+    for (key, finding) in &findings.old {
+        if !findings.new.contains_key(key) {
             resolved.extend(comparable(key, finding, &runs.new, true).map(|f| (key.0.clone(), f)));
         }
     }
@@ -296,12 +296,12 @@ fn outdated_part(old: &Finding, new: &Finding) -> String {
 /// The verdicts of two runs on improvements, in the order of the newer run.
 pub(super) fn improvement_verdicts(runs: &Pair<RunFolder>) -> Vec<ImprovementVerdicts> {
     let effects = runs.map(|run| {
-        let all = run.in_order().flat_map(|(node, cell)| {
+        let effects = run.in_order().flat_map(|(node, cell)| {
             cell.effects
                 .iter()
                 .map(move |effect| (node.to_string(), effect.clone()))
         });
-        all.collect::<Vec<_>>()
+        effects.collect::<Vec<_>>()
     });
     let find = |list: &[(String, Effect)], node: &str, effect: &Effect| {
         let same = |(other_node, other): &&(String, Effect)| {

@@ -55,7 +55,7 @@ pub(super) fn compare(runs: &Pair<RunFolder>) -> Vec<Input> {
         }
     }
     let inputs = names.into_iter().map(|name| {
-        let intake = intake.map(|all| all.get(name).cloned());
+        let intake = intake.map(|sources| sources.get(name).cloned());
         let hashes = intake.map(|intake| intake.as_ref().and_then(|intake| intake.records.clone()));
         Input {
             source: name.clone(),

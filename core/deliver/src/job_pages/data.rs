@@ -197,10 +197,10 @@ pub(super) fn finding_state(
 
 fn state_of(site: &Site, position: usize, slug: &str) -> Option<(&'static str, String, u64)> {
     let finding = site.history.findings.get(slug)?;
-    let point = finding.at(position)?;
-    let from = finding.span_at(position)?.from;
+    let point = finding.point_in(position)?;
+    let from = finding.span_with(position)?.from;
     let is_counted = |point: &&crate::history::FindingPoint| {
-        (from..=position).contains(&point.at) && point.row.is_some()
+        (from..=position).contains(&point.report) && point.row.is_some()
     };
     let times = finding.points.iter().filter(is_counted).count() as u64;
     let since = shown_name(site.history.reports[from].run);
@@ -285,8 +285,8 @@ pub(super) fn resolved_findings<'a>(
     let spec = &site.history.reports[newest].spec;
     let resolved_at = |finding: &FindingHistory| {
         let last = finding.points.last()?;
-        let is_same_kind = site.history.reports[last.at].spec == *spec;
-        (last.state == FindingState::Resolved && is_same_kind).then_some(last.at)
+        let is_same_kind = site.history.reports[last.report].spec == *spec;
+        (last.state == FindingState::Resolved && is_same_kind).then_some(last.report)
     };
     let mut resolved: Vec<_> = site
         .history

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks the text of a job file.
 pub fn check(text: &str, options: &CheckOptions<'_>) -> CheckedJob {
-    let (document, syntax) = SpannedValue::parse(options.file, text);
+    let (document, syntax_errors) = SpannedValue::parse(options.file, text);
     let mut checker = Checker {
         file: options.file,
         diagnostics: Vec::new(),
@@ -47,7 +47,7 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> CheckedJob {
     checker.diagnostics.extend(elaborated.diagnostics);
     checker.warn_of_unused_params(&document, &elaborated.used);
 
-    let mut diagnostics = sort_diagnostics(text, syntax, checker.diagnostics);
+    let mut diagnostics = sort_diagnostics(text, syntax_errors, checker.diagnostics);
     let failed = diagnostics
         .iter()
         .any(|diagnostic| diagnostic.level == Level::Error);
@@ -99,31 +99,31 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> CheckedJob {
 /// Prefixes of messages about missing keys, which a syntax error may have removed from the tree.
 const MISSING_MESSAGES: [&str; 3] = ["missing key", "there is no", "parameter"];
 
-/// Sorts diagnostics by location. Keys that a syntax error removed are not also reported as
-/// missing.
+/// Merges syntax errors and the diagnostics of the checker, sorted by location. Keys that a syntax
+/// error removed are not also reported as missing.
 fn sort_diagnostics(
     text: &str,
-    syntax: Vec<Diagnostic>,
-    found: Vec<Diagnostic>,
+    syntax_errors: Vec<Diagnostic>,
+    checked: Vec<Diagnostic>,
 ) -> Vec<Diagnostic> {
     // Diagnostics of other files come last, in their own order.
-    let (other_files, mut found): (Vec<_>, Vec<_>) = found
+    let (other_files, mut checked): (Vec<_>, Vec<_>) = checked
         .into_iter()
         .partition(|diagnostic| diagnostic.text.is_some());
     let line = |diagnostic: &Diagnostic| diagnostic.line_column(text).map(|(line, _)| line);
-    let broken_lines: BTreeSet<Option<usize>> = syntax.iter().map(line).collect();
-    if !syntax.is_empty() {
+    let broken_lines: BTreeSet<Option<usize>> = syntax_errors.iter().map(line).collect();
+    if !syntax_errors.is_empty() {
         let is_about_missing = |message: &str| {
             MISSING_MESSAGES
                 .iter()
                 .any(|start| message.starts_with(start))
         };
-        found.retain(|diagnostic| {
+        checked.retain(|diagnostic| {
             !is_about_missing(&diagnostic.message) && !broken_lines.contains(&line(diagnostic))
         });
     }
-    let mut diagnostics = syntax;
-    diagnostics.extend(found);
+    let mut diagnostics = syntax_errors;
+    diagnostics.extend(checked);
     diagnostics.sort_by_key(|diagnostic| {
         let span = diagnostic.span.as_ref().map(|span| (span.start, span.end));
         (span, diagnostic.message.clone())
@@ -359,13 +359,13 @@ impl Checker<'_> {
                     .to_string()
             };
             for key in ["recipients", "shared"] {
-                if let Some(without) = entry.item.entry(key)
+                if let Some(dependent) = entry.item.entry(key)
                     && entry.item.get("each").is_none()
                 {
                     let message = format!("`{key}` needs `each`");
                     let help =
                         "name the column with one report per value, such as each = \"component\"";
-                    self.error(&without.key_span, message, help);
+                    self.error(&dependent.key_span, message, help);
                 }
             }
             reports.push(ReportSection {

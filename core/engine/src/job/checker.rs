@@ -44,8 +44,9 @@ impl Checker<'_> {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Checks a name, which becomes a table in queries and a file on disk.
-    pub(super) fn check_name(&mut self, entry: &Entry, what: &str) {
+    /// Checks a name, which becomes a table in queries and a file on disk. `noun` is the kind of
+    /// the named thing, such as "stage".
+    pub(super) fn check_name(&mut self, entry: &Entry, noun: &str) {
         let name = &entry.key;
         let is_valid = name
             .chars()
@@ -53,7 +54,7 @@ impl Checker<'_> {
             && name.starts_with(|c: char| c.is_ascii_lowercase())
             && name.len() <= 64;
         if !is_valid {
-            let message = format!("`{name}` cannot be the name of a {what}");
+            let message = format!("`{name}` cannot be the name of a {noun}");
             let help = "use lower-case letters, digits and _, beginning with a letter, at most 64 characters";
             self.error(&entry.key_span, message, help);
         }

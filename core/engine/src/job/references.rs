@@ -390,7 +390,7 @@ mod tests {
     use super::super::params::Param;
     use super::*;
 
-    fn with_values<T>(work: impl FnOnce(&Values<'_>) -> T) -> T {
+    fn with_values<T>(test: impl FnOnce(&Values<'_>) -> T) -> T {
         let param = |kind, value: Value| Param {
             kind,
             value: Some(value),
@@ -416,7 +416,7 @@ mod tests {
         let window = Window::parse("2026-W13", "Europe/London").unwrap();
         let environment = |name: &str| (name == "HOME").then(|| "/srv/x".to_string());
         let used = RefCell::default();
-        work(&Values {
+        test(&Values {
             params: &params,
             window: &window,
             environment: &environment,

@@ -383,9 +383,9 @@ fn schema_with(kinds: &dyn Kinds, names: &[String]) -> Value {
         definitions.insert(name.clone(), stage_schema(kind, &common, &params));
         variants.push(json!({ "$ref": format!("#/$defs/{name}") }));
     }
-    if let Some(all) = schema["$defs"].as_object_mut() {
-        all.remove("StageFile");
-        all.extend(definitions);
+    if let Some(all_definitions) = schema["$defs"].as_object_mut() {
+        all_definitions.remove("StageFile");
+        all_definitions.extend(definitions);
     }
     schema["properties"]["stage"]["additionalProperties"] = if variants.is_empty() {
         common

@@ -213,10 +213,10 @@ impl<'a> Validator<'a> {
             self.path.pop();
             return;
         };
-        let found = self
+        let selected = self
             .variants(schema, key)
             .find(|(variant, _)| *variant == name);
-        if let Some((_, variant)) = found {
+        if let Some((_, variant)) = selected {
             return self.check(variant, item);
         }
         let error = self
@@ -257,14 +257,14 @@ impl<'a> Validator<'a> {
         let nearest = item
             .text()
             .and_then(|text| suggest::nearest(text, texts.iter().copied()));
-        let all = || {
-            let all = allowed.iter().filter(|value| !value.is_null());
-            format!(
-                "allowed: {}",
-                all.map(ToString::to_string).collect::<Vec<_>>().join(", ")
-            )
+        let list_allowed = || {
+            let values = allowed.iter().filter(|value| !value.is_null());
+            let values: Vec<String> = values.map(ToString::to_string).collect();
+            format!("allowed: {}", values.join(", "))
         };
-        let help = nearest.map_or_else(all, |nearest| format!("did you mean \"{nearest}\"?"));
+        let help = nearest.map_or_else(list_allowed, |nearest| {
+            format!("did you mean \"{nearest}\"?")
+        });
         self.result
             .diagnostics
             .push(error.label(format!("found {}", item.describe())).help(help));
@@ -392,14 +392,14 @@ impl<'a> Validator<'a> {
             format!("{} must {verb} {problem}{suffix}", self.name()),
             &item.span,
         );
-        let found = if unit.is_empty() {
+        let actual = if unit.is_empty() {
             item.describe()
         } else {
             format!("{size} {unit}")
         };
         self.result
             .diagnostics
-            .push(error.label(format!("found {found}")));
+            .push(error.label(format!("found {actual}")));
     }
 
     fn check_format(&mut self, schema: &Value, item: &SpannedValue) {
@@ -477,13 +477,13 @@ impl<'a> Validator<'a> {
                 format!("missing key `{key}` in {}", self.table_name()),
                 &self.owner,
             );
-            let about = schema["properties"][key]["description"]
+            let description = schema["properties"][key]["description"]
                 .as_str()
                 .unwrap_or("it is required");
-            let about = about.split_whitespace().collect::<Vec<_>>().join(" ");
+            let description = description.split_whitespace().collect::<Vec<_>>().join(" ");
             self.result
                 .diagnostics
-                .push(error.help(format!("{key}: {about}")));
+                .push(error.help(format!("{key}: {description}")));
         }
     }
 
@@ -514,7 +514,7 @@ fn meets_condition(condition: &Value, item: &SpannedValue) -> bool {
         && listed.into_iter().all(|(key, rule)| {
             let allowed = rule["enum"].as_array();
             item.get(key)
-                .is_none_or(|value| allowed.is_none_or(|all| all.contains(&value.json())))
+                .is_none_or(|value| allowed.is_none_or(|allowed| allowed.contains(&value.json())))
         })
 }
 

@@ -34,7 +34,7 @@ fn shown_stages(spec: &ReportSpec, inputs: &[String]) -> Vec<String> {
     let stages = inputs.iter().filter_map(|name| name.strip_prefix("stage."));
     let named = spec.stages.as_ref();
     stages
-        .filter(|stage| named.is_none_or(|all| all.iter().any(|name| name == stage)))
+        .filter(|stage| named.is_none_or(|names| names.iter().any(|name| name == stage)))
         .map(str::to_string)
         .collect()
 }
@@ -46,8 +46,9 @@ pub(super) fn report(
     kinds: &dyn Kinds,
     options: &PlanOptions<'_>,
 ) -> Node {
-    let named: Option<BTreeSet<&String>> = report.stages.as_ref().map(|all| all.iter().collect());
-    let is_included = |stage: &&String| named.as_ref().is_none_or(|all| all.contains(*stage));
+    let named = report.stages.as_ref();
+    let named: Option<BTreeSet<&String>> = named.map(|names| names.iter().collect());
+    let is_included = |stage: &&String| named.as_ref().is_none_or(|names| names.contains(*stage));
     let sources = job.sources.iter().map(|name| format!("source.{name}"));
     let stages = job.stages.iter().filter(is_included);
     let stages = stages.map(|name| format!("stage.{name}"));

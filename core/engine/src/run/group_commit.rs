@@ -66,11 +66,11 @@ impl<T> GroupCommit<T> {
             }));
         }
         if let Some(flush) = &mut self.flush {
-            let (flushed, took) = flush
+            let (result, duration) = flush
                 .await
                 .unwrap_or_else(|error| (Err(io::Error::other(error)), MAX_DELAY));
-            self.delay = took.min(MAX_DELAY);
-            if let Err(error) = flushed {
+            self.delay = duration.min(MAX_DELAY);
+            if let Err(error) = result {
                 self.recorder.store_error(error);
             }
         }

@@ -116,15 +116,17 @@ pub(super) struct RetryLoop<'a> {
 }
 
 impl RetryLoop<'_> {
+    /// Calls `operation` with the number of the attempt, counted from 0, until it succeeds, fails
+    /// permanently, or no retry is left.
     pub(super) async fn run<T, F: Future<Output = Result<T, Failure>>>(
         &self,
-        mut work: impl FnMut(u32) -> F,
+        mut operation: impl FnMut(u32) -> F,
         on_retry: impl Fn(&Failure, Duration),
     ) -> Result<T, Failure> {
         let retries = self.node.retries.unwrap_or(self.options.retries);
         let mut attempt = 0;
         loop {
-            let failure = match work(attempt).await {
+            let failure = match operation(attempt).await {
                 Err(failure)
                     if failure.kind == FailureKind::Transient
                         && attempt < retries
@@ -188,7 +190,7 @@ pub(super) struct NodeTask {
     pub(super) ctx: Arc<RunContext>,
     pub(super) node: Node,
     pub(super) inputs: BTreeMap<String, Arc<Outcome>>,
-    pub(super) parts: Components,
+    pub(super) components: Components,
     pub(super) budget: Arc<RetryBudget>,
     pub(super) fingerprint: Fingerprint,
     /// The lease on the job's window.
@@ -262,7 +264,7 @@ impl NodeTask {
             job: job.clone(),
             node: self.node.name.clone(),
             fingerprint: self.fingerprint.clone(),
-            components: self.parts.clone(),
+            components: self.components.clone(),
             run: self.ctx.run.clone(),
             created: self.clock.now(),
             outcome: outcome.clone(),
@@ -334,12 +336,12 @@ impl NodeTask {
             ..(*self.ctx).clone()
         };
         let progress = &*self.recorder.progress;
-        let work = self
+        let execution = self
             .executor
             .execute(&self.node, &self.inputs, &ctx, progress);
-        let work = AssertUnwindSafe(work)
+        let execution = AssertUnwindSafe(execution)
             .catch_unwind()
-            .map(|done| done.unwrap_or_else(|payload| Err(panic_failure(&*payload))));
+            .map(|result| result.unwrap_or_else(|payload| Err(panic_failure(&*payload))));
         let timeout = async {
             match self.node.timeout {
                 Some(timeout) => self.clock.sleep(timeout).await,
@@ -347,27 +349,27 @@ impl NodeTask {
             }
         };
         // A cancelled node gets a little time to stop cleanly.
-        let stopped = async {
+        let cancelled = async {
             self.options.cancel.cancelled().await;
             self.clock.sleep(self.options.grace).await;
         };
-        let mut work = std::pin::pin!(work);
+        let mut execution = std::pin::pin!(execution);
         tokio::select! {
             biased;
-            done = &mut work => done,
+            result = &mut execution => result,
             () = timeout => {
                 cancel.cancel();
                 // Its resources are released before another node starts.
                 tokio::select! {
                     biased;
-                    _ = &mut work => {}
+                    _ = &mut execution => {}
                     () = self.clock.sleep(self.options.grace) => {}
                 }
                 let limit = self.node.timeout.unwrap_or_default();
                 Err(Failure::transient(format!("took longer than {} s", limit.as_secs_f64()))
                     .hint("raise its `timeout` in the job file"))
             }
-            () = stopped => Err(Failure::cancelled()),
+            () = cancelled => Err(Failure::cancelled()),
         }
     }
 }

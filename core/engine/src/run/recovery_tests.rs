@@ -69,9 +69,9 @@ async fn an_interrupted_run_is_resumed() {
         let marker = fs::read_to_string(result.folder.join("alert.sent")).unwrap();
         assert_eq!(marker, "sent", "no alert is sent again");
         let events = Journal::read(&result.folder).unwrap();
-        let mut all: Vec<_> = expected.executed.clone();
-        all.sort();
-        assert_eq!(finished(&events), all, "each node was executed once");
+        let mut nodes: Vec<_> = expected.executed.clone();
+        nodes.sort();
+        assert_eq!(finished(&events), nodes, "each node was executed once");
         let resumed = events
             .iter()
             .filter(|event| event.event == EventKind::RunResumed);
@@ -107,10 +107,10 @@ async fn a_run_with_a_truncated_journal_is_resumed() {
         assert_eq!(rerun.folder, result.folder, "cut at {cut}");
         assert_eq!(sums(&rerun), sums(&expected), "cut at {cut}");
         let text = fs::read_to_string(&path).unwrap();
-        let torn = text
+        let truncated = text
             .lines()
             .find(|line| serde_json::from_str::<Event>(line).is_err());
-        assert_eq!(torn, None, "cut at {cut}");
+        assert_eq!(truncated, None, "cut at {cut}");
     }
 }
 

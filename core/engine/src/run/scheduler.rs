@@ -158,11 +158,11 @@ impl<'a> Scheduler<'a> {
         };
         let (inputs, identities) = self.inputs(index);
         let build = &self.runner.options.build;
-        let parts = Components::new(&node, &self.ctx.plan, records, &identities, build);
-        let fingerprint = parts.fingerprint();
+        let components = Components::new(&node, &self.ctx.plan, records, &identities, build);
+        let fingerprint = components.fingerprint();
         let (decision, record) = self
             .runner
-            .decide(&node, &self.ctx, &parts, &fingerprint, &self.last)
+            .decide(&node, &self.ctx, &components, &fingerprint, &self.last)
             .await;
         if let Some(record) = record {
             // A recorded rerun uses the recorded state, not the current state.
@@ -175,9 +175,9 @@ impl<'a> Scheduler<'a> {
             }
         }
         if node.is_source() && self.runner.options.recorded.is_some() {
-            let why = decision.reasons.join("; ");
+            let reasons = decision.reasons.join("; ");
             let failure = Failure::data(format!(
-                "its recorded dataset is no longer in the lake ({why})"
+                "its recorded dataset is no longer in the lake ({reasons})"
             ))
             .hint("`retrocast rerun --current` reads its current records");
             self.fail(index, failure, 0);
@@ -196,7 +196,7 @@ impl<'a> Scheduler<'a> {
             ctx: self.ctx.clone(),
             node,
             inputs,
-            parts,
+            components,
             fingerprint: fingerprint.clone(),
             lease: self.lease.clone(),
             budget: self.budget.clone(),

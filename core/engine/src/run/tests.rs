@@ -66,7 +66,7 @@ impl Setup {
     }
 }
 
-const ALL: [&str; 8] = [
+const ALL_NODES: [&str; 8] = [
     "report.executive",
     "report.technical",
     "source.metrics",
@@ -82,7 +82,7 @@ async fn a_second_run_executes_nothing_and_has_the_same_reports() {
     let setup = Setup::new([]);
     let first = setup.run(test_support::JOB).await;
     assert_eq!(first.status, RunStatus::Complete);
-    assert_eq!(setup.executor.take_executed(), ALL);
+    assert_eq!(setup.executor.take_executed(), ALL_NODES);
     let second = setup.run(test_support::JOB).await;
     assert_eq!(second.status, RunStatus::Complete);
     assert_eq!(setup.executor.take_executed(), [""; 0]);
@@ -233,7 +233,7 @@ async fn nodes_run_again_if_data_is_missing_or_if_forced() {
         test_support::plan(test_support::JOB),
     );
     runner.run(Arc::new(job), Arc::new(plan)).await.unwrap();
-    assert_eq!(setup.executor.take_executed(), ALL);
+    assert_eq!(setup.executor.take_executed(), ALL_NODES);
 }
 
 #[tokio::test]
@@ -286,11 +286,13 @@ async fn an_optional_failure_leaves_a_cell_and_a_partial_run() {
     let result = setup.run(test_support::JOB).await;
     assert_eq!(result.status, RunStatus::Partial);
     assert_eq!(result.failed.len(), 1);
-    let seen = setup.executor.seen.lock().unwrap()["report.technical"]["unusual"].clone();
+    let inputs = setup.executor.inputs.lock().unwrap();
+    let input = inputs["report.technical"]["unusual"].clone();
+    drop(inputs);
     let message = "no column `n`; see the contract".to_string();
-    assert_eq!(seen.cell.status, CellStatus::Failed { message });
+    assert_eq!(input.cell.status, CellStatus::Failed { message });
     let cell = fs::read(result.folder.join("cells/unusual.json")).unwrap();
-    assert_eq!(serde_json::from_slice::<Cell>(&cell).unwrap(), seen.cell);
+    assert_eq!(serde_json::from_slice::<Cell>(&cell).unwrap(), input.cell);
     // The failure is not cached: the node is retried, and the reports are unchanged.
     setup.executor.take_executed();
     assert_eq!(

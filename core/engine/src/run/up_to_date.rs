@@ -30,15 +30,15 @@ impl Runner {
         let window = self.options.reports.join(&plan.job).join(&plan.label);
         let folder = window.join(last_and_next(&window, identity).0?);
         let RecordedPlan {
-            plan: before,
+            plan: recorded,
             origin,
         } = RecordedPlan::read(&folder).ok()?;
         // Compares the serialised form: settings that are not in it, such as timeouts, do not
         // change outcomes.
         let is_same = origin.build == self.options.build
-            && (before.date, &before.compare) == (plan.date, &plan.compare)
-            && before.closed == plan.closed
-            && json!((&before.nodes, &before.published, &before.decisions))
+            && (recorded.date, &recorded.compare) == (plan.date, &plan.compare)
+            && recorded.closed == plan.closed
+            && json!((&recorded.nodes, &recorded.published, &recorded.decisions))
                 == json!((&plan.nodes, &plan.published, &plan.decisions));
         let summary = RunSummary::of(&folder).ok()?;
         (is_same && summary.status == RunStatus::Complete).then_some((folder, summary))

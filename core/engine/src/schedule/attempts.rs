@@ -203,28 +203,30 @@ mod tests {
         let manual = last_manual_success(&setup.archive(), "review").unwrap();
         assert_eq!(manual.window, "2026-W46");
 
-        let all = setup.attempts();
-        let statuses: Vec<RunStatus> = all.iter().map(|attempt| attempt.status).collect();
+        let recorded = setup.attempts();
+        let statuses: Vec<RunStatus> = recorded.iter().map(|attempt| attempt.status).collect();
         let expected = [
             RunStatus::Interrupted,
             RunStatus::Failed,
             RunStatus::Complete,
         ];
         assert_eq!(statuses, expected);
-        assert_eq!(all[0].run, all[1].run, "the second attempt resumed the run");
+        let (first, second) = (&recorded[0], &recorded[1]);
+        assert_eq!(first.run, second.run, "the second attempt resumed the run");
         assert_eq!(
-            (all[0].error.as_deref(), all[1].error.as_deref()),
+            (first.error.as_deref(), second.error.as_deref()),
             (None, Some("report.executive: no rows"))
         );
-        for (attempt, next) in all.iter().zip(&all[1..]) {
+        for (attempt, next) in recorded.iter().zip(&recorded[1..]) {
             assert_eq!(attempt.due, DUE.parse().unwrap());
             assert_eq!(attempt.window, "2026-W46");
             let ended = attempt.ended.unwrap();
             assert!(attempt.started < ended && ended < next.started);
         }
-        let last = all.last().and_then(|attempt| attempt.ended);
+        let last = recorded.last().and_then(|attempt| attempt.ended);
         assert!(last.is_some_and(|last| last < manual.ended));
-        assert_ne!(Some(&manual.run), all.last().map(|attempt| &attempt.run));
+        let last_run = recorded.last().map(|attempt| &attempt.run);
+        assert_ne!(Some(&manual.run), last_run);
         assert_eq!(attempts(&setup.archive(), "revie"), []);
     }
 

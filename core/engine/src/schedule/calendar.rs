@@ -111,7 +111,7 @@ impl Calendar {
                 let (day, _) = next?;
                 let times = self.times.iter();
                 let times = times.map(|(hour, minute)| day.at(*hour, *minute, 0, 0));
-                let due = times.flat_map(|wall| self.instants(wall)).flatten();
+                let due = times.flat_map(|local| self.instants(local)).flatten();
                 due_times.extend(due.filter(|due| *due <= instant));
                 next = self.day_before(day);
             }
@@ -122,8 +122,8 @@ impl Calendar {
     /// and of earlier days.
     fn day_before(&self, day: Date) -> Option<(Date, Timestamp)> {
         let midnight = day.at(0, 0, 0, 0);
-        let found = self.search(&midnight, Direction::Backward, false)?.date();
-        let after = found.tomorrow().ok()?.at(0, 0, 0, 0);
+        let previous = self.search(&midnight, Direction::Backward, false)?.date();
+        let after = previous.tomorrow().ok()?.at(0, 0, 0, 0);
         let after = self.zone.to_ambiguous_timestamp(after).later().ok()?;
         let end = after
             .checked_add(MAX_CLOCK_CHANGE)
@@ -131,7 +131,7 @@ impl Calendar {
         let change = self.zone.preceding(end).next();
         let is_near = change
             .is_some_and(|change| after.duration_since(change.timestamp()) <= MAX_CLOCK_CHANGE);
-        Some((found, if is_near { end } else { after }))
+        Some((previous, if is_near { end } else { after }))
     }
 
     /// Minutes of the hour with due times.
@@ -143,11 +143,11 @@ impl Calendar {
     fn search(&self, from: &DateTime, direction: Direction, inclusive: bool) -> Option<DateTime> {
         #[cfg(test)]
         SEARCHES.with(|searches| searches.set(searches.get() + 1));
-        let found = match direction {
+        let occurrence = match direction {
             Direction::Forward => self.cron.find_next_occurrence(from, inclusive),
             Direction::Backward => self.cron.find_previous_occurrence(from, inclusive),
         };
-        found.ok()
+        occurrence.ok()
     }
 
     /// The next due time in a direction. Around clock changes, local times and instants differ in
@@ -159,16 +159,16 @@ impl Calendar {
         from: Timestamp,
     ) -> Option<Timestamp> {
         let forward = direction == Direction::Forward;
-        let mut time = self.wall(from, if forward { -1 } else { 1 })?;
+        let mut time = self.local_time(from, if forward { -1 } else { 1 })?;
         let mut best: Option<Timestamp> = None;
         let mut inclusive = true;
         loop {
-            let Some(found) = self.search(&time, direction, inclusive) else {
+            let Some(occurrence) = self.search(&time, direction, inclusive) else {
                 return best;
             };
-            (time, inclusive) = (found, false);
+            (time, inclusive) = (occurrence, false);
             if let Some(best) = best {
-                let edge = self.wall(best, if forward { 1 } else { -1 })?;
+                let edge = self.local_time(best, if forward { 1 } else { -1 })?;
                 if if forward { time > edge } else { time < edge } {
                     return Some(best);
                 }
@@ -187,9 +187,10 @@ impl Calendar {
         }
     }
 
-    /// The local time at an instant; `side` adds or subtracts the length of a nearby clock change.
-    fn wall(&self, instant: Timestamp, side: i32) -> Option<DateTime> {
-        let wall = self.zone.to_datetime(instant);
+    /// The local time at an instant, plus (`sign` 1) or minus (`sign` -1) the length of a nearby
+    /// clock change.
+    fn local_time(&self, instant: Timestamp, sign: i32) -> Option<DateTime> {
+        let local = self.zone.to_datetime(instant);
         let end = instant
             .checked_add(MAX_CLOCK_CHANGE)
             .unwrap_or(Timestamp::MAX);
@@ -201,12 +202,12 @@ impl Calendar {
             let length = SignedDuration::from_secs(i64::from(length.abs()));
             (distance <= length).then_some(length)
         });
-        change.map_or(Some(wall), |length| wall.checked_add(length * side).ok())
+        change.map_or(Some(local), |length| local.checked_add(length * sign).ok())
     }
 
     /// The instants of a local time: none, one or two.
-    fn instants(&self, wall: DateTime) -> [Option<Timestamp>; 2] {
-        let ambiguous = self.zone.to_ambiguous_timestamp(wall);
+    fn instants(&self, local: DateTime) -> [Option<Timestamp>; 2] {
+        let ambiguous = self.zone.to_ambiguous_timestamp(local);
         let is_repeated = matches!(ambiguous.offset(), AmbiguousOffset::Fold { .. });
         let second = ambiguous
             .later()
@@ -263,12 +264,12 @@ mod tests {
                     let from = end - SignedDuration::from_hours(hours);
                     let first = from - SignedDuration::from_hours(96);
                     let mut due = calendar.last_until(from);
-                    for found in calendar.backwards_from(from) {
-                        assert_eq!(Some(found), due, "{cron} in {zone} from {from}");
-                        if found < first {
+                    for by_day in calendar.backwards_from(from) {
+                        assert_eq!(Some(by_day), due, "{cron} in {zone} from {from}");
+                        if by_day < first {
                             break;
                         }
-                        due = calendar.last_until(found - SignedDuration::from_secs(1));
+                        due = calendar.last_until(by_day - SignedDuration::from_secs(1));
                     }
                 }
             }

@@ -29,10 +29,10 @@ pub fn unmet_conditions(
     if let Some(limit) = only_if.load_below {
         match machine.load {
             Some(load) => {
-                let each = load / f64::from(machine.processors.max(1));
-                if each >= limit {
+                let load = load / f64::from(machine.processors.max(1));
+                if load >= limit {
                     reasons.push(format!(
-                        "the load per processor is {each:.2}, and load_below = {limit}"
+                        "the load per processor is {load:.2}, and load_below = {limit}"
                     ));
                 }
             }

@@ -226,7 +226,7 @@ fn considered_due_times(
     let unfulfilled = |due: &Timestamp| {
         !attempts_by_due
             .get(due)
-            .is_some_and(|all| is_fulfilled(all))
+            .is_some_and(|attempts| is_fulfilled(attempts))
     };
     let mut open: Vec<Timestamp> = calendar_due.filter(unfulfilled).collect();
     // A due time with attempts is considered, even if the calendar has changed since.

@@ -87,12 +87,12 @@ impl CheckTimes {
     /// The minutes as a field: all of them, every nth, or a list.
     fn field(&self, every: impl Fn(u32, u32) -> String) -> String {
         match self.minutes.as_slice() {
-            all if all.len() == 60 => "*".to_string(),
+            minutes if minutes.len() == 60 => "*".to_string(),
             [first, _, ..] if self.minutes.len() as u32 == 60 / self.step => {
                 every(*first, self.step)
             }
-            some => {
-                let minutes: Vec<String> = some.iter().map(u32::to_string).collect();
+            minutes => {
+                let minutes: Vec<String> = minutes.iter().map(u32::to_string).collect();
                 minutes.join(",")
             }
         }

@@ -35,7 +35,7 @@ impl Machine {
                 }),
             free_disk: free
                 .collect::<Option<Vec<u64>>>()
-                .and_then(|all| all.into_iter().min()),
+                .and_then(|sizes| sizes.into_iter().min()),
             free_memory: memory.map(|free| free.min(container.unwrap_or(u64::MAX))),
         }
     }

@@ -28,68 +28,68 @@ struct Case {
     every_hour: bool,
 }
 
-fn is_at(wall: DateTime, hour: i8, minute: i8) -> bool {
-    (wall.hour(), wall.minute()) == (hour, minute)
+fn is_at(local: DateTime, hour: i8, minute: i8) -> bool {
+    (local.hour(), local.minute()) == (hour, minute)
 }
 
-fn is_last_weekday(wall: DateTime) -> bool {
+fn is_last_weekday(local: DateTime) -> bool {
     let is_weekday = |day: DateTime| !matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
-    let rest = (1..=31).map(|days| wall + days.days());
-    let mut rest = rest.take_while(|day| day.month() == wall.month());
-    is_weekday(wall) && !rest.any(is_weekday)
+    let later_days = (1..=31).map(|days| local + days.days());
+    let mut later_days = later_days.take_while(|day| day.month() == local.month());
+    is_weekday(local) && !later_days.any(is_weekday)
 }
 
 const CASES: [Case; 9] = [
     Case {
         cron: "0 9 * * MON",
-        matches: |wall| is_at(wall, 9, 0) && wall.weekday() == Weekday::Monday,
+        matches: |local| is_at(local, 9, 0) && local.weekday() == Weekday::Monday,
         every_hour: false,
     },
     Case {
         cron: "30 2 * * *",
-        matches: |wall| is_at(wall, 2, 30),
+        matches: |local| is_at(local, 2, 30),
         every_hour: false,
     },
     Case {
         cron: "15 1,2,14 * * *",
-        matches: |wall| wall.minute() == 15 && [1, 2, 14].contains(&wall.hour()),
+        matches: |local| local.minute() == 15 && [1, 2, 14].contains(&local.hour()),
         every_hour: false,
     },
     Case {
         cron: "45 1 * * SUN",
-        matches: |wall| is_at(wall, 1, 45) && wall.weekday() == Weekday::Sunday,
+        matches: |local| is_at(local, 1, 45) && local.weekday() == Weekday::Sunday,
         every_hour: false,
     },
     Case {
         cron: "0 * * * *",
-        matches: |wall| wall.minute() == 0,
+        matches: |local| local.minute() == 0,
         every_hour: true,
     },
     Case {
         cron: "*/15 * * * *",
-        matches: |wall| wall.minute() % 15 == 0,
+        matches: |local| local.minute() % 15 == 0,
         every_hour: true,
     },
     Case {
         cron: "0 */2 * * *",
-        matches: |wall| wall.minute() == 0 && wall.hour() % 2 == 0,
+        matches: |local| local.minute() == 0 && local.hour() % 2 == 0,
         every_hour: false,
     },
     Case {
         cron: "0 6 1 * *",
-        matches: |wall| is_at(wall, 6, 0) && wall.day() == 1,
+        matches: |local| is_at(local, 6, 0) && local.day() == 1,
         every_hour: false,
     },
     Case {
         cron: "0 18 LW * *",
-        matches: |wall| is_at(wall, 18, 0) && is_last_weekday(wall),
+        matches: |local| is_at(local, 18, 0) && is_last_weekday(local),
         every_hour: false,
     },
 ];
 
 /// A local minute with its instant.
 struct Minute {
-    wall: DateTime,
+    local: DateTime,
     instant: Timestamp,
     is_repeated: bool,
 }
@@ -102,26 +102,26 @@ fn year(zone: &TimeZone) -> Vec<Minute> {
     let mut latest = start.datetime() - 1.minute();
     let mut instant = start.timestamp();
     while instant < end.timestamp() {
-        let wall = zone.to_datetime(instant);
+        let local = zone.to_datetime(instant);
         // Clocks went forward: skipped times move by the length of the gap.
-        let skipped = wall.duration_since(latest) - MINUTE;
+        let skipped = local.duration_since(latest) - MINUTE;
         let mut missing = latest + 1.minute();
-        while missing < wall {
+        while missing < local {
             let before = missing.duration_since(latest) - MINUTE;
             minutes.push(Minute {
-                wall: missing,
+                local: missing,
                 instant: instant + before,
                 is_repeated: false,
             });
             missing += 1.minute();
         }
-        assert!(skipped <= HOUR, "{wall}");
+        assert!(skipped <= HOUR, "{local}");
         minutes.push(Minute {
-            wall,
+            local,
             instant,
-            is_repeated: wall <= latest,
+            is_repeated: local <= latest,
         });
-        latest = latest.max(wall);
+        latest = latest.max(local);
         instant += MINUTE;
     }
     minutes
@@ -129,7 +129,7 @@ fn year(zone: &TimeZone) -> Vec<Minute> {
 
 /// Computes the due times of a year with the independent function.
 fn expected_due_times(case: &Case, year: &[Minute]) -> Vec<Timestamp> {
-    let due = year.iter().filter(|minute| (case.matches)(minute.wall));
+    let due = year.iter().filter(|minute| (case.matches)(minute.local));
     let mut due: Vec<Timestamp> = due
         .filter(|minute| case.every_hour || !minute.is_repeated)
         .map(|minute| minute.instant)
@@ -222,14 +222,14 @@ impl Simulation {
 
     /// Start times and due times of attempts, in local time.
     fn attempts(&self) -> Vec<String> {
-        let wall = |instant| {
+        let local = |instant| {
             self.calendar
                 .zone()
                 .to_datetime(instant)
                 .strftime("%d %H:%M")
         };
         let attempts = self.archive.iter();
-        let rows = attempts.map(|a| format!("{} for {}", wall(a.started), wall(a.due)));
+        let rows = attempts.map(|a| format!("{} for {}", local(a.started), local(a.due)));
         rows.collect()
     }
 }
@@ -282,8 +282,8 @@ fn check_year(zone: &str) {
             let differ = ran.iter().zip(&expected).find(|(ran, due)| ran != due);
             assert_eq!(differ, None, "{} in {zone}", case.cron);
             assert_eq!(ran.len(), expected.len(), "{} in {zone}", case.cron);
-            let mut all = simulation.archive.iter();
-            let late = all.find(|attempt| attempt.started != attempt.due);
+            let mut attempts = simulation.archive.iter();
+            let late = attempts.find(|attempt| attempt.started != attempt.due);
             assert_eq!(late, None, "{} in {zone}", case.cron);
         }
     }

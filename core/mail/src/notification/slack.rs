@@ -43,9 +43,9 @@ pub(super) fn message(view: &View, links: &Links, limit: usize) -> Value {
             "type": "rich_text_preformatted", "elements": [text(&details, false)],
         })]));
     }
-    let named = [("Open the report", &links.page), ("PDF", &links.pdf)];
+    let links_with_titles = [("Open the report", &links.page), ("PDF", &links.pdf)];
     let mut elements: Vec<Value> = Vec::new();
-    for (name, url) in named {
+    for (name, url) in links_with_titles {
         let Some(url) = url else { continue };
         if !elements.is_empty() {
             elements.push(text(" · ", false));

@@ -43,17 +43,17 @@ pub(super) fn message(view: &View, links: &Links, limit: usize) -> Value {
             body.push(row);
         }
     }
-    let mut end = block(&[run(
+    let mut footer_block = block(&[run(
         &footer(view),
         &json!({"isSubtle": true, "size": "Small"}),
     )]);
-    end["separator"] = true.into();
-    body.push(end);
-    let named = [
+    footer_block["separator"] = true.into();
+    body.push(footer_block);
+    let links_with_titles = [
         ("Open the report", &links.page),
         ("Open the PDF", &links.pdf),
     ];
-    let actions = named.iter().filter_map(|(title, url)| {
+    let actions = links_with_titles.iter().filter_map(|(title, url)| {
         let url = url.as_ref()?;
         Some(json!({"type": "Action.OpenUrl", "title": title, "url": url}))
     });

@@ -77,17 +77,17 @@ fn fault(random: &mut ChaCha8Rng, step: Step, drawn: &DrawnFaults) -> Action {
 /// The payload of a panic that ends the process between two steps.
 struct Killed;
 
-/// A transport whose process dies in some attempts, before or after the server was reached.
-struct MortalTransport<'a> {
+/// A transport whose process is killed in some attempts, before or after the server was reached.
+struct CrashingTransport<'a> {
     smtp: Smtp,
     random: &'a mut ChaCha8Rng,
     /// Acceptances that the process did not record before it died, by Message-ID.
     unrecorded: &'a mut BTreeMap<String, usize>,
-    /// Numbers of deaths before and after.
-    deaths: &'a mut [usize; 2],
+    /// Numbers of kills before and after.
+    kills: &'a mut [usize; 2],
 }
 
-impl Transport for MortalTransport<'_> {
+impl Transport for CrashingTransport<'_> {
     fn carries(&self, queued: &QueuedMessage) -> bool {
         self.smtp.carries(queued)
     }
@@ -95,12 +95,12 @@ impl Transport for MortalTransport<'_> {
     fn send(&mut self, envelope: Envelope<'_>, message: &[u8]) -> Outcome {
         let chance = self.random.random_range(0..100);
         if chance < 3 {
-            self.deaths[0] += 1;
+            self.kills[0] += 1;
             resume_unwind(Box::new(Killed));
         }
         let outcome = self.smtp.send(envelope, message);
         if chance >= 94 {
-            self.deaths[1] += 1;
+            self.kills[1] += 1;
             if matches!(outcome, Outcome::Accepted { .. }) {
                 *self.unrecorded.entry(envelope.id.to_string()).or_default() += 1;
             }
@@ -177,7 +177,7 @@ fn deliver_despite_faults(
     let settings = settings(server.port);
     let templates = Templates::built_in();
     let mut random = ChaCha8Rng::seed_from_u64(seed + 1);
-    let (mut unrecorded, mut deaths) = (BTreeMap::new(), [0, 0]);
+    let (mut unrecorded, mut kills) = (BTreeMap::new(), [0, 0]);
     let mut minute = 0;
     let mut states = BTreeMap::new();
     for run in 0..runs {
@@ -215,11 +215,11 @@ fn deliver_despite_faults(
                     .unwrap();
             }
             if is_complete {
-                let mut transport = MortalTransport {
+                let mut transport = CrashingTransport {
                     smtp: client(&settings),
                     random: &mut random,
                     unrecorded: &mut unrecorded,
-                    deaths: &mut deaths,
+                    kills: &mut kills,
                 };
                 let pass = catch_unwind(AssertUnwindSafe(|| {
                     let clock = || now;
@@ -242,9 +242,9 @@ fn deliver_despite_faults(
             crash(folder.path(), &mut random);
         }
         for delivery in Outbox::read(folder.path()).unwrap().iter() {
-            let known = states.insert(delivery.queued.message_id.clone(), delivery.clone());
+            let previous = states.insert(delivery.queued.message_id.clone(), delivery.clone());
             assert!(
-                known.is_none(),
+                previous.is_none(),
                 "{} is queued twice",
                 delivery.queued.message_id
             );
@@ -267,7 +267,7 @@ fn deliver_despite_faults(
         copies.keys().all(|id| states.contains_key(id)),
         "an unknown message arrived"
     );
-    let (mut once, mut again, mut refused) = (0, 0, 0);
+    let (mut once, mut repeated, mut refused) = (0, 0, 0);
     for (id, delivery) in &states {
         let copies = copies.get(id).map_or(&[][..], Vec::as_slice);
         let unrecorded = unrecorded.get(id).copied().unwrap_or(0);
@@ -299,25 +299,25 @@ fn deliver_despite_faults(
             open => panic!("{id} is {open:?}"),
         }
         once += usize::from(copies.len() == 1);
-        again += usize::from(copies.len() > 1);
+        repeated += usize::from(copies.len() > 1);
     }
-    let all = states.len();
+    let message_count = states.len();
     assert!(
-        once > all / 2 && again > all / 50 && refused > all / 50,
-        "{once} {again} {refused}"
+        once > message_count / 2 && repeated > message_count / 50 && refused > message_count / 50,
+        "{once} {repeated} {refused}"
     );
-    (drawn.lock().unwrap().clone(), deaths)
+    (drawn.lock().unwrap().clone(), kills)
 }
 
 #[test]
 fn a_thousand_messages_survive_faults_and_kills() {
-    let (drawn, deaths) = deliver_despite_faults(7, [25, 20], Encryption::Plain, settings);
+    let (drawn, kills) = deliver_despite_faults(7, [25, 20], Encryption::Plain, settings);
     assert_eq!(
         drawn.len(),
         3 + 3 + 3 + 3 + 4,
         "some fault did not occur: {drawn:?}"
     );
-    assert!(deaths.iter().all(|count| *count > 20), "{deaths:?}");
+    assert!(kills.iter().all(|count| *count > 20), "{kills:?}");
 }
 
 #[test]
@@ -328,11 +328,11 @@ fn messages_survive_faults_and_kills_with_tls() {
         (11, Encryption::Implicit(config.clone()), "required"),
         (13, Encryption::Starttls(config), "starttls"),
     ] {
-        let (drawn, deaths) = deliver_despite_faults(seed, [5, 10], encryption, |port| {
+        let (drawn, kills) = deliver_despite_faults(seed, [5, 10], encryption, |port| {
             encrypted_settings(certificates.path(), &pem, "localhost", port, tls)
         });
         let steps: BTreeSet<Step> = drawn.iter().map(|(step, _)| *step).collect();
         assert_eq!(steps.len(), 6, "{tls}: {drawn:?}");
-        assert!(deaths.iter().all(|count| *count > 0), "{tls}: {deaths:?}");
+        assert!(kills.iter().all(|count| *count > 0), "{tls}: {kills:?}");
     }
 }

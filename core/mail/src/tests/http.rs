@@ -203,12 +203,12 @@ fn only_hosts_with_a_valid_certificate_get_notifications() {
 
 #[test]
 fn addresses_need_tls_and_are_not_printed() {
-    for wrong in [
+    for address in [
         "http://hooks.example.org/T0SECRET",
         "ftp://127.0.0.1/T0SECRET",
         "T0SECRET",
     ] {
-        let error = http(Channel::Slack, wrong, RootCerts::PlatformVerifier).unwrap_err();
+        let error = http(Channel::Slack, address, RootCerts::PlatformVerifier).unwrap_err();
         let text = format!("{error} {error:?}");
         assert!(
             text.contains("https://") && !text.contains("T0SECRET"),
@@ -216,8 +216,8 @@ fn addresses_need_tls_and_are_not_printed() {
         );
     }
     let url = "https://hooks.example.org/T0SECRET";
-    let fine = http(Channel::Slack, url, RootCerts::PlatformVerifier).unwrap();
-    assert!(!format!("{fine:?}").contains("T0SECRET"));
+    let valid = http(Channel::Slack, url, RootCerts::PlatformVerifier).unwrap();
+    assert!(!format!("{valid:?}").contains("T0SECRET"));
     let error = Http::new(&target(Channel::Slack), &|_| None).unwrap_err();
     let expected = "notification team: the environment variable URL is not set";
     assert_eq!(error.to_string(), expected);

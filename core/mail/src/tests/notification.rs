@@ -121,7 +121,7 @@ fn events_are_cloud_events() {
 
 #[test]
 fn slack_messages_are_within_the_limits() {
-    for (content, least) in [
+    for (content, blocks_min) in [
         (content_of(&report(), "complete"), 5),
         (content_of(&longest("long"), "partial"), 5),
         (content_of(&longest(&"&".repeat(900)), "partial"), 5),
@@ -130,7 +130,7 @@ fn slack_messages_are_within_the_limits() {
         let (bytes, message) = payload(Channel::Slack, &content);
         let blocks = message["blocks"].as_array().unwrap();
         assert!(
-            blocks.len() >= least && blocks.len() <= 50,
+            blocks.len() >= blocks_min && blocks.len() <= 50,
             "{}",
             blocks.len()
         );
@@ -140,10 +140,10 @@ fn slack_messages_are_within_the_limits() {
             !header.is_empty() && header.chars().count() <= 150,
             "{header}"
         );
-        let mut all = Vec::new();
-        texts(&message, "text", &mut all);
-        assert!(all.len() > blocks.len());
-        for text in all {
+        let mut values = Vec::new();
+        texts(&message, "text", &mut values);
+        assert!(values.len() > blocks.len());
+        for text in values {
             let length = text.as_str().unwrap().encode_utf16().count();
             assert!((1..=3000).contains(&length), "{text}");
         }

@@ -149,8 +149,8 @@ fn temporary_refusals_are_retried_and_permanent_ones_are_not() {
     }
     assert_eq!(tried, [0, 1, 6]);
     assert_eq!(state(folder.path()), DeliveryState::Refused);
-    let all = outbox.deliveries().clone();
-    let description = all.iter().next().unwrap().describe();
+    let deliveries = outbox.deliveries().clone();
+    let description = deliveries.iter().next().unwrap().describe();
     assert!(
         description.starts_with("refused since 2026-11-16 09:06 UTC, 3 attempts: 550 no"),
         "{description}"
@@ -159,7 +159,7 @@ fn temporary_refusals_are_retried_and_permanent_ones_are_not() {
     // Every attempt had the same bytes, and a person may request another attempt.
     assert_eq!(
         enqueue(&mut outbox, &ada(), after_minutes(100)),
-        EnqueueResult::Again
+        EnqueueResult::Requeued
     );
     assert_eq!(send_due(&mut outbox, &mut transport, after_minutes(100)), 1);
     assert_eq!(state(folder.path()), DeliveryState::Accepted);
@@ -268,7 +268,7 @@ fn after_a_crash_the_same_bytes_are_sent_again() {
     assert!(error.to_string().contains("wording has changed"), "{error}");
     assert_eq!(
         enqueue(&mut outbox, &ada(), after_minutes(5)),
-        EnqueueResult::Again
+        EnqueueResult::Requeued
     );
     send_due(&mut outbox, &mut transport, after_minutes(5));
     assert_eq!(transport.sent.len(), 2);

@@ -55,13 +55,13 @@ pub(super) fn asks(ordered: &[Finding], effects: &[Effect], notices: &[String]) 
         .iter()
         .filter(|effect| effect.verdict == Verdict::Harmful)
     {
-        let moved = if effect.lower_is_better {
+        let verb = if effect.lower_is_better {
             "rose"
         } else {
             "fell"
         };
         asks.push(format!(
-            "{} {moved} after “{}” of {}: decide whether to undo it.",
+            "{} {verb} after “{}” of {}: decide whether to undo it.",
             capitalise_first(&effect.metric),
             shorten(&effect.title, TITLE_MAX),
             long_date(&effect.date),

@@ -130,8 +130,8 @@ fn kpis(report: &Report, list: &mut FigureList) {
         );
     };
     for (n, kpi) in report.kpis.iter().enumerate() {
-        let same = |(i, j): &(usize, usize)| report.cells[*i].kpis[*j] == *kpi;
-        if let Some(position) = in_cells.iter().position(same) {
+        let is_same_item = |(i, j): &(usize, usize)| report.cells[*i].kpis[*j] == *kpi;
+        if let Some(position) = in_cells.iter().position(is_same_item) {
             add(in_cells.remove(position), Some(n));
         }
     }
@@ -157,8 +157,9 @@ fn findings(report: &Report, list: &mut FigureList) {
         list.add(FigureKind::Finding, &key, pointers.collect(), node);
     };
     for (n, headline) in report.headlines.iter().enumerate() {
-        let same = |(i, j): &(usize, usize)| is_same(&report.cells[*i].findings[*j], headline);
-        if let Some(position) = in_cells.iter().position(same) {
+        let is_same_item =
+            |(i, j): &(usize, usize)| is_same(&report.cells[*i].findings[*j], headline);
+        if let Some(position) = in_cells.iter().position(is_same_item) {
             add(in_cells.remove(position), Some(n));
         }
     }
@@ -225,15 +226,15 @@ fn resolved(report: &Report, list: &mut FigureList) {
     let Some(earlier) = &report.earlier else {
         return;
     };
-    for known in earlier.no_longer_found(&report.cells) {
-        let index = earlier.findings.iter().position(|other| other == known);
+    for resolved in earlier.no_longer_found(&report.cells) {
+        let index = earlier.findings.iter().position(|other| other == resolved);
         let pointers = vec![format!("/earlier/findings/{}", index.unwrap_or_default())];
-        let key = format!("{} {}", known.stage, known.id);
+        let key = format!("{} {}", resolved.stage, resolved.id);
         list.add(
             FigureKind::Resolved,
             &key,
             pointers,
-            vec![stage_node(&known.stage)],
+            vec![stage_node(&resolved.stage)],
         );
     }
 }
@@ -286,8 +287,8 @@ impl Nodes<'_> {
     /// without records.
     fn of_note(&self, note: &str) -> Vec<String> {
         let is_about = |name: &str, separators: &[&str]| {
-            let rest = note.strip_prefix(name);
-            rest.is_some_and(|rest| separators.iter().any(|words| rest.starts_with(words)))
+            let after_name = note.strip_prefix(name);
+            after_name.is_some_and(|text| separators.iter().any(|words| text.starts_with(words)))
         };
         let mut sources = self.report.sources.iter();
         if let Some(source) = sources.find(|source| is_about(&source.name, &[": "])) {

@@ -212,7 +212,7 @@ fn merge_groups(findings: Vec<&Finding>) -> Vec<Finding> {
         if finding.sentence.is_empty() {
             continue;
         }
-        let same = |other: &Finding| {
+        let can_merge = |other: &Finding| {
             (&other.stage, &other.kind, &other.what)
                 == (&finding.stage, &finding.kind, &finding.what)
                 && (other.direction, other.severity) == (finding.direction, finding.severity)
@@ -223,7 +223,7 @@ fn merge_groups(findings: Vec<&Finding>) -> Vec<Finding> {
                     Chapter::Outlook | Chapter::Improvements | Chapter::Rows
                 )
         };
-        match out.iter_mut().find(|(first, _)| same(first)) {
+        match out.iter_mut().find(|(first, _)| can_merge(first)) {
             Some((_, others)) => others.push(visible_name(group_of(&finding.subject))),
             None => out.push((finding.clone(), Vec::new())),
         }
@@ -283,9 +283,9 @@ mod tests {
         let rate = finding("kpi", Warning, "all", "failure rate doubled");
         let harmful = finding("effect", Warning, "all", "a change did harm");
         let trend = finding("trend", Notice, "all", "a trend");
-        let all = [busy.clone(), trend, rate.clone(), harmful];
+        let findings = [busy.clone(), trend, rate.clone(), harmful];
         assert_eq!(
-            sentences(&all, None),
+            sentences(&findings, None),
             [
                 "a change did harm in all.",
                 "failure rate doubled in all.",
@@ -293,9 +293,9 @@ mod tests {
                 "a trend in all."
             ]
         );
-        let known = [rate.clone(), all[3].clone()];
+        let known = [rate.clone(), findings[3].clone()];
         let earlier = EarlierReport::new("2026-W45", &known, None);
-        assert_eq!(sentences(&all, Some(&earlier))[0], "busy day in db-1.");
+        assert_eq!(sentences(&findings, Some(&earlier))[0], "busy day in db-1.");
     }
 
     #[test]
@@ -333,8 +333,8 @@ mod tests {
         let step = finding_on("change_point", Notice, worker);
         let limit = finding_on("forecast", Warning, worker);
         let other = finding_on("trend", Warning, "service = api");
-        let sentences = |all: &[&Finding]| -> Vec<String> {
-            let uncovered = uncovered_findings(all.to_vec()).into_iter();
+        let sentences = |findings: &[&Finding]| -> Vec<String> {
+            let uncovered = uncovered_findings(findings.to_vec()).into_iter();
             uncovered
                 .map(|finding| format!("{} {}", finding.kind, finding.subject))
                 .collect()
@@ -378,7 +378,7 @@ mod tests {
     #[test]
     fn a_change_of_level_comes_before_rhythms_and_hints_on_the_data() {
         use Severity::Notice;
-        let all = [
+        let findings = [
             finding("quality", Notice, "all", "values alike"),
             finding("hour_effect", Notice, "all", "more at 16:00"),
             finding("change_point", Notice, "all", "more in 2026"),
@@ -388,10 +388,10 @@ mod tests {
             "more at 16:00 in all.",
             "values alike in all.",
         ];
-        assert_eq!(sentences(&all, None), expected);
+        assert_eq!(sentences(&findings, None), expected);
         // A new hint on data quality comes after the report's subject.
-        let earlier = EarlierReport::new("2026-W45", &all[1..], None);
-        assert_eq!(sentences(&all, Some(&earlier)), expected);
+        let earlier = EarlierReport::new("2026-W45", &findings[1..], None);
+        assert_eq!(sentences(&findings, Some(&earlier)), expected);
     }
 
     #[test]

@@ -132,11 +132,11 @@ mod tests {
     #[test]
     fn changes_close_to_a_shift_are_named() {
         let api = || shift("component = api", "tickets");
-        let on = |date| sentence_of(api(), vec![improvement("api-fix", date)]);
+        let sentence_on = |date| sentence_of(api(), vec![improvement("api-fix", date)]);
         let near = "Failures fell. The change api-fix on 19 October 2026 is close to this date.";
-        assert_eq!(on("2026-10-19"), near);
-        assert_eq!(on("2026-10-24"), "Failures fell.");
-        assert_eq!(on("2026-09-06"), "Failures fell.");
+        assert_eq!(sentence_on("2026-10-19"), near);
+        assert_eq!(sentence_on("2026-10-24"), "Failures fell.");
+        assert_eq!(sentence_on("2026-09-06"), "Failures fell.");
         let change = finding("candidate", "component = api", "tickets");
         let change = change.number("change", "D3").number("date", "2026-09-20");
         let twice = improvement("api-fix", "2026-10-19");

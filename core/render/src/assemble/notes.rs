@@ -94,7 +94,7 @@ pub(super) fn notes(
             CellStatus::NotEnough { message } => {
                 notes.push(format!(
                     "“{name}” had too little data: {}.",
-                    without_setting(without_prefix(message))
+                    without_advice(without_prefix(message))
                 ));
             }
             CellStatus::Failed { message } => {
@@ -138,11 +138,11 @@ fn missing_record_notes(
     let mut named = BTreeSet::new();
     let mut titles = Vec::new();
     for cell in cells.iter().filter(is_empty) {
-        let mut read = BTreeSet::new();
-        collect_inputs(plan, &format!("stage.{}", cell.stage), &mut read);
+        let mut inputs = BTreeSet::new();
+        collect_inputs(plan, &format!("stage.{}", cell.stage), &mut inputs);
         let empty = outside.iter().map(|source| source.name.as_str());
         let empty: Vec<&str> = empty
-            .filter(|name| read.contains(format!("source.{name}").as_str()))
+            .filter(|name| inputs.contains(format!("source.{name}").as_str()))
             .collect();
         if empty.is_empty() {
             titles.push(title(cell));
@@ -154,22 +154,22 @@ fn missing_record_notes(
         .iter()
         .filter(|source| named.contains(source.name.as_str()))
     {
-        let none = capitalise(&window.spec.without_records_of(&source.name));
+        let no_records = capitalise(&window.spec.without_records_of(&source.name));
         let [_, last] = source.days(&window.timezone);
         let last = last.filter(|last| *last < window.start);
         let newest = last.map(|last| format!("; the last is dated {}", long(last)));
-        notes.push(format!("{none}{}.", newest.unwrap_or_default()));
+        notes.push(format!("{no_records}{}.", newest.unwrap_or_default()));
     }
     if !titles.is_empty() {
-        let none = capitalise(&window.spec.without_records());
+        let no_records = capitalise(&window.spec.without_records());
         let stages = list_first(&titles, titles.len() as u64, "stage");
-        notes.push(format!("{none} for {stages}."));
+        notes.push(format!("{no_records} for {stages}."));
     }
     notes
 }
 
 /// Removes the advice on the contract, which the section of the stage has.
-fn without_setting(message: &str) -> &str {
+fn without_advice(message: &str) -> &str {
     let advice = message.find("; if the absence of records means");
     advice.map_or(message, |start| &message[..start])
 }

@@ -49,9 +49,9 @@ pub(super) fn note(cells: &[Cell]) -> Option<String> {
 fn smaller(cells: &[Cell]) -> Option<String> {
     let mut restated = cells.iter().filter_map(|cell| cell.restated.clone());
     let mut merged = restated.next()?;
-    for more in restated {
-        merged.smaller += more.smaller;
-        merged.figures.extend(more.figures);
+    for other in restated {
+        merged.smaller += other.smaller;
+        merged.figures.extend(other.figures);
     }
     merged.smaller_in_words()
 }

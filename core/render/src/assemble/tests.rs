@@ -93,7 +93,7 @@ fn severities(severities: &[Severity]) -> Vec<Severity> {
 #[test]
 fn informational_findings_only_fill_the_page() {
     use Severity::{Critical, Info, Notice, Warning};
-    let check = |found: &[Severity], expected: &[Severity]| assert_eq!(severities(found), expected);
+    let check = |input: &[Severity], expected: &[Severity]| assert_eq!(severities(input), expected);
     check(&[], &[]);
     check(&[Info; 5], &[Info; 3]);
     check(&[Info, Info, Info, Warning], &[Warning, Info, Info]);
@@ -411,7 +411,7 @@ fn requests_name_event_and_action() {
         severity: Severity::Notice,
         ..requesting("all", rises.clone())
     };
-    let found = [
+    let findings = [
         requesting("service = worker", rises.clone()),
         requesting("service = worker", rises.clone()),
         requesting("dataset = ", quiet),
@@ -419,7 +419,7 @@ fn requests_name_event_and_action() {
         requesting("all", rises),
     ];
     assert_eq!(
-        asks::asks(&found, &[harmful], &[]),
+        asks::asks(&findings, &[harmful], &[]),
         [
             "Failures in billing rose after “Canary” of 5 October 2026: decide whether to undo it.",
             "Memory in use in worker is rising: name an owner.",

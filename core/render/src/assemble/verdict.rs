@@ -40,13 +40,15 @@ pub(super) fn verdict(spec: WindowSpec, inputs: &VerdictInputs) -> String {
     }
     if has_no_records(inputs.cells, sources) {
         let reason = period_of_records(sources, inputs.timezone);
-        let none = capitalise(&spec.without_records());
-        return format!("{none}, so it cannot be judged{reason}.");
+        let no_records = capitalise(&spec.without_records());
+        return format!("{no_records}, so it cannot be judged{reason}.");
     }
     let count_of = |severity| {
-        let all = findings(inputs.cells).into_iter();
-        let all = all.filter(|finding| !finding.is_set_aside());
-        all.filter(|finding| finding.severity == severity).count() as u64
+        let considered = findings(inputs.cells).into_iter();
+        let considered = considered.filter(|finding| !finding.is_set_aside());
+        considered
+            .filter(|finding| finding.severity == severity)
+            .count() as u64
     };
     let (critical, warning) = (count_of(Severity::Critical), count_of(Severity::Warning));
     let lead = match (critical, warning) {
@@ -107,7 +109,7 @@ fn lead_without_alarms(noun: &str, inputs: &VerdictInputs) -> String {
         .iter()
         .filter(|cell| cell.chapter != Chapter::Rows)
         .peekable();
-    let what = if inputs.asks == 0 {
+    let statement = if inputs.asks == 0 {
         "nothing was found that needs a decision"
     } else {
         "nothing was found that needs attention"
@@ -115,11 +117,11 @@ fn lead_without_alarms(noun: &str, inputs: &VerdictInputs) -> String {
     if judging_cells.peek().is_some() && judging_cells.all(|cell| cell.status != CellStatus::Done) {
         format!("This {noun} cannot be judged")
     } else if cells.iter().any(has_failed) {
-        format!("In the part of this {noun} that could be analysed, {what}")
+        format!("In the part of this {noun} that could be analysed, {statement}")
     } else if !inputs.notices.is_empty() {
-        format!("As far as the records of this {noun} go, {what}")
+        format!("As far as the records of this {noun} go, {statement}")
     } else {
-        format!("This {noun} {what}")
+        format!("This {noun} {statement}")
     }
 }
 
@@ -134,7 +136,7 @@ fn number_word(n: u64) -> String {
         .map_or_else(|| count(n), |word| (*word).to_string())
 }
 
-fn be(n: u64) -> &'static str {
+fn is_or_are(n: u64) -> &'static str {
     if n == 1 { "is" } else { "are" }
 }
 
@@ -182,7 +184,7 @@ fn kpi_clause(inputs: &VerdictInputs, noun: &str) -> Option<String> {
         1 => "the key figure".to_string(),
         _ => format!("{} of the {} {shown}", number_word(n), number_word(total)),
     };
-    let none = match total {
+    let no_figure = match total {
         2 => format!("neither of the two {shown}"),
         _ => format!("none of the {} {shown}", number_word(total)),
     };
@@ -196,18 +198,18 @@ fn kpi_clause(inputs: &VerdictInputs, noun: &str) -> Option<String> {
             format!("the key figure has no value in the {noun} before to compare with")
         }
         (0, 0, _) if compared == 0 => {
-            format!("{none} has a value in the {noun} before to compare with")
+            format!("{no_figure} has a value in the {noun} before to compare with")
         }
         (0, 0, 1) => "the key figure shows no proven change".to_string(),
-        (0, 0, _) => format!("{none} shows a proven change"),
-        (n, 0, _) => format!("{} {} better than before", of_all(n), be(n)),
-        (0, n, _) => format!("{} {} worse than before", of_all(n), be(n)),
+        (0, 0, _) => format!("{no_figure} shows a proven change"),
+        (n, 0, _) => format!("{} {} better than before", of_all(n), is_or_are(n)),
+        (0, n, _) => format!("{} {} worse than before", of_all(n), is_or_are(n)),
         (b, w, _) => format!(
             "{} {} better and {} {} worse than before",
             of_all(b),
-            be(b),
+            is_or_are(b),
             number_word(w),
-            be(w)
+            is_or_are(w)
         ),
     };
     match missed {
@@ -280,13 +282,13 @@ pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {
         )),
         // With one verdict for all, "of two improvements two are unclear" would be redundant.
         n if parts.len() == 1 => {
-            let (_, what) = parts[0].split_once(' ')?;
+            let (_, predicate) = parts[0].split_once(' ')?;
             let subject = if n == 2 {
                 "both improvements".to_string()
             } else {
                 format!("all {}", count_in_words(n, "improvement"))
             };
-            Some(format!("{subject} {what}"))
+            Some(format!("{subject} {predicate}"))
         }
         n => Some(format!(
             "of {} {}",
@@ -305,16 +307,16 @@ fn failure_clause(cells: &[Cell]) -> Option<String> {
             CellStatus::Done | CellStatus::NotEnough { .. } => {}
         }
     }
-    let be = if not_run == 1 { "was" } else { "were" };
-    let what = match (failed, not_run) {
+    let verb = if not_run == 1 { "was" } else { "were" };
+    let clause = match (failed, not_run) {
         (0, 0) => return None,
         (n, 0) => format!("{} failed", count_in_words(n, "stage")),
-        (0, n) => format!("{} {be} not run", count_in_words(n, "stage")),
+        (0, n) => format!("{} {verb} not run", count_in_words(n, "stage")),
         (n, m) => format!(
-            "{} failed and {} {be} not run",
+            "{} failed and {} {verb} not run",
             count_in_words(n, "stage"),
             number_word(m)
         ),
     };
-    Some(format!("{what}, so the report is partial"))
+    Some(format!("{clause}, so the report is partial"))
 }

@@ -91,8 +91,8 @@ impl<'a> Parser<'a> {
 
     /// Skips the `expected` bytes and returns true if they are next, without spaces before them.
     fn skip(&mut self, expected: &[u8]) -> bool {
-        let rest = self.bytes.get(self.position..).unwrap_or_default();
-        let is_next = rest.starts_with(expected);
+        let remaining = self.bytes.get(self.position..).unwrap_or_default();
+        let is_next = remaining.starts_with(expected);
         if is_next {
             self.position += expected.len();
         }
@@ -112,17 +112,17 @@ impl<'a> Parser<'a> {
 
     /// The bytes up to a space or a delimiter.
     fn word(&mut self) -> &'a [u8] {
-        let rest = self.bytes.get(self.position..).unwrap_or_default();
-        let length = rest
+        let remaining = self.bytes.get(self.position..).unwrap_or_default();
+        let length = remaining
             .iter()
             .position(|byte| is_space(*byte) || is_delimiter(*byte));
-        let word = &rest[..length.unwrap_or(rest.len())];
+        let word = &remaining[..length.unwrap_or(remaining.len())];
         self.position += word.len();
         word
     }
 
     /// Skips the end of the line, and takes the next bytes.
-    pub(super) fn take_line_then(&mut self, length: usize) -> Option<&'a [u8]> {
+    pub(super) fn take_after_line_end(&mut self, length: usize) -> Option<&'a [u8]> {
         while self.skip(b" ") || self.skip(b"\r") {}
         self.skip(b"\n");
         let bytes = self
@@ -220,8 +220,8 @@ impl<'a> Parser<'a> {
 
     /// Skips a hexadecimal string; no string that is read here has this form.
     fn hexadecimal(&mut self) -> Option<Value<'a>> {
-        let rest = self.bytes.get(self.position..)?;
-        self.position += rest.iter().position(|byte| *byte == b'>')? + 1;
+        let remaining = self.bytes.get(self.position..)?;
+        self.position += remaining.iter().position(|byte| *byte == b'>')? + 1;
         Some(Value::Other)
     }
 

@@ -58,21 +58,21 @@ fn the_report_is_read_from_each_layout() {
 #[test]
 fn errors_describe_the_problem() {
     let filter = "/Filter/FlateDecode";
-    let whole = small_pdf(filter, &compress(b"{}"));
-    assert_eq!(attachment(&whole, "report.json").unwrap(), b"{}");
+    let valid = small_pdf(filter, &compress(b"{}"));
+    assert_eq!(attachment(&valid, "report.json").unwrap(), b"{}");
     let replace_bytes = |old: &str, new: &str| {
         assert_eq!(old.len(), new.len());
-        let start = whole
+        let start = valid
             .windows(old.len())
             .position(|part| part == old.as_bytes());
         let start = start.unwrap_or_else(|| panic!("no {old}"));
-        let mut bytes = whole.clone();
+        let mut bytes = valid.clone();
         bytes.splice(start..start + old.len(), new.bytes());
         bytes
     };
     check_error(b"", "not a PDF");
-    check_error(&whole[1..], "not a PDF");
-    check_error(&whole[..whole.len() - 30], "cross-reference table");
+    check_error(&valid[1..], "not a PDF");
+    check_error(&valid[..valid.len() - 30], "cross-reference table");
     check_error(
         &replace_bytes("xref\n0 4", "xref\n0 9"),
         "cross-reference table",
@@ -130,7 +130,7 @@ impl Random {
 
 #[test]
 fn damaged_files_neither_panic_nor_give_other_contents_silently() {
-    let whole = small_pdf("/Filter/FlateDecode", &compress(b"{\"schema\": 1}"));
+    let valid = small_pdf("/Filter/FlateDecode", &compress(b"{\"schema\": 1}"));
     let tokens: [&[u8]; 8] = [
         b"<<",
         b">>",
@@ -143,7 +143,7 @@ fn damaged_files_neither_panic_nor_give_other_contents_silently() {
     ];
     let mut random = Random(1);
     for _ in 0..20_000 {
-        let mut bytes = whole.clone();
+        let mut bytes = valid.clone();
         for _ in 0..=random.below(4) {
             let index = random.below(bytes.len());
             match random.below(4) {
@@ -160,8 +160,8 @@ fn damaged_files_neither_panic_nor_give_other_contents_silently() {
             }
         }
         // Deflate carries a checksum, so the contents that are read equal those that were attached.
-        if let Ok(read) = attachment(&bytes, "report.json") {
-            assert_eq!(read, b"{\"schema\": 1}");
+        if let Ok(contents) = attachment(&bytes, "report.json") {
+            assert_eq!(contents, b"{\"schema\": 1}");
         }
     }
 }

@@ -208,16 +208,16 @@ fn labelled_bars(parts: Parts, slot: f64, size: f64) -> Vec<usize> {
         .filter_map(|(i, bar)| bar.highlight.then_some(i))
         .collect();
     order.sort_by(|a, b| distance(b).total_cmp(&distance(a)));
-    let mut apart: Vec<usize> = Vec::new();
+    let mut separate: Vec<usize> = Vec::new();
     for i in order {
         let is_apart = |other: &usize| {
             i.abs_diff(*other) as f64 * slot >= f64::midpoint(width(i), width(*other))
         };
-        if apart.iter().all(is_apart) {
-            apart.push(i);
+        if separate.iter().all(is_apart) {
+            separate.push(i);
         }
     }
-    apart
+    separate
 }
 
 fn draw_vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {

@@ -163,17 +163,17 @@ fn draw_block(
 fn month_label(week: i64, start: bool, last: i64) -> Option<String> {
     let monday = day_of(week * 7)?;
     let sunday = day_of((week * 7 + 6).min(last))?;
-    let begins = monday.day() == 1 || monday.month() != sunday.month();
-    let named = if monday.day() == 1 { monday } else { sunday };
-    if start && !begins {
+    let month_begins = monday.day() == 1 || monday.month() != sunday.month();
+    let labelled_day = if monday.day() == 1 { monday } else { sunday };
+    if start && !month_begins {
         return Some(format!("{} {}", &month_name(monday)[..3], monday.year()));
     }
-    let year = if start || named.month() == 1 {
-        format!(" {}", named.year())
+    let year = if start || labelled_day.month() == 1 {
+        format!(" {}", labelled_day.year())
     } else {
         String::new()
     };
-    begins.then(|| format!("{}{year}", &month_name(named)[..3]))
+    month_begins.then(|| format!("{}{year}", &month_name(labelled_day)[..3]))
 }
 
 /// Five classes of values, with equal steps, or with equal numbers of days if a few days are

@@ -265,9 +265,9 @@ fn reduce_points(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
         };
         let mut keep = [0, extreme(1.0), extreme(-1.0), bucket.len() - 1];
         keep.sort_unstable();
-        for (i, at) in keep.iter().enumerate() {
-            if i == 0 || keep[i - 1] != *at {
-                out.push(bucket[*at]);
+        for (i, index) in keep.iter().enumerate() {
+            if i == 0 || keep[i - 1] != *index {
+                out.push(bucket[*index]);
             }
         }
     }

@@ -111,7 +111,7 @@ fn columns(width: f64, font: f64, panels: usize) -> usize {
     panels.max(1).div_ceil(panels.max(1).div_ceil(columns_max))
 }
 
-fn draw_heading(canvas: &mut Canvas, panel: &Panel, all: &[Panel], plot: &Plot, baseline: f64) {
+fn draw_heading(canvas: &mut Canvas, panel: &Panel, panels: &[Panel], plot: &Plot, baseline: f64) {
     let font = canvas.font;
     let plot_width = plot.right - plot.left;
     // A short name leaves more space for the note.
@@ -129,7 +129,10 @@ fn draw_heading(canvas: &mut Canvas, panel: &Panel, all: &[Panel], plot: &Plot, 
     } else {
         text_width(&note, font * 0.92, false) + font
     };
-    let names: Vec<String> = all.iter().map(|panel| label_name(&panel.label)).collect();
+    let names: Vec<String> = panels
+        .iter()
+        .map(|panel| label_name(&panel.label))
+        .collect();
     let others = names.iter().map(String::as_str);
     let name = shorten_distinct(
         &label_name(&panel.label),

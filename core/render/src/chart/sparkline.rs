@@ -42,8 +42,8 @@ pub(crate) fn draw(values: &[Option<f64>], options: &Options) -> (Canvas, f64) {
             _ => canvas.polyline(run, Ink::Expected, radius * 0.5, false),
         }
     }
-    if let Some(at) = last {
-        canvas.dot(at, radius, Ink::Accent);
+    if let Some(point) = last {
+        canvas.dot(point, radius, Ink::Accent);
     }
     (canvas, height)
 }

@@ -59,8 +59,8 @@ const PALETTE: [(Ink, &str, &str, &str); 18] = [
 
 impl Ink {
     fn entry(self) -> (&'static str, &'static str) {
-        let found = PALETTE.iter().find(|(ink, ..)| *ink == self);
-        found.map_or(("text", "#1b242c"), |(_, class, light, _)| (class, light))
+        let entry = PALETTE.iter().find(|(ink, ..)| *ink == self);
+        entry.map_or(("text", "#1b242c"), |(_, class, light, _)| (class, light))
     }
 
     fn fill(self) -> String {

@@ -8,15 +8,15 @@ use retrocast_domain::{
 
 /// The elements of an SVG file as (name, attributes); fails when the file is not well-formed.
 fn elements(text: &str) -> Vec<(String, Vec<(String, String)>)> {
-    let (mut open, mut out, mut rest) = (Vec::new(), Vec::new(), text);
-    while let Some(at) = rest.find('<') {
+    let (mut open, mut out, mut remaining) = (Vec::new(), Vec::new(), text);
+    while let Some(start) = remaining.find('<') {
         assert!(
-            !rest[..at].contains('>'),
+            !remaining[..start].contains('>'),
             "stray > in {:?}",
-            &rest[..at.min(80)]
+            &remaining[..start.min(80)]
         );
-        let end = at + rest[at..].find('>').expect("every < is closed");
-        let tag = &rest[at + 1..end];
+        let end = start + remaining[start..].find('>').expect("every < is closed");
+        let tag = &remaining[start + 1..end];
         assert!(!tag.contains('<'), "{tag}");
         if let Some(name) = tag.strip_prefix('/') {
             assert_eq!(open.pop().as_deref(), Some(name));
@@ -29,7 +29,7 @@ fn elements(text: &str) -> Vec<(String, Vec<(String, String)>)> {
             }
             out.push((name.to_string(), pairs(attributes)));
         }
-        rest = &rest[end + 1..];
+        remaining = &remaining[end + 1..];
     }
     assert!(open.is_empty(), "{open:?}");
     out
@@ -37,8 +37,8 @@ fn elements(text: &str) -> Vec<(String, Vec<(String, String)>)> {
 
 fn pairs(mut text: &str) -> Vec<(String, String)> {
     let mut out = Vec::new();
-    while let Some((name, rest)) = text.trim_start().split_once("=\"") {
-        let (value, rest) = rest.split_once('"').expect("every quote is closed");
+    while let Some((name, after_name)) = text.trim_start().split_once("=\"") {
+        let (value, after_value) = after_name.split_once('"').expect("every quote is closed");
         assert!(
             name.chars()
                 .all(|c| c.is_ascii_alphabetic() || c == '-' || c == ':'),
@@ -50,7 +50,7 @@ fn pairs(mut text: &str) -> Vec<(String, String)> {
             "twice: {name}"
         );
         out.push((name.to_string(), value.to_string()));
-        text = rest;
+        text = after_value;
     }
     assert!(text.trim().is_empty(), "{text:?}");
     out
@@ -76,9 +76,9 @@ fn unescape(text: &str) -> String {
 fn text_boxes(drawing: &str) -> Vec<(String, [f64; 4])> {
     let mut out = Vec::new();
     for part in drawing.split("<text ").skip(1) {
-        let (attributes, rest) = part.split_once('>').unwrap();
+        let (attributes, remaining) = part.split_once('>').unwrap();
         let element = ("text".to_string(), pairs(attributes));
-        let content = unescape(rest.split_once("</text>").unwrap().0);
+        let content = unescape(remaining.split_once("</text>").unwrap().0);
         let size = attribute(&element, "font-size").unwrap();
         let width = text::text_width(&content, size, attributes.contains("font-weight"));
         let x = attribute(&element, "x").unwrap();
@@ -175,16 +175,16 @@ fn labels_do_not_overlap() {
             Options::new(720.0, 12.0),
             Options::new(340.0, 11.5),
         ] {
-            let all = text_boxes(&super::svg(&chart, &options));
-            for (i, (a, ra)) in all.iter().enumerate() {
-                for (b, rb) in &all[i + 1..] {
-                    let apart = ra[2] <= rb[0] + 0.6
-                        || rb[2] <= ra[0] + 0.6
-                        || ra[3] <= rb[1] + 0.6
-                        || rb[3] <= ra[1] + 0.6;
+            let boxes = text_boxes(&super::svg(&chart, &options));
+            for (i, (first, first_box)) in boxes.iter().enumerate() {
+                for (second, second_box) in &boxes[i + 1..] {
+                    let apart = first_box[2] <= second_box[0] + 0.6
+                        || second_box[2] <= first_box[0] + 0.6
+                        || first_box[3] <= second_box[1] + 0.6
+                        || second_box[3] <= first_box[1] + 0.6;
                     assert!(
                         apart,
-                        "{} at {}: {a:?} and {b:?}",
+                        "{} at {}: {first:?} and {second:?}",
                         chart.id, options.width_pt
                     );
                 }
@@ -198,8 +198,8 @@ fn straight_lines(drawing: &str, class: &str) -> Vec<[f64; 4]> {
     let elements = elements(drawing);
     let is_line = |element: &&(String, Vec<(String, String)>)| {
         let has = |name: &str, value: &str| {
-            let mut all = element.1.iter();
-            all.any(|(other, text)| other == name && text == value)
+            let mut attributes = element.1.iter();
+            attributes.any(|(other, text)| other == name && text == value)
         };
         element.0 == "path" && has("class", class)
     };
@@ -264,15 +264,15 @@ fn values_do_not_overlap_bars_or_intervals() {
                 .filter(|(text, _)| text.starts_with('+'))
                 .collect();
             assert!(texts.len() > 3, "{texts:?}");
-            for (text, at) in &texts {
+            for (text, text_box) in &texts {
                 for shape in &shapes {
-                    let apart = at[2] <= shape[0]
-                        || shape[2] <= at[0]
-                        || at[3] <= shape[1]
-                        || shape[3] <= at[1];
+                    let apart = text_box[2] <= shape[0]
+                        || shape[2] <= text_box[0]
+                        || text_box[3] <= shape[1]
+                        || shape[3] <= text_box[1];
                     assert!(
                         apart,
-                        "{text} at {at:?} on {shape:?}, {horizontal}, {}",
+                        "{text} at {text_box:?} on {shape:?}, {horizontal}, {}",
                         options.width_pt
                     );
                 }
@@ -300,9 +300,11 @@ fn lines_that_end_close_together_are_named_in_a_key() {
             })
             .collect();
         let drawing = super::svg(&chart, &Options::default());
-        let all = text_boxes(&drawing);
-        let named = all.iter().filter(|(text, _)| text.starts_with("line "));
-        let left = named.map(|(_, at)| at[0]).fold(f64::INFINITY, f64::min);
+        let boxes = text_boxes(&drawing);
+        let named = boxes.iter().filter(|(text, _)| text.starts_with("line "));
+        let left = named
+            .map(|(_, text_box)| text_box[0])
+            .fold(f64::INFINITY, f64::min);
         left > Options::default().width_pt / 2.0
     };
     assert!(are_named_at_ends([0.0, 50.0, 100.0]), "at the ends");
@@ -387,11 +389,11 @@ fn the_same_chart_twice_on_a_page_has_two_identifiers() {
 fn keys_of_overlapping_bands_are_distinguished() {
     let swatches = |bands: usize| {
         let mut chart = samples::forecast();
-        let ChartKind::Line { bands: all, .. } = &mut chart.kind else {
+        let ChartKind::Line { bands: drawn, .. } = &mut chart.kind else {
             panic!("a chart with a line");
         };
-        let band = all[0].clone();
-        all.resize(bands, band);
+        let band = drawn[0].clone();
+        drawn.resize(bands, band);
         let text = super::svg(&chart, &Options::new(200.0, 8.0));
         text.matches("fill-opacity=\"0.3\"").count()
     };

@@ -141,8 +141,8 @@ pub(crate) fn wrap(text: &str, width: f64, size: f64, bold: bool, lines: usize) 
     let mut words = cut.split_whitespace().peekable();
     while let Some(word) = words.next() {
         if out.len() + 1 >= lines {
-            let rest: Vec<&str> = std::iter::once(word).chain(words).collect();
-            out.push(shorten(&rest.join(" "), width, size, bold));
+            let remaining: Vec<&str> = std::iter::once(word).chain(words).collect();
+            out.push(shorten(&remaining.join(" "), width, size, bold));
             break;
         }
         let mut line = word.to_string();

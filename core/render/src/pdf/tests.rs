@@ -85,9 +85,9 @@ fn all_failed() -> Report {
 
 #[test]
 fn the_executive_report_has_at_most_three_pages_and_a_note() {
-    let check = |what: &str, report: &Report| {
+    let check = |name: &str, report: &Report| {
         let pages = texts(report, Layout::Executive).len();
-        assert!((1..=4).contains(&pages), "{what}: {pages} pages");
+        assert!((1..=4).contains(&pages), "{name}: {pages} pages");
     };
     assert_eq!(
         texts(&empty(), Layout::Executive).len(),
@@ -137,10 +137,10 @@ fn copied_text_equals_the_original() {
     report.cells.push(cell);
     for layout in Layout::ALL {
         let runs = texts(&report, layout).concat();
-        let whole = runs.concat();
-        assert!(!whole.contains('\u{200b}'), "{layout:?}");
+        let text = runs.concat();
+        assert!(!text.contains('\u{200b}'), "{layout:?}");
         // Text that spans several lines, without line breaks.
-        assert!(whole.contains(path) && whole.contains(&hash), "{layout:?}");
+        assert!(text.contains(path) && text.contains(&hash), "{layout:?}");
     }
     let runs = texts(&report, Layout::Technical).concat();
     let line = |text: &str| runs.iter().any(|run| run == text);
@@ -162,11 +162,11 @@ fn copied_text_equals_the_original() {
 #[test]
 fn the_first_page_states_that_no_decision_is_needed() {
     let mut report = sample();
-    let all = |report: &Report| texts(report, Layout::Executive).concat().concat();
+    let printed_text = |report: &Report| texts(report, Layout::Executive).concat().concat();
     assert!(!report.asks.is_empty());
-    assert!(!all(&report).contains("None: no finding"));
+    assert!(!printed_text(&report).contains("None: no finding"));
     report.asks.clear();
-    assert!(all(&report).contains("None: no finding of this period needs a decision."));
+    assert!(printed_text(&report).contains("None: no finding of this period needs a decision."));
 }
 
 #[test]
@@ -339,12 +339,12 @@ fn hostile_texts_do_not_change_the_structure() {
 
 #[test]
 fn every_covered_character_can_be_printed() {
-    let all: Vec<char> = ('\u{20}'..=char::MAX)
+    let characters: Vec<char> = ('\u{20}'..=char::MAX)
         .filter(|c| world::covered_without_marks(*c))
         .collect();
-    assert!(all.len() > 20_000, "{}", all.len());
+    assert!(characters.len() > 20_000, "{}", characters.len());
     // Beyond the scripts that join characters, a sample is enough.
-    let printed: Vec<char> = all
+    let printed: Vec<char> = characters
         .into_iter()
         .enumerate()
         .filter(|(i, c)| *c < '\u{2000}' || i % 16 == 0)

@@ -11,7 +11,7 @@ const PREFIX_LENGTH: usize = 20;
 ///
 /// Values are matched as whole words, ignoring case, and the longest match wins: a text about
 /// "billing-eu" does not name "billing". The first 20 characters of a long value suffice. A value
-/// of digits only cannot be distinguished from a count, so it never matches.
+/// without a letter, such as "12", cannot be distinguished from a count, so it never matches.
 #[derive(Debug)]
 pub struct Names {
     /// Values by normalised form; several values may differ in case only.
@@ -59,9 +59,9 @@ impl Names {
     pub fn names_other(&self, text: &str, own: &str) -> bool {
         let normal = normalise(text);
         let mut from = 0;
-        while let Some(rest) = normal.get(from..).filter(|rest| !rest.is_empty()) {
+        while let Some(remaining) = normal.get(from..).filter(|remaining| !remaining.is_empty()) {
             match self.longest_at(&normal, from) {
-                None => from += rest.chars().next().map_or(1, char::len_utf8),
+                None => from += remaining.chars().next().map_or(1, char::len_utf8),
                 Some((length, names)) => {
                     let is_other = |name: &&Name| {
                         // Values that differ in case only are distinguished by the text itself.

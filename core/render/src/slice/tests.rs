@@ -273,11 +273,11 @@ fn inputs(seed: u64) -> ReportInputs {
     let sample = sample::sample();
     let window = WindowSpec::Week.last_complete(date(2026, 11, 16), "UTC");
     let cells = cells(&mut Random(seed));
-    let all: Vec<Finding> = cells
+    let findings: Vec<Finding> = cells
         .iter()
         .flat_map(|cell| cell.findings.clone())
         .collect();
-    let mut gone = all.clone();
+    let mut gone = findings.clone();
     for finding in &mut gone {
         finding.id = format!("old{}", finding.id);
     }
@@ -289,7 +289,7 @@ fn inputs(seed: u64) -> ReportInputs {
         why: format!("Caused by {}", VALUES[(i + 1) % VALUES.len()]),
         until: None,
     };
-    let decisions = all.iter().enumerate().map(decision).collect();
+    let decisions = findings.iter().enumerate().map(decision).collect();
     let mut plan = sample.plan.clone();
     plan.push(PlanNode {
         name: format!("stage.{}", VALUES[0]),
@@ -309,7 +309,11 @@ fn inputs(seed: u64) -> ReportInputs {
         plan,
         decisions,
         closed: closed(),
-        earlier: Some(EarlierReport::new("2026-W45", &[all, gone].concat(), None)),
+        earlier: Some(EarlierReport::new(
+            "2026-W45",
+            &[findings, gone].concat(),
+            None,
+        )),
         provenance: Provenance {
             command: format!("retrocast run weekly --set only={}", VALUES[4]),
             ..sample.provenance
@@ -335,10 +339,10 @@ fn slices_contain_nothing_about_other_values() {
     let known: BTreeSet<String> = VALUES.iter().map(ToString::to_string).collect();
     let names = Names::new(VALUES);
     for seed in 0..24 {
-        let whole = inputs(seed);
+        let run_inputs = inputs(seed);
         for shared in [false, true] {
             let slicer = Slicer {
-                whole: &whole,
+                inputs: &run_inputs,
                 column: "component",
                 names: &names,
                 known: &known,
@@ -390,11 +394,11 @@ fn texts(value: &serde_json::Value) -> Vec<String> {
 
 #[test]
 fn slices_are_printed_and_attach_their_own_data() {
-    let whole = inputs(7);
+    let run_inputs = inputs(7);
     let known: BTreeSet<String> = [VALUES[0].to_string()].into();
     let names = Names::new(VALUES);
     let slicer = Slicer {
-        whole: &whole,
+        inputs: &run_inputs,
         column: "component",
         names: &names,
         known: &known,

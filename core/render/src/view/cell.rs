@@ -183,7 +183,7 @@ pub(super) fn methods(cells: &[Cell]) -> Vec<MethodView> {
             .iter_mut()
             .find(|m| m.kind == cell.kind && m.method == cell.method)
         {
-            Some(known) => known.stages = format!("{}, {}", known.stages, cell.stage),
+            Some(existing) => existing.stages = format!("{}, {}", existing.stages, cell.stage),
             None => methods.push(MethodView {
                 kind: cell.kind.clone(),
                 method: shorten(&cell.method, 500),

@@ -78,9 +78,9 @@ impl<'a> Drawings<'a> {
     /// Adds the title of an improvement to its id in a chart title such as "IMP-001: works".
     fn with_title(&self, title: &str) -> String {
         let parts = title.split_once(':');
-        let known = parts.and_then(|(id, rest)| Some((id, self.improvements.get(id)?, rest)));
-        match known {
-            Some((id, name, rest)) => format!("{} ({id}):{rest}", shorten(name, 60)),
+        let named = parts.and_then(|(id, label)| Some((id, self.improvements.get(id)?, label)));
+        match named {
+            Some((id, name, label)) => format!("{} ({id}):{label}", shorten(name, 60)),
             None => title.to_string(),
         }
     }

@@ -123,10 +123,10 @@ fn metric_with_guardrails(effect: &Effect, limit: usize) -> String {
 /// Formats a metric with its unit, without repeating the noun.
 fn metric_with_unit(metric: &str, unit: &str) -> String {
     let noun = unit.split(" per ").next().unwrap_or_default();
-    let same = !noun.is_empty() && metric.starts_with(noun);
+    let repeats_noun = !noun.is_empty() && metric.starts_with(noun);
     match unit.get(noun.len()..).map(str::trim_start) {
-        Some("") if same => metric.to_string(),
-        Some(rest) if same => format!("{metric}, {rest}"),
+        Some("") if repeats_noun => metric.to_string(),
+        Some(remainder) if repeats_noun => format!("{metric}, {remainder}"),
         _ if unit.is_empty() => metric.to_string(),
         _ => format!("{metric}, {unit}"),
     }

@@ -113,8 +113,9 @@ impl FigureIds {
         is_match: impl Fn(&T) -> bool,
     ) -> String {
         let mut cells = report.cells.iter().enumerate();
-        let found = cells.find_map(|(i, cell)| Some((i, items(cell).iter().position(&is_match)?)));
-        found.map_or_else(String::new, |(i, j)| {
+        let position =
+            cells.find_map(|(i, cell)| Some((i, items(cell).iter().position(&is_match)?)));
+        position.map_or_else(String::new, |(i, j)| {
             self.at(&format!("/cells/{i}/{list}/{j}"))
         })
     }
@@ -150,9 +151,9 @@ impl FigureIds {
     }
 
     /// The ID of a resolved finding of the earlier report.
-    pub fn resolved(&self, report: &Report, known: &EarlierFinding) -> String {
+    pub fn resolved(&self, report: &Report, finding: &EarlierFinding) -> String {
         let mut findings = report.earlier.iter().flat_map(|earlier| &earlier.findings);
-        let index = findings.position(|other| other == known);
+        let index = findings.position(|other| other == finding);
         index.map_or_else(String::new, |index| {
             self.at(&format!("/earlier/findings/{index}"))
         })

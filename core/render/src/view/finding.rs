@@ -135,25 +135,32 @@ fn decision(finding: &Finding) -> Option<String> {
 fn novelty(finding: &Finding, earlier: Option<&EarlierReport>) -> Option<String> {
     let earlier = earlier?;
     Some(match earlier.find(finding) {
-        Some(known) => describe_earlier(known, &earlier.window),
+        Some(earlier_finding) => describe_earlier(earlier_finding, &earlier.window),
         None => "new".to_string(),
     })
 }
 
 /// A resolved finding of the earlier report, with its wording there.
-pub(super) fn resolved(known: &EarlierFinding, window: &str, figure: String) -> FindingView {
-    let (severity, severity_word) = severity(known.severity);
-    let times = known.times;
+pub(super) fn resolved(
+    earlier_finding: &EarlierFinding,
+    window: &str,
+    figure: String,
+) -> FindingView {
+    let (severity, severity_word) = severity(earlier_finding.severity);
+    let times = earlier_finding.times;
     FindingView {
-        sentence: shorten(&known.sentence, LONG_SENTENCE_MAX),
+        sentence: shorten(&earlier_finding.sentence, LONG_SENTENCE_MAX),
         severity,
         severity_word,
         meta: if times < 2 {
             format!("in the report on {window}")
         } else {
-            format!("in {times} reports, from {} to {window}", known.since)
+            format!(
+                "in {times} reports, from {} to {window}",
+                earlier_finding.since
+            )
         },
-        stage: known.stage.clone(),
+        stage: earlier_finding.stage.clone(),
         caveats: Vec::new(),
         figure,
     }
@@ -161,11 +168,11 @@ pub(super) fn resolved(known: &EarlierFinding, window: &str, figure: String) -> 
 
 /// Describes earlier reports: "also in the report on 2026-W45", "in each of the 4 previous
 /// reports, since 2026-W42".
-fn describe_earlier(known: &EarlierFinding, window: &str) -> String {
-    if known.times < 2 {
+fn describe_earlier(earlier_finding: &EarlierFinding, window: &str) -> String {
+    if earlier_finding.times < 2 {
         format!("also in the report on {window}")
     } else {
-        let (times, since) = (known.times, &known.since);
+        let (times, since) = (earlier_finding.times, &earlier_finding.since);
         format!("in each of the {times} previous reports, since {since}")
     }
 }

@@ -153,8 +153,8 @@ mod tests {
     #[test]
     fn only_terms_that_occur_are_explained() {
         let names = |view: Value, headings: &[&str]| -> Vec<&str> {
-            let found = glossary(&view, headings).into_iter();
-            found.map(|[name, _]| name).collect()
+            let terms = glossary(&view, headings).into_iter();
+            terms.map(|[name, _]| name).collect()
         };
         let view = json!({
             "counterfactual": "4.2", "findings": [{"meta": "adjusted p\u{a0}<\u{a0}0.001 · n = 4"}],

@@ -155,13 +155,13 @@ fn sentence(kind: FigureKind, texts: &Value) -> String {
                 "" => labelled("target", text("target")),
                 word => format!("{}, {word}", labelled("target", text("target"))),
             };
-            let rest = joined(&[
+            let details = joined(&[
                 labelled(&format!("95{NBSP}% interval"), text("interval")),
                 labelled(text("arrow"), &change).trim().to_string(),
                 target,
             ]);
-            let separator = if rest.is_empty() { "" } else { "; " };
-            format!("{name}: {}{separator}{rest}", value.trim())
+            let separator = if details.is_empty() { "" } else { "; " };
+            format!("{name}: {}{separator}{details}", value.trim())
         }
         FigureKind::Finding | FigureKind::Resolved => {
             let sentence = text("sentence");
@@ -237,12 +237,12 @@ mod tests {
     #[test]
     fn every_figure_of_the_sample_has_texts_and_one_id() {
         let report = sample();
-        let all = printed(&report).expect("the view is JSON");
-        let mut ids: Vec<&str> = all
+        let figures = printed(&report).expect("the view is JSON");
+        let mut ids: Vec<&str> = figures
             .iter()
             .map(|printed| printed.figure.id.as_str())
             .collect();
-        for printed in &all {
+        for printed in &figures {
             assert!(!printed.texts.is_empty(), "{:?}", printed.figure);
             assert!(!printed.sentence.trim().is_empty(), "{:?}", printed.figure);
         }
@@ -250,14 +250,14 @@ mod tests {
         let n = ids.len();
         ids.dedup();
         assert_eq!(ids.len(), n);
-        assert_eq!(printed(&report).expect("the view is JSON"), all);
+        assert_eq!(printed(&report).expect("the view is JSON"), figures);
     }
 
     #[test]
     fn a_headline_and_its_finding_have_the_same_id() {
         let report = sample();
-        let all = printed(&report).expect("the view is JSON");
-        let first = all
+        let figures = printed(&report).expect("the view is JSON");
+        let first = figures
             .iter()
             .find(|printed| printed.figure.id == "f1")
             .expect("f1");

@@ -18,7 +18,7 @@ use crate::{
 use std::path::Path;
 
 /// Memory use from which an alert is raised, in percent.
-pub(crate) const MEMORY_LIMIT: f64 = 80.0;
+pub(crate) const MEMORY_ALERT_LIMIT: f64 = 80.0;
 /// Latency from which an alert is raised, relative to the service's normal level.
 pub(crate) const LATENCY_FACTOR: f64 = 1.4;
 /// Error rate from which an alert is raised, relative to the service's normal level.
@@ -116,7 +116,7 @@ impl FaultDetector {
         [normal_latency, normal_errors]: [f64; 2],
     ) {
         let metrics = [
-            (Metric::Memory, memory, MEMORY_LIMIT),
+            (Metric::Memory, memory, MEMORY_ALERT_LIMIT),
             (Metric::Latency, latency, normal_latency * LATENCY_FACTOR),
             (Metric::Errors, errors, normal_errors * ERROR_FACTOR),
         ];
@@ -189,12 +189,13 @@ pub(crate) fn write(
     let days = &company.days;
     let until = days.last().map_or(0, |day| day.start + day.seconds);
     let mut table = Table::new(root, SPEC, seed, compress, days);
-    let drawn = triggers(faults, streaks, incidents, &mut table.random);
-    let mut rest = drawn.into_iter().enumerate().peekable();
+    let triggers = triggers(faults, streaks, incidents, &mut table.random);
+    let mut pending = triggers.into_iter().enumerate().peekable();
     for day in days {
         table.open(day)?;
         let end = day.start + day.seconds;
-        while let Some((index, (second, trigger))) = rest.next_if(|(_, (second, _))| *second < end)
+        while let Some((index, (second, trigger))) =
+            pending.next_if(|(_, (second, _))| *second < end)
         {
             let started = incidents.partition_point(|incident| incident.second <= second);
             let recent = &incidents[started.saturating_sub(RECENT_INCIDENTS)..started];

@@ -16,7 +16,7 @@ use crate::{
 use std::path::Path;
 
 /// Mean number of days between versions of one pipeline.
-const DAYS_BETWEEN: f64 = 90.0;
+const DAYS_BETWEEN_VERSIONS: f64 = 90.0;
 const AUTHORS: [&str; 4] = ["Ana Ruiz", "Bo Lindqvist", "Chidi Okafor", "=cmd('author')"];
 
 const FLAWS: [Flaw; 5] = [
@@ -52,7 +52,7 @@ pub(crate) fn write(
         .iter()
         .map(|_| {
             let later = days[1..].iter().map(|day| day.index);
-            let later = later.filter(|_| table.random.chance(1.0 / DAYS_BETWEEN));
+            let later = later.filter(|_| table.random.chance(1.0 / DAYS_BETWEEN_VERSIONS));
             std::iter::once(0).chain(later).collect()
         })
         .collect();

@@ -18,7 +18,7 @@ use std::path::Path;
 /// Number of the random stream that draws the incidents.
 const DRAW_STREAM: u64 = 19;
 /// Mean number of small incidents per day.
-const PER_DAY: f64 = 0.2;
+const INCIDENTS_PER_DAY: f64 = 0.2;
 const TITLES: [&str; 6] = [
     "Slow answers after a deployment",
     "Uploads are refused",
@@ -84,7 +84,7 @@ impl Incident {
         self.second + (self.minutes * 60.0) as i64
     }
 
-    /// Returns true if it is active and affects a service.
+    /// Returns true if it affects a service at a time, in seconds since 1970.
     pub(crate) fn covers(&self, second: i64, service: usize) -> bool {
         (self.second..self.end()).contains(&second) && self.services.contains(&service)
     }
@@ -96,8 +96,8 @@ pub(crate) fn draw(company: &Company, seed: u64) -> Vec<Incident> {
     let mut incidents = draw_planted(company, &mut random);
     for day in &company.days {
         // The first day has an incident, so that even the shortest simulation has one.
-        let at_least = u64::from(day.index == 0);
-        for _ in 0..random.poisson(PER_DAY).max(at_least) {
+        let minimum = u64::from(day.index == 0);
+        for _ in 0..random.poisson(INCIDENTS_PER_DAY).max(minimum) {
             let second = day.start + random.below(day.seconds as usize) as i64;
             incidents.push(draw_small(&mut random, second));
         }
@@ -193,11 +193,11 @@ pub(crate) fn write(
     let days = &company.days;
     let until = days.last().map_or(0, |day| day.start + day.seconds);
     let mut table = Table::new(root, SPEC, seed, compress, days);
-    let mut rest = incidents.iter().peekable();
+    let mut pending = incidents.iter().peekable();
     for day in days {
         table.open(day)?;
         while let Some(incident) =
-            rest.next_if(|incident| incident.second < day.start + day.seconds)
+            pending.next_if(|incident| incident.second < day.start + day.seconds)
         {
             let row = row(&mut table.random, incident, until);
             table.put(day, row)?;
@@ -260,6 +260,6 @@ fn row(random: &mut Random, incident: &Incident, until: i64) -> Row {
 }
 
 fn update(second: i64, status: &str, message: &str) -> String {
-    let (at, message) = (format_timestamp(second), quoted(message));
-    format!("{{\"at\":\"{at}\",\"status\":\"{status}\",\"message\":{message}}}")
+    let (time, message) = (format_timestamp(second), quoted(message));
+    format!("{{\"at\":\"{time}\",\"status\":\"{status}\",\"message\":{message}}}")
 }

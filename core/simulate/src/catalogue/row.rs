@@ -150,8 +150,8 @@ impl Row {
             Flaw::InvalidUtf8(key) => {
                 replace(key, "caf?".to_string());
                 let mut line = join_cells(&cells, delimiter);
-                if let Some(at) = line.windows(4).position(|bytes| bytes == b"caf?") {
-                    line[at + 3] = 0xe9;
+                if let Some(start) = line.windows(4).position(|bytes| bytes == b"caf?") {
+                    line[start + 3] = 0xe9;
                 }
                 return (line, reason::INVALID_TEXT);
             }

@@ -43,6 +43,7 @@ pub(crate) struct Table {
     flaws: usize,
     /// Number of records of the current day.
     today: usize,
+    /// The last valid record.
     last: Option<Row>,
     compress: bool,
 }

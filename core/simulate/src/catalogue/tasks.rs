@@ -223,16 +223,16 @@ impl TaskTables<'_> {
     fn draw(&mut self, created: i64, is_blocked: bool) -> Task {
         let number = self.number;
         // The last incident before the task, if it is less than three days old.
-        let before = self
+        let count = self
             .incidents
             .partition_point(|incident| incident.second <= created);
-        let cause = self.incidents[..before].last();
+        let cause = self.incidents[..count].last();
         let cause = cause.filter(|incident| created - incident.second < 3 * 86_400);
         // One of the last tickets before the task.
-        let before = self
+        let count = self
             .tickets
             .partition_point(|(second, _)| *second <= created);
-        let tickets = &self.tickets[before.saturating_sub(TICKET_REACH)..before];
+        let tickets = &self.tickets[count.saturating_sub(TICKET_REACH)..count];
         let random = &mut self.tasks.random;
         let hostile = random.chance(HOSTILE_TITLE_SHARE);
         let title = *random.pick(if hostile { &TEXTS[..] } else { &TITLES[..] });
@@ -288,7 +288,7 @@ impl TaskTables<'_> {
     /// Writes the final state of the task, or its state at the end of the simulation; for some
     /// tasks, an earlier state first.
     fn put(&mut self, day: &Day, task: &Task) -> Result<(), Error> {
-        let last = if task.ended < self.until {
+        let latest_state = if task.ended < self.until {
             let status = if task.cancelled { "cancelled" } else { "done" };
             let minutes = (task.ended - task.started) as f64 / 60.0;
             task.state(status, task.ended, (!task.cancelled).then_some(minutes))
@@ -298,24 +298,24 @@ impl TaskTables<'_> {
             task.state("open", task.created, None)
         };
         if !task.exported_early {
-            return self.tasks.put(day, last);
+            return self.tasks.put(day, latest_state);
         }
         self.tasks
             .put(day, task.state("open", task.created, None))?;
         let delay = 1 + self.tasks.random.below(6);
-        self.tasks.put_update(day, delay, &last)
+        self.tasks.put_update(day, delay, &latest_state)
     }
 
     /// Writes the attempts: the last attempt ends with the task's result, all others failed.
     fn attempts(&mut self, day: &Day, task: &Task) -> Result<(), Error> {
         let length = (task.ended - task.started) / task.attempts as i64;
         for attempt in 1..=task.attempts {
-            let from = task.started + length * (attempt as i64 - 1);
-            if from >= self.until {
+            let start = task.started + length * (attempt as i64 - 1);
+            if start >= self.until {
                 break;
             }
-            let to = (from + length < self.until).then_some(from + length);
-            let status = match to {
+            let end = (start + length < self.until).then_some(start + length);
+            let status = match end {
                 None => "running",
                 Some(_) if attempt < task.attempts => "failed",
                 Some(_) if task.cancelled => "cancelled",
@@ -329,10 +329,10 @@ impl TaskTables<'_> {
                 .text("id", format!("TE-{:08}", self.attempt))
                 .text("task_id", task.id.as_str())
                 .raw("attempt", attempt)
-                .time("started_at", from)
-                .maybe_time("ended_at", to)
+                .time("started_at", start)
+                .maybe_time("ended_at", end)
                 .text("status", status)
-                .maybe_raw("duration_s", to.map(|to| to - from))
+                .maybe_raw("duration_s", end.map(|end| end - start))
                 .text("executor", *executor)
                 .raw(
                     "cpu_s",

@@ -88,33 +88,33 @@ fn second(record: &Value, field: &str) -> i64 {
 
 #[test]
 fn references_point_to_existing_records() {
-    let all = Simulation::new(6);
-    all.assert_references(
+    let simulation = Simulation::new(6);
+    simulation.assert_references(
         ("step_executions", "execution_id"),
         ("pipelines", "id"),
         1500,
     );
-    all.assert_references(("resource_usage", "execution_id"), ("pipelines", "id"), 750);
+    simulation.assert_references(("resource_usage", "execution_id"), ("pipelines", "id"), 750);
     let configured = ("pipeline_configurations", "pipeline");
-    all.assert_references(("pipelines", "pipeline"), configured, 6);
-    all.assert_references(("alerts", "pipeline"), configured, 4);
-    all.assert_references(("alerts", "incident_id"), ("incidents", "id"), 4);
-    all.assert_references(("task_executions", "task_id"), ("tasks", "id"), 400);
-    all.assert_references(
+    simulation.assert_references(("pipelines", "pipeline"), configured, 6);
+    simulation.assert_references(("alerts", "pipeline"), configured, 4);
+    simulation.assert_references(("alerts", "incident_id"), ("incidents", "id"), 4);
+    simulation.assert_references(("task_executions", "task_id"), ("tasks", "id"), 400);
+    simulation.assert_references(
         ("task_dependencies", "parent_task_id"),
         ("tasks", "id"),
         120,
     );
-    all.assert_references(
+    simulation.assert_references(
         ("task_dependencies", "dependent_task_id"),
         ("tasks", "id"),
         120,
     );
     for log in ["message_generations", "enrichments", "scrapings", "syncs"] {
-        all.assert_references((log, "id"), ("decisions", "id"), 200);
+        simulation.assert_references((log, "id"), ("decisions", "id"), 200);
     }
     let [mut incidents, mut tickets] = [0, 0];
-    for task in all.records_of("tasks") {
+    for task in simulation.records_of("tasks") {
         let (table, count) = match task["source"].as_str().unwrap() {
             "incident" => ("incidents", &mut incidents),
             "ticket" => ("tickets", &mut tickets),
@@ -122,7 +122,7 @@ fn references_point_to_existing_records() {
         };
         *count += 1;
         let id = task["source_id"].as_str().unwrap();
-        let cause = all
+        let cause = simulation
             .records_of(table)
             .iter()
             .find(|cause| cause["id"] == id)
@@ -141,14 +141,14 @@ fn references_point_to_existing_records() {
 /// Steps start after the steps they depend on, and together take as long as their execution.
 #[test]
 fn steps_take_the_duration_of_their_execution() {
-    let all = Simulation::new(2);
-    let runs: BTreeMap<&str, &Value> = all
+    let simulation = Simulation::new(2);
+    let runs: BTreeMap<&str, &Value> = simulation
         .records_of("pipelines")
         .iter()
         .map(|run| (run["id"].as_str().unwrap(), run))
         .collect();
     let mut steps: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
-    for step in all.records_of("step_executions") {
+    for step in simulation.records_of("step_executions") {
         let run = step["execution_id"].as_str().unwrap();
         steps.entry(run).or_default().push(step);
     }
@@ -186,12 +186,12 @@ fn steps_take_the_duration_of_their_execution() {
     assert!(failures > 10, "{failures}");
 }
 
-/// Planted facts of the first five tables appear in the others.
+/// Planted facts of the basic tables appear in the other tables.
 #[test]
 fn alerts_and_incidents_show_planted_facts() {
-    let all = Simulation::new(16);
+    let simulation = Simulation::new(16);
     let count = |source: &str, field: &str, value: &str| {
-        let records = all.records_of(source).iter();
+        let records = simulation.records_of(source).iter();
         records.filter(|record| record[field] == value).count()
     };
     // The drift exceeds 80 % in its last weeks; the usual level of memory is far below.
@@ -199,12 +199,12 @@ fn alerts_and_incidents_show_planted_facts() {
     assert!(count("alerts", "rule", "latency-above-usual") > 60);
     assert!(count("alerts", "rule", "pipeline-fails") > 25);
     assert_eq!(count("incidents", "severity", "critical"), 1);
-    for alert in all.records_of("alerts") {
+    for alert in simulation.records_of("alerts") {
         if let [Some(value), Some(limit)] = ["value", "threshold"].map(|f| alert[f].as_f64()) {
             assert!(value > limit, "{alert}");
         }
     }
-    let active = all.records_of("pipeline_configurations").iter();
+    let active = simulation.records_of("pipeline_configurations").iter();
     assert_eq!(
         active
             .filter(|configuration| configuration["active"] == true)
@@ -216,8 +216,8 @@ fn alerts_and_incidents_show_planted_facts() {
 /// Every table has invalid and duplicate records, even in a short simulation.
 #[test]
 fn every_table_has_invalid_and_duplicate_records() {
-    let all = Simulation::new(1);
-    for (name, source) in &all.sources {
+    let simulation = Simulation::new(1);
+    for (name, source) in &simulation.sources {
         if name == "improvements" {
             continue;
         }

@@ -207,8 +207,8 @@ fn steps(random: &mut Random, run: &Execution) -> Vec<Row> {
         .map(|position| {
             let failed = run.error.is_some() && position == failing;
             let skipped = is_skipped(position);
-            let [from, to] = spans[position];
-            let duration = (!skipped).then_some(to - from);
+            let [start, end] = spans[position];
+            let duration = (!skipped).then_some(end - start);
             let read = records;
             if !skipped && position != 2 {
                 records = (records as f64 * random.between(0.9, 1.0)) as u64;
@@ -230,8 +230,8 @@ fn steps(random: &mut Random, run: &Execution) -> Vec<Row> {
                 .text("step", names[position])
                 .raw("position", position + 1)
                 .list("depends_on", &depends_on)
-                .time("started_at", run.second + from as i64)
-                .maybe_time("ended_at", duration.map(|_| run.second + to as i64))
+                .time("started_at", run.second + start as i64)
+                .maybe_time("ended_at", duration.map(|_| run.second + end as i64))
                 .maybe_raw(
                     "duration_s",
                     duration.map(|duration| format!("{duration:.1}")),

@@ -80,8 +80,9 @@ pub(super) fn mentions(text: &str, name: &str) -> bool {
         return false;
     }
     let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '-');
-    text.match_indices(&name).any(|(at, _)| {
-        !is_word(text[..at].chars().next_back()) && !is_word(text[at + name.len()..].chars().next())
+    text.match_indices(&name).any(|(start, _)| {
+        !is_word(text[..start].chars().next_back())
+            && !is_word(text[start + name.len()..].chars().next())
     })
 }
 
@@ -159,9 +160,9 @@ fn find_measure(finding: &Finding) -> Option<&'static str> {
 fn find_weekday(finding: &Finding) -> Option<usize> {
     let texts = [&finding.what, &finding.subject, &finding.sentence];
     if let Some(Value::String(day)) = finding.numbers.get("weekday")
-        && let Some(at) = WEEKDAYS.iter().position(|weekday| weekday == day)
+        && let Some(index) = WEEKDAYS.iter().position(|weekday| weekday == day)
     {
-        return Some(at);
+        return Some(index);
     }
     // Saturdays and Sundays together count as a Saturday.
     if finding.what.to_lowercase().contains("weekend") {
@@ -171,9 +172,9 @@ fn find_weekday(finding: &Finding) -> Option<usize> {
         WEEKDAYS
             .iter()
             .enumerate()
-            .filter_map(|(at, weekday)| Some((text.find(weekday)?, at)))
+            .filter_map(|(index, weekday)| Some((text.find(weekday)?, index)))
             .min()
-            .map(|(_, at)| at)
+            .map(|(_, index)| index)
     })
 }
 
@@ -227,7 +228,7 @@ pub(super) fn text_numbers_of(finding: &Finding) -> impl Iterator<Item = &str> {
 /// All ratios in a finding: numbers named as ratios, its magnitude, and after divided by before.
 pub(super) fn ratios_of(finding: &Finding) -> Vec<f64> {
     // A ratio is a single number or the first of estimate, lower and upper bound.
-    let first = |value: &Value| {
+    let first_number = |value: &Value| {
         value
             .as_f64()
             .or_else(|| value.as_array()?.first()?.as_f64())
@@ -235,13 +236,13 @@ pub(super) fn ratios_of(finding: &Finding) -> Vec<f64> {
     let is_bound = |key: &str| {
         ["lower", "upper", "low", "high"]
             .iter()
-            .any(|b| key.ends_with(b))
+            .any(|suffix| key.ends_with(suffix))
     };
     let mut ratios: Vec<f64> = finding
         .numbers
         .iter()
         .filter(|(key, _)| key.starts_with("ratio") && !is_bound(key))
-        .filter_map(|(_, value)| first(value))
+        .filter_map(|(_, value)| first_number(value))
         .collect();
     if let Some(magnitude) = &finding.magnitude
         && magnitude.unit == "ratio"

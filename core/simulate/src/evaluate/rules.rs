@@ -52,7 +52,7 @@ pub(super) fn judge<'a>(truth: &'a Truth, claim: &Claim, effects: &[Effect]) -> 
                 implied = implied.or_else(|| Some(format!("{}: {why}", fact.id)));
             }
             Match::Near(why) => near = near.or(Some((fact.id.as_str(), why))),
-            Match::No => {}
+            Match::Unrelated => {}
         }
     }
     if !shows.is_empty() {
@@ -83,13 +83,13 @@ enum Match {
     /// It would show the fact, except for the given reason.
     Near(String),
     /// It is unrelated to the fact.
-    No,
+    Unrelated,
 }
 
 impl Claim<'_> {
     fn compare(&self, fact: &Fact) -> Match {
         if !self.sources.contains(&fact.source.as_str()) {
-            return Match::No;
+            return Match::Unrelated;
         }
         match fact.kind {
             FactKind::WeekdayEffect => self.weekday_effect(fact),
@@ -98,7 +98,7 @@ impl Claim<'_> {
             FactKind::Outage => self.outage(fact),
             FactKind::Drift => self.drift(fact),
             FactKind::Effect | FactKind::Harm => self.effect(fact),
-            FactKind::NoEffect => Match::No,
+            FactKind::NoEffect => Match::Unrelated,
         }
     }
 
@@ -132,7 +132,7 @@ impl Claim<'_> {
         if self.kind != "weekday_effect"
             || self.ticket_type.as_deref().is_some_and(|t| t != "failure")
         {
-            return Match::No;
+            return Match::Unrelated;
         }
         match (self.weekday, self.finding.direction) {
             (Some(0) | None, Direction::Up | Direction::None) => {
@@ -153,13 +153,13 @@ impl Claim<'_> {
             (_, Direction::Down) => {
                 Match::Implied("other weekdays are below a mean that Mondays raise")
             }
-            _ => Match::No,
+            _ => Match::Unrelated,
         }
     }
 
     fn volume_threshold(&self, fact: &Fact) -> Match {
         if self.kind != "volume_threshold" {
-            return Match::No;
+            return Match::Unrelated;
         }
         let thresholds = numbers_of(self.finding, &["threshold", "cut", "volume", "files"]);
         let threshold = thresholds.first().copied().or_else(|| {
@@ -183,7 +183,7 @@ impl Claim<'_> {
 
     fn change_point(&self, fact: &Fact) -> Match {
         let Some(date) = fact.date else {
-            return Match::No;
+            return Match::Unrelated;
         };
         let up = self.finding.direction != Direction::Down;
         match self.kind {
@@ -211,7 +211,7 @@ impl Claim<'_> {
     /// records.
     fn follows_from_shift(&self, fact: &Fact, date: Date, same_direction: bool) -> Match {
         if !(self.is_about(fact) || self.is_about_all()) {
-            return Match::No;
+            return Match::Unrelated;
         }
         match self.kind {
             "change_point" if same_direction && self.overlaps(date, date, 21) => {
@@ -224,19 +224,19 @@ impl Claim<'_> {
                 if self.overlaps(date, end, 1) {
                     Match::Implied("detectors had not adapted to the shift")
                 } else {
-                    Match::No
+                    Match::Unrelated
                 }
             }
             "kpi" if same_direction && self.is_within_compared(date) => {
                 Match::Implied("the baseline contains days before the shift")
             }
-            _ => Match::No,
+            _ => Match::Unrelated,
         }
     }
 
     fn outage(&self, fact: &Fact) -> Match {
         let Some(date) = fact.date else {
-            return Match::No;
+            return Match::Unrelated;
         };
         match self.kind {
             "anomaly" if self.overlaps(date, date, fact.date_tolerance_days) => {
@@ -252,7 +252,7 @@ impl Claim<'_> {
             "source_quiet" if self.overlaps(date, date, 1) => {
                 Match::Implied("few records came on that day")
             }
-            _ => Match::No,
+            _ => Match::Unrelated,
         }
     }
 
@@ -263,28 +263,30 @@ impl Claim<'_> {
             .magnitude
             .as_ref()
             .map_or("", |magnitude| &magnitude.unit);
-        let what = self.finding.what.to_lowercase();
-        matches!(unit, "share" | "points") || what.contains("rate") || what.contains("share")
+        let description = self.finding.what.to_lowercase();
+        matches!(unit, "share" | "points")
+            || description.contains("rate")
+            || description.contains("share")
     }
 
     fn drift(&self, fact: &Fact) -> Match {
         if self.measure.is_some_and(|measure| measure != fact.measure) {
-            return Match::No;
+            return Match::Unrelated;
         }
         let up = self.finding.direction != Direction::Down;
         if self.measure.is_none() || !up {
-            return Match::No;
+            return Match::Unrelated;
         }
-        let (about, all) = (self.is_about(fact), self.is_about_all());
+        let (is_about, is_about_all) = (self.is_about(fact), self.is_about_all());
         match self.kind {
-            "trend" if about => Match::Shows,
-            "forecast" | "capacity" if about && self.is_breach() => Match::Shows,
+            "trend" if is_about => Match::Shows,
+            "forecast" | "capacity" if is_about && self.is_breach() => Match::Shows,
             "trend" | "forecast" | "capacity" | "month_effect" | "year_rate" | "kpi"
-                if about || all =>
+                if is_about || is_about_all =>
             {
                 Match::Implied("the drift, in the service or in the mean of all")
             }
-            "change_point" | "anomaly" | "drift" if about || all => {
+            "change_point" | "anomaly" | "drift" if is_about || is_about_all => {
                 let first = fact.date.unwrap_or(self.until);
                 if self.dates.is_none() || self.overlaps(first, self.until, 7) {
                     Match::Implied("a drift looks like a step or like unusual days")
@@ -292,28 +294,28 @@ impl Claim<'_> {
                     Match::Near(format!("its date is {}", self.dates_text()))
                 }
             }
-            _ => Match::No,
+            _ => Match::Unrelated,
         }
     }
 
     fn effect(&self, fact: &Fact) -> Match {
         let Some(date) = fact.date else {
-            return Match::No;
+            return Match::Unrelated;
         };
         let harms = fact.kind == FactKind::Harm;
-        let expected = (self.finding.direction == Direction::Up) == harms;
+        let is_expected = (self.finding.direction == Direction::Up) == harms;
         if matches!(self.kind, "effect" | "effectiveness") {
-            let named = mentions(
+            let is_named = mentions(
                 &format!("{} {}", self.finding.subject, self.finding.what),
                 &fact.id,
             ) || self.is_about(fact)
                 || text_numbers_of(self.finding).any(|text| text == fact.id);
-            return match (named, expected, harms) {
+            return match (is_named, is_expected, harms) {
                 (true, true, false) => Match::Implied("the improvement works"),
                 (true, true, true) => Match::Implied("the improvement does harm"),
                 (true, false, false) => Match::Near("it lowers the measure".to_string()),
                 (true, false, true) => Match::Near("it raises the measure".to_string()),
-                _ => Match::No,
+                _ => Match::Unrelated,
             };
         }
         if self
@@ -321,9 +323,9 @@ impl Claim<'_> {
             .as_deref()
             .is_some_and(|kind| kind != "failure")
         {
-            return Match::No;
+            return Match::Unrelated;
         }
-        self.follows_from_shift(fact, date, expected)
+        self.follows_from_shift(fact, date, is_expected)
     }
 
     fn allowed_pattern(&self, truth: &Truth) -> Option<String> {
@@ -372,15 +374,15 @@ impl Claim<'_> {
     }
 
     fn is_unclear_effect(&self, effects: &[Effect]) -> bool {
-        let claims = |word: &str| matches!(word, "works" | "harmful");
+        let claims_effect = |word: &str| matches!(word, "works" | "harmful");
         if let Some(Value::String(verdict)) = self.finding.numbers.get("verdict") {
-            return !claims(verdict);
+            return !claims_effect(verdict);
         }
         let text = format!("{} {}", self.finding.subject, self.finding.what);
         effects
             .iter()
             .find(|effect| mentions(&text, &effect.improvement) || mentions(&text, &effect.title))
-            .is_some_and(|effect| !claims(effect.verdict.word()))
+            .is_some_and(|effect| !claims_effect(effect.verdict.word()))
     }
 
     fn dates_text(&self) -> String {

@@ -74,18 +74,18 @@ impl fmt::Display for Evaluation {
             )?;
         }
         for check in self.sources.iter().filter(|check| !check.ok) {
-            for (what, planted, reported) in &check.differences {
+            for (count, planted, reported) in &check.differences {
                 let source = &check.source;
                 writeln!(
                     f,
-                    "  DIFFER  {source:<18} {what}: {reported} reported, {planted} planted"
+                    "  DIFFER  {source:<18} {count}: {reported} reported, {planted} planted"
                 )?;
             }
         }
         let (implied, informational) = (self.implied.len(), self.informational);
         writeln!(
             f,
-            "other findings     {implied} implied by what was planted, {informational} claim no effect"
+            "other findings     {implied} implied by planted facts, {informational} claim no effect"
         )?;
         for line in &self.unjudged {
             writeln!(f, "  of unknown kind    {}", shorten(line, 120))?;

@@ -52,7 +52,7 @@ fn ratio(mut finding: Finding, ratio: f64) -> Finding {
     finding
 }
 
-fn on(finding: Finding, date: Date) -> Finding {
+fn dated(finding: Finding, date: Date) -> Finding {
     finding.number("date", date.to_string())
 }
 
@@ -76,12 +76,12 @@ fn check(truth: &Truth, finding: &Finding, expected: &str) {
 fn weekday_effects_are_judged() {
     let truth = truth();
     let monday = truth.fact("monday").unwrap();
-    let all = monday.numbers["ratio_all_days"];
+    let ratio_all_days = monday.numbers["ratio_all_days"];
     let effect = |dataset, what, up| finding("weekday_effect", dataset, "all", what, up);
     let failures = |what, up| effect("daily_failures", what, up);
     check(
         &truth,
-        &ratio(failures("failures on Monday", true), all),
+        &ratio(failures("failures on Monday", true), ratio_all_days),
         "shows monday",
     );
     check(&truth, &failures("failures on Tuesday", false), "implied");
@@ -134,7 +134,7 @@ fn weekday_effects_are_judged() {
 fn thresholds_are_judged() {
     let truth = truth();
     let fact = truth.fact("threshold").unwrap();
-    let cut = |subject: &str, cut: f64| {
+    let claim = |subject: &str, threshold: f64| {
         finding(
             "volume_threshold",
             "pipelines",
@@ -142,12 +142,12 @@ fn thresholds_are_judged() {
             "failed executions by files",
             true,
         )
-        .number("threshold", cut)
+        .number("threshold", threshold)
     };
-    check(&truth, &cut("all", fact.size * 1.05), "shows threshold");
-    check(&truth, &cut("all", 300.0), "false");
+    check(&truth, &claim("all", fact.size * 1.05), "shows threshold");
+    check(&truth, &claim("all", 300.0), "false");
     let pipeline = format!("pipeline = {}", PIPELINES[5]);
-    check(&truth, &cut(&pipeline, fact.size * 0.97), "implied");
+    check(&truth, &claim(&pipeline, fact.size * 0.97), "implied");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn shifts_of_a_component_are_judged() {
     let later = |days: i64| date.checked_add(days.days()).unwrap();
     check(
         &truth,
-        &on(
+        &dated(
             ratio(claim("change_point", &about, true), shift.size),
             later(3),
         ),
@@ -169,29 +169,29 @@ fn shifts_of_a_component_are_judged() {
     );
     check(
         &truth,
-        &on(claim("change_point", &about, true), later(30)),
+        &dated(claim("change_point", &about, true), later(30)),
         "false",
     );
     check(
         &truth,
-        &on(claim("change_point", &about, false), date),
+        &dated(claim("change_point", &about, false), date),
         "false",
     );
     check(
         &truth,
-        &on(claim("change_point", "all", true), later(9)),
+        &dated(claim("change_point", "all", true), later(9)),
         "implied",
     );
     check(&truth, &claim("trend", &about, true), "implied");
     check(&truth, &claim("month_effect", &about, true), "implied");
     check(
         &truth,
-        &on(claim("anomaly", &about, true), later(5)),
+        &dated(claim("anomaly", &about, true), later(5)),
         "implied",
     );
     check(
         &truth,
-        &on(claim("anomaly", &about, true), later(60)),
+        &dated(claim("anomaly", &about, true), later(60)),
         "false",
     );
     let other = truth.names["tickets"]["component"]
@@ -201,7 +201,7 @@ fn shifts_of_a_component_are_judged() {
     let other = format!("component = {other}");
     check(
         &truth,
-        &on(claim("change_point", &other, true), date),
+        &dated(claim("change_point", &other, true), date),
         "false",
     );
     check(&truth, &claim("trend", &other, true), "false");
@@ -216,23 +216,23 @@ fn outages_and_drift_are_judged() {
     let anomaly = |dataset, up| finding("anomaly", dataset, "all", "records per day", up);
     check(
         &truth,
-        &on(anomaly("daily_executions", false), outage),
+        &dated(anomaly("daily_executions", false), outage),
         "shows outage-pipelines",
     );
     check(
         &truth,
-        &on(anomaly("decisions", false), outage),
+        &dated(anomaly("decisions", false), outage),
         "shows outage-decisions",
     );
     check(
         &truth,
-        &on(anomaly("pipelines", false), dip),
+        &dated(anomaly("pipelines", false), dip),
         "shows dip-pipelines",
     );
-    check(&truth, &on(anomaly("decisions", false), dip), "false");
+    check(&truth, &dated(anomaly("decisions", false), dip), "false");
     check(
         &truth,
-        &on(anomaly("daily_tickets", false), outage),
+        &dated(anomaly("daily_tickets", false), outage),
         "false",
     );
     let executions = finding("kpi", "pipelines", "all", "executions per day", false);
@@ -274,8 +274,8 @@ fn outages_and_drift_are_judged() {
         &memory("forecast", "all", "cpu_percent next week", true),
         "plain",
     );
-    let quiet = finding("quality", "metrics", "metrics", "score", false);
-    check(&truth, &quiet, "plain");
+    let quality = finding("quality", "metrics", "metrics", "score", false);
+    check(&truth, &quality, "plain");
     check(
         &truth,
         &finding("source_quiet", "metrics", "metrics", "silence", false),

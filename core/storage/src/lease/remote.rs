@@ -72,9 +72,9 @@ impl Process {
 /// Identity of the machine, its boot and its process namespace; empty if unknown.
 fn process_table() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id");
-    let space = fs::read_link("/proc/self/ns/pid");
-    match (boot, space) {
-        (Ok(boot), Ok(space)) => format!("{} {}", boot.trim(), space.display()),
+    let namespace = fs::read_link("/proc/self/ns/pid");
+    match (boot, namespace) {
+        (Ok(boot), Ok(namespace)) => format!("{} {}", boot.trim(), namespace.display()),
         _ => String::new(),
     }
 }
@@ -199,8 +199,8 @@ pub(super) fn request(
 
 /// Reads an object; its claim is `None` if the content is invalid.
 fn read(store: &dyn SharedStore, key: &str) -> io::Result<Option<(Option<Claim>, ETag)>> {
-    let found = store.get(key)?;
-    Ok(found.map(|(bytes, etag)| (serde_json::from_slice(&bytes).ok(), etag)))
+    let object = store.get(key)?;
+    Ok(object.map(|(bytes, etag)| (serde_json::from_slice(&bytes).ok(), etag)))
 }
 
 impl RemoteLease {

@@ -75,8 +75,8 @@ impl Lake {
             .map_err(failed)?
             .build();
         let opened = self.open(dataset).await?;
-        let done = cleanup_old_versions(&opened, policy).await;
-        done.map(|_| ()).map_err(failed)
+        let result = cleanup_old_versions(&opened, policy).await;
+        result.map(|_| ()).map_err(failed)
     }
 
     /// Moves the files of a dataset from a staging lake. The name must be unused; leftovers of a

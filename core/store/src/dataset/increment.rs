@@ -3,7 +3,7 @@
 use super::{
     Lake, PendingRows, Properties, Scan, dataset_error, is_commit_conflict, reference,
     rows::{DeletedRows, Rows},
-    strict::SuccessorCommit,
+    successor::SuccessorCommit,
 };
 use crate::{error::StoreError, origin};
 use arrow::{array::AsArray as _, datatypes::UInt32Type};
@@ -31,8 +31,8 @@ use std::{
 /// The column where Lance returns the address of a row: its fragment in the upper 32 bits, its
 /// offset in the lower 32 bits.
 pub(crate) const ROW_ADDRESS: &str = "_rowaddr";
-/// Number of versions to search for a property, because compaction creates versions without properties.
-const LOOK_BACK: u64 = 16;
+/// Maximum number of versions searched for a property, because compaction creates versions without properties.
+const SEARCHED_VERSIONS_MAX: u64 = 16;
 
 /// The rows of a dataset to read.
 pub(crate) enum RowSubset<'a> {
@@ -103,8 +103,8 @@ impl Lake {
         name: &str,
         schema: arrow_schema::SchemaRef,
     ) -> Result<DatasetRef, StoreError> {
-        let none = RecordBatchStreamAdapter::new(schema, futures::stream::empty());
-        let PendingRows(transaction) = self.prepare(name, Box::pin(none), None).await?;
+        let no_rows = RecordBatchStreamAdapter::new(schema, futures::stream::empty());
+        let PendingRows(transaction) = self.prepare(name, Box::pin(no_rows), None).await?;
         let created = CommitBuilder::new(self.uri(name)?.as_str())
             .with_session(self.session.clone())
             .with_commit_handler(Arc::new(SuccessorCommit::after(0)))
@@ -159,8 +159,8 @@ impl Lake {
             let deleted = superseded
                 .between(first, end)
                 .map(|row| (row - first) as u32);
-            let rest = fragment.extend_deletions(deleted).await.map_err(failed)?;
-            remaining.extend(rest.map(|rest| rest.metadata().clone()));
+            let kept = fragment.extend_deletions(deleted).await.map_err(failed)?;
+            remaining.extend(kept.map(|kept| kept.metadata().clone()));
             first = end;
         }
         Ok(PendingRows::from_fragments(remaining))
@@ -187,7 +187,7 @@ impl Lake {
                 reason: format!("it has no fragment {fragment}"),
             })?;
             match opened.extend_deletions(offsets.iter().copied()).await {
-                Ok(Some(rest)) => updated.push(rest.metadata().clone()),
+                Ok(Some(kept)) => updated.push(kept.metadata().clone()),
                 Ok(None) => removed.push(u64::from(*fragment)),
                 Err(error) => return Err(failed(error)),
             }
@@ -265,8 +265,8 @@ impl Lake {
         dataset: &DatasetRef,
         property: &str,
     ) -> Result<Option<Properties>, StoreError> {
-        let found = self.newest_with(dataset, property).await?;
-        Ok(found.map(|(_, properties)| properties))
+        let newest = self.newest_with(dataset, property).await?;
+        Ok(newest.map(|(_, properties)| properties))
     }
 
     /// The number of the newest version, no newer than this one, that has the given property.
@@ -275,8 +275,8 @@ impl Lake {
         dataset: &DatasetRef,
         property: &str,
     ) -> Result<Option<u64>, StoreError> {
-        let found = self.newest_with(dataset, property).await?;
-        Ok(found.map(|(version, _)| version))
+        let newest = self.newest_with(dataset, property).await?;
+        Ok(newest.map(|(version, _)| version))
     }
 
     async fn newest_with(
@@ -285,10 +285,12 @@ impl Lake {
         property: &str,
     ) -> Result<Option<(u64, Properties)>, StoreError> {
         let opened = self.open(dataset).await?;
-        let first = dataset.version.saturating_sub(LOOK_BACK) + 1;
+        let first = dataset.version.saturating_sub(SEARCHED_VERSIONS_MAX) + 1;
         for version in (first.max(1)..=dataset.version).rev() {
             let properties = transaction_properties(&opened, version).await;
-            if let Some(properties) = properties.filter(|found| found.contains_key(property)) {
+            if let Some(properties) =
+                properties.filter(|properties| properties.contains_key(property))
+            {
                 return Ok(Some((version, properties)));
             }
         }
@@ -377,7 +379,7 @@ async fn transaction_properties(dataset: &Dataset, version: u64) -> Option<Prope
     Some(
         properties
             .iter()
-            .map(|(k, v)| (k.clone(), v.clone()))
+            .map(|(key, value)| (key.clone(), value.clone()))
             .collect(),
     )
 }

@@ -53,8 +53,8 @@ impl Changes {
         keyed: bool,
     ) -> Self {
         let mut changes = Self::default();
-        let mut first: BTreeMap<(&[u8], FileFormat), &str> = BTreeMap::new();
-        let mut before: BTreeMap<(&str, String), &Object> = previous
+        let mut originals: BTreeMap<(&[u8], FileFormat), &str> = BTreeMap::new();
+        let mut earlier: BTreeMap<(&str, String), &Object> = previous
             .iter()
             .map(|object| ((object.path.as_str(), object.hash.clone()), object))
             .collect();
@@ -62,19 +62,19 @@ impl Changes {
         for (index, (file, hash)) in listing.files.iter().zip(hashes).enumerate() {
             let content = (hash.as_bytes().as_slice(), file_format(&file.name));
             if file.size > 0
-                && let Some(original) = first.get(&content)
+                && let Some(original) = originals.get(&content)
             {
                 let copy = (file.name.clone(), (*original).to_string());
                 changes.copies.push(copy);
                 continue;
             }
-            first.insert(content, &file.name);
-            match before.remove(&(file.path.as_ref(), hash.to_hex().to_string())) {
+            originals.insert(content, &file.name);
+            match earlier.remove(&(file.path.as_ref(), hash.to_hex().to_string())) {
                 Some(object) => unchanged.push((index, object)),
                 None => changes.to_read.push(index),
             }
         }
-        changes.deleted = before.into_values().cloned().collect();
+        changes.deleted = earlier.into_values().cloned().collect();
         let reread_superseded = keyed && !changes.deleted.is_empty();
         for (index, object) in unchanged {
             if reread_superseded && object.counts.superseded > 0 {

@@ -47,16 +47,16 @@ impl KeyRanges {
     /// The objects whose key range contains a key that was seen.
     pub fn overlapping(&self) -> BTreeSet<u32> {
         // Number of intervals with a key that was seen, before each bound.
-        let mut before = Vec::with_capacity(self.seen.len() + 1);
-        before.push(0);
+        let mut counts = Vec::with_capacity(self.seen.len() + 1);
+        counts.push(0);
         for seen in &self.seen {
-            before.push(before[before.len() - 1] + u32::from(*seen));
+            counts.push(counts[counts.len() - 1] + u32::from(*seen));
         }
         let index = |position: u128| self.bounds.partition_point(|bound| *bound < position);
         let overlaps = |range: Option<(u128, u128)>| {
             range.is_none_or(|(least, greatest)| {
                 let end = greatest.checked_add(1).map_or(self.bounds.len(), index);
-                before[end] > before[index(least)]
+                counts[end] > counts[index(least)]
             })
         };
         let overlapping = self.objects.iter().filter(|(_, range)| overlaps(*range));

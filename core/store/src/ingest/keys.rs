@@ -164,7 +164,7 @@ impl KeyTable {
         return_kept: bool,
         superseded: &mut dyn FnMut(u64),
     ) -> Result<Keys, StoreError> {
-        let mut all = Keys::default();
+        let mut kept = Keys::default();
         let mut keys = Keys::default();
         for number in 0..PARTITIONS {
             if self.spilled {
@@ -174,12 +174,12 @@ impl KeyTable {
                 add_row(&mut keys, &entry, superseded);
             }
             if return_kept {
-                all.extend(keys.drain());
+                kept.extend(keys.drain());
             } else {
                 keys.clear();
             }
         }
-        Ok(all)
+        Ok(kept)
     }
 
     /// Reads the spilled entries of a partition and removes the file.
@@ -226,8 +226,8 @@ mod tests {
         let order: Vec<i64> = (0..5000_i64).map(|n| n * 31 % 17 - 8).collect();
         let mut expected: BTreeMap<u128, (i64, u64)> = BTreeMap::new();
         for (row, (key, order)) in (0_u64..).zip(keys.iter().zip(&order)) {
-            let best = expected.entry(*key).or_insert((*order, row));
-            *best = (*best).max((*order, row));
+            let latest = expected.entry(*key).or_insert((*order, row));
+            *latest = (*latest).max((*order, row));
         }
         for capacity in [1, 1000, 1 << 20] {
             let mut table = KeyTable::with_capacity(folder.path(), capacity);
@@ -243,7 +243,7 @@ mod tests {
             assert_eq!(kept.len(), expected.len());
             for (key, (order, row)) in &expected {
                 assert_eq!(
-                    kept.get(key).map(|found| (found.order, found.row)),
+                    kept.get(key).map(|kept| (kept.order, kept.row)),
                     Some((*order, *row))
                 );
             }

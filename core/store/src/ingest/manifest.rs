@@ -6,11 +6,11 @@
 //! process.
 
 use super::{
-    INGEST, SourceSpec, manifest_name, quarantine_name,
+    INGEST_VERSION, SourceSpec, manifest_name, quarantine_name,
     times::{self, Times},
 };
 use crate::{
-    dataset::{Lake, MADE_FROM, Properties, Scan},
+    dataset::{FINGERPRINT, Lake, Properties, Scan},
     error::StoreError,
 };
 use arrow::{
@@ -97,7 +97,7 @@ pub struct SourceVersion {
     /// The objects, by number.
     pub objects: Vec<Object>,
     /// Identity of the version's inputs.
-    pub made_from: Option<String>,
+    pub fingerprint: Option<String>,
     /// First and last time of the rows, if they were stored.
     pub(super) times: Option<Times>,
     /// Identity of contract, formats and hash key.
@@ -110,7 +110,7 @@ pub fn meaning(spec: &SourceSpec, hash_key: Option<&[u8]>) -> String {
     let key = pseudonyms::key_id(hash_key).unwrap_or_default();
     let contract = spec.contract.fingerprint();
     format!(
-        "{INGEST} {contract} {:?} {:?} {key}",
+        "{INGEST_VERSION} {contract} {:?} {:?} {key}",
         spec.format, spec.dialect
     )
 }
@@ -148,7 +148,7 @@ impl SourceVersion {
             manifest,
             quarantine,
             objects: batches.iter().flat_map(objects).collect(),
-            made_from: properties.get(MADE_FROM).cloned(),
+            fingerprint: properties.get(FINGERPRINT).cloned(),
             times: times::load(&properties),
             meaning: properties.get(MEANING).cloned().unwrap_or_default(),
         }))
@@ -247,7 +247,7 @@ impl Lake {
         rows: &DatasetRef,
     ) -> Result<BTreeMap<u32, String>, StoreError> {
         let properties = self.properties_with(rows, MANIFEST).await?;
-        let version = properties.and_then(|all| all.get(MANIFEST)?.parse().ok());
+        let version = properties.and_then(|properties| properties.get(MANIFEST)?.parse().ok());
         let Some(version) = version else {
             return Ok(BTreeMap::new());
         };
@@ -266,8 +266,8 @@ impl Lake {
         let paths = batches.iter().flat_map(|batch| {
             let numbers = batch.column(0).as_primitive_opt::<UInt32Type>();
             let paths = batch.column(1).as_string_opt::<i32>();
-            let both = numbers.zip(paths).into_iter();
-            both.flat_map(|(numbers, paths)| numbers.iter().zip(paths))
+            let columns = numbers.zip(paths).into_iter();
+            columns.flat_map(|(numbers, paths)| numbers.iter().zip(paths))
         });
         Ok(paths
             .filter_map(|(number, path)| Some((number?, path?.to_string())))

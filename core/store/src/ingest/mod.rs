@@ -23,7 +23,9 @@ mod times;
 
 use crate::{
     contract::Contract,
-    dataset::{BASE_VERSION, DeletedRows, Lake, MADE_FROM, PendingRows, Properties, Rows, Staging},
+    dataset::{
+        BASE_VERSION, DeletedRows, FINGERPRINT, Lake, PendingRows, Properties, Rows, Staging,
+    },
     error::{SourceError, StoreError},
     origin,
     source::{Days, Listing, ListingSummary, SourceFile, is_settled},
@@ -50,7 +52,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Version of the ingest. Increase it when the same records could give other rows: every source is
 /// then read again.
-const INGEST: &str = "ingest 4";
+const INGEST_VERSION: &str = "ingest 4";
 /// Maximum number of attempts for a source if others write its datasets at the same time.
 const ATTEMPTS_MAX: u32 = 3;
 
@@ -160,17 +162,17 @@ async fn try_ingest(
     let meaning = manifest::meaning(spec, key);
     // If a process committed this version and died before recording it, it is used even with
     // `force`.
-    let made_from = properties.get(MADE_FROM);
+    let fingerprint = properties.get(FINGERPRINT);
     let is_committed =
-        |last: &SourceVersion| made_from.is_some() && last.made_from.as_ref() == made_from;
-    let start =
+        |last: &SourceVersion| fingerprint.is_some() && last.fingerprint.as_ref() == fingerprint;
+    let extended =
         last.filter(|last| last.has_meaning(&meaning) && (!control.force || is_committed(last)));
-    let objects = start.as_ref().map_or(&[][..], |last| &last.objects[..]);
+    let objects = extended.as_ref().map_or(&[][..], |last| &last.objects[..]);
     let keyed = !spec.contract.key.is_empty();
     let changes = Changes::between(&listing, &hashes, objects, keyed);
     let next_number = objects.iter().map(|object| object.number + 1).max();
     let next_number = next_number.unwrap_or(0);
-    let base_version = start.as_ref().map_or(0, |last| last.rows.version);
+    let base_version = extended.as_ref().map_or(0, |last| last.rows.version);
     let mut properties = properties.clone();
     properties.insert(
         BASE_VERSION.to_string(),
@@ -192,9 +194,9 @@ async fn try_ingest(
         quarantine,
         objects,
         times,
-    } = match start {
+    } = match extended {
         Some(last) if changes.is_empty() => last.into(),
-        start => increment.read_and_commit(start).await?,
+        extended => increment.read_and_commit(extended).await?,
     };
     let times = match times {
         Some(times) => times,
@@ -410,18 +412,18 @@ impl Increment<'_> {
         let prepared = lake
             .mark_superseded(base, staged.prepared, superseded)
             .await?;
-        let new = if superseded.len() > 0 {
+        let new_times = if superseded.len() > 0 {
             lake.pending_times(base, &prepared, self.time_column())
                 .await?
         } else {
             commit.new_times
         };
-        let bounds = last.times.and_then(|_| resolution.bounds.union(new));
+        let bounds = last.times.and_then(|_| resolution.bounds.union(new_times));
         let times = match bounds {
             Some(times) => times,
             None => {
-                let rest = lake.remaining_times(base, self.time_column(), &resolution.deleted);
-                times::union(rest.await?, new)
+                let remaining = lake.remaining_times(base, self.time_column(), &resolution.deleted);
+                times::union(remaining.await?, new_times)
             }
         };
         times::store(times, &mut commit.properties);

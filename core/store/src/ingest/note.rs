@@ -27,9 +27,9 @@ fn totals_by_frequency(
     objects: &[Object],
     counted: fn(&Object) -> &FieldCounts,
 ) -> Vec<(String, u64)> {
-    let mut all: Vec<(String, u64)> = totals(objects, counted).into_iter().collect();
-    all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    all
+    let mut counts: Vec<(String, u64)> = totals(objects, counted).into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    counts
 }
 
 /// Builds the note of a report on a source, and warnings for its owner.
@@ -82,8 +82,8 @@ pub(super) fn note(
 
 /// The warning about files that are copies of others.
 fn copy_warning(spec: &SourceSpec, changes: &Changes) -> Vec<String> {
-    if let [(copy, original), rest @ ..] = changes.copies.as_slice() {
-        let others = match rest.len() {
+    if let [(copy, original), other_copies @ ..] = changes.copies.as_slice() {
+        let others = match other_copies.len() {
             0 => String::new(),
             n => format!("; the same applies to {} more", plural(n as u64, "file")),
         };
@@ -112,12 +112,12 @@ fn warnings(
             "Source {name:?} contains no records, although files match {uri:?}."
         ));
     } else if note.accepted == 0 && note.records > 0 {
-        let why = note
+        let most_frequent = note
             .quarantined
             .first()
             .map_or("unknown", |(reason, _)| reason.as_str());
         out.push(format!(
-            "No record of source {name:?} meets the contract {contract:?} ({} read; most frequent reason: {why}). \
+            "No record of source {name:?} meets the contract {contract:?} ({} read; most frequent reason: {most_frequent}). \
              Is it the right contract?",
             note.records
         ));

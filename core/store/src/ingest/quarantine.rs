@@ -43,7 +43,7 @@ pub(super) fn with_object(batch: &RecordBatch, object: u32) -> Result<RecordBatc
 pub(super) async fn write(
     lake: &Lake,
     name: &str,
-    before: Option<&DatasetRef>,
+    previous: Option<&DatasetRef>,
     deleted_objects: &BTreeSet<u32>,
     mut channel: mpsc::Receiver<Message>,
     properties: &Properties,
@@ -53,37 +53,37 @@ pub(super) async fn write(
         Some(Message::Rows(first)) => Some(first),
         _ => None,
     };
-    let Some(before) = before else {
-        let all = match first {
+    let Some(previous) = previous else {
+        let rows = match first {
             Some(first) => with_first(first, channel),
             // The newest version has rows of another contract, or of a process that died.
             None if lake.latest(name).await?.is_some_and(|old| old.rows > 0) => no_rows(),
             None => return Ok(None),
         };
-        return lake.write(name, all, properties).await.map(Some);
+        return lake.write(name, rows, properties).await.map(Some);
     };
-    let deleted = deleted_rows(lake, before, deleted_objects).await?;
+    let deleted = deleted_rows(lake, previous, deleted_objects).await?;
     if first.is_none() && deleted.is_empty() {
-        return Ok(Some(before.clone()));
+        return Ok(Some(previous.clone()));
     }
-    if lake.latest(name).await?.as_ref() != Some(before) {
+    if lake.latest(name).await?.as_ref() != Some(previous) {
         // The rows do not reference the newest version: it was written by a compaction, or by a
         // process that died.
-        let remaining = remaining_rows(lake, before, deleted_objects).await?;
-        let all: SendableRecordBatchStream = match first {
+        let remaining = remaining_rows(lake, previous, deleted_objects).await?;
+        let rows: SendableRecordBatchStream = match first {
             Some(first) => chain(remaining, with_first(first, channel)),
             None => remaining,
         };
-        return lake.write(name, all, properties).await.map(Some);
+        return lake.write(name, rows, properties).await.map(Some);
     }
-    let new = match first {
+    let new_rows = match first {
         Some(first) => {
             let rows = with_first(first, channel);
-            lake.prepare(name, rows, Some(before)).await?
+            lake.prepare(name, rows, Some(previous)).await?
         }
         None => PendingRows::empty(),
     };
-    lake.extend(before, new, &deleted, properties)
+    lake.extend(previous, new_rows, &deleted, properties)
         .await
         .map(Some)
 }
@@ -104,21 +104,21 @@ fn with_first(first: RecordBatch, channel: mpsc::Receiver<Message>) -> SendableR
 }
 
 fn no_rows() -> SendableRecordBatchStream {
-    let none = futures::stream::empty();
-    Box::pin(RecordBatchStreamAdapter::new(schema(), none))
+    let no_batches = futures::stream::empty();
+    Box::pin(RecordBatchStreamAdapter::new(schema(), no_batches))
 }
 
 fn chain(
     first: SendableRecordBatchStream,
-    then: SendableRecordBatchStream,
+    second: SendableRecordBatchStream,
 ) -> SendableRecordBatchStream {
-    Box::pin(RecordBatchStreamAdapter::new(schema(), first.chain(then)))
+    Box::pin(RecordBatchStreamAdapter::new(schema(), first.chain(second)))
 }
 
 /// The rows of deleted objects.
 async fn deleted_rows(
     lake: &Lake,
-    before: &DatasetRef,
+    previous: &DatasetRef,
     deleted_objects: &BTreeSet<u32>,
 ) -> Result<DeletedRows, StoreError> {
     let mut deleted = DeletedRows::new();
@@ -127,9 +127,9 @@ async fn deleted_rows(
     }
     let columns = [origin::OBJECT.to_string()];
     let subset = RowSubset::Objects(deleted_objects);
-    let mut rows = lake.scan_addresses(before, &columns, subset).await?;
+    let mut rows = lake.scan_addresses(previous, &columns, subset).await?;
     while let Some(batch) = rows.next().await {
-        let batch = batch.map_err(|error| dataset_error(&before.name, "read", &error))?;
+        let batch = batch.map_err(|error| dataset_error(&previous.name, "read", &error))?;
         let Some(addresses) = batch.column_by_name(ROW_ADDRESS) else {
             continue;
         };
@@ -144,11 +144,11 @@ async fn deleted_rows(
 /// The refused records of remaining objects.
 async fn remaining_rows(
     lake: &Lake,
-    before: &DatasetRef,
+    previous: &DatasetRef,
     deleted_objects: &BTreeSet<u32>,
 ) -> Result<SendableRecordBatchStream, StoreError> {
     let deleted_objects = deleted_objects.clone();
-    let rows = lake.scan_all(before, &Scan::default()).await?;
+    let rows = lake.scan_all(previous, &Scan::default()).await?;
     let remaining = rows.map(move |batch| {
         let batch = batch?;
         let objects = batch.column(batch.num_columns() - 1);

@@ -169,12 +169,13 @@ impl ReadTask {
                     .for_each(|position| existing.add(*position));
             }
             let bounds = result.counts[file].key_range.into_iter();
-            let all = bounds.flat_map(|(least, greatest)| [least, greatest]);
-            let all = all.chain(positions);
-            result.counts[file].key_range = all.fold(None, |range, position| match range {
-                None => Some((position, position)),
-                Some((least, greatest)) => Some((least.min(position), greatest.max(position))),
-            });
+            let range_positions = bounds.flat_map(|(least, greatest)| [least, greatest]);
+            let range_positions = range_positions.chain(positions);
+            result.counts[file].key_range =
+                range_positions.fold(None, |range, position| match range {
+                    None => Some((position, position)),
+                    Some((least, greatest)) => Some((least.min(position), greatest.max(position))),
+                });
         }
         result.rows += batch.num_rows() as u64;
         let batch = origin::add_origin(&batch, &self.schema, number, parsed.lines)?;

@@ -87,8 +87,8 @@ impl Existing<'_> {
         } else {
             Arc::default()
         };
-        let all = self.paths.len() + self.deleted.len();
-        let subset = if affected.len() < all {
+        let object_count = self.paths.len() + self.deleted.len();
+        let subset = if affected.len() < object_count {
             RowSubset::Objects(&affected)
         } else {
             RowSubset::All

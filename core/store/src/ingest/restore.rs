@@ -2,7 +2,7 @@
 
 use super::{manifest, quarantine, quarantine_name};
 use crate::{
-    dataset::{Lake, MADE_FROM, Properties},
+    dataset::{FINGERPRINT, Lake, Properties},
     error::StoreError,
 };
 use retrocast_domain::cell::DatasetRef;
@@ -58,7 +58,7 @@ impl Lake {
             return Ok(true);
         }
         let newest = self.properties_with(latest, manifest::MANIFEST).await?;
-        let names = [manifest::MANIFEST, MADE_FROM];
+        let names = [manifest::MANIFEST, FINGERPRINT];
         Ok(newest.is_some_and(|newest| {
             names
                 .iter()

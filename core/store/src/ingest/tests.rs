@@ -19,12 +19,12 @@ min = 0
 type = "list<string>"
 "#;
 
-struct Bench {
+struct Fixture {
     folder: tempfile::TempDir,
     runtime: tokio::runtime::Runtime,
 }
 
-impl Bench {
+impl Fixture {
     fn new(files: &[(&str, &[u8])]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, bytes) in files {
@@ -112,7 +112,7 @@ const GOOD: &[u8] =
 
 #[test]
 fn rows_are_in_order_of_files_and_lines_with_counts() {
-    let bench = Bench::new(&[
+    let fixture = Fixture::new(&[
         ("raw/a.jsonl", GOOD),
         (
             "raw/b.jsonl.gz",
@@ -121,36 +121,36 @@ fn rows_are_in_order_of_files_and_lines_with_counts() {
             ),
         ),
     ]);
-    let found = bench.ingest("raw/*").unwrap();
+    let ingestion = fixture.ingest("raw/*").unwrap();
     assert_eq!(
-        bench.rows(&found.dataset),
+        fixture.rows(&ingestion.dataset),
         [
             "1|2026-01-01T00:00:00Z|1.5|[x]",
             "2|2026-01-01T23:00:00Z|null|null",
             "3|2025-01-01T00:00:00Z|null|null"
         ]
     );
-    let note = found.note;
+    let note = ingestion.note;
     assert_eq!((note.files, note.records, note.accepted), (2, 4, 3));
     assert_eq!(note.quarantined, [("broken JSON".to_string(), 1)]);
     assert_eq!(note.unknown_fields, [("who".to_string(), 1)]);
     assert_eq!(note.first_time, "2025-01-01T00:00:00Z");
     assert_eq!(note.last_time, "2026-01-01T23:00:00Z");
-    let refused = bench.rows(&found.quarantine.unwrap());
+    let refused = fixture.rows(&ingestion.quarantine.unwrap());
     assert_eq!(
         refused,
         ["tickets|raw/b.jsonl.gz|3|2|null|broken JSON|key must be a string|{bad"]
     );
-    let versions = bench
+    let versions = fixture
         .runtime
-        .block_on(bench.lake().versions("tickets"))
+        .block_on(fixture.lake().versions("tickets"))
         .unwrap();
     assert_eq!(versions.len(), 1, "one commit");
     assert_eq!(
         versions[0].properties.get("run").map(String::as_str),
         Some("r1")
     );
-    assert!(!bench.folder.path().join("lake/job/.staging").exists());
+    assert!(!fixture.folder.path().join("lake/job/.staging").exists());
 }
 
 #[test]
@@ -164,12 +164,12 @@ fn the_last_record_of_a_key_wins() {
         .unwrap();
     }
     let second = br#"{"id":"2","at":"2026-01-01T00:00:00Z","minutes":9}"#;
-    let bench = Bench::new(&[("raw/1.jsonl", first.as_bytes()), ("raw/2.jsonl", second)]);
-    let found = bench.ingest("raw/*.jsonl").unwrap();
-    assert_eq!(found.note.duplicates, 2);
-    assert_eq!((found.note.records, found.note.accepted), (5, 3));
-    let ids: Vec<_> = bench
-        .rows(&found.dataset)
+    let fixture = Fixture::new(&[("raw/1.jsonl", first.as_bytes()), ("raw/2.jsonl", second)]);
+    let ingestion = fixture.ingest("raw/*.jsonl").unwrap();
+    assert_eq!(ingestion.note.duplicates, 2);
+    assert_eq!((ingestion.note.records, ingestion.note.accepted), (5, 3));
+    let ids: Vec<_> = fixture
+        .rows(&ingestion.dataset)
         .iter()
         .map(|row| {
             row.replace("|2026-01-01T00:00:00Z|", "=")
@@ -181,21 +181,21 @@ fn the_last_record_of_a_key_wins() {
 
 #[test]
 fn each_ingest_of_changed_files_makes_a_version() {
-    let bench = Bench::new(&[("a.jsonl", GOOD)]);
-    let first = bench.ingest("a.jsonl").unwrap().dataset;
+    let fixture = Fixture::new(&[("a.jsonl", GOOD)]);
+    let first = fixture.ingest("a.jsonl").unwrap().dataset;
     std::fs::write(
-        bench.folder.path().join("a.jsonl"),
+        fixture.folder.path().join("a.jsonl"),
         &GOOD[..GOOD.len() / 2 + 12],
     )
     .unwrap();
-    let second = bench.ingest("a.jsonl").unwrap().dataset;
+    let second = fixture.ingest("a.jsonl").unwrap().dataset;
     assert_eq!((first.version, first.rows), (1, 2));
     assert_eq!((second.version, second.rows), (2, 1));
-    assert_eq!(bench.rows(&first).len(), 2);
+    assert_eq!(fixture.rows(&first).len(), 2);
     assert_eq!(
-        bench
+        fixture
             .runtime
-            .block_on(bench.lake().latest("tickets"))
+            .block_on(fixture.lake().latest("tickets"))
             .unwrap(),
         Some(second)
     );
@@ -210,10 +210,10 @@ fn csv_exported_by_spreadsheets_is_read() {
         \r\n\
         4;2026-01-01T00:00:00Z;one;;\r\n\
         \"5\nfive\";2026-01-01T00:00:00Z;5;;";
-    let bench = Bench::new(&[("a.csv", text.as_bytes())]);
-    let found = bench.ingest("a.csv").unwrap();
+    let fixture = Fixture::new(&[("a.csv", text.as_bytes())]);
+    let ingestion = fixture.ingest("a.csv").unwrap();
     assert_eq!(
-        bench.rows(&found.dataset),
+        fixture.rows(&ingestion.dataset),
         [
             "1|2026-01-01T10:00:00Z|1.5|[a]",
             "2;b|2026-01-01T00:00:00Z|null|null",
@@ -221,22 +221,25 @@ fn csv_exported_by_spreadsheets_is_read() {
         ]
     );
     assert_eq!(
-        bench.rows(&found.quarantine.unwrap()),
+        fixture.rows(&ingestion.quarantine.unwrap()),
         [
             "tickets|a.csv|4|null|null|broken CSV|the record has 4 cells, the header 5|3;2026-01-01T00:00:00Z;1;",
             "tickets|a.csv|6|null|minutes|wrong type|expected a number, found text \"one\"|4;2026-01-01T00:00:00Z;one;;"
         ]
     );
-    assert_eq!(found.note.unknown_fields, [("(column 5)".to_string(), 5)]);
+    assert_eq!(
+        ingestion.note.unknown_fields,
+        [("(column 5)".to_string(), 5)]
+    );
 }
 
 #[test]
 fn an_unclosed_quote_rejects_one_line() {
     let text = "id,at\n1,2026-01-01T00:00:00Z\n\"2,2026-01-01T00:00:00Z\n3,2026-01-01T00:00:00Z\n";
-    let bench = Bench::new(&[("a.csv", text.as_bytes())]);
-    let found = bench.ingest("a.csv").unwrap();
-    assert_eq!(found.dataset.rows, 2);
-    let refused = bench.rows(&found.quarantine.unwrap());
+    let fixture = Fixture::new(&[("a.csv", text.as_bytes())]);
+    let ingestion = fixture.ingest("a.csv").unwrap();
+    assert_eq!(ingestion.dataset.rows, 2);
+    let refused = fixture.rows(&ingestion.quarantine.unwrap());
     assert_eq!(refused.len(), 1);
     assert!(
         refused[0].starts_with("tickets|a.csv|3|null|null|broken CSV|a quoted cell is not closed|")
@@ -245,16 +248,20 @@ fn an_unclosed_quote_rejects_one_line() {
 
 /// Checks the counts and the most frequent reason for refusal of one malformed file.
 fn check(name: &str, bytes: &[u8], accepted: u64, reason: &str, broken: &str) {
-    let bench = Bench::new(&[(name, bytes)]);
-    let found = bench.ingest(name).unwrap();
-    assert_eq!(found.note.accepted, accepted, "{name} {:?}", found.note);
-    let first = found
+    let fixture = Fixture::new(&[(name, bytes)]);
+    let ingestion = fixture.ingest(name).unwrap();
+    assert_eq!(
+        ingestion.note.accepted, accepted,
+        "{name} {:?}",
+        ingestion.note
+    );
+    let first = ingestion
         .note
         .quarantined
         .first()
         .map_or("", |(reason, _)| reason.as_str());
     assert_eq!(first, reason, "{name}");
-    let file = found
+    let file = ingestion
         .note
         .broken_files
         .first()
@@ -263,8 +270,11 @@ fn check(name: &str, bytes: &[u8], accepted: u64, reason: &str, broken: &str) {
         file.contains(broken) && file.is_empty() == broken.is_empty(),
         "{name}: {file}"
     );
-    let total: u64 = found.note.quarantined.iter().map(|(_, n)| n).sum();
-    assert_eq!(found.note.records, accepted + total + found.note.duplicates);
+    let total: u64 = ingestion.note.quarantined.iter().map(|(_, n)| n).sum();
+    assert_eq!(
+        ingestion.note.records,
+        accepted + total + ingestion.note.duplicates
+    );
 }
 
 #[test]
@@ -278,22 +288,22 @@ fn malformed_files_are_reported() {
         .unwrap();
     }
     let packed = gzip(&many);
-    let bench = Bench::new(&[("cut.jsonl.gz", &packed[..packed.len() / 2])]);
-    let found = bench.ingest("cut.jsonl.gz").unwrap();
+    let fixture = Fixture::new(&[("cut.jsonl.gz", &packed[..packed.len() / 2])]);
+    let ingestion = fixture.ingest("cut.jsonl.gz").unwrap();
     assert!(
-        found.note.accepted > 1000,
+        ingestion.note.accepted > 1000,
         "records before the cut are ingested: {:?}",
-        found.note
+        ingestion.note
     );
-    assert_eq!(found.note.broken_files.len(), 1);
+    assert_eq!(ingestion.note.broken_files.len(), 1);
     assert!(
-        found.note.quarantined.is_empty(),
+        ingestion.note.quarantined.is_empty(),
         "half a line is not a record"
     );
     assert!(
-        found.warnings[0].contains("could not be read completely"),
+        ingestion.warnings[0].contains("could not be read completely"),
         "{:?}",
-        found.warnings
+        ingestion.warnings
     );
 
     check(
@@ -361,12 +371,15 @@ fn times_out_of_range_are_refused_unless_the_contract_allows_them() {
         "2100-01-01T00:00:00Z",
         "9999-12-31T23:59:59Z",
     ];
-    let bench = Bench::new(&[("a.jsonl", &lines(&times))]);
-    let found = bench.ingest("a.jsonl").unwrap();
-    assert_eq!(found.note.accepted, 2);
-    assert_eq!(found.note.quarantined, [("out of range".to_string(), 4)]);
-    assert_eq!(found.note.first_time, "1970-01-01T00:00:00Z");
-    let refused = bench.rows(&found.quarantine.unwrap());
+    let fixture = Fixture::new(&[("a.jsonl", &lines(&times))]);
+    let ingestion = fixture.ingest("a.jsonl").unwrap();
+    assert_eq!(ingestion.note.accepted, 2);
+    assert_eq!(
+        ingestion.note.quarantined,
+        [("out of range".to_string(), 4)]
+    );
+    assert_eq!(ingestion.note.first_time, "1970-01-01T00:00:00Z");
+    let refused = fixture.rows(&ingestion.quarantine.unwrap());
     assert!(
         refused[0].contains(
             "at|out of range|\"0001-01-01T00:00:00Z\" is before the earliest allowed, 1970-01-01T00:00:00Z"
@@ -376,9 +389,9 @@ fn times_out_of_range_are_refused_unless_the_contract_allows_them() {
     assert!(refused[3].contains("is after the latest allowed, 2099-12-31T23:59:59.999999Z"));
     // Limits in the contract take precedence; by default, only the record's time has limits.
     let check = |contract: &str, accepted: u64| {
-        let spec = Bench::spec("a.jsonl", contract);
-        let found = bench.ingest_with(&spec, &Control::default()).unwrap();
-        assert_eq!(found.note.accepted, accepted, "{contract}");
+        let spec = Fixture::spec("a.jsonl", contract);
+        let ingestion = fixture.ingest_with(&spec, &Control::default()).unwrap();
+        assert_eq!(ingestion.note.accepted, accepted, "{contract}");
     };
     let wide = TICKET.replace("required = true", "required = true\nmin = 0001-01-01");
     check(&wide, 4);
@@ -399,24 +412,24 @@ fn lines_above_the_length_limit_are_refused() {
     check("long.jsonl", text.as_bytes(), 2, "too long", "");
     let text = format!("id,at\n1,2026-01-01T00:00:00Z\n{long}\n2,2026-01-01T00:00:00Z\n");
     check("long.csv", text.as_bytes(), 2, "too long", "");
-    let bench = Bench::new(&[("long.csv", text.as_bytes())]);
-    let refused = bench.rows(&bench.ingest("long.csv").unwrap().quarantine.unwrap());
+    let fixture = Fixture::new(&[("long.csv", text.as_bytes())]);
+    let refused = fixture.rows(&fixture.ingest("long.csv").unwrap().quarantine.unwrap());
     assert!(refused.len() == 1 && refused[0].len() < 1200);
 }
 
 #[test]
 fn a_cancelled_ingest_commits_nothing() {
-    let bench = Bench::new(&[("a.jsonl", GOOD)]);
+    let fixture = Fixture::new(&[("a.jsonl", GOOD)]);
     let control = Control::default();
     control.cancel.cancel();
-    let error = bench
-        .ingest_with(&Bench::spec("a.jsonl", TICKET), &control)
+    let error = fixture
+        .ingest_with(&Fixture::spec("a.jsonl", TICKET), &control)
         .unwrap_err();
     assert!(matches!(error, StoreError::Cancelled));
     assert_eq!(
-        bench
+        fixture
             .runtime
-            .block_on(bench.lake().latest("tickets"))
+            .block_on(fixture.lake().latest("tickets"))
             .unwrap(),
         None
     );
@@ -442,15 +455,15 @@ fn rows_do_not_depend_on_the_number_of_threads() {
         .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
         .collect();
     let run = |threads| {
-        let bench = Bench::new(&files);
+        let fixture = Fixture::new(&files);
         let control = Control {
             threads,
             ..Control::default()
         };
-        let found = bench
-            .ingest_with(&Bench::spec("*.jsonl", TICKET), &control)
+        let ingestion = fixture
+            .ingest_with(&Fixture::spec("*.jsonl", TICKET), &control)
             .unwrap();
-        (bench.rows(&found.dataset), found.note)
+        (fixture.rows(&ingestion.dataset), ingestion.note)
     };
     let expected = run(1);
     assert_eq!(expected.1.duplicates, 180_000 - expected.1.accepted);
@@ -471,7 +484,7 @@ fn real_data() -> Option<PathBuf> {
 #[test]
 fn real_incidents_are_ingested_with_their_updates() {
     let Some(data) = real_data() else { return };
-    let bench = Bench::new(&[]);
+    let fixture = Fixture::new(&[]);
     let contract = r#"
 title = "Incident report"
 key = ["id"]
@@ -501,13 +514,13 @@ type = "string"
 type = "string"
 "#;
     let uri = data.join("github-incidents/incidents.jsonl");
-    let spec = Bench::spec(&uri.to_string_lossy(), contract);
-    let found = bench.ingest_with(&spec, &Control::default()).unwrap();
+    let spec = Fixture::spec(&uri.to_string_lossy(), contract);
+    let ingestion = fixture.ingest_with(&spec, &Control::default()).unwrap();
     assert_eq!(
         (
-            found.note.records,
-            found.note.accepted,
-            found.note.duplicates
+            ingestion.note.records,
+            ingestion.note.accepted,
+            ingestion.note.duplicates
         ),
         (819, 819, 0)
     );
@@ -515,16 +528,17 @@ type = "string"
         pool: crate::ResourcePool::new(crate::Limits {
             memory: 128 << 20,
             spill: 1 << 30,
-            folder: bench.folder.path().join("spill"),
+            folder: fixture.folder.path().join("spill"),
         }),
         timezone: "UTC".into(),
     };
-    let table = SqlTable::dataset("tickets", found.dataset, None);
+    let table = SqlTable::dataset("tickets", ingestion.dataset, None);
     let count = |query: &str| {
-        let rows =
-            bench
-                .runtime
-                .block_on(sql.query(&bench.lake(), query, std::slice::from_ref(&table)));
+        let rows = fixture.runtime.block_on(sql.query(
+            &fixture.lake(),
+            query,
+            std::slice::from_ref(&table),
+        ));
         rows.unwrap()
             .1
             .iter()

@@ -76,13 +76,14 @@ impl TimeBounds {
 
     /// Combines the times with new times; `None` if a bound is unknown.
     pub fn union(self, new: Times) -> Option<Times> {
-        let all = union(self.times, new);
+        let combined = union(self.times, new);
         let covered = |reaches: fn((i64, i64), (i64, i64)) -> bool| {
-            new.zip(all).is_some_and(|(new, all)| reaches(new, all))
+            new.zip(combined)
+                .is_some_and(|(new, combined)| reaches(new, combined))
         };
-        let first = !self.deleted.0 || covered(|new, all| new.0 == all.0);
-        let last = !self.deleted.1 || covered(|new, all| new.1 == all.1);
-        (first && last).then_some(all)
+        let first = !self.deleted.0 || covered(|new, combined| new.0 == combined.0);
+        let last = !self.deleted.1 || covered(|new, combined| new.1 == combined.1);
+        (first && last).then_some(combined)
     }
 }
 
@@ -139,7 +140,7 @@ impl Lake {
         };
         let columns = [time.to_string()];
         let mut stream = self.scan_addresses(dataset, &columns, subset).await?;
-        let mut all = None;
+        let mut times = None;
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(|error| dataset_error(&dataset.name, "read", &error))?;
             let addresses = batch.column_by_name(ROW_ADDRESS);
@@ -158,9 +159,9 @@ impl Lake {
                 let remaining = arrow::compute::filter(column, &remaining.into())?;
                 time_range(remaining.as_ref())
             };
-            all = union(all, range);
+            times = union(times, range);
         }
-        Ok(all)
+        Ok(times)
     }
 }
 
@@ -216,8 +217,8 @@ mod tests {
         assert_eq!(after(&[10], Some((12, 30))), None);
         assert_eq!(after(&[10], Some((9, 11))), Some(Some((9, 20))));
         assert_eq!(after(&[10, 20], None), None);
-        let mut none = TimeBounds::new(None);
-        none.delete(3);
-        assert_eq!(none.union(Some((1, 2))), Some(Some((1, 2))));
+        let mut without_times = TimeBounds::new(None);
+        without_times.delete(3);
+        assert_eq!(without_times.union(Some((1, 2))), Some(Some((1, 2))));
     }
 }

@@ -62,10 +62,10 @@ impl Publication {
             None => &[],
         };
         let rows = own.iter().enumerate().map(|(position, row)| {
-            let mut whole = common.clone();
-            whole.extend(row.clone());
-            whole.insert(POSITION.to_string(), position.into());
-            whole
+            let mut full_row = common.clone();
+            full_row.extend(row.clone());
+            full_row.insert(POSITION.to_string(), position.into());
+            full_row
         });
         rows.collect()
     }
@@ -123,8 +123,9 @@ impl Ledger {
             if keys.is_empty() {
                 return Ok(0);
             }
-            let all: Vec<&Map<String, Value>> = missing.flat_map(|(_, rows)| rows).collect();
-            let batch = batch(&table.schema(), &all)?;
+            let missing_rows: Vec<&Map<String, Value>> =
+                missing.flat_map(|(_, rows)| rows).collect();
+            let batch = batch(&table.schema(), &missing_rows)?;
             match self.commit(&base, batch, &keys.join(" ")).await {
                 Err(StoreError::WriteConflict { .. }) if attempt < ATTEMPTS_MAX => {
                     attempt += 1;

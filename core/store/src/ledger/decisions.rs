@@ -104,9 +104,9 @@ impl Ledger {
 
     /// All decisions, oldest first.
     pub async fn decisions(&self) -> Result<Vec<Decision>, StoreError> {
-        let mut all: Vec<Decision> = self.rows(&DECISIONS).await?;
-        all.sort_by_cached_key(|decision| (decision.time, decision.event()));
-        Ok(all)
+        let mut decisions: Vec<Decision> = self.rows(&DECISIONS).await?;
+        decisions.sort_by_cached_key(|decision| (decision.time, decision.event()));
+        Ok(decisions)
     }
 }
 
@@ -177,20 +177,20 @@ mod tests {
         ];
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let check = |count: usize, day: Date, expected: &[&str]| {
-            let found = finding_decisions(&events[..count], day, &zone);
-            let found = found.iter().map(|decision| {
+            let decisions = finding_decisions(&events[..count], day, &zone);
+            let words = decisions.iter().map(|decision| {
                 let (finding, state, date) =
                     (&decision.finding, decision.state.word(), decision.date);
                 format!("{finding} {state} {date}")
             });
-            assert_eq!(found.collect::<Vec<_>>(), expected);
+            assert_eq!(words.collect::<Vec<_>>(), expected);
         };
         // The day is that of the job's time zone.
         check(1, date(2026, 11, 2), &["a wrong 2026-11-02"]);
         let snoozed = "b snoozed 2026-11-02";
-        let all = ["a acknowledged 2026-11-04", snoozed];
-        check(6, date(2026, 11, 9), &all);
-        check(6, date(2026, 11, 10), &all[..1]);
+        let both = ["a acknowledged 2026-11-04", snoozed];
+        check(6, date(2026, 11, 9), &both);
+        check(6, date(2026, 11, 10), &both[..1]);
     }
 
     #[test]

@@ -132,12 +132,13 @@ impl Ledger {
             }),
             ..Scan::default()
         };
-        let mut all: Vec<PublishedRestatement> = self.rows_in(&RESTATEMENTS, &scan).await?;
-        if all.is_empty() {
-            return Ok(all);
+        let mut restatements: Vec<PublishedRestatement> =
+            self.rows_in(&RESTATEMENTS, &scan).await?;
+        if restatements.is_empty() {
+            return Ok(restatements);
         }
         // Only the windows of these runs matter.
-        let windows: BTreeSet<String> = all
+        let windows: BTreeSet<String> = restatements
             .iter()
             .map(|restatement| restatement.window.clone())
             .collect();
@@ -145,9 +146,9 @@ impl Ledger {
         let runs = self.runs_on(&windows).await?;
         let newest = newest_by_window(runs, |_| true).into_iter();
         let newest: BTreeSet<String> = newest.map(|run| run.publication).collect();
-        all.retain(|restatement| newest.contains(&restatement.publication));
-        all.sort_by_key(|restatement| restatement.window_start);
-        Ok(all)
+        restatements.retain(|restatement| newest.contains(&restatement.publication));
+        restatements.sort_by_key(|restatement| restatement.window_start);
+        Ok(restatements)
     }
 
     /// The rows of `runs`.

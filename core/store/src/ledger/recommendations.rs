@@ -65,17 +65,17 @@ impl Ledger {
             .into_iter()
             .filter(|row| visible.contains(&row.publication))
         {
-            let known = last.get(&row.id);
-            if known.is_none_or(|known| known.window_end < row.window_end) {
+            let earlier = last.get(&row.id);
+            if earlier.is_none_or(|earlier| earlier.window_end < row.window_end) {
                 last.insert(row.id.clone(), row);
             }
         }
-        let mut all: Vec<PublishedRecommendation> = last.into_values().collect();
-        all.sort_by(|a, b| {
+        let mut recommendations: Vec<PublishedRecommendation> = last.into_values().collect();
+        recommendations.sort_by(|a, b| {
             b.priority
                 .total_cmp(&a.priority)
                 .then_with(|| a.id.cmp(&b.id))
         });
-        Ok(all)
+        Ok(recommendations)
     }
 }

@@ -98,18 +98,18 @@ async fn a_run_is_published_once() {
 async fn interrupted_publication_is_invisible_until_completed() {
     let (_folder, lake) = lake();
     let ledger = Ledger::new(&lake);
-    let whole = publication(run(2, "a", 9), &["leak"]);
-    let key = whole.run.publication.clone();
+    let publication = publication(run(2, "a", 9), &["leak"]);
+    let key = publication.run.publication.clone();
     // The process dies after it wrote the findings and before it wrote the run.
-    let mut finding = whole.run.columns().unwrap();
+    let mut finding = publication.run.columns().unwrap();
     finding.extend(row(json!({"id": "leak", "times": 1, "position": 0})));
     let rows = vec![(key, vec![finding])];
     assert_eq!(ledger.append(&FINDINGS, rows).await.unwrap(), 1);
     assert_eq!(query_texts(&lake, QUERY).await, [""; 0]);
-    assert_eq!(ledger.publish(&[whole]).await.unwrap(), 1);
+    assert_eq!(ledger.publish(&[publication]).await.unwrap(), 1);
     assert_eq!(query_texts(&lake, QUERY).await, ["2026-W02 a leak"]);
-    let all = query_texts(&lake, "select count(*) from ledger__findings").await;
-    assert_eq!(all, ["1"]);
+    let counts = query_texts(&lake, "select count(*) from ledger__findings").await;
+    assert_eq!(counts, ["1"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -133,8 +133,8 @@ async fn concurrent_publishers_publish_each_run_once() {
     }
     tasks.join_all().await;
     let lake = Lake::new(folder.path(), "weekly").unwrap();
-    let all = query_texts(&lake, "select count(*) from ledger__findings").await;
-    assert_eq!(all, ["8"]);
+    let counts = query_texts(&lake, "select count(*) from ledger__findings").await;
+    assert_eq!(counts, ["8"]);
     assert_eq!(Ledger::new(&lake).runs().await.unwrap().len(), 4);
 }
 
@@ -198,16 +198,16 @@ async fn the_last_decision_on_a_key_is_in_force() {
     for decision in recorded.iter().chain(&recorded[..1]) {
         ledger.decide(decision).await.unwrap();
     }
-    let all = ledger.decisions().await.unwrap();
+    let decisions = ledger.decisions().await.unwrap();
     assert_eq!(
-        all,
+        decisions,
         [
             recorded[1].clone(),
             recorded[0].clone(),
             recorded[2].clone()
         ]
     );
-    let state = decisions_in_force(&all);
+    let state = decisions_in_force(&decisions);
     let decision_on = |key: &str| &*state[&("findings", key)].decision;
     assert_eq!(
         (decision_on("leak"), decision_on("outage"), state.len()),

@@ -95,7 +95,7 @@ fn unknown_ledger_table(name: &str) -> SqlError {
         (Some((name, version)), _) => {
             format!("to read a version, including superseded runs, write ledger__{name}@{version}")
         }
-        (_, Some(near)) => format!("did you mean \"ledger.{near}\"?"),
+        (_, Some(suggestion)) => format!("did you mean \"ledger.{suggestion}\"?"),
         _ => format!(
             "tables of the ledger: {}",
             names.collect::<Vec<_>>().join(", ")
@@ -114,7 +114,7 @@ fn parse_version(name: &str, version: &str) -> Result<u64, SqlError> {
 fn unknown_dataset(name: &str, existing: &[String]) -> SqlError {
     let existing: Vec<&str> = existing.iter().map(String::as_str).collect();
     let help = match retrocast_domain::suggest::nearest(name, existing.iter().copied()) {
-        Some(near) => format!("did you mean {near:?}?"),
+        Some(suggestion) => format!("did you mean {suggestion:?}?"),
         None if existing.is_empty() => "the lake of this job is empty; run the job".to_string(),
         None => format!("datasets: {}", existing.join(", ")),
     };
@@ -165,31 +165,37 @@ fn format_times(column: &ArrayRef, zone: &TimeZone) -> Vec<Option<String>> {
 /// Quotes each `name@version` in a query. Strings, quoted names and comments are unchanged.
 fn quote_versions(query: &str) -> String {
     let mut out = String::with_capacity(query.len() + 8);
-    let mut rest = query;
-    while let Some(c) = rest.chars().next() {
+    let mut remaining = query;
+    while let Some(c) = remaining.chars().next() {
         let length = match c {
-            '\'' | '"' => 1 + rest[1..].find(c).map_or(rest.len() - 1, |end| end + 1),
-            '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
-            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+            '\'' | '"' => {
+                1 + remaining[1..]
+                    .find(c)
+                    .map_or(remaining.len() - 1, |end| end + 1)
+            }
+            '-' if remaining.starts_with("--") => remaining.find('\n').unwrap_or(remaining.len()),
+            '/' if remaining.starts_with("/*") => {
+                remaining.find("*/").map_or(remaining.len(), |end| end + 2)
+            }
             c if c.is_alphanumeric() || c == '_' => {
                 let in_word = |c: char| c.is_alphanumeric() || c == '_';
-                let word = rest.find(|c| !in_word(c)).unwrap_or(rest.len());
-                let suffix = &rest[word..];
+                let word = remaining.find(|c| !in_word(c)).unwrap_or(remaining.len());
+                let suffix = &remaining[word..];
                 let version = suffix.strip_prefix('@').map_or(0, |version| {
                     version.find(|c: char| !in_word(c)).unwrap_or(version.len())
                 });
                 if version > 0 {
-                    let whole = word + 1 + version;
-                    out.push_str(&format!("\"{}\"", &rest[..whole]));
-                    rest = &rest[whole..];
+                    let end = word + 1 + version;
+                    out.push_str(&format!("\"{}\"", &remaining[..end]));
+                    remaining = &remaining[end..];
                     continue;
                 }
                 word
             }
             c => c.len_utf8(),
         };
-        out.push_str(&rest[..length]);
-        rest = &rest[length..];
+        out.push_str(&remaining[..length]);
+        remaining = &remaining[length..];
     }
     out
 }

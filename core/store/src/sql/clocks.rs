@@ -100,16 +100,16 @@ impl TimeText {
     /// by `Z`, an offset or the name of a zone.
     pub fn parse(text: &str) -> Option<Self> {
         static UTC: LazyLock<Option<Tz>> = LazyLock::new(|| "+00:00".parse().ok());
-        static AHEAD: LazyLock<Option<Tz>> = LazyLock::new(|| "+12:00".parse().ok());
+        static OTHER_ZONE: LazyLock<Option<Tz>> = LazyLock::new(|| "+12:00".parse().ok());
         let text = text.trim();
         let read = |zone: &Tz| Some(string_to_datetime(zone, text).ok()?.timestamp_micros());
-        if let Some(found) = read(UTC.as_ref()?) {
+        if let Some(micros) = read(UTC.as_ref()?) {
             // Only a time without an offset depends on the zone.
-            let has_offset = read(AHEAD.as_ref()?) == Some(found);
+            let has_offset = read(OTHER_ZONE.as_ref()?) == Some(micros);
             return Some(if has_offset {
-                Self::Moment(found)
+                Self::Moment(micros)
             } else {
-                Self::Wall(found)
+                Self::Wall(micros)
             });
         }
         let day = Date32Type::parse(text).filter(|_| text.len() <= 10)?;
@@ -171,8 +171,8 @@ mod tests {
         let check = |zone: &str, local: &str, moment: &str| {
             let clocks = Clocks::in_zone(zone).unwrap();
             let read = TimeText::parse(local).unwrap();
-            let found = read.moment(&clocks).unwrap();
-            assert_eq!(found, micros(moment), "{zone} {local}");
+            let parsed = read.moment(&clocks).unwrap();
+            assert_eq!(parsed, micros(moment), "{zone} {local}");
         };
         check("UTC", "2026-11-17 09:17:00", "2026-11-17T09:17:00Z");
         check(
@@ -221,9 +221,9 @@ mod tests {
                 "{format} {text}"
             );
         };
-        let at = micros("2026-11-17T09:17:00Z");
+        let expected = micros("2026-11-17T09:17:00Z");
         let format = "%d/%b/%y %I:%M %p";
-        check(format, "17/Nov/26 9:17 AM", Some(TimeText::Wall(at)));
+        check(format, "17/Nov/26 9:17 AM", Some(TimeText::Wall(expected)));
         check(format, "17/Nov/26", None);
         check("%Y", "17/Nov/26 9:17 AM", None);
         check(
@@ -234,9 +234,9 @@ mod tests {
         check(
             "%F %T %z",
             "2026-11-17 10:17:00 +0100",
-            Some(TimeText::Moment(at)),
+            Some(TimeText::Moment(expected)),
         );
-        check("%s", "1794907020", Some(TimeText::Moment(at)));
+        check("%s", "1794907020", Some(TimeText::Moment(expected)));
     }
 
     #[test]

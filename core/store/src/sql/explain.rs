@@ -23,8 +23,10 @@ pub(super) fn explain_in(error: &DataFusionError, sql: &str) -> SqlError {
     let root = error.find_root();
     let text = root.strip_backtrace();
     let (keyword, construct) = match text.split_once("does not support logical expression ") {
-        Some((_, rest)) if rest.starts_with("Exists") => (Some("exists"), "EXISTS"),
-        Some((_, rest)) if rest.starts_with("InSubquery") => (Some("in"), "IN with a subquery"),
+        Some((_, subquery)) if subquery.starts_with("Exists") => (Some("exists"), "EXISTS"),
+        Some((_, subquery)) if subquery.starts_with("InSubquery") => {
+            (Some("in"), "IN with a subquery")
+        }
         Some(_) => (None, "this subquery"),
         // Columns of the outer query, which the engine could not decorrelate.
         None if is_ambiguous(root) => (None, "this subquery"),
@@ -92,11 +94,11 @@ pub(super) fn explain_with(error: &DataFusionError, functions: &[String]) -> Sql
 
 /// Rewords "Invalid function 'cuont'. Did you mean 'cot'?", with a better suggestion.
 fn unknown_function(text: &str, functions: &[String]) -> Option<SqlError> {
-    let (_, rest) = text.split_once("Invalid function '")?;
-    let (name, _) = rest.split_once('\'')?;
+    let (_, after_prefix) = text.split_once("Invalid function '")?;
+    let (name, _) = after_prefix.split_once('\'')?;
     let error = SqlError::new(format!("there is no function {name}"));
     Some(match nearest(name, functions.iter().map(String::as_str)) {
-        Some(near) => error.help(format!("did you mean {near}?")),
+        Some(suggestion) => error.help(format!("did you mean {suggestion}?")),
         None => error,
     })
 }
@@ -113,7 +115,7 @@ fn explain_schema(error: &SchemaError) -> SqlError {
                 .find(|name| name.eq_ignore_ascii_case(field.name()));
             let help = match (same, nearest(field.name(), names.iter().copied())) {
                 (Some(same), _) => format!("names without quotes are lowercase: write \"{same}\""),
-                (None, Some(near)) => format!("did you mean {near}?"),
+                (None, Some(suggestion)) => format!("did you mean {suggestion}?"),
                 (None, None) => format!("columns are: {}", list(&names)),
             };
             SqlError::new(format!("there is no column {}", field.flat_name())).help(help)
@@ -157,14 +159,14 @@ fn strip_engine_text(text: &str) -> String {
     for parser in ["ParserError(\"", "TokenizerError(\""] {
         if let Some(inner) = text
             .strip_prefix(parser)
-            .and_then(|rest| rest.strip_suffix("\")"))
+            .and_then(|text| text.strip_suffix("\")"))
         {
             text = inner;
         }
     }
     let text = text.replace("\\\"", "\"");
     text.strip_prefix("table 'datafusion.public.")
-        .and_then(|rest| rest.split_once("' not found"))
+        .and_then(|text| text.split_once("' not found"))
         .map_or(text.clone(), |(name, _)| {
             format!("there is no dataset {name}")
         })

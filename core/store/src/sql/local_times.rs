@@ -181,9 +181,9 @@ impl LocalTimes {
                 Ok(with_change(Expr::Between(between), changed))
             }
             Expr::InList(mut list) if self.stage == Stage::Parsed => {
-                let mut all = vec![list.expr.as_mut()];
-                all.extend(list.list.iter_mut());
-                let changed = self.convert_to_moments(all, true, schema);
+                let mut operands = vec![list.expr.as_mut()];
+                operands.extend(list.list.iter_mut());
+                let changed = self.convert_to_moments(operands, true, schema);
                 Ok(with_change(Expr::InList(list), changed))
             }
             Expr::Case(mut case) if self.stage == Stage::Parsed => {

@@ -5,7 +5,7 @@ use arrow::{
 };
 use arrow_schema::Field;
 
-struct Bench {
+struct Fixture {
     folder: tempfile::TempDir,
     runtime: tokio::runtime::Runtime,
     lake: Lake,
@@ -32,12 +32,12 @@ fn batch(rows: usize) -> RecordBatch {
     RecordBatch::try_from_iter(columns).unwrap()
 }
 
-impl Bench {
+impl Fixture {
     fn new(rows: usize, threads: usize) -> Self {
         Self::with_batch(batch(rows), threads)
     }
 
-    /// A bench with a table `tickets` of the given columns.
+    /// A fixture with a table `tickets` of the given columns.
     fn with_columns(columns: Vec<(&str, ArrayRef)>) -> Self {
         Self::with_batch(RecordBatch::try_from_iter(columns).unwrap(), 1)
     }
@@ -88,10 +88,10 @@ impl Bench {
 
     fn query(&self, timezone: &str, query: &str) -> Result<Vec<String>, String> {
         let sql = self.sql(timezone, 256 << 20);
-        let found = self
+        let result = self
             .runtime
             .block_on(sql.query(&self.lake, query, &self.tables));
-        found
+        result
             .map(|(_, batches)| format_rows(&batches))
             .map_err(|error| error.to_string())
     }
@@ -127,8 +127,8 @@ fn format_rows(batches: &[RecordBatch]) -> Vec<String> {
 #[test]
 fn tables_of_a_query_are_found() {
     let check = |sql: &str, expected: &[&str]| {
-        let found: Vec<String> = tables(sql).unwrap().into_iter().collect();
-        assert_eq!(found, expected, "{sql}");
+        let names: Vec<String> = tables(sql).unwrap().into_iter().collect();
+        assert_eq!(names, expected, "{sql}");
     };
     check("select * from tickets", &["tickets"]);
     check("select 1", &[]);
@@ -178,11 +178,11 @@ fn statements_other_than_queries_are_rejected() {
 
 #[test]
 fn days_and_hours_are_local() {
-    let bench = Bench::new(3, 2);
+    let fixture = Fixture::new(3, 2);
     let query = "select date_trunc('day', at) as day, cast(at as date) as date, \
                  extract(hour from at) as hour, count(*) as n from tickets group by 1, 2, 3";
     assert_eq!(
-        bench.query("UTC", query).unwrap(),
+        fixture.query("UTC", query).unwrap(),
         [
             "2026-06-30T00:00:00Z|2026-06-30|22|1",
             "2026-06-30T00:00:00Z|2026-06-30|23|1",
@@ -191,7 +191,7 @@ fn days_and_hours_are_local() {
     );
     // London is an hour ahead in summer; its day begins at 23:00 UTC.
     assert_eq!(
-        bench.query("Europe/London", query).unwrap(),
+        fixture.query("Europe/London", query).unwrap(),
         [
             "2026-06-29T23:00:00Z|2026-06-30|23|1",
             "2026-06-30T23:00:00Z|2026-07-01|0|1",
@@ -204,24 +204,27 @@ fn days_and_hours_are_local() {
 fn sums_and_order_do_not_depend_on_threads_or_memory() {
     let query = "select component, sum(minutes) as total, avg(minutes) as mean, \
                  stddev(minutes) as spread from tickets group by component";
-    let single = Bench::new(60_000, 1);
+    let single = Fixture::new(60_000, 1);
     let expected = single.query("UTC", query).unwrap();
     assert_eq!(expected.len(), 5);
     assert!(expected.is_sorted());
     for _ in 0..3 {
-        assert_eq!(Bench::new(60_000, 4).query("UTC", query).unwrap(), expected);
+        assert_eq!(
+            Fixture::new(60_000, 4).query("UTC", query).unwrap(),
+            expected
+        );
     }
-    let whole = "select sum(minutes) as total, count(*) as n from tickets";
+    let totals = "select sum(minutes) as total, count(*) as n from tickets";
     assert_eq!(
-        Bench::new(60_000, 4).query("UTC", whole).unwrap(),
-        single.query("UTC", whole).unwrap()
+        Fixture::new(60_000, 4).query("UTC", totals).unwrap(),
+        single.query("UTC", totals).unwrap()
     );
 }
 
 #[test]
 fn selections_keep_the_order_of_the_dataset() {
-    let bench = Bench::new(20_000, 4);
-    let rows = bench
+    let fixture = Fixture::new(20_000, 4);
+    let rows = fixture
         .query(
             "UTC",
             "select component, minutes from tickets where minutes > 1 limit 5",
@@ -233,7 +236,7 @@ fn selections_keep_the_order_of_the_dataset() {
         ["c2", "c4", "c1", "c3", "c0"],
         "rows 101 to 105"
     );
-    let sorted = bench
+    let sorted = fixture
         .query(
             "UTC",
             "select minutes from tickets order by at desc limit 2",
@@ -245,21 +248,21 @@ fn selections_keep_the_order_of_the_dataset() {
 
 #[test]
 fn large_sorts_spill_to_disk() {
-    let bench = Bench::new(300_000, 2);
+    let fixture = Fixture::new(300_000, 2);
     let query = "select at, component, minutes from tickets order by component, minutes desc";
-    let sql = bench.sql("UTC", 6 << 20);
-    let (_, spilled) = bench
+    let sql = fixture.sql("UTC", 6 << 20);
+    let (_, spilled) = fixture
         .runtime
-        .block_on(sql.query(&bench.lake, query, &bench.tables))
+        .block_on(sql.query(&fixture.lake, query, &fixture.tables))
         .unwrap();
-    assert!(format_rows(&spilled) == bench.query("UTC", query).unwrap());
+    assert!(format_rows(&spilled) == fixture.query("UTC", query).unwrap());
 }
 
 #[test]
 fn rows_after_the_time_limit_are_excluded() {
-    let mut bench = Bench::new(48, 2);
-    let SqlRows::Dataset { before, .. } = &mut bench.tables[0].rows else {
-        panic!("the bench has a dataset");
+    let mut fixture = Fixture::new(48, 2);
+    let SqlRows::Dataset { before, .. } = &mut fixture.tables[0].rows else {
+        panic!("the fixture has a dataset");
     };
     *before = Some(TimeLimit {
         column: "at".into(),
@@ -268,16 +271,16 @@ fn rows_after_the_time_limit_are_excluded() {
     });
     let query = "select count(*) as n, max(at) as last from tickets";
     assert_eq!(
-        bench.query("Europe/London", query).unwrap(),
+        fixture.query("Europe/London", query).unwrap(),
         ["2|2026-06-30T23:30:00Z"]
     );
 }
 
 #[test]
 fn errors_are_explained() {
-    let bench = Bench::new(3, 1);
+    let fixture = Fixture::new(3, 1);
     let check = |query: &str, words: &str| {
-        let error = bench.query("UTC", query).unwrap_err();
+        let error = fixture.query("UTC", query).unwrap_err();
         assert!(error.contains(words), "{query}: {error}");
     };
     check(
@@ -318,14 +321,14 @@ fn errors_are_explained() {
 
 #[test]
 fn a_failing_query_writes_nothing() {
-    let bench = Bench::new(3, 1);
-    let sql = bench.sql("UTC", 64 << 20);
+    let fixture = Fixture::new(3, 1);
+    let sql = fixture.sql("UTC", 64 << 20);
     let write = |query: &str| {
-        bench.runtime.block_on(sql.query_to_dataset(
-            &bench.lake,
-            &bench.lake,
+        fixture.runtime.block_on(sql.query_to_dataset(
+            &fixture.lake,
+            &fixture.lake,
             query,
-            &bench.tables,
+            &fixture.tables,
             "daily",
             &Properties::new(),
         ))
@@ -336,7 +339,10 @@ fn a_failing_query_writes_nothing() {
         "{error}"
     );
     assert_eq!(
-        bench.runtime.block_on(bench.lake.latest("daily")).unwrap(),
+        fixture
+            .runtime
+            .block_on(fixture.lake.latest("daily"))
+            .unwrap(),
         None
     );
     let written = write("select component, count(*) as n from tickets group by 1").unwrap();
@@ -344,20 +350,20 @@ fn a_failing_query_writes_nothing() {
         (written.name.as_str(), written.version, written.rows),
         ("daily", 1, 3)
     );
-    let none = write("select component from tickets where minutes > 1e9").unwrap();
-    assert_eq!((none.version, none.rows), (2, 0));
-    let frame = bench
+    let empty = write("select component from tickets where minutes > 1e9").unwrap();
+    assert_eq!((empty.version, empty.rows), (2, 0));
+    let frame = fixture
         .runtime
-        .block_on(bench.lake.read_frame(&none, &crate::Scan::default()))
+        .block_on(fixture.lake.read_frame(&empty, &crate::Scan::default()))
         .unwrap();
     assert_eq!((frame.height(), frame.width()), (0, 1));
 }
 
 #[test]
 fn a_query_is_checked_without_data() {
-    let bench = Bench::new(1, 1);
+    let fixture = Fixture::new(1, 1);
     let tables = vec![("tickets".to_string(), batch(1).schema())];
-    let check = |query: &str| bench.sql("Europe/London", 1 << 20).check(query, &tables);
+    let check = |query: &str| fixture.sql("Europe/London", 1 << 20).check(query, &tables);
     let schema =
         check("select date_trunc('day', at) as day, count(*) as n from tickets group by 1")
             .unwrap();

@@ -227,13 +227,13 @@ impl TimeFunction {
                 nanoseconds,
                 microseconds,
             } => {
-                let read = if time.data_type().is_numeric() {
+                let moments = if time.data_type().is_numeric() {
                     convert_units(time, nanoseconds)?
                 } else {
-                    let read = read_moments(time, formats, &clocks, false)?;
-                    read.unary(|moment| moment.div_euclid(microseconds) * microseconds)
+                    let moments = read_moments(time, formats, &clocks, false)?;
+                    moments.unary(|moment| moment.div_euclid(microseconds) * microseconds)
                 };
-                with_zone(read, &self.zone)
+                with_zone(moments, &self.zone)
             }
             Operation::FromUnixTime => {
                 let zone = arguments.get(1).and_then(constant_text).map(Arc::from);
@@ -251,32 +251,32 @@ impl TimeFunction {
                 Arc::new(seconds)
             }
             Operation::ToLocalTime => {
-                let read = read_moments(time, &[], &clocks, false)?;
+                let moments = read_moments(time, &[], &clocks, false)?;
                 if *time_zone == self.zone {
-                    return Ok(with_zone(read, &self.zone));
+                    return Ok(with_zone(moments, &self.zone));
                 }
                 let zone_clocks = Clocks::in_zone(time_zone)?;
-                let read: TimestampMicrosecondArray =
-                    read.try_unary(|moment| clocks.moment(zone_clocks.wall(moment)?))?;
-                with_zone(read, &self.zone)
+                let moments: TimestampMicrosecondArray =
+                    moments.try_unary(|moment| clocks.moment(zone_clocks.wall(moment)?))?;
+                with_zone(moments, &self.zone)
             }
             Operation::Truncate => {
                 let Some(unit) = arguments.first().and_then(constant_text) else {
                     return exec_err!("the unit of date_trunc must be a text such as 'day'");
                 };
                 let clocks = Clocks::in_zone(time_zone)?;
-                let read = read_moments(time, &[], &clocks, false)?;
-                with_zone(truncate(&read, Unit::parse(&unit)?, &clocks)?, time_zone)
+                let moments = read_moments(time, &[], &clocks, false)?;
+                with_zone(truncate(&moments, Unit::parse(&unit)?, &clocks)?, time_zone)
             }
             Operation::Bin => {
                 let clocks = Clocks::in_zone(time_zone)?;
-                let read = read_moments(time, &[], &clocks, false)?;
+                let moments = read_moments(time, &[], &clocks, false)?;
                 let origins = columns.get(2);
                 let origins = origins.map(|origins| read_moments(origins, &[], &clocks, false));
                 let strides = cast_intervals(columns.first())?;
                 with_zone(
                     assign_bins(
-                        &read,
+                        &moments,
                         strides.as_ref(),
                         origins.transpose()?.as_ref(),
                         &clocks,
@@ -287,9 +287,12 @@ impl TimeFunction {
             Operation::Length => Arc::new(lengths(cast_intervals(columns.first())?.as_ref())?),
             Operation::Shift { back } => {
                 let clocks = Clocks::in_zone(time_zone)?;
-                let read = read_moments(time, &[], &clocks, false)?;
-                let by = cast_intervals(columns.get(1))?;
-                with_zone(shift(&read, by.as_ref(), back, &clocks)?, time_zone)
+                let moments = read_moments(time, &[], &clocks, false)?;
+                let intervals = cast_intervals(columns.get(1))?;
+                with_zone(
+                    shift(&moments, intervals.as_ref(), back, &clocks)?,
+                    time_zone,
+                )
             }
         })
     }
@@ -430,8 +433,8 @@ fn read_moments(
         }
         DataType::Null => Ok(TimestampMicrosecondArray::new_null(column.len())),
         _ => {
-            let read = read_texts(column, formats, lenient, |read| read.moment(clocks));
-            Ok(read?.into_iter().collect())
+            let moments = read_texts(column, formats, lenient, |text| text.moment(clocks));
+            Ok(moments?.into_iter().collect())
         }
     }
 }
@@ -445,8 +448,8 @@ fn read_days(
 ) -> Result<Date32Array> {
     let column = match column.data_type() {
         text if is_text(text) => {
-            let read = read_texts(column, formats, lenient, |read| read.day(clocks));
-            return Ok(read?.into_iter().collect());
+            let days = read_texts(column, formats, lenient, |text| text.day(clocks));
+            return Ok(days?.into_iter().collect());
         }
         DataType::Null => return Ok(Date32Array::new_null(column.len())),
         number if number.is_numeric() => &cast_exactly(column, &DataType::Int32)?,
@@ -470,7 +473,7 @@ fn read_texts<T>(
         .map(|formats| cast_exactly(formats, &DataType::Utf8))
         .collect::<Result<_>>()?;
     let formats: Vec<_> = formats.iter().map(AsArray::as_string::<i32>).collect();
-    let read = |row: usize| -> Result<Option<T>> {
+    let parse_row = |row: usize| -> Result<Option<T>> {
         if column.is_null(row) {
             return Ok(None);
         }
@@ -499,7 +502,7 @@ fn read_texts<T>(
             converted => converted.map(Some),
         }
     };
-    (0..column.len()).map(read).collect()
+    (0..column.len()).map(parse_row).collect()
 }
 
 /// Converts counts of a unit since 1970 UTC to moments.
@@ -521,7 +524,7 @@ fn convert_units(column: &ArrayRef, nanoseconds: i64) -> Result<TimestampMicrose
         });
     }
     let column = cast_exactly(column, &DataType::Float64)?;
-    let read = column.as_primitive::<Float64Type>().iter().map(|count| {
+    let moments = column.as_primitive::<Float64Type>().iter().map(|count| {
         let count = count.filter(|count| !count.is_nan());
         let micros = count.map(|count| (count * nanoseconds as f64 / 1000.0).round());
         // Beyond 2^63 the cast saturates, and `checked` rejects the result.
@@ -529,7 +532,7 @@ fn convert_units(column: &ArrayRef, nanoseconds: i64) -> Result<TimestampMicrose
             .map(|micros| checked(Some(micros as i64)))
             .transpose()
     });
-    read.collect()
+    moments.collect()
 }
 
 /// Casts a column of intervals, strings or nulls to intervals.
@@ -565,34 +568,34 @@ fn lengths(intervals: &dyn Array) -> Result<DurationMicrosecondArray> {
 /// Adds intervals to moments: months and days by the calendar of the zone, the rest exactly.
 fn shift(
     moments: &TimestampMicrosecondArray,
-    by: &dyn Array,
+    intervals: &dyn Array,
     back: bool,
     clocks: &Clocks,
 ) -> Result<TimestampMicrosecondArray> {
-    let by = by.as_primitive::<IntervalMonthDayNanoType>();
-    let shift = |(moment, by): (Option<i64>, Option<IntervalMonthDayNano>)| -> Result<_> {
-        let (Some(moment), Some(by)) = (moment, by) else {
+    let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
+    let shift = |(moment, interval): (Option<i64>, Option<IntervalMonthDayNano>)| -> Result<_> {
+        let (Some(moment), Some(interval)) = (moment, interval) else {
             return Ok(None);
         };
         let sign = if back { -1 } else { 1 };
         let mut moment = moment;
-        if by.months != 0 || by.days != 0 {
-            let months = Span::new().try_months(i64::from(by.months) * sign);
-            let days = Span::new().try_days(i64::from(by.days) * sign);
+        if interval.months != 0 || interval.days != 0 {
+            let months = Span::new().try_months(i64::from(interval.months) * sign);
+            let days = Span::new().try_days(i64::from(interval.days) * sign);
             let local = civil(clocks.wall(moment)?)?
                 .checked_add(months.map_err(out_of_range)?)
                 .and_then(|local| local.checked_add(days?))
                 .map_err(out_of_range)?;
             moment = clocks.moment(wall(local)?)?;
         }
-        let rest = i128::from(by.nanoseconds) * i128::from(sign);
-        let moment = i128::from(moment) + rest.div_euclid(1000);
+        let nanoseconds = i128::from(interval.nanoseconds) * i128::from(sign);
+        let moment = i128::from(moment) + nanoseconds.div_euclid(1000);
         match i64::try_from(moment) {
             Ok(moment) => clocks.offset(moment).map(|_| Some(moment)),
             Err(_) => exec_err!("a time is outside the years -9999 to 9999"),
         }
     };
-    moments.iter().zip(by.iter()).map(shift).collect()
+    moments.iter().zip(intervals.iter()).map(shift).collect()
 }
 
 /// Unit of `date_trunc`.

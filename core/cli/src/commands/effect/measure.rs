@@ -201,8 +201,8 @@ impl Rows {
             Some(Estimator::Series(method)) => {
                 let mean = |is_treated: bool| -> Vec<f64> {
                     let units = || {
-                        let all = names.iter().zip(&rows);
-                        all.filter(|(name, _)| treated.contains(&name.as_str()) == is_treated)
+                        let pairs = names.iter().zip(&rows);
+                        pairs.filter(|(name, _)| treated.contains(&name.as_str()) == is_treated)
                     };
                     let sum =
                         |period: usize| units().filter_map(|(_, row)| row[period]).sum::<f64>();

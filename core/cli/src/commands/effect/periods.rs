@@ -61,20 +61,20 @@ fn parse_calendar(cell: &str) -> Option<DateTime> {
 
 /// Parses the first day of a period.
 fn parse_day(cell: &str) -> Option<Date> {
-    let digits = |text: &str| {
-        let all = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        all.then(|| text.parse::<i16>().ok()).flatten()
+    let number = |text: &str| {
+        let are_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        are_digits.then(|| text.parse::<i16>().ok()).flatten()
     };
     let date = |year: &str, month: &str, day: &str| {
-        let (month, day) = (digits(month)?, digits(day)?);
-        let year = digits(year).filter(|_| year.len() == 4)?;
+        let (month, day) = (number(month)?, number(day)?);
+        let year = number(year).filter(|_| year.len() == 4)?;
         Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
     };
     let parts: Vec<&str> = cell.split(['-', '/']).collect();
     match parts[..] {
         [year] if year.len() == 4 => date(year, "1", "1"),
-        [all] if all.len() == 8 && all.is_ascii() && !all.contains('.') => {
-            date(&all[..4], &all[4..6], &all[6..])
+        [text] if text.len() == 8 && text.is_ascii() && !text.contains('.') => {
+            date(&text[..4], &text[4..6], &text[6..])
         }
         [dotted] => match dotted.split('.').collect::<Vec<_>>()[..] {
             [day, month, year] => date(year, month, day),
@@ -82,8 +82,8 @@ fn parse_day(cell: &str) -> Option<Date> {
         },
         [year, part] => match part.as_bytes() {
             [b'W', ..] if year.len() == 4 => {
-                let week = i8::try_from(digits(&part[1..])?).ok()?;
-                let monday = ISOWeekDate::new(digits(year)?, week, Weekday::Monday).ok()?;
+                let week = i8::try_from(number(&part[1..])?).ok()?;
+                let monday = ISOWeekDate::new(number(year)?, week, Weekday::Monday).ok()?;
                 Some(monday.date())
             }
             [b'Q', quarter @ b'1'..=b'4'] => {
@@ -112,8 +112,8 @@ impl Periods {
         let days: Option<Vec<i64>> = times
             .iter()
             .map(|time| match time {
-                Time::Moment(at) if at.time() == jiff::civil::Time::midnight() => {
-                    Some(day_number(*at))
+                Time::Moment(date_time) if date_time.time() == jiff::civil::Time::midnight() => {
+                    Some(day_number(*date_time))
                 }
                 _ => None,
             })
@@ -142,15 +142,15 @@ impl Periods {
         }
         let first = calendar.first().copied().unwrap_or(0);
         let count = calendar.last().map_or(0, |last| last - first + 1);
-        let mut all = vec![None; count as usize];
+        let mut filled = vec![None; count as usize];
         let mut indices = BTreeMap::new();
         for (number, time) in calendar.iter().zip(times) {
             let index = (number - first) as usize;
-            all[index] = Some(*time);
+            filled[index] = Some(*time);
             indices.insert(*time, index);
         }
         Self {
-            times: all,
+            times: filled,
             indices,
             ..without_gaps
         }
@@ -158,16 +158,16 @@ impl Periods {
 
     /// Index of the calendar period of a time; weeks begin on the weekday of the first time.
     fn calendar_index(&self, first: Time, time: Time) -> Option<i64> {
-        let (Time::Moment(first), Time::Moment(at)) = (first, time) else {
+        let (Time::Moment(first), Time::Moment(date_time)) = (first, time) else {
             return None;
         };
-        let month = i64::from(at.year()) * 12 + i64::from(at.month()) - 1;
+        let month = i64::from(date_time.year()) * 12 + i64::from(date_time.month()) - 1;
         match self.cadence {
-            Cadence::Day => Some(day_number(at)),
-            Cadence::Week => Some((day_number(at) - day_number(first)).div_euclid(7)),
+            Cadence::Day => Some(day_number(date_time)),
+            Cadence::Week => Some((day_number(date_time) - day_number(first)).div_euclid(7)),
             Cadence::Month => Some(month),
             Cadence::Quarter => Some(month.div_euclid(3)),
-            Cadence::Year => Some(i64::from(at.year())),
+            Cadence::Year => Some(i64::from(date_time.year())),
             Cadence::Other => None,
         }
     }
@@ -187,21 +187,24 @@ impl Periods {
     pub(super) fn name(&self, index: usize) -> String {
         match self.times.get(index).copied().flatten() {
             Some(Time::Count(count)) => count.to_string(),
-            Some(Time::Moment(at)) if self.cadence == Cadence::Year => at.year().to_string(),
-            Some(Time::Moment(at)) if at.time() == jiff::civil::Time::midnight() => {
-                at.date().to_string()
+            Some(Time::Moment(date_time)) if self.cadence == Cadence::Year => {
+                date_time.year().to_string()
             }
-            Some(Time::Moment(at)) => at.to_string(),
+            Some(Time::Moment(date_time)) if date_time.time() == jiff::civil::Time::midnight() => {
+                date_time.date().to_string()
+            }
+            Some(Time::Moment(date_time)) => date_time.to_string(),
             None => format!("period {}", index + 1),
         }
     }
 }
 
 /// Days since 1970.
-fn day_number(at: DateTime) -> i64 {
+fn day_number(date_time: DateTime) -> i64 {
     let epoch = jiff::civil::date(1970, 1, 1);
     i64::from(
-        at.date()
+        date_time
+            .date()
             .since((jiff::Unit::Day, epoch))
             .map_or(0, |span| span.get_days()),
     )

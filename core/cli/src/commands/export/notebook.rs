@@ -34,7 +34,7 @@ pub fn notebook(
     notebook.markdown(&format!(
         "# {}, {}\n\n\
          Run {} of {} on {}. This notebook reads the dataset versions that the report cites, shows \
-         its figures again, and draws its charts. To install what it needs:\n\n\
+         its figures again, and draws its charts. To install its dependencies:\n\n\
          ```sh\npython3 -m venv .venv\n.venv/bin/pip install {PACKAGES}\n\
          .venv/bin/jupyter lab notebook.ipynb\n```\n\n\
          The datasets are expected in {}; the environment variable `RETROCAST_LAKE` names another \

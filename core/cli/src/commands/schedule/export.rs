@@ -67,10 +67,10 @@ pub fn export(
 
 /// Returns the named jobs, all of which must have schedules, or else all jobs that have one.
 fn scheduled_jobs(workspace: &Workspace, names: &[String]) -> anyhow::Result<Vec<ScheduledJob>> {
-    let mut all = Vec::new();
+    let mut jobs = Vec::new();
     for name in select_jobs(workspace, names) {
         match read(workspace, &name)? {
-            JobSchedule::Scheduled(scheduled) => all.push(*scheduled),
+            JobSchedule::Scheduled(scheduled) => jobs.push(*scheduled),
             JobSchedule::Unscheduled if names.is_empty() => {}
             JobSchedule::Unscheduled => return Err(unscheduled(&name).into()),
             JobSchedule::Invalid(..) => {
@@ -79,22 +79,22 @@ fn scheduled_jobs(workspace: &Workspace, names: &[String]) -> anyhow::Result<Vec
             }
         }
     }
-    if all.is_empty() {
+    if jobs.is_empty() {
         return Err(none_scheduled(workspace).into());
     }
-    Ok(all)
+    Ok(jobs)
 }
 
 /// Options for the workspace's folders as absolute paths, independent of the working directory.
 fn folder_options(workspace: &Workspace, root: &Path) -> anyhow::Result<Vec<String>> {
     let mut options = vec!["--workspace".to_string(), root.display().to_string()];
-    let others: [(&str, Option<&PathBuf>, &str); 4] = [
+    let folders: [(&str, Option<&PathBuf>, &str); 4] = [
         ("--jobs", Some(&workspace.jobs), "jobs"),
         ("--templates", workspace.templates.as_ref(), "templates"),
         ("--lake", Some(&workspace.lake), "data/lake"),
         ("--reports", Some(&workspace.reports), "reports"),
     ];
-    for (option, folder, default) in others {
+    for (option, folder, default) in folders {
         let [lake, reports] = &workspace.addresses;
         let address = match option {
             "--lake" => lake,

@@ -147,10 +147,10 @@ impl<'a> Computer<'a> {
                 continue;
             };
             let inputs = self.run.inputs(node);
-            let work = self
+            let recomputation = self
                 .executor
                 .recompute(node, recorded, &inputs, &self.context);
-            match self.runtime.block_on(work) {
+            match self.runtime.block_on(recomputation) {
                 Ok(outcome) => {
                     computed.insert(node.short().to_string(), Arc::new(outcome));
                 }
@@ -280,7 +280,7 @@ pub fn suggest_id(id: &str, figures: &[PrintedFigure]) -> String {
         (Some(first), Some(last)) => format!("there are {first} to {last}"),
         (Some(only), None) => format!("did you mean {only}?"),
         (None, _) => match suggest::nearest(id, ids.iter().copied()) {
-            Some(near) => format!("did you mean {near}?"),
+            Some(nearest) => format!("did you mean {nearest}?"),
             None => {
                 let mut firsts: Vec<&str> = Vec::new();
                 for known in &ids {
@@ -297,12 +297,12 @@ pub fn suggest_id(id: &str, figures: &[PrintedFigure]) -> String {
 /// Compares the texts of two figures.
 fn differences(old: &[Value], new: &[Value]) -> Vec<Difference> {
     let mut differences = Vec::new();
-    let none = Value::Null;
+    let missing = Value::Null;
     for i in 0..old.len().max(new.len()) {
         compare(
             "",
-            old.get(i).unwrap_or(&none),
-            new.get(i).unwrap_or(&none),
+            old.get(i).unwrap_or(&missing),
+            new.get(i).unwrap_or(&missing),
             &mut differences,
         );
     }
@@ -311,7 +311,7 @@ fn differences(old: &[Value], new: &[Value]) -> Vec<Difference> {
     differences
 }
 
-fn compare(name: &str, old: &Value, new: &Value, found: &mut Vec<Difference>) {
+fn compare(name: &str, old: &Value, new: &Value, differences: &mut Vec<Difference>) {
     if old == new {
         return;
     }
@@ -323,12 +323,12 @@ fn compare(name: &str, old: &Value, new: &Value, found: &mut Vec<Difference>) {
         (Value::Object(a), Value::Object(b)) => {
             let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
             for key in keys {
-                compare(&inner(key), &old[key], &new[key], found);
+                compare(&inner(key), &old[key], &new[key], differences);
             }
         }
         (Value::Array(a), Value::Array(b)) => {
             for i in 0..a.len().max(b.len()) {
-                compare(&inner(&(i + 1).to_string()), &old[i], &new[i], found);
+                compare(&inner(&(i + 1).to_string()), &old[i], &new[i], differences);
             }
         }
         _ => {
@@ -337,7 +337,7 @@ fn compare(name: &str, old: &Value, new: &Value, found: &mut Vec<Difference>) {
                 Value::String(text) => Some(text.clone()),
                 other => Some(other.to_string()),
             };
-            found.push(Difference {
+            differences.push(Difference {
                 text: name.to_string(),
                 printed: text(old),
                 recomputed: text(new),
@@ -380,14 +380,14 @@ mod tests {
             sentence: String::new(),
             texts: Vec::new(),
         };
-        let all: Vec<PrintedFigure> = ["v1", "k1", "k2", "k3", "f1"].map(figure).into();
+        let figures: Vec<PrintedFigure> = ["v1", "k1", "k2", "k3", "f1"].map(figure).into();
         for (id, advice) in [
             ("K2", "did you mean k2?"),
             ("k9", "there are k1 to k3"),
             ("f7", "did you mean f1?"),
             ("x", "IDs start with v1, k1, f1"),
         ] {
-            assert_eq!(suggest_id(id, &all), advice);
+            assert_eq!(suggest_id(id, &figures), advice);
         }
     }
 }

@@ -258,7 +258,7 @@ fn rows_of_kpi(
     let mut metrics = params["metrics"].as_array().into_iter().flatten();
     let metric = metrics.find(|metric| metric["name"] == kpi.name.as_str());
     let condition = metric.and_then(value_condition);
-    filter.condition = and([Some(filter.condition), condition]);
+    filter.condition = join_conditions([Some(filter.condition), condition]);
     Some(filter)
 }
 
@@ -295,7 +295,7 @@ fn rows_of_stage(
         Some(time) => Some(time.to_string()),
         None => executor.time_column(name, context).ok().flatten(),
     };
-    let condition = and([
+    let condition = join_conditions([
         time.and_then(|time| period_condition(&time, period)),
         group_condition(&columns(params), subject),
         value_condition(params),
@@ -315,7 +315,7 @@ fn columns(params: &Value) -> Vec<String> {
 }
 
 /// Joins the conditions that are not empty.
-fn and<const N: usize>(conditions: [Option<String>; N]) -> String {
+fn join_conditions<const N: usize>(conditions: [Option<String>; N]) -> String {
     let conditions: Vec<String> = conditions
         .into_iter()
         .flatten()

@@ -160,7 +160,7 @@ fn recompute(text: &mut String, figure: &PrintedFigure, result: &Recomputation) 
         Status::Same => {
             let line = format!(
                 "recomputed: {}, as printed ({seconds})",
-                short(figure, &result.sentence)
+                short_text(figure, &result.sentence)
             );
             let _ = writeln!(text, "{}", terminal::wrap(&line, 2));
         }
@@ -169,7 +169,7 @@ fn recompute(text: &mut String, figure: &PrintedFigure, result: &Recomputation) 
                 "recomputed: {}, which differs ({seconds})",
                 match result.sentence.as_str() {
                     "" => "nothing".to_string(),
-                    sentence => short(figure, sentence),
+                    sentence => short_text(figure, sentence),
                 }
             );
             let _ = writeln!(text, "{}", terminal::wrap(&line, 2));
@@ -178,14 +178,14 @@ fn recompute(text: &mut String, figure: &PrintedFigure, result: &Recomputation) 
             let _ = writeln!(text, "it cannot be computed again");
         }
     }
-    let none = "nothing".to_string();
+    let missing = "nothing".to_string();
     for difference in &result.differences {
         let _ = writeln!(
             text,
             "  {}: printed {}, recomputed {}",
             difference.text,
-            terminal::truncate(difference.printed.as_ref().unwrap_or(&none), 200),
-            terminal::truncate(difference.recomputed.as_ref().unwrap_or(&none), 200)
+            terminal::truncate(difference.printed.as_ref().unwrap_or(&missing), 200),
+            terminal::truncate(difference.recomputed.as_ref().unwrap_or(&missing), 200)
         );
     }
     for reason in &result.reasons {
@@ -195,7 +195,7 @@ fn recompute(text: &mut String, figure: &PrintedFigure, result: &Recomputation) 
 }
 
 /// The computed figure in a few words: its value if it has one, else its sentence.
-fn short(figure: &PrintedFigure, sentence: &str) -> String {
+fn short_text(figure: &PrintedFigure, sentence: &str) -> String {
     let value = figure
         .texts
         .first()

@@ -35,15 +35,15 @@ fn write_report(root: &Path, week: u32, run: &str, findings: &[(&str, f64)]) -> 
     figures.kpis.push(kpi(f64::from(week)));
     let mut rhythm = Cell::new("rhythm", "rhythm");
     rhythm.status = CellStatus::Done;
-    for (what, value) in findings {
-        let mut finding = Finding::new("rhythm", "weekday_effect", "component = billing", what);
+    for (claim, value) in findings {
+        let mut finding = Finding::new("rhythm", "weekday_effect", "component = billing", claim);
         finding.magnitude = Some(Magnitude::interval95(
             *value,
             value - 1.0,
             value + 1.0,
             "min",
         ));
-        finding.sentence = format!("{what} take {value} min longer.");
+        finding.sentence = format!("{claim} take {value} min longer.");
         finding.severity = Severity::Warning;
         rhythm.findings.push(finding);
     }
@@ -127,12 +127,12 @@ fn findings_figures_and_improvements_have_pages_with_their_history() {
     write_report(root, 47, "r4", &[FRIDAYS]);
     update_archive(root).unwrap();
     check_all_links(root);
-    let page = |kind: &str, what: &str| {
-        let all = files(root);
-        let found = all.into_iter().find(|(name, text)| {
-            name.starts_with(&format!("weekly/{kind}/")) && text.contains(what)
+    let page = |kind: &str, words: &str| {
+        let mut files = files(root).into_iter();
+        let page = files.find(|(name, text)| {
+            name.starts_with(&format!("weekly/{kind}/")) && text.contains(words)
         });
-        found.unwrap_or_else(|| panic!("{what} has no page")).1
+        page.unwrap_or_else(|| panic!("{words} has no page")).1
     };
     let states = |page: &str| -> Vec<String> {
         let marks = page.split("class=\"mark mark-").skip(1);
@@ -171,7 +171,7 @@ fn findings_figures_and_improvements_have_pages_with_their_history() {
 fn added_runs_give_the_bytes_of_a_whole_rebuild() {
     let grown = tempfile::tempdir().unwrap();
     let whole = tempfile::tempdir().unwrap();
-    let all = [
+    let runs = [
         (45, "b"),
         (44, "a"),
         (46, "c"),
@@ -184,7 +184,7 @@ fn added_runs_give_the_bytes_of_a_whole_rebuild() {
         1 => vec![MONDAYS, FRIDAYS],
         _ => vec![],
     };
-    for (week, run) in all {
+    for (week, run) in runs {
         write_report(grown.path(), week, run, &findings(week));
         update_archive(grown.path()).unwrap();
         write_report(whole.path(), week, run, &findings(week));
@@ -263,8 +263,8 @@ fn removed_runs_keep_their_history_and_list_removed_files() {
     crate::retention::pin(&new, &pin).unwrap();
     update_archive(root).unwrap();
     let finding = |root: &Path| {
-        let all = files(root);
-        all.into_iter()
+        let mut files = files(root).into_iter();
+        files
             .find(|(name, _)| name.starts_with("weekly/findings/"))
             .unwrap()
             .1
@@ -357,9 +357,9 @@ fn colours(style: &str) -> [BTreeMap<String, String>; 2] {
             .collect()
     };
     let light: BTreeMap<String, String> = read(light);
-    let mut all = light.clone();
-    all.extend::<BTreeMap<String, String>>(read(dark));
-    [light, all]
+    let mut overridden = light.clone();
+    overridden.extend::<BTreeMap<String, String>>(read(dark));
+    [light, overridden]
 }
 
 fn luminance(colour: &str) -> f64 {

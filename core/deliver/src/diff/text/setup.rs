@@ -38,12 +38,12 @@ fn input_text(input: &Input) -> String {
         if let (Some(a), Some(b)) = (f(old), f(new))
             && a != b
         {
-            let by = if a > 0 && words == "accepted" || words == "in the window" {
+            let relative = if a > 0 && words == "accepted" || words == "in the window" {
                 format!(" ({})", change((b as f64 - a as f64) / (a.max(1)) as f64))
             } else {
                 String::new()
             };
-            parts.push(format!("{} {words}{by}", arrow(&count(a), &count(b))));
+            parts.push(format!("{} {words}{relative}", arrow(&count(a), &count(b))));
         }
     };
     add("in the window", &|intake| intake.in_window);

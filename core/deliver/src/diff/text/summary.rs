@@ -111,13 +111,13 @@ fn findings_sentence(difference: &Difference) -> Option<String> {
 
 /// Describes findings that are neither new nor resolved, because only one run searched for them.
 fn not_compared_sentence(difference: &Difference) -> Option<String> {
-    let all = &difference.findings.not_compared;
-    let findings: u64 = all.iter().map(|stage| stage.findings).sum();
+    let stages = &difference.findings.not_compared;
+    let findings: u64 = stages.iter().map(|stage| stage.findings).sum();
     if findings == 0 {
         return None;
     }
-    let side = |in_new: bool| {
-        let names: Vec<String> = all
+    let reason = |in_new: bool| {
+        let names: Vec<String> = stages
             .iter()
             .filter(|stage| stage.in_new == in_new)
             .map(|stage| clean(&stage.node, 60))
@@ -126,7 +126,10 @@ fn not_compared_sentence(difference: &Difference) -> Option<String> {
         (!names.is_empty())
             .then(|| format!("the {word} run has no results of {}", list_first(&names)))
     };
-    let reasons: Vec<String> = [side(false), side(true)].into_iter().flatten().collect();
+    let reasons: Vec<String> = [reason(false), reason(true)]
+        .into_iter()
+        .flatten()
+        .collect();
     let verb = if findings == 1 { "is" } else { "are" };
     Some(format!(
         "{} {verb} not compared: {}.",
@@ -226,11 +229,11 @@ fn setup_sentence(difference: &Difference) -> String {
         .map(|input| clean(&input.source, 60))
         .collect();
     let (mut same, mut other) = (Vec::new(), Vec::new());
-    let mut add = |is_same: bool, word: &str, what: String| {
+    let mut add = |is_same: bool, noun: &str, noun_phrase: String| {
         if is_same {
-            same.push(word.to_string());
+            same.push(noun.to_string());
         } else {
-            other.push(what);
+            other.push(noun_phrase);
         }
     };
     let job = if config.is_same_apart_from_params() {

@@ -38,7 +38,7 @@ pub(super) fn find_word(text: &str, word: &str) -> Option<Span> {
     let is_word_char = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     lower
         .match_indices(&word)
-        .map(|(start, found)| start..start + found.len())
+        .map(|(start, occurrence)| start..start + occurrence.len())
         .find(|range| {
             !is_word_char(lower[..range.start].chars().next_back())
                 && !is_word_char(lower[range.end..].chars().next())

@@ -17,11 +17,11 @@ fn with_command<T>(
     job: &str,
     cron: &str,
     retry: &[u64],
-    text: impl Fn(&ScheduledCommand<'_>) -> T,
+    format: impl Fn(&ScheduledCommand<'_>) -> T,
 ) -> T {
     let schedule = schedule(cron, retry);
     let calendar = Calendar::new(cron, "Europe/London").unwrap();
-    text(&ScheduledCommand {
+    format(&ScheduledCommand {
         job,
         schedule: &schedule,
         calendar: &calendar,
@@ -65,27 +65,21 @@ fn names_of_units_are_distinct() {
 
 #[test]
 fn checks_coincide_with_due_times() {
-    let ladder = [60, 240, 1440];
-    check_times("0 9 * * MON", &ladder, 15, "*/15", "every 15 minutes");
-    check_times("7 9 * * MON", &ladder, 15, "7-59/15", "every 15 minutes");
-    check_times("7,37 9 * * *", &ladder, 15, "7-59/15", "every 15 minutes");
+    let waits = [60, 240, 1440];
+    check_times("0 9 * * MON", &waits, 15, "*/15", "every 15 minutes");
+    check_times("7 9 * * MON", &waits, 15, "7-59/15", "every 15 minutes");
+    check_times("7,37 9 * * *", &waits, 15, "7-59/15", "every 15 minutes");
     check_times(
         "*/10 * * * *",
-        &ladder,
+        &waits,
         15,
         "0,5,10,15,20,25,30,35,40,45,50,55",
         "every 5 minutes",
     );
-    check_times("* * * * *", &ladder, 15, "*", "every minute");
-    check_times("0 9 * * MON", &ladder, 60, "0", "every hour");
+    check_times("* * * * *", &waits, 15, "*", "every minute");
+    check_times("0 9 * * MON", &waits, 60, "0", "every hour");
     check_times("30 9 * * MON", &[], 60, "30", "every hour");
-    check_times(
-        "*/15 * * * *",
-        &ladder,
-        60,
-        "0,15,30,45",
-        "every 15 minutes",
-    );
+    check_times("*/15 * * * *", &waits, 60, "0,15,30,45", "every 15 minutes");
     check_times("0 9 * * MON", &[7], 60, "*/5", "every 5 minutes");
     check_times("0 9 * * MON", &[2], 15, "*", "every minute");
 }
@@ -112,8 +106,8 @@ fn systemd_units_have_command_and_times() {
     assert_eq!(service.name, "retrocast-weekly-review.service");
     assert_eq!(timer.name, "retrocast-weekly-review.timer");
     let has = |unit: &Unit, line: &str| {
-        let found = unit.text.lines().any(|found| found == line);
-        assert!(found, "{line}\nis not in\n{}", unit.text);
+        let is_line = unit.text.lines().any(|other| other == line);
+        assert!(is_line, "{line}\nis not in\n{}", unit.text);
     };
     has(
         &service,
@@ -145,7 +139,8 @@ fn command_of(program: &str) -> String {
     commands.next().unwrap().to_string()
 }
 
-const REST: &str = "--workspace \"/srv/my \\\"50%%\\\" $$reports\" schedule tick weekly-review";
+const ARGUMENTS: &str =
+    "--workspace \"/srv/my \\\"50%%\\\" $$reports\" schedule tick weekly-review";
 
 #[test]
 fn the_program_of_a_unit_is_escaped_for_systemd() {
@@ -155,7 +150,7 @@ fn the_program_of_a_unit_is_escaped_for_systemd() {
         ("/opt/50 %/retrocast", "\"/opt/50 %%/retrocast\""),
         ("/opt/größe/retrocast", "\"/opt/größe/retrocast\""),
     ] {
-        assert_eq!(command_of(program), format!("{word} {REST}"));
+        assert_eq!(command_of(program), format!("{word} {ARGUMENTS}"));
     }
     let shell = r#"/bin/sh -c "exec \"$$0\" \"$$@\"""#;
     for (program, word) in [
@@ -163,7 +158,7 @@ fn the_program_of_a_unit_is_escaped_for_systemd() {
         ("/opt/a\"b", "\"/opt/a\\\"b\""),
         ("/opt/a\nb\\", "\"/opt/a\\x0ab\\\\\""),
     ] {
-        assert_eq!(command_of(program), format!("{shell} {word} {REST}"));
+        assert_eq!(command_of(program), format!("{shell} {word} {ARGUMENTS}"));
     }
 }
 
@@ -225,7 +220,7 @@ fn kubernetes_has_one_volume_and_a_cron_job_per_job() {
         "              args: [\"--workspace\", \"/workspace\", \"schedule\", \"tick\", \"weekly-review\"]",
     ] {
         assert!(
-            text.lines().any(|found| found == line),
+            text.lines().any(|other| other == line),
             "{line}\nis not in\n{text}"
         );
     }

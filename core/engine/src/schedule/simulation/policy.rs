@@ -319,18 +319,18 @@ fn a_clock_that_is_set_back_runs_nothing_twice() {
             }
             simulation.advance_to(simulation.now + 24 * 12 * HOUR);
             let mut due = simulation.due();
-            let all = due.len();
+            let runs = due.len();
             due.sort_unstable();
             due.dedup();
-            assert_eq!(due.len(), all, "{cron} {missed:?}");
+            assert_eq!(due.len(), runs, "{cron} {missed:?}");
             let until = simulation.now - MINUTE;
-            let mut every: Vec<Timestamp> = simulation
+            let mut expected: Vec<Timestamp> = simulation
                 .calendar
                 .backwards_from(until)
-                .take(all)
+                .take(runs)
                 .collect();
-            every.reverse();
-            let differ = due.iter().zip(&every).find(|(due, every)| due != every);
+            expected.reverse();
+            let differ = due.iter().zip(&expected).find(|(due, next)| due != next);
             assert_eq!(differ, None, "{cron} {missed:?}: none is skipped");
         }
     }

@@ -17,7 +17,7 @@ fn broken_record(id: u32) -> String {
     format!("{{\"id\":\"{id}\",\"rev\":\"x\"}}\n")
 }
 
-impl Bench {
+impl Fixture {
     fn put(&self, name: &str, text: &str) {
         std::fs::write(self.folder.path().join(name), text).unwrap();
     }
@@ -40,8 +40,8 @@ impl Bench {
     }
 
     /// Sorted rows of the quarantine: file, line and text.
-    fn refused_rows(&self, found: &Ingestion) -> Vec<String> {
-        let quarantine = found.quarantine.as_ref().unwrap();
+    fn refused_rows(&self, ingestion: &Ingestion) -> Vec<String> {
+        let quarantine = ingestion.quarantine.as_ref().unwrap();
         let columns = ["file", "line", "raw"].map(String::from).to_vec();
         let scan = Scan {
             columns: Some(columns),
@@ -58,46 +58,46 @@ impl Bench {
 #[test]
 fn an_increment_writes_its_own_rows_once() {
     let first = line(1, 1, 5) + &line(2, 1, 6) + &broken_record(3);
-    let bench = Bench::new(&[("raw/1.jsonl", first.as_bytes())]);
-    bench.ingest_raw(LATEST);
-    let before = ["tickets", "tickets__quarantine"].map(|name| bench.data(name));
+    let fixture = Fixture::new(&[("raw/1.jsonl", first.as_bytes())]);
+    fixture.ingest_raw(LATEST);
+    let before = ["tickets", "tickets__quarantine"].map(|name| fixture.data(name));
     assert_eq!([before[0].len(), before[1].len()], [1, 1]);
 
     // One row is superseded by the next row, another by an older row.
     let second = line(7, 1, 20) + &line(7, 2, 10) + &line(1, 0, 30) + &broken_record(8);
-    bench.put("raw/2.jsonl", &second);
-    let found = bench.ingest_raw(LATEST);
-    let after = ["tickets", "tickets__quarantine"].map(|name| bench.data(name));
+    fixture.put("raw/2.jsonl", &second);
+    let ingestion = fixture.ingest_raw(LATEST);
+    let after = ["tickets", "tickets__quarantine"].map(|name| fixture.data(name));
     assert_eq!([after[0].len(), after[1].len()], [2, 2]);
     assert!(before[0].is_subset(&after[0]) && before[1].is_subset(&after[1]));
     assert_eq!(
-        bench.rows(&found.dataset),
+        fixture.rows(&ingestion.dataset),
         [
             "1|1|2026-01-05T00:00:00Z",
             "2|1|2026-01-06T00:00:00Z",
             "7|2|2026-01-10T00:00:00Z"
         ]
     );
-    assert_eq!((found.dataset.rows, found.note.duplicates), (3, 2));
+    assert_eq!((ingestion.dataset.rows, ingestion.note.duplicates), (3, 2));
     // Superseded rows do not affect the first and last time.
     let range = (
-        found.note.first_time.as_str(),
-        found.note.last_time.as_str(),
+        ingestion.note.first_time.as_str(),
+        ingestion.note.last_time.as_str(),
     );
     assert_eq!(range, ("2026-01-05T00:00:00Z", "2026-01-10T00:00:00Z"));
-    assert_eq!(found.quarantine.unwrap().rows, 2);
+    assert_eq!(ingestion.quarantine.unwrap().rows, 2);
 
     // All new rows are superseded.
-    bench.put("raw/3.jsonl", &(line(1, 0, 1) + &line(2, 0, 31)));
-    let found = bench.ingest_raw(LATEST);
-    assert_eq!((found.dataset.rows, found.note.duplicates), (3, 4));
-    assert_eq!(bench.rows(&found.dataset).len(), 3);
-    assert_eq!(found.note.last_time, "2026-01-10T00:00:00Z");
+    fixture.put("raw/3.jsonl", &(line(1, 0, 1) + &line(2, 0, 31)));
+    let ingestion = fixture.ingest_raw(LATEST);
+    assert_eq!((ingestion.dataset.rows, ingestion.note.duplicates), (3, 4));
+    assert_eq!(fixture.rows(&ingestion.dataset).len(), 3);
+    assert_eq!(ingestion.note.last_time, "2026-01-10T00:00:00Z");
 
     // A superseded row reappears when its successor is deleted.
-    std::fs::remove_file(bench.folder.path().join("raw/1.jsonl")).unwrap();
-    let found = bench.ingest_raw(LATEST);
-    let mut rows = bench.rows(&found.dataset);
+    std::fs::remove_file(fixture.folder.path().join("raw/1.jsonl")).unwrap();
+    let ingestion = fixture.ingest_raw(LATEST);
+    let mut rows = fixture.rows(&ingestion.dataset);
     rows.sort();
     assert_eq!(
         rows,
@@ -108,7 +108,7 @@ fn an_increment_writes_its_own_rows_once() {
         ]
     );
     assert_eq!(
-        bench.refused_rows(&found),
+        fixture.refused_rows(&ingestion),
         [format!("raw/2.jsonl|4|{}", broken_record(8).trim_end())]
     );
 }
@@ -116,12 +116,12 @@ fn an_increment_writes_its_own_rows_once() {
 #[test]
 fn an_unreferenced_quarantine_is_not_extended() {
     let first = line(1, 1, 5) + &broken_record(3);
-    let bench = Bench::new(&[("raw/1.jsonl", first.as_bytes())]);
-    let found = bench.ingest_raw(PLAIN);
+    let fixture = Fixture::new(&[("raw/1.jsonl", first.as_bytes())]);
+    let ingestion = fixture.ingest_raw(PLAIN);
     // A process that died left a version with more records.
-    let quarantine = found.quarantine.unwrap();
+    let quarantine = ingestion.quarantine.unwrap();
     let scan = Scan::default();
-    let lake = bench.lake();
+    let lake = fixture.lake();
     let leftover = async {
         let rows = lake.scan_all(&quarantine, &scan).await?;
         let more = lake
@@ -130,46 +130,49 @@ fn an_unreferenced_quarantine_is_not_extended() {
         lake.extend(&quarantine, more, &DeletedRows::new(), &Properties::new())
             .await
     };
-    assert_eq!(bench.runtime.block_on(leftover).unwrap().rows, 2);
+    assert_eq!(fixture.runtime.block_on(leftover).unwrap().rows, 2);
 
-    bench.put(
+    fixture.put(
         "raw/2.jsonl",
         &(line(2, 1, 6) + &broken_record(4) + &broken_record(5)),
     );
-    let found = bench.ingest_raw(PLAIN);
+    let ingestion = fixture.ingest_raw(PLAIN);
     let expected = [
         format!("raw/1.jsonl|2|{}", broken_record(3).trim_end()),
         format!("raw/2.jsonl|2|{}", broken_record(4).trim_end()),
         format!("raw/2.jsonl|3|{}", broken_record(5).trim_end()),
     ];
-    assert_eq!(bench.refused_rows(&found), expected);
+    assert_eq!(fixture.refused_rows(&ingestion), expected);
 
     // Records of removed objects are removed, and without records there is no quarantine.
-    bench.put("raw/2.jsonl", &line(2, 1, 6));
-    assert_eq!(bench.refused_rows(&bench.ingest_raw(PLAIN)), expected[..1]);
-    std::fs::remove_file(bench.folder.path().join("raw/1.jsonl")).unwrap();
-    let found = bench.ingest_raw(PLAIN);
-    assert_eq!((found.quarantine, found.dataset.rows), (None, 1));
+    fixture.put("raw/2.jsonl", &line(2, 1, 6));
+    assert_eq!(
+        fixture.refused_rows(&fixture.ingest_raw(PLAIN)),
+        expected[..1]
+    );
+    std::fs::remove_file(fixture.folder.path().join("raw/1.jsonl")).unwrap();
+    let ingestion = fixture.ingest_raw(PLAIN);
+    assert_eq!((ingestion.quarantine, ingestion.dataset.rows), (None, 1));
     // Readers of the newest version see that it is empty.
     let newest = lake.latest("tickets__quarantine");
-    assert_eq!(bench.runtime.block_on(newest).unwrap().unwrap().rows, 0);
-    bench.put("raw/3.jsonl", &broken_record(6));
-    assert_eq!(bench.refused_rows(&bench.ingest_raw(PLAIN)).len(), 1);
+    assert_eq!(fixture.runtime.block_on(newest).unwrap().unwrap().rows, 0);
+    fixture.put("raw/3.jsonl", &broken_record(6));
+    assert_eq!(fixture.refused_rows(&fixture.ingest_raw(PLAIN)).len(), 1);
 }
 
 #[test]
 fn records_refused_by_an_older_contract_are_removed() {
-    let bench = Bench::new(&[(
+    let fixture = Fixture::new(&[(
         "raw/1.jsonl",
         (line(1, 1, 5) + &broken_record(3)).as_bytes(),
     )]);
-    assert_eq!(bench.ingest_raw(PLAIN).quarantine.unwrap().rows, 1);
+    assert_eq!(fixture.ingest_raw(PLAIN).quarantine.unwrap().rows, 1);
     let corrected = PLAIN.replace("integer", "string");
-    std::fs::write(bench.folder.path().join("raw/1.jsonl"), broken_record(3)).unwrap();
-    let found = bench.ingest_raw(&corrected);
-    assert_eq!((found.quarantine, found.dataset.rows), (None, 1));
-    let lake = bench.lake();
-    let quarantine = bench
+    std::fs::write(fixture.folder.path().join("raw/1.jsonl"), broken_record(3)).unwrap();
+    let ingestion = fixture.ingest_raw(&corrected);
+    assert_eq!((ingestion.quarantine, ingestion.dataset.rows), (None, 1));
+    let lake = fixture.lake();
+    let quarantine = fixture
         .runtime
         .block_on(lake.find("tickets__quarantine", None));
     assert_eq!(quarantine.unwrap().rows, 0);
@@ -177,18 +180,18 @@ fn records_refused_by_an_older_contract_are_removed() {
 
 #[test]
 fn records_refused_by_a_dead_process_are_ignored() {
-    let bench = Bench::new(&[(
+    let fixture = Fixture::new(&[(
         "raw/a.jsonl",
         (line(1, 1, 5) + &broken_record(3)).as_bytes(),
     )]);
-    let lake = bench.lake();
-    let spec = Bench::spec("raw/*.jsonl", PLAIN);
+    let lake = fixture.lake();
+    let spec = Fixture::spec("raw/*.jsonl", PLAIN);
     // As in the engine: the same records have the same fingerprint.
     let ingest_records = |records: &str, dies: bool| {
-        let made_from = (MADE_FROM.to_string(), records.to_string());
-        let properties = Properties::from([made_from]);
+        let fingerprint = (FINGERPRINT.to_string(), records.to_string());
+        let properties = Properties::from([fingerprint]);
         let control = Control::default();
-        let blocked = bench
+        let blocked = fixture
             .folder
             .path()
             .join("lake/job/tickets__manifest.lance/data");
@@ -196,40 +199,40 @@ fn records_refused_by_a_dead_process_are_ignored() {
             std::fs::rename(&blocked, blocked.with_file_name("away")).unwrap();
             std::fs::write(&blocked, "").unwrap();
         }
-        let found = bench.runtime.block_on(ingest(
+        let ingestion = fixture.runtime.block_on(ingest(
             &spec,
-            bench.folder.path(),
+            fixture.folder.path(),
             &lake,
             &properties,
             &control,
         ));
         if dies {
-            assert!(found.is_err());
+            assert!(ingestion.is_err());
             std::fs::remove_file(&blocked).unwrap();
             std::fs::rename(blocked.with_file_name("away"), &blocked).unwrap();
             return None;
         }
-        Some(found.unwrap())
+        Some(ingestion.unwrap())
     };
     let quarantined = || {
-        let quarantine = bench
+        let quarantine = fixture
             .runtime
             .block_on(lake.find("tickets__quarantine", None));
         quarantine.unwrap().rows
     };
-    let remove = |name: &str| std::fs::remove_file(bench.folder.path().join(name)).unwrap();
+    let remove = |name: &str| std::fs::remove_file(fixture.folder.path().join(name)).unwrap();
     ingest_records("a", false);
     let b = line(2, 1, 5) + &broken_record(4);
-    bench.put("raw/b.jsonl", &b);
+    fixture.put("raw/b.jsonl", &b);
     ingest_records("a b", true);
     assert_eq!(quarantined(), 1, "b is not in the lake");
     remove("raw/b.jsonl");
-    bench.put("raw/c.jsonl", &line(5, 1, 5));
+    fixture.put("raw/c.jsonl", &line(5, 1, 5));
     ingest_records("a c", false);
     assert_eq!(quarantined(), 1);
     // The dead process stored b under another number.
     remove("raw/c.jsonl");
-    bench.put("raw/b.jsonl", &b);
+    fixture.put("raw/b.jsonl", &b);
     assert_eq!(
         ingest_records("a b", false)
             .unwrap()
@@ -239,91 +242,91 @@ fn records_refused_by_a_dead_process_are_ignored() {
         2
     );
     remove("raw/b.jsonl");
-    bench.put("raw/d.jsonl", &line(6, 1, 5));
-    let found = ingest_records("a d", false).unwrap();
-    assert_eq!(found.dataset.rows, 2);
+    fixture.put("raw/d.jsonl", &line(6, 1, 5));
+    let ingestion = ingest_records("a d", false).unwrap();
+    assert_eq!(ingestion.dataset.rows, 2);
     assert_eq!(
-        bench.refused_rows(&found),
+        fixture.refused_rows(&ingestion),
         [format!("raw/a.jsonl|2|{}", broken_record(3).trim_end())]
     );
 }
 
 #[test]
 fn an_older_version_becomes_the_newest_and_is_extended() {
-    let bench = Bench::new(&[(
+    let fixture = Fixture::new(&[(
         "raw/1.jsonl",
         (line(1, 1, 5) + &broken_record(3)).as_bytes(),
     )]);
-    let lake = bench.lake();
-    let first = bench.ingest_raw(LATEST).dataset;
-    bench.put(
+    let lake = fixture.lake();
+    let first = fixture.ingest_raw(LATEST).dataset;
+    fixture.put(
         "raw/2.jsonl",
         &(line(1, 2, 6) + &line(2, 1, 7) + &broken_record(4)),
     );
-    let second = bench.ingest_raw(LATEST).dataset;
+    let second = fixture.ingest_raw(LATEST).dataset;
     let newest = || {
-        bench
+        fixture
             .runtime
             .block_on(lake.latest("tickets"))
             .unwrap()
             .unwrap()
     };
-    bench.runtime.block_on(lake.make_newest(&second)).unwrap();
+    fixture.runtime.block_on(lake.make_newest(&second)).unwrap();
     assert_eq!(newest(), second, "nothing to do");
-    bench.runtime.block_on(lake.make_newest(&first)).unwrap();
+    fixture.runtime.block_on(lake.make_newest(&first)).unwrap();
     assert_eq!(
         newest(),
         second,
         "uncited versions may be removed at any time"
     );
     let cited = [first.clone()];
-    bench.runtime.block_on(lake.cite(&cited)).unwrap();
-    bench.runtime.block_on(lake.make_newest(&first)).unwrap();
+    fixture.runtime.block_on(lake.cite(&cited)).unwrap();
+    fixture.runtime.block_on(lake.make_newest(&first)).unwrap();
     let restored = newest();
     assert_eq!((restored.version, restored.rows), (3, 1));
-    assert_eq!(bench.rows(&restored), ["1|1|2026-01-05T00:00:00Z"]);
-    let refused = bench
+    assert_eq!(fixture.rows(&restored), ["1|1|2026-01-05T00:00:00Z"]);
+    let refused = fixture
         .runtime
         .block_on(lake.find("tickets__quarantine", None));
     assert_eq!(refused.unwrap().rows, 1);
-    bench.runtime.block_on(lake.make_newest(&first)).unwrap();
+    fixture.runtime.block_on(lake.make_newest(&first)).unwrap();
     assert_eq!(newest(), restored, "it is the newest already");
     // The files of both versions exist: the second file is read again.
-    let found = bench.ingest_raw(LATEST);
-    assert_eq!(found.dataset.rows, 2);
+    let ingestion = fixture.ingest_raw(LATEST);
+    assert_eq!(ingestion.dataset.rows, 2);
     assert_eq!(
-        bench.rows(&found.dataset),
+        fixture.rows(&ingestion.dataset),
         ["1|2|2026-01-06T00:00:00Z", "2|1|2026-01-07T00:00:00Z"]
     );
-    assert_eq!(bench.refused_rows(&found).len(), 2);
+    assert_eq!(fixture.refused_rows(&ingestion).len(), 2);
 }
 
 #[test]
 fn restoring_rows_without_a_quarantine_clears_it() {
-    let bench = Bench::new(&[("raw/1.jsonl", line(1, 1, 5).as_bytes())]);
-    let lake = bench.lake();
-    let first = bench.ingest_raw(PLAIN).dataset;
-    bench.put("raw/2.jsonl", &(line(2, 1, 6) + &broken_record(4)));
-    let second = bench.ingest_raw(PLAIN).dataset;
-    bench
+    let fixture = Fixture::new(&[("raw/1.jsonl", line(1, 1, 5).as_bytes())]);
+    let lake = fixture.lake();
+    let first = fixture.ingest_raw(PLAIN).dataset;
+    fixture.put("raw/2.jsonl", &(line(2, 1, 6) + &broken_record(4)));
+    let second = fixture.ingest_raw(PLAIN).dataset;
+    fixture
         .runtime
         .block_on(lake.cite(&[first.clone(), second.clone()]))
         .unwrap();
     let quarantined = || {
-        let quarantine = bench
+        let quarantine = fixture
             .runtime
             .block_on(lake.find("tickets__quarantine", None));
         quarantine.unwrap().rows
     };
     assert_eq!(quarantined(), 1);
-    bench.runtime.block_on(lake.make_newest(&first)).unwrap();
+    fixture.runtime.block_on(lake.make_newest(&first)).unwrap();
     assert_eq!(quarantined(), 0);
-    bench.runtime.block_on(lake.make_newest(&second)).unwrap();
+    fixture.runtime.block_on(lake.make_newest(&second)).unwrap();
     assert_eq!(quarantined(), 1);
     // Without the manifest that a version names, nothing is restored and nothing fails.
-    bench.runtime.block_on(lake.make_newest(&first)).unwrap();
-    std::fs::remove_file(bench.folder.path().join("raw/2.jsonl")).unwrap();
-    let manifests = bench
+    fixture.runtime.block_on(lake.make_newest(&first)).unwrap();
+    std::fs::remove_file(fixture.folder.path().join("raw/2.jsonl")).unwrap();
+    let manifests = fixture
         .folder
         .path()
         .join("lake/job/tickets__manifest.lance/_versions");
@@ -336,33 +339,33 @@ fn restoring_rows_without_a_quarantine_clears_it() {
         }
     }
     let newest = || {
-        let newest = bench.runtime.block_on(bench.lake().latest("tickets"));
+        let newest = fixture.runtime.block_on(fixture.lake().latest("tickets"));
         newest.unwrap().unwrap()
     };
     let before = newest();
-    bench
+    fixture
         .runtime
-        .block_on(bench.lake().make_newest(&second))
+        .block_on(fixture.lake().make_newest(&second))
         .unwrap();
     assert_eq!(newest(), before);
-    let found = bench.ingest_raw(PLAIN);
-    assert_eq!((found.dataset.rows, found.note.records), (1, 1));
+    let ingestion = fixture.ingest_raw(PLAIN);
+    assert_eq!((ingestion.dataset.rows, ingestion.note.records), (1, 1));
 }
 
 #[test]
 fn the_identity_of_hashed_records_depends_on_the_key() {
     let hashed = "title = \"T\"\n[field.id]\ntype = \"string\"\npersonal = \"hash\"\n";
-    let bench = Bench::new(&[("raw/1.jsonl", line(1, 1, 5).as_bytes())]);
+    let fixture = Fixture::new(&[("raw/1.jsonl", line(1, 1, 5).as_bytes())]);
     let identity = |contract: &str, key: Option<&[u8]>| {
         let control = Control {
             hash_key: key.map(Into::into),
             ..Control::default()
         };
-        let spec = Bench::spec("raw/*.jsonl", contract);
-        let root = bench.folder.path();
-        let lake = bench.lake();
+        let spec = Fixture::spec("raw/*.jsonl", contract);
+        let root = fixture.folder.path();
+        let lake = fixture.lake();
         let identity = source_identity(&spec, root, &lake, &control);
-        bench.runtime.block_on(identity).unwrap()
+        fixture.runtime.block_on(identity).unwrap()
     };
     let [none, one, other] = [None, Some(&b"one"[..]), Some(b"other")].map(|k| identity(hashed, k));
     assert!(none != one && one != other && none != other);
@@ -372,25 +375,25 @@ fn the_identity_of_hashed_records_depends_on_the_key() {
 
 #[test]
 fn a_writer_that_loses_the_race_commits_nothing() {
-    let bench = Bench::new(&[("raw/1.jsonl", line(1, 1, 5).as_bytes())]);
-    let base = bench.ingest_raw(PLAIN).dataset;
-    let lake = bench.lake();
+    let fixture = Fixture::new(&[("raw/1.jsonl", line(1, 1, 5).as_bytes())]);
+    let base = fixture.ingest_raw(PLAIN).dataset;
+    let lake = fixture.lake();
     let add = async |properties: &Properties| {
         let rows = lake.scan_all(&base, &Scan::default()).await?;
         let more = lake.prepare(&base.name, rows, Some(&base)).await?;
         lake.extend(&base, more, &DeletedRows::new(), properties)
             .await
     };
-    let none = Properties::new();
-    let (first, second) = bench
+    let no_properties = Properties::new();
+    let (first, second) = fixture
         .runtime
-        .block_on(async { (add(&none).await, add(&none).await) });
+        .block_on(async { (add(&no_properties).await, add(&no_properties).await) });
     assert_eq!(first.unwrap().version, base.version + 1);
     assert!(
         matches!(second, Err(StoreError::WriteConflict { .. })),
         "{second:?}"
     );
-    let newest = bench
+    let newest = fixture
         .runtime
         .block_on(lake.latest("tickets"))
         .unwrap()
@@ -401,20 +404,20 @@ fn a_writer_that_loses_the_race_commits_nothing() {
 #[test]
 fn concurrent_increments_duplicate_no_rows() {
     let first: String = (0..20).map(|id| line(id, 1, 5)).collect::<String>() + &broken_record(90);
-    let bench = Bench::new(&[("raw/1.jsonl", first.as_bytes())]);
-    bench.ingest_raw(PLAIN);
-    let spec = Bench::spec("raw/*.jsonl", PLAIN);
+    let fixture = Fixture::new(&[("raw/1.jsonl", first.as_bytes())]);
+    fixture.ingest_raw(PLAIN);
+    let spec = Fixture::spec("raw/*.jsonl", PLAIN);
     for round in 2..8_u32 {
         let more: String = (0..20).map(|id| line(id, round, 5)).collect();
-        bench.put(&format!("raw/{round}.jsonl"), &(more + &broken_record(90)));
+        fixture.put(&format!("raw/{round}.jsonl"), &(more + &broken_record(90)));
         std::thread::scope(|scope| {
             for _ in 0..6 {
-                scope.spawn(|| bench.ingest_raw(PLAIN));
+                scope.spawn(|| fixture.ingest_raw(PLAIN));
             }
         });
-        let found = bench.ingest_with(&spec, &Control::default()).unwrap();
-        assert_eq!(found.dataset.rows, u64::from(round) * 20);
-        assert_eq!(bench.rows(&found.dataset).len(), 20 * round as usize);
-        assert_eq!(bench.refused_rows(&found).len(), round as usize);
+        let ingestion = fixture.ingest_with(&spec, &Control::default()).unwrap();
+        assert_eq!(ingestion.dataset.rows, u64::from(round) * 20);
+        assert_eq!(fixture.rows(&ingestion.dataset).len(), 20 * round as usize);
+        assert_eq!(fixture.refused_rows(&ingestion).len(), round as usize);
     }
 }

@@ -49,13 +49,13 @@ fn lines(numbers: &mut Numbers) -> Vec<String> {
 }
 
 /// Sorted rows of the newest version.
-fn rows(bench: &Bench, lake: &Lake) -> Vec<String> {
-    let newest = bench
+fn rows(fixture: &Fixture, lake: &Lake) -> Vec<String> {
+    let newest = fixture
         .runtime
         .block_on(lake.latest("tickets"))
         .unwrap()
         .unwrap();
-    let (_, batches) = bench
+    let (_, batches) = fixture
         .runtime
         .block_on(lake.read(&newest, &Scan::default()))
         .unwrap();
@@ -66,7 +66,7 @@ fn rows(bench: &Bench, lake: &Lake) -> Vec<String> {
 
 /// Ingests the folder; with `limit_micros`, drops the work after this time.
 fn ingest_raw(
-    bench: &Bench,
+    fixture: &Fixture,
     lake: &Lake,
     contract: &str,
     run: &str,
@@ -74,13 +74,13 @@ fn ingest_raw(
 ) -> Option<Ingestion> {
     let spec = SourceSpec {
         required: false,
-        ..Bench::spec("raw/**/*.jsonl", contract)
+        ..Fixture::spec("raw/**/*.jsonl", contract)
     };
     let properties = Properties::from([("run".to_string(), run.to_string())]);
     let control = Control::default();
-    let work = ingest(&spec, bench.folder.path(), lake, &properties, &control);
+    let task = ingest(&spec, fixture.folder.path(), lake, &properties, &control);
     let Some(micros) = limit_micros else {
-        return Some(bench.runtime.block_on(work).unwrap());
+        return Some(fixture.runtime.block_on(task).unwrap());
     };
     // The threads end with their own runtime: a killed process does nothing more.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -89,14 +89,14 @@ fn ingest_raw(
         .build()
         .unwrap();
     let limit = std::time::Duration::from_micros(micros);
-    let result = runtime.block_on(async { tokio::time::timeout(limit, work).await });
+    let result = runtime.block_on(async { tokio::time::timeout(limit, task).await });
     drop(runtime);
     result.ok().map(Result::unwrap)
 }
 
-fn check_consistency(bench: &Bench, lake: &Lake, found: &Ingestion) {
-    let note = &found.note;
-    let rows = rows(bench, lake);
+fn check_consistency(fixture: &Fixture, lake: &Lake, ingestion: &Ingestion) {
+    let note = &ingestion.note;
+    let rows = rows(fixture, lake);
     let times = rows.iter().filter_map(|row| row.rsplit('|').next());
     let mut times: Vec<&str> = times.filter(|time| *time != "null").collect();
     times.sort_unstable();
@@ -108,14 +108,14 @@ fn check_consistency(bench: &Bench, lake: &Lake, found: &Ingestion) {
         note.accepted + note.duplicates + refused,
         "{note:?}"
     );
-    assert_eq!(note.accepted, found.dataset.rows);
-    assert_eq!(count_refused(bench, lake, found), refused);
+    assert_eq!(note.accepted, ingestion.dataset.rows);
+    assert_eq!(count_refused(fixture, lake, ingestion), refused);
 }
 
 /// The number of quarantined records; checks that each is from an existing file and that none is a
 /// duplicate.
-fn count_refused(bench: &Bench, lake: &Lake, found: &Ingestion) -> u64 {
-    let Some(quarantine) = &found.quarantine else {
+fn count_refused(fixture: &Fixture, lake: &Lake, ingestion: &Ingestion) -> u64 {
+    let Some(quarantine) = &ingestion.quarantine else {
         return 0;
     };
     let columns = ["file", "line", "column"].map(String::from).to_vec();
@@ -123,14 +123,14 @@ fn count_refused(bench: &Bench, lake: &Lake, found: &Ingestion) -> u64 {
         columns: Some(columns),
         ..Scan::default()
     };
-    let (_, batches) = bench
+    let (_, batches) = fixture
         .runtime
         .block_on(lake.read(quarantine, &scan))
         .unwrap();
     let rows: Vec<String> = batches.iter().flat_map(text_rows).collect();
     for row in &rows {
         let file = row.split('|').next().unwrap();
-        assert!(bench.folder.path().join(file).exists(), "{row}");
+        assert!(fixture.folder.path().join(file).exists(), "{row}");
     }
     let unique: BTreeSet<&String> = rows.iter().collect();
     assert_eq!(unique.len(), rows.len(), "{rows:?}");
@@ -168,15 +168,15 @@ fn put(root: &Path, name: &str, text: &str) {
 fn check(seed: u64, contract: &str, duplicated: bool) {
     let mut numbers = Numbers(seed);
     let lines = lines(&mut numbers);
-    let bench = Bench::new(&[("raw/all.jsonl", lines.concat().as_bytes())]);
-    let root = bench.folder.path();
+    let fixture = Fixture::new(&[("raw/all.jsonl", lines.concat().as_bytes())]);
+    let root = fixture.folder.path();
     let clean = Lake::new(&root.join("clean"), "job").unwrap();
     check_consistency(
-        &bench,
+        &fixture,
         &clean,
-        &ingest_raw(&bench, &clean, contract, "clean", None).unwrap(),
+        &ingest_raw(&fixture, &clean, contract, "clean", None).unwrap(),
     );
-    let expected = rows(&bench, &clean);
+    let expected = rows(&fixture, &clean);
     fs::remove_dir_all(root.join("raw")).unwrap();
 
     let lake = Lake::new(&root.join("lake"), "job").unwrap();
@@ -209,9 +209,10 @@ fn check(seed: u64, contract: &str, duplicated: bool) {
         if !root.join("raw").exists() {
             continue;
         }
-        if let Some(found) = ingest_raw(&bench, &lake, contract, &format!("r{step}"), limit_micros)
+        if let Some(ingestion) =
+            ingest_raw(&fixture, &lake, contract, &format!("r{step}"), limit_micros)
         {
-            check_consistency(&bench, &lake, &found);
+            check_consistency(&fixture, &lake, &ingestion);
         }
         if done.len() == files.len() {
             break;
@@ -219,22 +220,22 @@ fn check(seed: u64, contract: &str, duplicated: bool) {
     }
     // Copies stay: they contain nothing new.
     check_consistency(
-        &bench,
+        &fixture,
         &lake,
-        &ingest_raw(&bench, &lake, contract, "last", None).unwrap(),
+        &ingest_raw(&fixture, &lake, contract, "last", None).unwrap(),
     );
-    assert_eq!(rows(&bench, &lake), expected, "seed {seed}");
-    let versions = bench
+    assert_eq!(rows(&fixture, &lake), expected, "seed {seed}");
+    let versions = fixture
         .runtime
         .block_on(lake.versions("tickets"))
         .unwrap()
         .len();
     check_consistency(
-        &bench,
+        &fixture,
         &lake,
-        &ingest_raw(&bench, &lake, contract, "again", None).unwrap(),
+        &ingest_raw(&fixture, &lake, contract, "again", None).unwrap(),
     );
-    let after = bench
+    let after = fixture
         .runtime
         .block_on(lake.versions("tickets"))
         .unwrap()
@@ -265,8 +266,8 @@ fn only_new_files_are_read() {
         .iter()
         .map(|(name, text)| (name.as_str(), text.as_bytes()))
         .collect();
-    let bench = Bench::new(&files);
-    let root = bench.folder.path();
+    let fixture = Fixture::new(&files);
+    let root = fixture.folder.path();
     let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
     for (name, _) in &weeks {
         let file = fs::File::options()
@@ -275,8 +276,8 @@ fn only_new_files_are_read() {
             .unwrap();
         file.set_modified(old).unwrap();
     }
-    let lake = bench.lake();
-    ingest_raw(&bench, &lake, KEYED, "year", None).unwrap();
+    let lake = fixture.lake();
+    ingest_raw(&fixture, &lake, KEYED, "year", None).unwrap();
     // Ingested files are not read again, so their contents no longer matter.
     for (name, _) in &weeks {
         fs::remove_file(root.join(name)).unwrap();
@@ -285,12 +286,12 @@ fn only_new_files_are_read() {
         file.set_modified(old).unwrap();
     }
     put(root, "raw/62.jsonl", &week(62));
-    let found = ingest_raw(&bench, &lake, KEYED, "week", None).unwrap();
+    let ingestion = ingest_raw(&fixture, &lake, KEYED, "week", None).unwrap();
     assert_eq!(
-        (found.note.records, found.note.accepted),
+        (ingestion.note.records, ingestion.note.accepted),
         (53 * 50, 53 * 50)
     );
-    let version = bench
+    let version = fixture
         .runtime
         .block_on(manifest::SourceVersion::read(&lake, "tickets"));
     let objects = version.unwrap().unwrap().objects;

@@ -7,18 +7,21 @@ fn a_source_with_only_broken_files_fails() {
     let truncated = zstd::encode_all(&GOOD.repeat(1000)[..], 1).unwrap();
     let check = |name: &str, bytes: &[u8], words: &str| {
         let empty: &[u8] = b"";
-        let bench = Bench::new(&[(name, bytes), ("empty.jsonl", empty)]);
+        let fixture = Fixture::new(&[(name, bytes), ("empty.jsonl", empty)]);
         let uri = format!("*.{}", name.split_once('.').unwrap().1);
-        let error = bench.ingest(&uri).unwrap_err().to_string();
+        let error = fixture.ingest(&uri).unwrap_err().to_string();
         assert!(error.contains("no record could be read"), "{error}");
         assert!(error.contains(name) && error.contains(words), "{error}");
-        let latest = bench.runtime.block_on(bench.lake().latest("tickets"));
+        let latest = fixture.runtime.block_on(fixture.lake().latest("tickets"));
         assert_eq!(latest.unwrap(), None, "{name}");
         // If another file can be read, the broken one is only reported.
-        std::fs::write(bench.folder.path().join("a.good.jsonl"), GOOD).unwrap();
-        let found = bench.ingest("*.*").unwrap();
-        assert_eq!((found.note.accepted, found.note.broken_files.len()), (2, 1));
-        assert!(found.note.broken_files[0].1.contains(words));
+        std::fs::write(fixture.folder.path().join("a.good.jsonl"), GOOD).unwrap();
+        let ingestion = fixture.ingest("*.*").unwrap();
+        assert_eq!(
+            (ingestion.note.accepted, ingestion.note.broken_files.len()),
+            (2, 1)
+        );
+        assert!(ingestion.note.broken_files[0].1.contains(words));
     };
     check("not.jsonl.gz", GOOD, "gzip");
     check("not.jsonl.zst", GOOD, "frame");
@@ -30,8 +33,8 @@ fn a_source_with_only_broken_files_fails() {
 #[test]
 fn pipes_devices_and_broken_links_are_skipped_or_refused() {
     use std::os::unix::{ffi::OsStrExt, fs::symlink, net::UnixListener};
-    let bench = Bench::new(&[("raw/a.jsonl", GOOD), ("other/b.jsonl", b"")]);
-    let raw = bench.folder.path().join("raw");
+    let fixture = Fixture::new(&[("raw/a.jsonl", GOOD), ("other/b.jsonl", b"")]);
+    let raw = fixture.folder.path().join("raw");
     let pipe = raw.join("pipe.jsonl");
     assert!(
         std::process::Command::new("mkfifo")
@@ -50,13 +53,13 @@ fn pipes_devices_and_broken_links_are_skipped_or_refused() {
     std::fs::write(raw.join(std::ffi::OsStr::from_bytes(b"\xff.jsonl")), GOOD).unwrap();
     std::fs::write(raw.join("part.jsonl#1"), GOOD).unwrap();
 
-    let found = bench.ingest("raw/**/*.jsonl*").unwrap();
+    let ingestion = fixture.ingest("raw/**/*.jsonl*").unwrap();
     // The file is read once, even if several links lead to it, and the target of `up` is read.
-    assert_eq!(found.note.records, 2);
+    assert_eq!(ingestion.note.records, 2);
     // All skipped files are in the report.
-    let skipped = found.note.broken_files.len();
-    assert_eq!((found.note.files, skipped), (2 + 10, 10));
-    let warnings = found.warnings.join("\n");
+    let skipped = ingestion.note.broken_files.len();
+    assert_eq!((ingestion.note.files, skipped), (2 + 10, 10));
+    let warnings = ingestion.warnings.join("\n");
     for words in [
         "\"raw/pipe.jsonl\" was left out of source \"tickets\": it is a pipe, not a file.",
         "raw/socket.jsonl\" was left out of source \"tickets\": it is a socket",
@@ -71,7 +74,7 @@ fn pipes_devices_and_broken_links_are_skipped_or_refused() {
         assert!(warnings.contains(words), "{words}: {warnings}");
     }
     let refused = |uri: &str, words: &str| {
-        let error = bench.ingest(uri).unwrap_err().to_string();
+        let error = fixture.ingest(uri).unwrap_err().to_string();
         assert!(error.contains(words), "{uri}: {error}");
     };
     refused("raw/pipe.jsonl", "\"raw/pipe.jsonl\" is a pipe, not a file");
@@ -87,21 +90,21 @@ fn pipes_devices_and_broken_links_are_skipped_or_refused() {
 
 #[test]
 fn missing_sources_are_errors_unless_optional() {
-    let bench = Bench::new(&[("raw/a.txt", b"")]);
+    let fixture = Fixture::new(&[("raw/a.txt", b"")]);
     let check = |uri: &str, words: &str| {
-        let error = bench.ingest(uri).unwrap_err().to_string();
+        let error = fixture.ingest(uri).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     };
     check("raw/*.jsonl", "no file in");
     check("raw", "is a folder");
     check("rav/*", "does not exist");
     check("raw/a.txt", "add `format");
-    let mut spec = Bench::spec("raw/*.jsonl", TICKET);
+    let mut spec = Fixture::spec("raw/*.jsonl", TICKET);
     spec.required = false;
-    let found = bench.ingest_with(&spec, &Control::default()).unwrap();
-    assert_eq!((found.dataset.rows, found.note.files), (0, 0));
-    assert!(found.warnings[0].contains("has no files"));
-    assert!(bench.rows(&found.dataset).is_empty());
+    let ingestion = fixture.ingest_with(&spec, &Control::default()).unwrap();
+    assert_eq!((ingestion.dataset.rows, ingestion.note.files), (0, 0));
+    assert!(ingestion.warnings[0].contains("has no files"));
+    assert!(fixture.rows(&ingestion.dataset).is_empty());
 }
 
 /// Ingests all of `names` concurrently, each `times` times, and checks the rows of each.
@@ -116,52 +119,55 @@ fn ingest_concurrently(names: &[&str], times: usize) {
         .unwrap();
     }
     text.push_str("{bad\n");
-    let bench = Bench::new(&[("a.jsonl", text.as_bytes())]);
-    let found: Vec<Ingestion> = std::thread::scope(|scope| {
+    let fixture = Fixture::new(&[("a.jsonl", text.as_bytes())]);
+    let ingestions: Vec<Ingestion> = std::thread::scope(|scope| {
         let running: Vec<_> = names
             .iter()
             .flat_map(|name| std::iter::repeat_n(name, times))
             .map(|name| {
                 let spec = SourceSpec {
                     name: (*name).to_string(),
-                    ..Bench::spec("a.jsonl", TICKET)
+                    ..Fixture::spec("a.jsonl", TICKET)
                 };
-                let bench = &bench;
+                let fixture = &fixture;
                 // Each has its own lake and runtime, like separate processes.
                 scope.spawn(move || {
-                    let other = Bench::new(&[]);
+                    let other = Fixture::new(&[]);
                     let control = Control::default();
-                    let base = bench.folder.path();
+                    let base = fixture.folder.path();
                     let properties = Properties::new();
-                    let lake = bench.lake();
-                    let work = ingest(&spec, base, &lake, &properties, &control);
-                    other.runtime.block_on(work).unwrap()
+                    let lake = fixture.lake();
+                    let task = ingest(&spec, base, &lake, &properties, &control);
+                    other.runtime.block_on(task).unwrap()
                 })
             })
             .collect();
         running.into_iter().map(|run| run.join().unwrap()).collect()
     });
-    for found in &found {
-        let rows = bench.rows(&found.dataset);
-        assert_eq!((rows.len(), found.dataset.rows), (1500, 1500));
-        assert_eq!(found.note.duplicates, 500);
+    for ingestion in &ingestions {
+        let rows = fixture.rows(&ingestion.dataset);
+        assert_eq!((rows.len(), ingestion.dataset.rows), (1500, 1500));
+        assert_eq!(ingestion.note.duplicates, 500);
         assert!(
             rows[0].starts_with("500|") && rows[1499].starts_with("499|"),
             "{}",
             rows[0]
         );
-        assert_eq!(bench.rows(found.quarantine.as_ref().unwrap()).len(), 1);
+        assert_eq!(
+            fixture.rows(ingestion.quarantine.as_ref().unwrap()).len(),
+            1
+        );
     }
     for name in names {
-        let mut versions: Vec<u64> = found
+        let mut versions: Vec<u64> = ingestions
             .iter()
-            .filter(|found| found.dataset.name == *name)
-            .map(|found| found.dataset.version)
+            .filter(|ingestion| ingestion.dataset.name == *name)
+            .map(|ingestion| ingestion.dataset.version)
             .collect();
         versions.sort_unstable();
         assert_eq!(versions, (1..=times as u64).collect::<Vec<_>>(), "{name}");
     }
-    assert!(!bench.folder.path().join("lake/job/.staging").exists());
+    assert!(!fixture.folder.path().join("lake/job/.staging").exists());
 }
 
 #[test]

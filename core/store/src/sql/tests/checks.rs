@@ -3,9 +3,9 @@
 use super::*;
 
 fn check_query(query: &str) -> Result<SchemaRef, String> {
-    let bench = Bench::new(1, 1);
+    let fixture = Fixture::new(1, 1);
     let tables = vec![("tickets".to_string(), batch(1).schema())];
-    let sql = bench.sql("Europe/Berlin", 64 << 20);
+    let sql = fixture.sql("Europe/Berlin", 64 << 20);
     sql.check(query, &tables).map_err(|error| error.to_string())
 }
 
@@ -48,7 +48,7 @@ fn queries_that_fail_are_rejected_by_the_check() {
     ] {
         let error = check_query(query).expect_err(query);
         assert!(error.contains(expected), "{query}: {error}");
-        let result = Bench::new(1, 1).query("Europe/Berlin", query);
+        let result = Fixture::new(1, 1).query("Europe/Berlin", query);
         assert!(result.is_err(), "{query}: {result:?}");
     }
 }
@@ -72,11 +72,11 @@ fn accepted_queries_run_with_the_schema_of_the_check() {
         "select regexp_like(component, '^c') as r, split_part(component, 'c', 2) as s from tickets",
     ] {
         let schema = check_query(query).unwrap_or_else(|error| panic!("{query}: {error}"));
-        let bench = Bench::new(1, 1);
-        let sql = bench.sql("Europe/Berlin", 64 << 20);
-        let result = bench
+        let fixture = Fixture::new(1, 1);
+        let sql = fixture.sql("Europe/Berlin", 64 << 20);
+        let result = fixture
             .runtime
-            .block_on(sql.query(&bench.lake, query, &bench.tables));
+            .block_on(sql.query(&fixture.lake, query, &fixture.tables));
         let (run_schema, _) = result.unwrap_or_else(|error| panic!("{query}: {error}"));
         assert_eq!(run_schema, schema, "{query}");
     }

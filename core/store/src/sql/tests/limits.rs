@@ -4,14 +4,14 @@ use super::*;
 
 #[test]
 fn queries_that_are_too_deep_or_long_are_refused_with_a_location() {
-    let bench = Bench::new(1, 1);
+    let fixture = Fixture::new(1, 1);
     let schema = [("tickets".to_string(), batch(1).schema())];
     let refused = |query: String, words: &str| {
         let message = tables(&query).unwrap_err().to_string();
         assert!(message.contains(words), "{message}");
-        let checked = bench.sql("UTC", 64 << 20).check(&query, &schema);
+        let checked = fixture.sql("UTC", 64 << 20).check(&query, &schema);
         assert_eq!(checked.unwrap_err().to_string(), message);
-        assert_eq!(bench.query("UTC", &query).unwrap_err(), message);
+        assert_eq!(fixture.query("UTC", &query).unwrap_err(), message);
     };
     let sum = |n: usize| vec!["1"; n].join(" + ");
     let deep = "nested too deep (line 2, column 3 of the query); move a part of it";
@@ -68,8 +68,8 @@ fn queries_that_are_too_deep_or_long_are_refused_with_a_location() {
 
 #[test]
 fn queries_just_below_the_limits_run() {
-    let bench = Bench::new(1, 1);
-    let run = |query: String| bench.query("UTC", &query).unwrap();
+    let fixture = Fixture::new(1, 1);
+    let run = |query: String| fixture.query("UTC", &query).unwrap();
     let column = vec!["minutes"; 256].join(" + ");
     assert_eq!(run(format!("select {column} as x from tickets")), ["0.0"]);
     let terms: Vec<String> = (0..199).map(|n| format!("component = 'd{n}'")).collect();

@@ -7,14 +7,14 @@ const QUARTER: i64 = 1 << 62;
 
 /// `tickets(id, bytes, part, zero, grp)`: bytes with a sum of three quarters of 2^64, and parts
 /// with a NaN.
-fn bench(descending: bool) -> Bench {
+fn fixture(descending: bool) -> Fixture {
     let arrange = |mut rows: Vec<f64>| {
         if descending {
             rows.reverse();
         }
         rows
     };
-    Bench::with_columns(vec![
+    Fixture::with_columns(vec![
         ("id", Arc::new(Int64Array::from(vec![1, 2, 3]))),
         ("bytes", Arc::new(Int64Array::from(vec![QUARTER; 3]))),
         (
@@ -28,7 +28,7 @@ fn bench(descending: bool) -> Bench {
 
 #[test]
 fn an_overflow_is_an_error_that_names_the_expression() {
-    let bench = bench(false);
+    let fixture = fixture(false);
     for (query, words) in [
         (
             "select sum(bytes) as x from tickets",
@@ -79,14 +79,14 @@ fn an_overflow_is_an_error_that_names_the_expression() {
             "does not fit in a whole number",
         ),
     ] {
-        let error = bench.query("UTC", query).unwrap_err();
+        let error = fixture.query("UTC", query).unwrap_err();
         assert!(error.contains(words), "{query}: {error}");
     }
 }
 
 #[test]
 fn results_without_overflow_are_exact() {
-    let bench = bench(false);
+    let fixture = fixture(false);
     for (query, expected) in [
         (
             "select sum(bytes - 3074457345618258604) as x from tickets",
@@ -130,21 +130,21 @@ fn results_without_overflow_are_exact() {
         ("select 2 * 3 - -4 as x limit 1 + 1", "10"),
         ("select cast(-5 as int) - cast(null as int) as x", "null"),
     ] {
-        bench.check_rows("UTC", query, &[expected]);
+        fixture.check_rows("UTC", query, &[expected]);
     }
     // Partial sums may overflow; only the total must fit.
     let rows = Int64Array::from(vec![i64::MAX, i64::MAX, -i64::MAX, -i64::MAX, 7]);
-    let bench = Bench::with_columns(vec![("n", Arc::new(rows))]);
-    bench.check_rows("UTC", "select sum(n) as x from tickets", &["7"]);
+    let fixture = Fixture::with_columns(vec![("n", Arc::new(rows))]);
+    fixture.check_rows("UTC", "select sum(n) as x from tickets", &["7"]);
 }
 
 #[test]
 fn nan_is_missing_in_any_order_of_rows() {
     for descending in [false, true] {
-        let bench = bench(descending);
+        let fixture = fixture(descending);
         for part in ["part", "part + zero", "zero / zero + part"] {
-            let all = part.starts_with("part");
-            let expected = if all {
+            let is_part = part.starts_with("part");
+            let expected = if is_part {
                 "1.0|3.0|2.0|4.0|2|2.0"
             } else {
                 "null|null|null|null|0|null"
@@ -153,23 +153,23 @@ fn nan_is_missing_in_any_order_of_rows() {
                 "select min({part}) as a, max({part}) as b, avg({part}) as c, sum({part}) as d, \
                  count({part}) as e, median({part}) as f from tickets"
             );
-            bench.check_rows("UTC", &query, &[expected]);
-            bench.check_rows("UTC", &format!("{query} group by grp"), &[expected]);
+            fixture.check_rows("UTC", &query, &[expected]);
+            fixture.check_rows("UTC", &format!("{query} group by grp"), &[expected]);
         }
-        bench.check_rows(
+        fixture.check_rows(
             "UTC",
             "select distinct round(stddev(part), 3) as s, approx_percentile_cont(part, 0.5) as p, \
              count(distinct part) as n from tickets",
             &["1.414|2.0|2"],
         );
-        bench.check_rows(
+        fixture.check_rows(
             "UTC",
             "select distinct max(part) over (partition by grp) as m, min(part) over () as n \
              from tickets",
             &["3.0|1.0"],
         );
         // Results contain no NaN.
-        bench.check_rows(
+        fixture.check_rows(
             "UTC",
             "select part, isnan(part) as nan from tickets order by part",
             &["1.0|false", "3.0|false", "null|true"],

@@ -4,8 +4,8 @@ use super::*;
 
 /// Checks an expression in a job's zone against its value in UTC.
 fn check(zone: &str, expression: &str, expected: &str) {
-    let bench = Bench::new(1, 1);
-    bench.check_rows(zone, &format!("select {expression} as x"), &[expected]);
+    let fixture = Fixture::new(1, 1);
+    fixture.check_rows(zone, &format!("select {expression} as x"), &[expected]);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn columns_are_read_like_literals() {
         "2026-11-17T15:00:00Z",
         "2026-11-18T15:00:00Z",
     ]);
-    let bench = Bench::with_columns(vec![("at", at), ("loc", loc), ("text", text)]);
+    let fixture = Fixture::with_columns(vec![("at", at), ("loc", loc), ("text", text)]);
     let read = [
         "cast(loc as timestamp)",
         "to_timestamp(loc)",
@@ -106,13 +106,13 @@ fn columns_are_read_like_literals() {
             "2026-11-17T15:00:00Z|true",
             "null|null",
         ];
-        bench.check_rows("America/New_York", &query, &expected);
+        fixture.check_rows("America/New_York", &query, &expected);
         let window = "TIMESTAMPTZ(6) '2026-11-16T05:00:00Z'";
         let query = format!(
             "select count(*) as n from (select {read} as t from tickets) as r \
              where t >= {window} and t < {window} + interval '7 days'"
         );
-        bench.check_rows("America/New_York", &query, &["2"]);
+        fixture.check_rows("America/New_York", &query, &["2"]);
     }
     for condition in [
         "at = loc",
@@ -131,18 +131,18 @@ fn columns_are_read_like_literals() {
         "to_unixtime(at) = to_unixtime(loc)",
     ] {
         let query = format!("select count(*) as n from tickets where {condition}");
-        bench.check_rows("America/New_York", &query, &["2"]);
+        fixture.check_rows("America/New_York", &query, &["2"]);
     }
-    bench.check_rows(
+    fixture.check_rows(
         "America/New_York",
         "select loc at time zone 'Asia/Tokyo' as t, \
          cast(loc as timestamp) at time zone 'Asia/Tokyo' as u from tickets order by at limit 1",
         &["2026-11-15T17:00:00Z|2026-11-15T17:00:00Z"],
     );
-    let error = bench.query("UTC", "select to_timestamp(text) as t from tickets");
+    let error = fixture.query("UTC", "select to_timestamp(text) as t from tickets");
     let words = "\"16/Nov/26 2:00 AM\" cannot be read as a time; give its format";
     assert!(error.clone().unwrap_err().contains(words), "{error:?}");
-    bench.check_rows(
+    fixture.check_rows(
         "UTC",
         "select count(try_cast(text as timestamp)) as n from tickets",
         &["0"],
@@ -207,7 +207,7 @@ fn skipped_and_repeated_times_are_resolved() {
     let at = (0..8).map(|n| first.as_microsecond() + n * 1_800_000_000);
     let at: ArrayRef =
         Arc::new(TimestampMicrosecondArray::from_iter_values(at).with_timezone("UTC"));
-    let bench = Bench::with_columns(vec![("at", at)]);
+    let fixture = Fixture::with_columns(vec![("at", at)]);
     for (condition, n) in [
         ("at >= timestamp '2026-10-25 02:30:00'", "3"),
         ("at >= '2026-10-25 02:30:00'", "3"),
@@ -215,7 +215,7 @@ fn skipped_and_repeated_times_are_resolved() {
         ("at in (timestamp '2026-10-25 02:30:00')", "1"),
     ] {
         let query = format!("select count(*) as n from tickets where {condition}");
-        bench.check_rows(berlin, &query, &[n]);
+        fixture.check_rows(berlin, &query, &[n]);
     }
     for hours in [
         "date_trunc('hour', at)",
@@ -229,7 +229,7 @@ fn skipped_and_repeated_times_are_resolved() {
             "2026-10-25T00:00:00Z|2",
             "2026-10-25T01:00:00Z|2",
         ];
-        bench.check_rows(berlin, &query, &expected);
+        fixture.check_rows(berlin, &query, &expected);
     }
 }
 
@@ -310,7 +310,7 @@ fn bins_and_units_are_aligned_to_local_time() {
             check(berlin, &expression.replace("AT", at), expected);
         }
     }
-    let bench = Bench::new(1, 1);
+    let fixture = Fixture::new(1, 1);
     for (query, words) in [
         (
             "select date_trunc('eon', at) as x from tickets",
@@ -335,14 +335,14 @@ fn bins_and_units_are_aligned_to_local_time() {
         ),
         ("select to_timestamp(1e30) as x from tickets", "years"),
     ] {
-        let error = bench.query("UTC", query).unwrap_err();
+        let error = fixture.query("UTC", query).unwrap_err();
         assert!(error.contains(words), "{query}: {error}");
     }
 }
 
 #[test]
 fn times_of_derived_tables_are_local_too() {
-    let bench = Bench::new(1, 1);
+    let fixture = Fixture::new(1, 1);
     for (query, expected) in [
         (
             "select column1 as x from (values (timestamp '2026-07-01 00:00:00'))",
@@ -385,9 +385,9 @@ fn times_of_derived_tables_are_local_too() {
             "1",
         ),
     ] {
-        bench.check_rows("Europe/Berlin", query, &[expected]);
+        fixture.check_rows("Europe/Berlin", query, &[expected]);
     }
-    let error = bench.query(
+    let error = fixture.query(
         "Europe/Berlin",
         "select count(*) as n from tickets where at in (select date '2026-07-01')",
     );
@@ -398,9 +398,9 @@ fn times_of_derived_tables_are_local_too() {
 fn distant_times_are_compared_with_strings() {
     let last = "9999-12-30T22:00:00Z".parse::<jiff::Timestamp>().unwrap();
     let at = TimestampMicrosecondArray::from(vec![last.as_microsecond()]).with_timezone("UTC");
-    let bench = Bench::with_columns(vec![("at", Arc::new(at))]);
+    let fixture = Fixture::with_columns(vec![("at", Arc::new(at))]);
     for condition in ["at >= '2026-01-01'", "at > date '2026-01-01'", "at > now()"] {
         let query = format!("select count(*) as n from tickets where {condition}");
-        bench.check_rows("Europe/Berlin", &query, &["1"]);
+        fixture.check_rows("Europe/Berlin", &query, &["1"]);
     }
 }

@@ -32,42 +32,42 @@ fn comparisons_are_correct_in_every_zone() {
         let inside = (end.as_microsecond() - start.as_microsecond()) / quarter;
         let times = TimestampMicrosecondArray::from(at).with_timezone("UTC");
         let rows = RecordBatch::try_from_iter([("at", Arc::new(times) as ArrayRef)]).unwrap();
-        let mut bench = Bench::new(1, 1);
-        let written = bench.runtime.block_on(bench.lake.write_batches(
+        let mut fixture = Fixture::new(1, 1);
+        let written = fixture.runtime.block_on(fixture.lake.write_batches(
             "tickets",
             rows.schema(),
             vec![rows],
             &Properties::new(),
         ));
-        bench.tables = vec![SqlTable::dataset("tickets", written.unwrap(), None)];
+        fixture.tables = vec![SqlTable::dataset("tickets", written.unwrap(), None)];
         let quarters = |condition: String| {
             let query =
                 format!("select count(*) as n, min(at) as first from tickets where {condition}");
-            bench.query(zone, &query).unwrap()
+            fixture.query(zone, &query).unwrap()
         };
         let expected = [format!("{inside}|{start}")];
         let literal = |at: jiff::Timestamp| format!("TIMESTAMPTZ(6) '{at}'");
         let (start, end) = (literal(start), literal(end));
-        let found = quarters(format!("at >= {start} and at < {end}"));
-        assert_eq!(found, expected, "{zone} {first}");
+        let rows = quarters(format!("at >= {start} and at < {end}"));
+        assert_eq!(rows, expected, "{zone} {first}");
         // Days begin at midnight in the zone.
-        let found = quarters(format!("at >= DATE '{first}' and DATE '{last}' > at"));
-        assert_eq!(found, expected, "{zone} {first}");
-        let found = quarters(format!(
+        let rows = quarters(format!("at >= DATE '{first}' and DATE '{last}' > at"));
+        assert_eq!(rows, expected, "{zone} {first}");
+        let rows = quarters(format!(
             "at between DATE '{first}' and DATE '{last}' and at not in (DATE '{last}')"
         ));
-        assert_eq!(found, expected, "{zone} {first}");
-        let found = quarters(format!(
+        assert_eq!(rows, expected, "{zone} {first}");
+        let rows = quarters(format!(
             "cast(at as date) >= {start} and cast(at as date) < {end}"
         ));
-        assert_eq!(found, expected, "{zone} {first}");
-        let found = quarters(format!(
+        assert_eq!(rows, expected, "{zone} {first}");
+        let rows = quarters(format!(
             "exists (select 1 from (select DATE '{first}' as a, DATE '{last}' as b) as w \
              where tickets.at >= w.a and tickets.at < w.b)"
         ));
-        assert_eq!(found, expected, "{zone} {first}");
+        assert_eq!(rows, expected, "{zone} {first}");
         let days = "select cast(at as date) as day, count(*) as n from tickets group by 1";
-        let days = bench.query(zone, days).unwrap();
+        let days = fixture.query(zone, days).unwrap();
         let first_day = days.iter().find(|row| row.starts_with(first)).unwrap();
         if last.ends_with(&format!("{:02}", first[8..].parse::<u8>().unwrap() + 1)) {
             assert_eq!(*first_day, format!("{first}|{inside}"), "{zone}");
@@ -91,22 +91,22 @@ fn times_inside_lists_are_local_too() {
         None,
     );
     let rows = RecordBatch::try_from_iter([("updates", Arc::new(list) as ArrayRef)]).unwrap();
-    let mut bench = Bench::new(1, 1);
-    let written = bench.runtime.block_on(bench.lake.write_batches(
+    let mut fixture = Fixture::new(1, 1);
+    let written = fixture.runtime.block_on(fixture.lake.write_batches(
         "tickets",
         rows.schema(),
         vec![rows],
         &Properties::new(),
     ));
-    bench.tables = vec![SqlTable::dataset("tickets", written.unwrap(), None)];
+    fixture.tables = vec![SqlTable::dataset("tickets", written.unwrap(), None)];
     let query = "select extract(hour from u['at']) as hour, u \
                  from (select unnest(updates) as u from tickets)";
     assert_eq!(
-        bench.query("UTC", query).unwrap(),
+        fixture.query("UTC", query).unwrap(),
         ["22|{at: 2026-06-30T22:30:00Z}"]
     );
     assert_eq!(
-        bench.query("Asia/Kolkata", query).unwrap(),
+        fixture.query("Asia/Kolkata", query).unwrap(),
         ["4|{at: 2026-06-30T22:30:00Z}"]
     );
 }

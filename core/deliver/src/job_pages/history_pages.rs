@@ -30,11 +30,11 @@ fn trail(site: &Site, name: &str) -> Value {
 }
 
 /// The caption of a table of reports, which may be truncated.
-fn caption(what: &str, shown: usize, all: usize) -> String {
-    if shown < all {
-        format!("{what}, newest first: {}", of_reports(shown, all))
+fn caption(title: &str, shown: usize, total: usize) -> String {
+    if shown < total {
+        format!("{title}, newest first: {}", of_reports(shown, total))
     } else {
-        format!("{what}, newest first")
+        format!("{title}, newest first")
     }
 }
 
@@ -59,12 +59,12 @@ pub(super) fn finding_page(site: &Site, finding: &FindingHistory) -> Value {
         .iter()
         .rev()
         .find(|point| point.row.is_some());
-    let newest = newest.map_or(0, |point| point.at);
+    let newest = newest.map_or(0, |point| point.report);
     let state = match (finding.points.last(), finding.spans.last()) {
         (Some(last), _) if last.state == FindingState::Resolved => {
             format!(
                 "Resolved in {}: searched for again and no longer found.",
-                name(last.at)
+                name(last.report)
             )
         }
         (Some(_), Some(span)) if span.times > 1 => format!(
@@ -84,7 +84,7 @@ pub(super) fn finding_page(site: &Site, finding: &FindingHistory) -> Value {
         .map(|point| {
             let size = point.row.and_then(size);
             Point {
-                name: name(point.at),
+                name: name(point.report),
                 value: size.map(|(value, _)| value),
                 interval: size.and_then(|(_, interval)| interval),
             }
@@ -93,8 +93,8 @@ pub(super) fn finding_page(site: &Site, finding: &FindingHistory) -> Value {
     let rows = finding.points.iter().rev().take(ROWS_MAX).map(|point| {
         let size = point.row.and_then(size);
         json!({
-            "href": format!("{}index.html", reports[point.at].run.href()),
-            "name": name(point.at),
+            "href": format!("{}index.html", reports[point.report].run.href()),
+            "name": name(point.report),
             "state": point.state.word(),
             "severity": point.row.map_or("", |row| severity_word(row.severity)),
             "size": size.map_or("–".to_string(), |(value, _)| with_unit(value, &meta.unit)),
@@ -300,6 +300,10 @@ fn metric_view(site: &Site, metric: &MetricHistory) -> Value {
 }
 
 /// Formats a part of the reports: "3 of 12 reports".
-fn of_reports(some: usize, all: usize) -> String {
-    format!("{} of {}", count(some as u64), plural(all as u64, "report"))
+fn of_reports(part: usize, total: usize) -> String {
+    format!(
+        "{} of {}",
+        count(part as u64),
+        plural(total as u64, "report")
+    )
 }
