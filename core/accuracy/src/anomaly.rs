@@ -20,7 +20,7 @@ use crate::{
     vus::vus_pr,
 };
 use rayon::prelude::*;
-use retrocast_stats::detector::{Behaviour, Method, Stream, detect, natural_length, route};
+use retrocast_stats::detector::{Behaviour, Method, StreamDetector, detect, natural_length, route};
 use serde::Serialize;
 use std::path::Path;
 
@@ -190,7 +190,7 @@ impl Scores {
         let vus_pr = vus_pr(&labels, &scores, natural_length(values));
         let range_f1 = best_range_f1(&labels, &scores);
         let alerts = if method == Method::Router {
-            let mut stream = Stream::new(season);
+            let mut stream = StreamDetector::new(season);
             let values = values.iter();
             values.map(|value| stream.push(*value).alert).collect()
         } else {

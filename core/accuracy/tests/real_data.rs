@@ -6,7 +6,7 @@ use retrocast_accuracy::{
     nab::{self, Alerts, Corpus, Profile},
     vus::vus_pr,
 };
-use retrocast_stats::detector::{Method, Stream, detect, natural_length};
+use retrocast_stats::detector::{Method, StreamDetector, detect, natural_length};
 use std::{fs, io::Read, path::PathBuf};
 
 /// Returns the folder of the benchmark; without real data, prints a note to stderr and returns
@@ -79,7 +79,7 @@ fn the_stream_scores_more_than_sixty() {
         .series
         .par_iter()
         .map(|series| {
-            let mut stream = Stream::new(series.rows_per_day());
+            let mut stream = StreamDetector::new(series.rows_per_day());
             let values = series.values.iter();
             values.map(|value| stream.push(*value).alert).collect()
         })

@@ -4,7 +4,7 @@ use crate::{
     effect::Verdict,
     estimate::Estimate,
     number::{NBSP, sensible},
-    window::long,
+    window::date_in_words,
 };
 use jiff::civil::Date;
 use schemars::JsonSchema;
@@ -107,7 +107,7 @@ impl ClosedImprovement {
             why => format!(": {why}."),
         };
         let cost = self.cost.map(|cost| format!(" Cost: {}.", sensible(cost)));
-        let (who, day) = (&self.who, long(self.closed));
+        let (who, day) = (&self.who, date_in_words(self.closed));
         format!("Closed by {who} on {day}{why}{}", cost.unwrap_or_default())
     }
 }

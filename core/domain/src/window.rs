@@ -348,18 +348,23 @@ impl Window {
 /// October to 3 November 2026", "28 December 2025 to 3 January 2026".
 pub fn range(first: Date, last: Date) -> String {
     if first == last {
-        long(first)
+        date_in_words(first)
     } else if (first.year(), first.month()) == (last.year(), last.month()) {
-        format!("{} to {}", first.day(), long(last))
+        format!("{} to {}", first.day(), date_in_words(last))
     } else if first.year() == last.year() {
-        format!("{} {} to {}", first.day(), month_name(first), long(last))
+        format!(
+            "{} {} to {}",
+            first.day(),
+            month_name(first),
+            date_in_words(last)
+        )
     } else {
-        format!("{} to {}", long(first), long(last))
+        format!("{} to {}", date_in_words(first), date_in_words(last))
     }
 }
 
 /// "15 November 2026".
-pub fn long(date: Date) -> String {
+pub fn date_in_words(date: Date) -> String {
     format!("{} {} {}", date.day(), month_name(date), date.year())
 }
 

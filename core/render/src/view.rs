@@ -212,7 +212,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         window: report.window.clone(),
         before: window
             .as_ref()
-            .map_or_else(|| "the period before".to_string(), Window::before),
+            .map_or_else(|| "the period before".to_string(), Window::previous_words),
         period: report.period.clone(),
         timezone: report.timezone.clone(),
         date: long_date(&report.date),

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use retrocast_domain::{
     number::{NBSP, THIN},
-    window::{long, month_name},
+    window::{date_in_words, month_name},
 };
 
 /// Describes why records were left out, for readers who do not know the names of the reasons.
@@ -116,7 +116,8 @@ pub fn date_parts(date: &str) -> [i64; 3] {
 
 /// Formats an ISO date: "5 October 2026".
 pub(crate) fn long_date(date: &str) -> String {
-    date.parse().map_or_else(|_| date.to_string(), long)
+    date.parse()
+        .map_or_else(|_| date.to_string(), date_in_words)
 }
 
 /// Formats an ISO date: "5 Oct 2026".

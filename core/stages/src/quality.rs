@@ -269,7 +269,7 @@ fn no_records_caveat(
         (Some(0), Some(silence)) => Some(format!(
             "{}, {window}; the last is dated {}.",
             capitalised(&context.window.spec.without_records_of(name)),
-            retrocast_domain::window::long(silence.last.date())
+            retrocast_domain::window::date_in_words(silence.last.date())
         )),
         (Some(0), None) if quality.survey.records == 0 => Some(format!(
             "{name} has no {noun} before the end of the {period}, {window}."

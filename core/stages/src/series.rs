@@ -17,7 +17,7 @@ use jiff::civil::{Date, DateTime};
 use retrocast_domain::{
     Cell, CellStatus, Evidence,
     number::plural,
-    window::{long, range},
+    window::{date_in_words, range},
 };
 use retrocast_stats::describe::median;
 use schemars::JsonSchema;
@@ -567,7 +567,7 @@ fn add_groups(
         let count = plural(scaled.len() as u64, request.period.noun());
         set.caveats.push(format!(
             "The clocks changed: {count} of unusual length, the last on {}, scaled to the usual length.",
-            long(*last)
+            date_in_words(*last)
         ));
     }
     if !seasonal.is_empty() {

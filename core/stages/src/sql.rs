@@ -57,7 +57,7 @@ use retrocast_domain::{
     Align, Cell, Chapter, Evidence, Finding, Table,
     number::{self, plural},
     sentence::fill,
-    window::long,
+    window::date_in_words,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -159,7 +159,7 @@ impl RowCoverage {
                         ("rows", &plural(rows, "row")),
                         ("name", &input.dataset.name),
                         ("lie", if hidden == 1 { "lies" } else { "lie" }),
-                        ("last", &long(last_day(context))),
+                        ("last", &date_in_words(last_day(context))),
                     ],
                 ));
             }

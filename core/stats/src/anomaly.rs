@@ -244,7 +244,6 @@ struct Tails {
 
 /// An expert: its expectations and its calibration.
 struct Expert {
-    view: View,
     quantity: Quantity,
     expected: Vec<Option<f64>>,
     /// Counts: variance over mean. Others: scale of the residuals.
@@ -289,7 +288,6 @@ impl Expert {
             })
             .collect();
         let mut expert = Self {
-            view,
             quantity,
             expected,
             spread: 1.0,

@@ -12,14 +12,17 @@
 //! return to their level (Hoeting et al., 1999). There is no optimiser and no randomness. Missing
 //! values are skipped by the filter.
 
+mod design_matrix;
 mod family;
 
+pub(crate) use design_matrix::season_size;
 pub(crate) use family::{Family, Line, Regression};
 
 use crate::{
-    describe::{mean, sd},
+    describe::mean,
     linear::{backward, cholesky, dot, forward},
 };
+use design_matrix::{DesignMatrix, scale};
 
 /// A model of the errors, in units of their variance without the random walk.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -197,66 +200,6 @@ fn grid(n: usize, year: f64) -> impl Iterator<Item = Model> {
         ..model
     });
     level.into_iter().chain(sloped)
-}
-
-/// Regressors, one row per step: constant, season, controls, slope. The season is coded as
-/// deviations that sum to zero, a long one as sines and cosines; the slope counts steps from the
-/// end of the training values.
-struct DesignMatrix {
-    width: usize,
-    values: Vec<f64>,
-}
-
-/// Number of regressors of a season.
-pub(crate) fn season_size(period: usize) -> usize {
-    if period > PHASES_MAX {
-        2 * WAVES
-    } else {
-        period.max(1) - 1
-    }
-}
-
-impl DesignMatrix {
-    fn new(controls: &[&[f64]], period: usize, train: usize, steps: usize) -> Self {
-        let phases = season_size(period);
-        let width = 2 + phases + controls.len();
-        let mut values = vec![0.0; width * steps];
-        let scales: Vec<(f64, f64)> = controls.iter().map(|c| scale(&c[..train])).collect();
-        for (i, row) in values.chunks_exact_mut(width).enumerate() {
-            row[0] = 1.0;
-            if period > PHASES_MAX {
-                for (h, pair) in row[1..=phases].chunks_exact_mut(2).enumerate() {
-                    let turn =
-                        std::f64::consts::TAU * ((h + 1) * (i % period)) as f64 / period as f64;
-                    (pair[0], pair[1]) = (turn.sin(), turn.cos());
-                }
-            } else {
-                match i % (phases + 1) {
-                    phase if phase < phases => row[1 + phase] = 1.0,
-                    _ => row[1..=phases].fill(-1.0),
-                }
-            }
-            for ((slot, control), (mean, sd)) in
-                row[1 + phases..].iter_mut().zip(controls).zip(&scales)
-            {
-                *slot = (control[i] - mean) / sd;
-            }
-            row[width - 1] = i as f64 - train as f64;
-        }
-        Self { width, values }
-    }
-
-    /// The row of a step, with or without the slope.
-    fn row(&self, step: usize, slope: bool) -> &[f64] {
-        let row = &self.values[step * self.width..(step + 1) * self.width];
-        &row[..self.width - usize::from(!slope)]
-    }
-}
-
-/// Mean and standard deviation; the latter is 1 for a constant.
-fn scale(values: &[f64]) -> (f64, f64) {
-    let sd = sd(values);
-    (mean(values), if sd > 0.0 { sd } else { 1.0 })
 }
 
 /// A regression with independent errors: the Cholesky factor of its normal equations.

@@ -96,7 +96,7 @@ impl EndLine {
 
 /// p-value above which no simulation is needed: autocorrelation is underestimated, so the simulated
 /// p-value is larger still.
-const CLEARLY_LEVEL: f64 = 0.01;
+const SIMULATION_P_MAX: f64 = 0.01;
 
 /// The least-squares line through all values, and the p-value of its slope: 1 if the series is
 /// constant or shorter than two segments of a [`search`](crate::search). Outliers are clipped as
@@ -120,7 +120,7 @@ pub(crate) fn straight_line(values: &[f64], search: &Search) -> (EndLine, f64) {
     let noise = NoisePosterior::new(best_line, n, candidate.correlation, search);
     let fitted = end(squares, noise.autocorrelation());
     let p = t_p(candidate.statistic, fitted.freedom);
-    let p = if p < CLEARLY_LEVEL {
+    let p = if p < SIMULATION_P_MAX {
         simulated_p(best_line, &clean, &candidate, search)
     } else {
         p
@@ -152,8 +152,8 @@ fn best_line(values: &[f64], _segment_min: usize) -> Option<Candidate> {
         .map(|(i, value)| value - intercept - slope * i as f64)
         .collect();
     let total: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    let rest: f64 = residuals.iter().map(|residual| residual.powi(2)).sum();
-    Candidate::new(0, (total - rest).max(0.0), total, mean, &residuals)
+    let squares: f64 = residuals.iter().map(|residual| residual.powi(2)).sum();
+    Candidate::new(0, (total - squares).max(0.0), total, mean, &residuals)
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ pub(crate) fn cholesky(matrix: &mut [f64], size: usize) -> Option<f64> {
         for (j, other) in above.chunks_exact(size).enumerate() {
             line[j] = (line[j] - dot(&line[..j], &other[..j])) / other[j];
         }
-        let rest = line[i] - dot(&line[..i], &line[..i]);
-        if rest <= line[i] * 1e-10 {
+        let pivot = line[i] - dot(&line[..i], &line[..i]);
+        if pivot <= line[i] * 1e-10 {
             return None;
         }
-        line[i] = rest.sqrt();
-        log_determinant += rest.ln();
+        line[i] = pivot.sqrt();
+        log_determinant += pivot.ln();
     }
     Some(log_determinant)
 }

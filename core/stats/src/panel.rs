@@ -73,7 +73,7 @@ impl Method {
     }
 
     /// Minimum number of periods before the change.
-    pub fn periods_before(self) -> usize {
+    pub fn periods_before_min(self) -> usize {
         match self {
             Self::DifferenceInDifferences => 1,
             _ => 3,
@@ -319,7 +319,7 @@ pub fn measure(
     method: Method,
     inference: Option<Inference>,
 ) -> Result<PanelEffect, PanelError> {
-    let need = method.periods_before();
+    let need = method.periods_before_min();
     if panel.start < need {
         return Err(PanelError::Before {
             have: panel.start,

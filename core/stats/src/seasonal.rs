@@ -91,11 +91,11 @@ pub(crate) fn decompose_within(values: &[f64], period: usize, half: usize) -> De
 fn phase_medians(values: &[f64], level: &[f64], period: usize) -> Vec<f64> {
     let mut season: Vec<f64> = (0..period)
         .map(|phase| {
-            let rest: Vec<f64> = (phase..values.len())
+            let remainders: Vec<f64> = (phase..values.len())
                 .step_by(period)
                 .map(|i| values[i] - level[i])
                 .collect();
-            median(&rest)
+            median(&remainders)
         })
         .collect();
     let middle = median(&season);
@@ -157,14 +157,15 @@ pub fn is_seasonal(values: &[f64], period: usize) -> bool {
     if period < 2 || values.len() < 3 * period {
         return false;
     }
-    let rest = without_line(values);
-    let total: f64 = rest.iter().map(|value| value * value).sum();
+    let remainders = without_line(values);
+    let total: f64 = remainders.iter().map(|value| value * value).sum();
     if total <= 0.0 {
         return false;
     }
     let correlation = |lag: usize| {
-        rest.iter()
-            .zip(&rest[lag..])
+        remainders
+            .iter()
+            .zip(&remainders[lag..])
             .map(|(a, b)| a * b)
             .sum::<f64>()
             / total

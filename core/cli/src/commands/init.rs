@@ -4,7 +4,7 @@ use super::{job, print};
 use crate::{Exit, diagnose::WrongUsage};
 use anyhow::Context as _;
 use jiff::civil::Date;
-use retrocast_domain::window::long;
+use retrocast_domain::window::date_in_words;
 use retrocast_simulate::Config;
 use std::{fs, path::Path};
 
@@ -65,7 +65,7 @@ pub fn init(folder: &Path, until: Option<Date>) -> anyhow::Result<Exit> {
     print(&format!(
         "wrote a workspace with the job \"hello\" and {WEEKS} weeks of simulated records up to {}\n\
          next: {cd_prefix}retrocast run hello{date}",
-        long(config.until.yesterday()?)
+        date_in_words(config.until.yesterday()?)
     ))?;
     Ok(Exit::Done)
 }

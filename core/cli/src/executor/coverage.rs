@@ -1,7 +1,7 @@
 //! Compares the period of the records with the window of a run.
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use retrocast_domain::{Window, report::SourceNote, window::long};
+use retrocast_domain::{Window, report::SourceNote, window::date_in_words};
 
 /// Returns a message if a window is before or after all records; `None` otherwise, or if no source
 /// has times.
@@ -20,7 +20,7 @@ pub fn early_window_notice(sources: &[SourceNote], window: &Window) -> Option<St
 
 fn message(window: &Window, first: Date, last: Date) -> String {
     let (label, period) = (window.label(), window.words());
-    let (first, last) = (long(first), long(last));
+    let (first, last) = (date_in_words(first), date_in_words(last));
     format!("no records in {label} ({period}): the records cover {first} to {last}")
 }
 

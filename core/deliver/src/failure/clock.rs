@@ -1,7 +1,7 @@
 //! Formats times of a journal in the time zone of the job.
 
 use jiff::{Timestamp, Zoned, tz::TimeZone};
-use retrocast_domain::window::long;
+use retrocast_domain::window::date_in_words;
 use retrocast_run::Plan;
 
 /// The time zone of the job.
@@ -39,7 +39,7 @@ impl Zone {
         let time = self.local(time);
         format!(
             "on {} at {} ({})",
-            long(time.date()),
+            date_in_words(time.date()),
             time.strftime("%H:%M"),
             self.name
         )

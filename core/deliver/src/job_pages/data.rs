@@ -12,7 +12,7 @@ use crate::{
 use retrocast_domain::{
     Severity,
     number::{list, plural, with_unit},
-    window::long,
+    window::date_in_words,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,7 +80,7 @@ pub(super) fn removed_view(run: &RunEntry) -> Value {
     let names: Vec<String> = tombstone.files.iter().map(|name| clean(name, 80)).collect();
     let path = run.names.iter().map(|name| clean(name, 80));
     json!({
-        "at": format!("on {}", long(tombstone.date)),
+        "at": format!("on {}", date_in_words(tombstone.date)),
         "why": sentence(&tombstone.why),
         "what": format!(
             "Removed: {} ({}). Summary, setup, journal and the results below are kept.",
@@ -98,7 +98,7 @@ pub(super) fn pinned_view(run: &RunEntry) -> Value {
     };
     let is_known = pin.date != jiff::civil::Date::default();
     json!({
-        "at": if is_known { format!(" on {}", long(pin.date)) } else { String::new() },
+        "at": if is_known { format!(" on {}", date_in_words(pin.date)) } else { String::new() },
         "why": sentence(&pin.why),
     })
 }

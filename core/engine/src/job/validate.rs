@@ -137,7 +137,7 @@ impl<'a> Validator<'a> {
         for part in schema["allOf"].as_array().into_iter().flatten() {
             if let (Some(condition), Some(then)) = (part.get("if"), part.get("then")) {
                 if meets_condition(condition, item) {
-                    self.check_required(then, schema, item, &[]);
+                    self.check_keys(then, schema, item, &[]);
                 }
             } else {
                 self.check(part, item);
@@ -456,21 +456,15 @@ impl<'a> Validator<'a> {
             self.path.pop();
             self.owner = owner;
         }
-        self.check_required(schema, schema, item, &suggestions);
+        self.check_keys(schema, schema, item, &suggestions);
     }
 
-    /// Reports missing keys that `rules` require; `schema` describes them. Those in `suggestions` are
+    /// Reports missing keys that `rules` require; `schema` describes them. Those in `similar` are
     /// misspelt, not missing.
-    fn check_required(
-        &mut self,
-        rules: &Value,
-        schema: &Value,
-        item: &SpannedValue,
-        suggestions: &[&str],
-    ) {
+    fn check_keys(&mut self, rules: &Value, schema: &Value, item: &SpannedValue, similar: &[&str]) {
         let required = rules["required"].as_array().into_iter().flatten();
         for key in required.filter_map(Value::as_str) {
-            if item.get(key).is_some() || suggestions.contains(&key) {
+            if item.get(key).is_some() || similar.contains(&key) {
                 continue;
             }
             let error = self.error(

@@ -3,7 +3,7 @@
 //! A shift and a change at about the same time may be unrelated, so this is an observation in the shift's sentence.
 
 use jiff::{ToSpan, civil::Date};
-use retrocast_domain::{Cell, Finding, number::list, window::long};
+use retrocast_domain::{Cell, Finding, number::list, window::date_in_words};
 use std::collections::BTreeSet;
 
 /// Number of days on either side of a shift's interval in which a change is near.
@@ -63,7 +63,7 @@ pub(super) fn name_nearby_changes(cells: &mut [Cell]) {
     for finding in cells.iter_mut().flat_map(|cell| &mut cell.findings) {
         let near = changes.iter().filter(|change| change.is_near(finding));
         let mut names: Vec<String> = near
-            .map(|change| format!("{} on {}", change.id, long(change.date)))
+            .map(|change| format!("{} on {}", change.id, date_in_words(change.date)))
             .collect();
         names.dedup();
         if let Some(sentence) = sentence(&names) {

@@ -7,7 +7,7 @@ use retrocast_domain::{
     Cell, CellStatus, Window,
     number::{count, list, percent, plural},
     report::{PlanNode, SourceNote},
-    window::long,
+    window::date_in_words,
 };
 use std::collections::BTreeSet;
 
@@ -54,7 +54,7 @@ fn end_of_records(sources: &[SourceNote], window: &Window) -> Option<String> {
         format!(
             "The newest record is dated {}, {} before the {noun} ends: figures of the {noun} do not cover \
              those days.",
-            long(last),
+            date_in_words(last),
             plural(missing.unsigned_abs().into(), "day")
         )
     })
@@ -71,8 +71,8 @@ pub(super) fn later_records(sources: &[SourceNote], timezone: &str, date: Date) 
             "{}: the newest record is dated {}, which is after the date of this report, {}; records \
              dated after the period are not counted.",
             source.name,
-            long(last),
-            long(date)
+            date_in_words(last),
+            date_in_words(date)
         )
     };
     later.map(note).collect()
@@ -157,7 +157,7 @@ fn missing_record_notes(
         let no_records = capitalise(&window.spec.without_records_of(&source.name));
         let [_, last] = source.days(&window.timezone);
         let last = last.filter(|last| *last < window.start);
-        let newest = last.map(|last| format!("; the last is dated {}", long(last)));
+        let newest = last.map(|last| format!("; the last is dated {}", date_in_words(last)));
         notes.push(format!("{no_records}{}.", newest.unwrap_or_default()));
     }
     if !titles.is_empty() {

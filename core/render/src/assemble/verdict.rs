@@ -7,7 +7,7 @@ use retrocast_domain::{
     Cell, CellStatus, Chapter, Effect, Kpi, Severity, Verdict, WindowSpec,
     number::{count, list, percent, plural_of},
     report::SourceNote,
-    window::{long, range},
+    window::{date_in_words, range},
 };
 
 /// Share of accepted records below which the data is poor.
@@ -90,7 +90,7 @@ fn period_of_records(sources: &[SourceNote], timezone: &str) -> String {
     let last = days().filter_map(|[_, last]| last).max();
     match (first, last) {
         (Some(first), Some(last)) if first == last => {
-            format!(": all records are dated {}", long(first))
+            format!(": all records are dated {}", date_in_words(first))
         }
         (Some(first), Some(last)) => {
             format!(": the records are from {}", range(first, last))

@@ -7,7 +7,7 @@ use crate::{
 };
 use retrocast_domain::{
     ActionRequest, Direction, Evidence, Finding, Magnitude, MeasuredChange, Severity, Table,
-    estimate::Estimate, number, window::long,
+    estimate::Estimate, number, window::date_in_words,
 };
 
 /// Formats the results of the stage.
@@ -94,7 +94,7 @@ impl Reporter<'_> {
                 format!(
                     "{measure}{in_group} {verb} {size} since {} on {}{others}.",
                     self.name(change),
-                    long(change.date)
+                    date_in_words(change.date)
                 )
             }
             None => format!(

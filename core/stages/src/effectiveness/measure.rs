@@ -11,7 +11,7 @@ use crate::{
     series::{Group, SeriesSet, need::RECORDS_MIN, period::Period},
 };
 use rayon::prelude::*;
-use retrocast_domain::{Verdict, number, window::long};
+use retrocast_domain::{Verdict, number, window::date_in_words};
 use retrocast_stats::{
     effect::{Design, Estimate, Test, detectable, estimate},
     seasonal::{decompose, interpolate},
@@ -320,7 +320,7 @@ fn missing_data(set: &SeriesSet, group: &Group, improvement: &Improvement) -> Op
         return Some(format!(
             "the records of {name} that can be used begin on {}, so there is nothing before the \
              change to compare with; need {} before it",
-            long(
+            date_in_words(
                 set.starts
                     .get(begin)
                     .map_or(group.first.date(), |start| start.date())

@@ -16,7 +16,7 @@ use retrocast_domain::{
     estimate::{Estimate, levels},
     number,
     sentence::fill,
-    window::long,
+    window::date_in_words,
 };
 use retrocast_stats::effect::Test;
 use serde_json::Value;
@@ -146,7 +146,7 @@ impl Reporter<'_> {
                     &[
                         ("title", &improvement.title),
                         ("component", &improvement.component),
-                        ("date", &long(improvement.date)),
+                        ("date", &date_in_words(improvement.date)),
                         ("message", message),
                     ],
                 );
@@ -159,7 +159,7 @@ impl Reporter<'_> {
                     &[
                         ("title", &improvement.title),
                         ("component", &improvement.component),
-                        ("date", &long(improvement.date)),
+                        ("date", &date_in_words(improvement.date)),
                         ("message", message),
                     ],
                 );
@@ -419,7 +419,7 @@ impl Reporter<'_> {
                 ("place", &Self::in_component(improvement)),
                 ("were", if is_plural { "were" } else { "was" }),
                 ("them", if is_plural { "them" } else { "it" }),
-                ("first", &long(self.set.starts[onset.first].date())),
+                ("first", &date_in_words(self.set.starts[onset.first].date())),
                 ("days", &self.periods(measured.change - onset.first)),
                 ("mean", &mean),
                 ("earlier", &earlier),

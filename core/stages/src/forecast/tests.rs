@@ -153,7 +153,10 @@ fn a_young_leak_is_dated_and_followed_as_in_trend() {
         let since = breach.numbers["since"].as_str().expect("a date");
         let day: jiff::civil::Date = since.parse().expect("a date");
         let sentence = &trend.findings[0].sentence;
-        assert!(sentence.contains(&window::long(day)), "{since}: {sentence}");
+        assert!(
+            sentence.contains(&window::date_in_words(day)),
+            "{since}: {sentence}"
+        );
         let sentence = next.sentence.replace('\u{a0}', " ");
         let movement = ", if it keeps rising by ";
         assert!(

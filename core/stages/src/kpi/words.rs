@@ -3,7 +3,7 @@
 use jiff::civil::{DateTime, Time};
 use retrocast_domain::{
     Window, WindowSpec,
-    window::{WEEKDAYS, long, month_name},
+    window::{WEEKDAYS, date_in_words, month_name},
 };
 
 /// The `n` previous windows together: "the 4 weeks before".
@@ -103,7 +103,7 @@ pub(super) fn format_moment(end: DateTime, has_hours: bool) -> String {
     } else {
         String::new()
     };
-    format!("{name} {}{clock}", long(day))
+    format!("{name} {}{clock}", date_in_words(day))
 }
 
 #[cfg(test)]

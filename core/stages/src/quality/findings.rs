@@ -15,7 +15,7 @@ use retrocast_domain::{
     ActionRequest, Direction, Finding, Magnitude, Severity,
     number::{self, plural},
     sentence::fill,
-    window::long,
+    window::date_in_words,
 };
 
 /// Name of the finding on a silent source.
@@ -165,10 +165,10 @@ fn silence_finding(
     });
     let last = if silence.has_hours {
         let time = silence.last.time();
-        let day = long(silence.last.date());
+        let day = date_in_words(silence.last.date());
         format!("{day}, {:02}:{:02}", time.hour(), time.minute())
     } else {
-        long(silence.last.date())
+        date_in_words(silence.last.date())
     };
     let mut clauses = vec![if silence.by_contract {
         format!("the contract allows {}", duration(allowed))

@@ -15,7 +15,7 @@ use retrocast_domain::{
     Window,
     number::{self, plural},
     report::{Expectation, SourceNote},
-    window::long,
+    window::date_in_words,
 };
 
 /// A component of the score.
@@ -296,7 +296,7 @@ fn freshness(window: &Window, silence: Option<&Silence>, later: Option<Date>) ->
     let basis = match later {
         Some(last) => format!(
             "{basis}; records after the window, up to {}, do not count",
-            long(last)
+            date_in_words(last)
         ),
         None => basis,
     };

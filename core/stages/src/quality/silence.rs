@@ -9,7 +9,7 @@ use jiff::{
 use retrocast_domain::{
     Window,
     number::plural,
-    window::{long, range},
+    window::{date_in_words, range},
 };
 use retrocast_stats::{
     describe,
@@ -148,7 +148,7 @@ impl Gap {
     /// Formats the period: "from 20 September to 10 October 2026 (21 days)", "on 17 November 2026".
     pub(super) fn words(self) -> String {
         if self.first == self.last {
-            return format!("on {}", long(self.first));
+            return format!("on {}", date_in_words(self.first));
         }
         format!(
             "from {} ({})",

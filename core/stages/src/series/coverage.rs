@@ -20,7 +20,7 @@ use jiff::{
 use retrocast_domain::{
     Window,
     number::plural,
-    window::{long, range},
+    window::{date_in_words, range},
 };
 
 const DAY: i64 = 86_400;
@@ -108,14 +108,14 @@ impl Coverage {
             let records = plural(left_out, "record");
             let (from, to) = (sorted[0].0.date(), sorted[begin - 1].0.date());
             let when = if from == to {
-                format!("of {}", long(from))
+                format!("of {}", date_in_words(from))
             } else {
                 format!("from {}", range(from, to))
             };
             let verb = if left_out == 1 { "is" } else { "are" };
             format!(
                 "{records} {when} {verb} left out: long before all others, which begin on {}.",
-                long(sorted[begin].0.date())
+                date_in_words(sorted[begin].0.date())
             )
         });
         let (first, last) = (sorted.get(begin)?.0, sorted.last()?.0);
@@ -316,8 +316,8 @@ impl Coverage {
                 "The {}s count from the first of all {all}, dated {}; the first of those picked is dated \
                  {}.",
                 period.noun(),
-                long(first_day),
-                long(*first)
+                date_in_words(first_day),
+                date_in_words(*first)
             ));
         }
         let (named, older) = {
@@ -337,14 +337,14 @@ impl Coverage {
             caveats.push(format!(
                 "No record after {}: counted as zero until {}, since the contract allows such a long \
                  gap.",
-                long(self.last.date()),
+                date_in_words(self.last.date()),
                 format_end(end)
             ));
         }
         if Some(end) == self.bucket_end {
             caveats.push(format!(
                 "Times are whole days of UTC; {} ends after the window does and is left out.",
-                long(end.date())
+                date_in_words(end.date())
             ));
         } else if end < self.window_end && self.complete_until.is_some() {
             caveats.push(format!(
@@ -352,7 +352,7 @@ impl Coverage {
                 format_end(end)
             ));
         } else if end < self.window_end {
-            let last = long(self.last.date());
+            let last = date_in_words(self.last.date());
             let whole_days = next_day(self.last.date())
                 .date()
                 .until(self.window_end.date());
@@ -373,9 +373,17 @@ impl Coverage {
 fn format_end(end: DateTime) -> String {
     let day = end.date();
     if end == day.at(0, 0, 0, 0) {
-        return format!("the end of {}", long(day.yesterday().unwrap_or(day)));
+        return format!(
+            "the end of {}",
+            date_in_words(day.yesterday().unwrap_or(day))
+        );
     }
-    format!("{}, {:02}:{:02}", long(day), end.hour(), end.minute())
+    format!(
+        "{}, {:02}:{:02}",
+        date_in_words(day),
+        end.hour(),
+        end.minute()
+    )
 }
 
 fn next_day(day: Date) -> DateTime {

@@ -10,7 +10,7 @@ use jiff::{
 };
 use retrocast_domain::{
     number::sensible,
-    window::{long, range},
+    window::{date_in_words, range},
 };
 use retrocast_stats::describe::{mean, variance};
 use std::ops::Range;
@@ -176,7 +176,7 @@ impl MissingDays {
     /// "on 17 November 2026", "from 17 to 18 November 2026".
     pub(crate) fn when(&self) -> String {
         if self.first == self.last {
-            format!("on {}", long(self.first))
+            format!("on {}", date_in_words(self.first))
         } else {
             format!("from {}", range(self.first, self.last))
         }

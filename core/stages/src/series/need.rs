@@ -3,7 +3,7 @@
 use super::{Group, SeriesSet, coverage::Coverage, period::Period};
 use crate::{Context, Input, times::Times};
 use rayon::prelude::*;
-use retrocast_domain::{number::plural, window::long};
+use retrocast_domain::{number::plural, window::date_in_words};
 
 /// Minimum number of records for a series of counts; with fewer, any pattern may be accidental.
 pub(crate) const RECORDS_MIN: u64 = 20;
@@ -41,7 +41,7 @@ pub(crate) fn reason_without_data(
     };
     let start = context.window.start.at(0, 0, 0, 0);
     if coverage.last() < start && coverage.end(Period::Day) <= start {
-        let last = long(coverage.last().date());
+        let last = date_in_words(coverage.last().date());
         let advice = if coverage.complete_until().is_some() {
             "provide a newer export".to_string()
         } else {

@@ -5,7 +5,7 @@ use jiff::{
     ToSpan,
     civil::{Date, DateTime},
 };
-use retrocast_domain::window::{self, long, month_name};
+use retrocast_domain::window::{self, date_in_words, month_name};
 use retrocast_stats::intervention::Cadence;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -217,9 +217,9 @@ impl Period {
         let start = start.into();
         let day = start.date();
         match self {
-            Self::Hour => format!("{}, {:02}:00", long(day), start.hour()),
-            Self::Day => long(day),
-            Self::Week => format!("the week of {}", long(day)),
+            Self::Hour => format!("{}, {:02}:00", date_in_words(day), start.hour()),
+            Self::Day => date_in_words(day),
+            Self::Week => format!("the week of {}", date_in_words(day)),
             Self::Month => format!("{} {}", month_name(day), day.year()),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{PartPeriods, Request, coverage::Coverage, period::Period};
 use jiff::civil::DateTime;
-use retrocast_domain::{number, window::long};
+use retrocast_domain::{number, window::date_in_words};
 
 /// The periods with records, and which of them are complete.
 pub(super) struct Span {
@@ -71,7 +71,7 @@ impl Span {
         if let Some(first) = self.late_first_record.filter(|_| reports_start) {
             caveats.push(format!(
                 "The first record is dated {}; {} counts as whole.",
-                long(first.date()),
+                date_in_words(first.date()),
                 self.period.words(self.starts[0])
             ));
         }

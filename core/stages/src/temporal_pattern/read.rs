@@ -15,7 +15,7 @@ use jiff::civil::{Date, DateTime};
 use retrocast_domain::{
     Cell, Evidence,
     number::{self, plural},
-    window::long,
+    window::date_in_words,
 };
 use std::collections::BTreeMap;
 
@@ -43,7 +43,12 @@ pub(super) fn read<'a>(
     };
     caveats.extend(coverage.caveats(Period::Day));
     let (first, end) = (coverage.first_day(), coverage.end_day());
-    let part = |day: Date| format!("Records cover {} in part; it is left out.", long(day));
+    let part = |day: Date| {
+        format!(
+            "Records cover {} in part; it is left out.",
+            date_in_words(day)
+        )
+    };
     if first > coverage.first().date() {
         caveats.push(part(coverage.first().date()));
     }

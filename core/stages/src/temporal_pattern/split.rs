@@ -5,7 +5,7 @@ use crate::series::words::capitalised;
 use jiff::civil::Date;
 use retrocast_domain::{
     Chapter, Direction, Estimate, Magnitude, Severity, Table, estimate::levels, number,
-    sentence::fill, window::long,
+    sentence::fill, window::date_in_words,
 };
 use retrocast_stats::{
     describe::{quantile_interval, quantile_sorted, sorted},
@@ -87,7 +87,7 @@ pub(super) fn analyse(data: &Data<'_>, day: Date, results: &mut Results) {
         .unwrap_or_else(|| column.replace('_', " "));
     let unit = &data.params.unit;
     let mut table = Table::new(
-        format!("Median {value} before and since {}", long(day)),
+        format!("Median {value} before and since {}", date_in_words(day)),
         &[
             "<Group",
             ">Before",
@@ -141,9 +141,10 @@ pub(super) fn analyse(data: &Data<'_>, day: Date, results: &mut Results) {
         ));
         return;
     }
-    results
-        .done
-        .push(format!("the median {value} before and from {}", long(day)));
+    results.done.push(format!(
+        "the median {value} before and from {}",
+        date_in_words(day)
+    ));
     results.tables.push(table.top(48));
 }
 
@@ -190,7 +191,7 @@ fn candidate(
         &[
             ("value", value),
             ("in_group", &data.in_group(group)),
-            ("day", &long(day)),
+            ("day", &date_in_words(day)),
             ("after", &after_text),
             ("before", &before_text),
             ("claim", &estimate.claim("")),

@@ -1,7 +1,7 @@
 //! Detectors of anomalies in series of numbers, and their choice by the behaviour of the series.
 //!
 //! Every method takes evenly spaced finite values and returns one score per value. [`detect`] uses
-//! the whole series, [`Stream`] only earlier values. Scores are calibrated: see [`score`].
+//! the whole series, [`StreamDetector`] only earlier values. Scores are calibrated: see [`score`].
 
 mod calibrate;
 mod forest;
@@ -17,7 +17,7 @@ mod sub_pca;
 mod subsequence;
 
 pub use calibrate::score;
-pub use online::{Stream, Verdict};
+pub use online::{StreamDetector, StreamScore};
 pub use route::{Behaviour, route};
 pub use subsequence::natural_length;
 

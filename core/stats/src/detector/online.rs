@@ -21,16 +21,16 @@ use super::{
 use std::collections::VecDeque;
 
 /// Number of values that the first view stores.
-const VALUES: usize = 5000;
+const VALUES_MAX: usize = 5000;
 /// Length of a subsequence, number of stored subsequences, and number of nearest neighbours whose
 /// distances are averaged.
-const SUBSEQUENCE: usize = 5;
-const SUBSEQUENCES: usize = 1000;
+const SUBSEQUENCE_LENGTH: usize = 5;
+const SUBSEQUENCES_MAX: usize = 1000;
 const NEIGHBOURS: usize = 5;
 /// Minimum number of subsequences for the third view.
 const SUBSEQUENCES_MIN: usize = 100;
 /// Number of seasons that the second view looks back.
-const SEASONS: usize = 14;
+const SEASONS_MAX: usize = 14;
 /// Longest season that is detected, and number of values at which it is first searched for; the
 /// search is repeated whenever that number has doubled.
 const SEASON_MAX: usize = 303;
@@ -40,7 +40,7 @@ const DEAD_TIME: usize = 200;
 
 /// Score of one value.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Verdict {
+pub struct StreamScore {
     /// From 0 to 1; 0.5 is a value that is expected once in the series so far. See
     /// [`score`](super::score).
     pub score: f64,
@@ -51,7 +51,7 @@ pub struct Verdict {
 
 /// A detector that scores one value after the other.
 #[derive(Debug, Clone)]
-pub struct Stream {
+pub struct StreamDetector {
     season: Option<usize>,
     /// Number of values so far.
     count: usize,
@@ -65,7 +65,7 @@ pub struct Stream {
     newest_alert: Option<(usize, f64)>,
 }
 
-impl Stream {
+impl StreamDetector {
     /// Creates a detector. `season` is the number of values in a day or in another known period.
     /// If it is `None`, or until that many values have passed, a season is searched for in the
     /// values.
@@ -73,7 +73,7 @@ impl Stream {
         Self {
             season: season.filter(|season| *season > 1),
             count: 0,
-            values: SortedRing::new(VALUES),
+            values: SortedRing::new(VALUES_MAX),
             by_value: Calibration::new(),
             recent: VecDeque::new(),
             by_phase: Calibration::new(),
@@ -83,7 +83,7 @@ impl Stream {
     }
 
     /// Scores the next value, which must be finite.
-    pub fn push(&mut self, value: f64) -> Verdict {
+    pub fn push(&mut self, value: f64) -> StreamScore {
         let value = value.clamp(-super::SIZE_MAX, super::SIZE_MAX);
         let views = [
             nearest(self.values.sorted(), value).and_then(|raw| self.by_value.surprisal(raw)),
@@ -94,7 +94,7 @@ impl Stream {
         ];
         self.store(value);
         let score = score(combine(&views), self.count);
-        Verdict {
+        StreamScore {
             score,
             alert: self.alert(score),
         }
@@ -102,7 +102,7 @@ impl Stream {
 
     fn store(&mut self, value: f64) {
         let season = self.season.unwrap_or(SEASON_MAX).max(SEASON_MAX);
-        while self.recent.len() >= SEASONS * season + half_width(season) {
+        while self.recent.len() >= SEASONS_MAX * season + half_width(season) {
             self.recent.pop_front();
         }
         self.recent.push_back(value);
@@ -111,7 +111,7 @@ impl Stream {
         let is_due = self.count.is_multiple_of(SEASON_SEARCH_MIN)
             && (self.count / SEASON_SEARCH_MIN).is_power_of_two();
         if is_due && self.season.is_none_or(|season| self.count < season) {
-            let recent = self.newest_values(SEASONS * SEASON_MAX);
+            let recent = self.newest_values(SEASONS_MAX * SEASON_MAX);
             let length = natural_length(&recent);
             if is_rhythmic(&recent, length) {
                 self.season = Some(length);
@@ -130,7 +130,7 @@ impl Stream {
         let half = half_width(season);
         let newest = self.recent.len();
         let mut distance: Option<f64> = None;
-        for back in 1..=SEASONS {
+        for back in 1..=SEASONS_MAX {
             let Some(index) = newest.checked_sub(back * season) else {
                 break;
             };
@@ -145,12 +145,12 @@ impl Stream {
 
     /// Distance of the newest subsequence to its nearest neighbours that do not overlap it.
     fn subsequence_distance(&self, value: f64) -> Option<f64> {
-        let recent = self.newest_values(SUBSEQUENCES + 2 * (SUBSEQUENCE - 1));
+        let recent = self.newest_values(SUBSEQUENCES_MAX + 2 * (SUBSEQUENCE_LENGTH - 1));
         let (earlier, before) =
-            recent.split_at_checked(recent.len().checked_sub(SUBSEQUENCE - 1)?)?;
-        let mut subsequence = [value; SUBSEQUENCE];
-        subsequence[..SUBSEQUENCE - 1].copy_from_slice(before);
-        let others = earlier.windows(SUBSEQUENCE);
+            recent.split_at_checked(recent.len().checked_sub(SUBSEQUENCE_LENGTH - 1)?)?;
+        let mut subsequence = [value; SUBSEQUENCE_LENGTH];
+        subsequence[..SUBSEQUENCE_LENGTH - 1].copy_from_slice(before);
+        let others = earlier.windows(SUBSEQUENCE_LENGTH);
         if others.len() < SUBSEQUENCES_MIN {
             return None;
         }
@@ -217,17 +217,17 @@ mod tests {
         (0..rows).map(value).collect()
     }
 
-    fn verdicts(values: &[f64]) -> Vec<Verdict> {
-        let mut stream = Stream::new(Some(48));
+    fn scores(values: &[f64]) -> Vec<StreamScore> {
+        let mut stream = StreamDetector::new(Some(48));
         values.iter().map(|value| stream.push(*value)).collect()
     }
 
     #[test]
-    fn later_values_do_not_change_verdicts() {
+    fn later_values_do_not_change_scores() {
         let mut values = days(7000);
-        let before = verdicts(&values[..6500]);
+        let before = scores(&values[..6500]);
         values[6500..].fill(1e6);
-        assert_eq!(verdicts(&values)[..6500], before);
+        assert_eq!(scores(&values)[..6500], before);
     }
 
     #[test]
@@ -239,9 +239,9 @@ mod tests {
         ] {
             let mut values = days(4000);
             values[index..index + change.len()].copy_from_slice(&change);
-            let verdicts = verdicts(&values);
+            let scores = scores(&values);
             let alerts: Vec<usize> = (1000..4000)
-                .filter(|index| verdicts[*index].alert >= 0.5)
+                .filter(|index| scores[*index].alert >= 0.5)
                 .collect();
             assert!(alerts.contains(&index), "{name}: {alerts:?}");
             assert!(alerts.len() <= 2, "{name}: {alerts:?}");
@@ -254,28 +254,28 @@ mod tests {
         for (step, value) in values[3000..3050].iter_mut().enumerate() {
             *value += 5.0 + (step % 5) as f64;
         }
-        let verdicts = verdicts(&values);
+        let scores = scores(&values);
         let alerts: Vec<usize> = (1000..4000)
-            .filter(|index| verdicts[*index].alert >= 0.5)
+            .filter(|index| scores[*index].alert >= 0.5)
             .collect();
         assert_eq!(alerts[0], 3000);
         assert!(alerts.iter().all(|index| *index < 3010), "{alerts:?}");
         // Higher scores in the dead time are alerts, lower scores are not.
         for pair in alerts.windows(2) {
-            assert!(verdicts[pair[1]].alert > verdicts[pair[0]].alert);
+            assert!(scores[pair[1]].alert > scores[pair[0]].alert);
         }
     }
 
     #[test]
     fn flat_and_short_series_have_no_alert() {
-        let mut stream = Stream::new(None);
+        let mut stream = StreamDetector::new(None);
         for _ in 0..1000 {
             assert!(stream.push(7.0).score < 0.5);
         }
         // The first change of a flat series has a high and finite score.
         for value in [8.0, 1e300, -1e300] {
-            let verdict = stream.push(value);
-            assert!(verdict.score > 0.9 && verdict.score <= 1.0, "{verdict:?}");
+            let score = stream.push(value);
+            assert!(score.score > 0.9 && score.score <= 1.0, "{score:?}");
         }
     }
 
@@ -283,7 +283,7 @@ mod tests {
     fn a_season_is_found_in_the_values() {
         let values = days(2000);
         for season in [None, Some(86_400)] {
-            let mut stream = Stream::new(season);
+            let mut stream = StreamDetector::new(season);
             for value in &values {
                 stream.push(*value);
             }

@@ -89,13 +89,13 @@ fn rank_single_values_first(vote: &mut [f64], differences: &[f64]) {
     let threshold = BEYOND * quantile_sorted(&sorted(differences), TAIL);
     let single = surprisals(differences);
     let deviates = |index: &usize| differences[*index] > threshold;
-    let least = (0..vote.len())
+    let single_min = (0..vote.len())
         .filter(deviates)
         .map(|index| single[index])
         .fold(f64::INFINITY, f64::min);
-    let greatest = vote.iter().copied().fold(0.0, f64::max);
-    let scale = if greatest > least {
-        least / greatest
+    let vote_max = vote.iter().copied().fold(0.0, f64::max);
+    let scale = if vote_max > single_min {
+        single_min / vote_max
     } else {
         1.0
     };
@@ -115,7 +115,7 @@ fn differences(values: &[f64], season: Option<usize>) -> Vec<f64> {
         .into_iter()
         .flatten()
         .find(|season| is_seasonal(values, *season));
-    let rest: Vec<f64> = match season {
+    let adjusted: Vec<f64> = match season {
         Some(season) => {
             let decomposition = decompose_within(values, season, (season / 2).max(2 * NEIGHBOURS));
             let pairs = values.iter().zip(&decomposition.season);
@@ -123,15 +123,15 @@ fn differences(values: &[f64], season: Option<usize>) -> Vec<f64> {
         }
         None => values.to_vec(),
     };
-    (0..rest.len())
+    (0..adjusted.len())
         .map(|index| {
-            let before = &rest[index.saturating_sub(NEIGHBOURS)..index];
-            let after = &rest[index + 1..(index + 1 + NEIGHBOURS).min(rest.len())];
+            let before = &adjusted[index.saturating_sub(NEIGHBOURS)..index];
+            let after = &adjusted[index + 1..(index + 1 + NEIGHBOURS).min(adjusted.len())];
             let around = [before, after].concat();
             if around.is_empty() {
                 0.0
             } else {
-                (rest[index] - median(&around)).abs()
+                (adjusted[index] - median(&around)).abs()
             }
         })
         .collect()

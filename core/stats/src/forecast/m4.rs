@@ -102,8 +102,14 @@ fn is_seasonal(values: &[f64], period: usize) -> bool {
     }
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
-    let rest: Vec<f64> = values.iter().map(|value| value - mean).collect();
-    let product = |lag: usize| -> f64 { rest.iter().zip(&rest[lag..]).map(|(a, b)| a * b).sum() };
+    let centred: Vec<f64> = values.iter().map(|value| value - mean).collect();
+    let product = |lag: usize| -> f64 {
+        centred
+            .iter()
+            .zip(&centred[lag..])
+            .map(|(a, b)| a * b)
+            .sum()
+    };
     let total = product(0);
     let before: f64 = (1..period).map(|lag| (product(lag) / total).powi(2)).sum();
     (product(period) / total).abs() > 1.645 * ((1.0 + 2.0 * before) / n).sqrt()

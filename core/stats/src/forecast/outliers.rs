@@ -45,15 +45,16 @@ pub fn clean(values: &[f64], period: usize) -> Cleaned {
     let Some(limit) = extreme_from(&parts.remainder, values) else {
         return cleaned;
     };
-    let rest = &parts.remainder;
+    let remainder = &parts.remainder;
     let adjusted: Vec<f64> = values
         .iter()
         .zip(&parts.season)
         .map(|(value, season)| value - season)
         .collect();
-    let is_extreme = |i: usize| rest[i].abs() >= limit;
+    let is_extreme = |i: usize| remainder[i].abs() >= limit;
     let recurs = |i: usize| {
-        let same = |j: usize| j < n && is_extreme(j) && rest[j].signum() == rest[i].signum();
+        let same =
+            |j: usize| j < n && is_extreme(j) && remainder[j].signum() == remainder[i].signum();
         same(i + period) || i.checked_sub(period).is_some_and(same)
     };
     let longest = (period / 2).max(1);
@@ -96,15 +97,20 @@ pub fn clean(values: &[f64], period: usize) -> Cleaned {
 
 /// Finds the size of the smallest extreme remainder; `None` if none is extreme.
 fn extreme_from(remainder: &[f64], values: &[f64]) -> Option<f64> {
-    let sizes = sorted(&remainder.iter().map(|rest| rest.abs()).collect::<Vec<_>>());
+    let sizes = sorted(
+        &remainder
+            .iter()
+            .map(|value| value.abs())
+            .collect::<Vec<_>>(),
+    );
     // The higher quantile matters if most remainders are equal.
     let usual = (1.4826 * quantile_sorted(&sizes, 0.5)).max(quantile_sorted(&sizes, 0.95) / 1.96);
     let size = median(&values.iter().map(|value| value.abs()).collect::<Vec<_>>());
     let largest = sizes.last().copied().unwrap_or(0.0);
-    let least = (EXTREME * usual).max(1e-6 * size).max(1e-12 * largest);
+    let extreme_min = (EXTREME * usual).max(1e-6 * size).max(1e-12 * largest);
     sizes
         .windows(2)
-        .find(|pair| pair[1] > least && pair[1] >= GAP * pair[0])
+        .find(|pair| pair[1] > extreme_min && pair[1] >= GAP * pair[0])
         .map(|pair| pair[1])
 }
 

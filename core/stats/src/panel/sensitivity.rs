@@ -68,7 +68,7 @@ pub(super) fn leave_one_out(panel: &Panel, method: Method, fit: &Fit) -> Vec<Lea
 /// before the change, each followed by as many periods as the change, or as many as remain before
 /// it.
 pub(super) fn backdated(panel: &Panel, method: Method) -> Vec<BackdatedStart> {
-    let first = (panel.start / 2).max(method.periods_before());
+    let first = (panel.start / 2).max(method.periods_before_min());
     if first >= panel.start {
         return Vec::new();
     }

@@ -10,7 +10,7 @@ use retrocast_domain::{
     Chart, ChartKind, Table,
     chart::Bar,
     number,
-    window::{long, range},
+    window::{date_in_words, range},
 };
 use retrocast_stats::test::Comparison;
 use std::collections::BTreeMap;
@@ -205,7 +205,7 @@ pub(super) fn calendar(data: &Data<'_>) -> Chart {
         .iter()
         .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
     let busiest = busiest_day.map_or_else(String::new, |(day, sum)| {
-        let day = long(*day);
+        let day = date_in_words(*day);
         format!(" The most on one day: {} on {day}.", number::sensible(*sum))
     });
     let title = format!("{} day by day", capitalised(&data.measure));

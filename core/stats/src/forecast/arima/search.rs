@@ -21,13 +21,13 @@ const TRIES_MAX: usize = 94;
 /// The differences that make a series stationary, without and with the season.
 pub(super) fn differences(values: &[f64], period: usize) -> (usize, usize) {
     let seasonal = usize::from(period > 1 && strength(values, period) > SEASON_STRENGTH_MIN);
-    let mut rest: Vec<f64> = values.to_vec();
+    let mut differenced: Vec<f64> = values.to_vec();
     if seasonal == 1 {
-        rest = lagged(&rest, period);
+        differenced = lagged(&differenced, period);
     }
     let mut plain = 0;
-    while plain < 2 && !is_constant(&rest) && kpss(&rest) > KPSS_CRITICAL {
-        rest = lagged(&rest, 1);
+    while plain < 2 && !is_constant(&differenced) && kpss(&differenced) > KPSS_CRITICAL {
+        differenced = lagged(&differenced, 1);
         plain += 1;
     }
     (plain, seasonal)
@@ -51,7 +51,7 @@ fn strength(values: &[f64], period: usize) -> f64 {
         .season
         .iter()
         .zip(&parts.remainder)
-        .map(|(season, rest)| season + rest)
+        .map(|(season, remainder)| season + remainder)
         .collect();
     1.0 - variance(&parts.remainder) / variance(&both).max(1e-300)
 }
@@ -61,9 +61,9 @@ fn strength(values: &[f64], period: usize) -> f64 {
 fn kpss(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
-    let rest: Vec<f64> = values.iter().map(|value| value - mean).collect();
+    let residuals: Vec<f64> = values.iter().map(|value| value - mean).collect();
     let mut total = 0.0;
-    let sums: f64 = rest
+    let sums: f64 = residuals
         .iter()
         .map(|value| {
             total += value;
@@ -71,7 +71,13 @@ fn kpss(values: &[f64]) -> f64 {
         })
         .sum();
     let lags = (3.0 * n.sqrt() / 13.0) as usize;
-    let product = |lag: usize| -> f64 { rest.iter().zip(&rest[lag..]).map(|(a, b)| a * b).sum() };
+    let product = |lag: usize| -> f64 {
+        residuals
+            .iter()
+            .zip(&residuals[lag..])
+            .map(|(a, b)| a * b)
+            .sum()
+    };
     let weighted: f64 = (1..=lags)
         .map(|lag| 2.0 * (1.0 - lag as f64 / (lags + 1) as f64) * product(lag))
         .sum();
