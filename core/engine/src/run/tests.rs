@@ -286,9 +286,7 @@ async fn an_optional_failure_leaves_a_cell_and_a_partial_run() {
     let result = setup.run(test_support::JOB).await;
     assert_eq!(result.status, RunStatus::Partial);
     assert_eq!(result.failed.len(), 1);
-    let inputs = setup.executor.inputs.lock().unwrap();
-    let input = inputs["report.technical"]["unusual"].clone();
-    drop(inputs);
+    let input = setup.executor.inputs.lock().unwrap()["report.technical"]["unusual"].clone();
     let message = "no column `n`; see the contract".to_string();
     assert_eq!(input.cell.status, CellStatus::Failed { message });
     let cell = fs::read(result.folder.join("cells/unusual.json")).unwrap();
