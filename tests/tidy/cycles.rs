@@ -261,11 +261,7 @@ impl Tree {
             .iter()
             .filter(|(file, others)| others.contains(*file))
             .map(|(file, others)| {
-                let mutual = |other: &&&str| {
-                    reached
-                        .get(**other)
-                        .is_some_and(|files| files.contains(file))
-                };
+                let mutual = |other: &&&str| reached.get(**other).is_some_and(|r| r.contains(file));
                 others.iter().filter(mutual).copied().collect()
             })
             .collect();

@@ -262,11 +262,9 @@ impl Runner {
                 }
                 (records, Some(inputs)) => {
                     let records = records.and_then(|records| records.as_deref().ok());
-                    let build = &self.options.build;
-                    let components = Components::new(node, plan, records, &inputs, build);
-                    let fingerprint = components.fingerprint();
-                    self.decide(node, ctx, &components, &fingerprint, &last)
-                        .await
+                    let parts = Components::new(node, plan, records, &inputs, &self.options.build);
+                    let fingerprint = parts.fingerprint();
+                    self.decide(node, ctx, &parts, &fingerprint, &last).await
                 }
             };
             if let Some(record) = outcome {
@@ -350,12 +348,10 @@ impl Runner {
         let budget = &RetryBudget::new(self.options.retry_budget);
         let reads = sources.map(|node| async move {
             let read = || async {
-                let request = AssertUnwindSafe(self.executor.source_identity(node, ctx));
+                let call = AssertUnwindSafe(self.executor.source_identity(node, ctx));
                 tokio::select! {
                     biased;
-                    result = request.catch_unwind() => {
-                        result.unwrap_or_else(|payload| Err(panic_failure(&*payload)))
-                    }
+                    read = call.catch_unwind() => read.unwrap_or_else(|p| Err(panic_failure(&*p))),
                     () = self.options.cancel.cancelled() => Err(Failure::cancelled()),
                 }
             };

@@ -408,7 +408,7 @@ impl Verifier<'_> {
                     );
                 }
                 Ok(rendered) => {
-                    difference = format!("rendered again, {}", describe_difference(bytes, &again));
+                    difference = format!("rendered again, {}", describe_difference(bytes, &rendered));
                 }
                 Err(error) => difference = format!("the report cannot be rendered: {error}"),
             }

@@ -121,22 +121,22 @@ fn rows_are_in_order_of_files_and_lines_with_counts() {
             ),
         ),
     ]);
-    let ingestion = fixture.ingest("raw/*").unwrap();
+    let result = fixture.ingest("raw/*").unwrap();
     assert_eq!(
-        fixture.rows(&ingestion.dataset),
+        fixture.rows(&result.dataset),
         [
             "1|2026-01-01T00:00:00Z|1.5|[x]",
             "2|2026-01-01T23:00:00Z|null|null",
             "3|2025-01-01T00:00:00Z|null|null"
         ]
     );
-    let note = ingestion.note;
+    let note = result.note;
     assert_eq!((note.files, note.records, note.accepted), (2, 4, 3));
     assert_eq!(note.quarantined, [("broken JSON".to_string(), 1)]);
     assert_eq!(note.unknown_fields, [("who".to_string(), 1)]);
     assert_eq!(note.first_time, "2025-01-01T00:00:00Z");
     assert_eq!(note.last_time, "2026-01-01T23:00:00Z");
-    let refused = fixture.rows(&ingestion.quarantine.unwrap());
+    let refused = fixture.rows(&result.quarantine.unwrap());
     assert_eq!(
         refused,
         ["tickets|raw/b.jsonl.gz|3|2|null|broken JSON|key must be a string|{bad"]
@@ -165,11 +165,11 @@ fn the_last_record_of_a_key_wins() {
     }
     let second = br#"{"id":"2","at":"2026-01-01T00:00:00Z","minutes":9}"#;
     let fixture = Fixture::new(&[("raw/1.jsonl", first.as_bytes()), ("raw/2.jsonl", second)]);
-    let ingestion = fixture.ingest("raw/*.jsonl").unwrap();
-    assert_eq!(ingestion.note.duplicates, 2);
-    assert_eq!((ingestion.note.records, ingestion.note.accepted), (5, 3));
+    let result = fixture.ingest("raw/*.jsonl").unwrap();
+    assert_eq!(result.note.duplicates, 2);
+    assert_eq!((result.note.records, result.note.accepted), (5, 3));
     let ids: Vec<_> = fixture
-        .rows(&ingestion.dataset)
+        .rows(&result.dataset)
         .iter()
         .map(|row| {
             row.replace("|2026-01-01T00:00:00Z|", "=")
@@ -211,9 +211,9 @@ fn csv_exported_by_spreadsheets_is_read() {
         4;2026-01-01T00:00:00Z;one;;\r\n\
         \"5\nfive\";2026-01-01T00:00:00Z;5;;";
     let fixture = Fixture::new(&[("a.csv", text.as_bytes())]);
-    let ingestion = fixture.ingest("a.csv").unwrap();
+    let result = fixture.ingest("a.csv").unwrap();
     assert_eq!(
-        fixture.rows(&ingestion.dataset),
+        fixture.rows(&result.dataset),
         [
             "1|2026-01-01T10:00:00Z|1.5|[a]",
             "2;b|2026-01-01T00:00:00Z|null|null",
@@ -221,25 +221,22 @@ fn csv_exported_by_spreadsheets_is_read() {
         ]
     );
     assert_eq!(
-        fixture.rows(&ingestion.quarantine.unwrap()),
+        fixture.rows(&result.quarantine.unwrap()),
         [
             "tickets|a.csv|4|null|null|broken CSV|the record has 4 cells, the header 5|3;2026-01-01T00:00:00Z;1;",
             "tickets|a.csv|6|null|minutes|wrong type|expected a number, found text \"one\"|4;2026-01-01T00:00:00Z;one;;"
         ]
     );
-    assert_eq!(
-        ingestion.note.unknown_fields,
-        [("(column 5)".to_string(), 5)]
-    );
+    assert_eq!(result.note.unknown_fields, [("(column 5)".to_string(), 5)]);
 }
 
 #[test]
 fn an_unclosed_quote_rejects_one_line() {
     let text = "id,at\n1,2026-01-01T00:00:00Z\n\"2,2026-01-01T00:00:00Z\n3,2026-01-01T00:00:00Z\n";
     let fixture = Fixture::new(&[("a.csv", text.as_bytes())]);
-    let ingestion = fixture.ingest("a.csv").unwrap();
-    assert_eq!(ingestion.dataset.rows, 2);
-    let refused = fixture.rows(&ingestion.quarantine.unwrap());
+    let result = fixture.ingest("a.csv").unwrap();
+    assert_eq!(result.dataset.rows, 2);
+    let refused = fixture.rows(&result.quarantine.unwrap());
     assert_eq!(refused.len(), 1);
     assert!(
         refused[0].starts_with("tickets|a.csv|3|null|null|broken CSV|a quoted cell is not closed|")
@@ -249,19 +246,15 @@ fn an_unclosed_quote_rejects_one_line() {
 /// Checks the counts and the most frequent reason for refusal of one malformed file.
 fn check(name: &str, bytes: &[u8], accepted: u64, reason: &str, broken: &str) {
     let fixture = Fixture::new(&[(name, bytes)]);
-    let ingestion = fixture.ingest(name).unwrap();
-    assert_eq!(
-        ingestion.note.accepted, accepted,
-        "{name} {:?}",
-        ingestion.note
-    );
-    let first = ingestion
+    let result = fixture.ingest(name).unwrap();
+    assert_eq!(result.note.accepted, accepted, "{name} {:?}", result.note);
+    let first = result
         .note
         .quarantined
         .first()
         .map_or("", |(reason, _)| reason.as_str());
     assert_eq!(first, reason, "{name}");
-    let file = ingestion
+    let file = result
         .note
         .broken_files
         .first()
@@ -270,11 +263,8 @@ fn check(name: &str, bytes: &[u8], accepted: u64, reason: &str, broken: &str) {
         file.contains(broken) && file.is_empty() == broken.is_empty(),
         "{name}: {file}"
     );
-    let total: u64 = ingestion.note.quarantined.iter().map(|(_, n)| n).sum();
-    assert_eq!(
-        ingestion.note.records,
-        accepted + total + ingestion.note.duplicates
-    );
+    let sum: u64 = result.note.quarantined.iter().map(|(_, n)| n).sum();
+    assert_eq!(result.note.records, accepted + sum + result.note.duplicates);
 }
 
 #[test]
@@ -289,21 +279,21 @@ fn malformed_files_are_reported() {
     }
     let packed = gzip(&many);
     let fixture = Fixture::new(&[("cut.jsonl.gz", &packed[..packed.len() / 2])]);
-    let ingestion = fixture.ingest("cut.jsonl.gz").unwrap();
+    let result = fixture.ingest("cut.jsonl.gz").unwrap();
     assert!(
-        ingestion.note.accepted > 1000,
+        result.note.accepted > 1000,
         "records before the cut are ingested: {:?}",
-        ingestion.note
+        result.note
     );
-    assert_eq!(ingestion.note.broken_files.len(), 1);
+    assert_eq!(result.note.broken_files.len(), 1);
     assert!(
-        ingestion.note.quarantined.is_empty(),
+        result.note.quarantined.is_empty(),
         "half a line is not a record"
     );
     assert!(
-        ingestion.warnings[0].contains("could not be read completely"),
+        result.warnings[0].contains("could not be read completely"),
         "{:?}",
-        ingestion.warnings
+        result.warnings
     );
 
     check(
@@ -372,14 +362,11 @@ fn times_out_of_range_are_refused_unless_the_contract_allows_them() {
         "9999-12-31T23:59:59Z",
     ];
     let fixture = Fixture::new(&[("a.jsonl", &lines(&times))]);
-    let ingestion = fixture.ingest("a.jsonl").unwrap();
-    assert_eq!(ingestion.note.accepted, 2);
-    assert_eq!(
-        ingestion.note.quarantined,
-        [("out of range".to_string(), 4)]
-    );
-    assert_eq!(ingestion.note.first_time, "1970-01-01T00:00:00Z");
-    let refused = fixture.rows(&ingestion.quarantine.unwrap());
+    let result = fixture.ingest("a.jsonl").unwrap();
+    assert_eq!(result.note.accepted, 2);
+    assert_eq!(result.note.quarantined, [("out of range".to_string(), 4)]);
+    assert_eq!(result.note.first_time, "1970-01-01T00:00:00Z");
+    let refused = fixture.rows(&result.quarantine.unwrap());
     assert!(
         refused[0].contains(
             "at|out of range|\"0001-01-01T00:00:00Z\" is before the earliest allowed, 1970-01-01T00:00:00Z"
@@ -390,8 +377,8 @@ fn times_out_of_range_are_refused_unless_the_contract_allows_them() {
     // Limits in the contract take precedence; by default, only the record's time has limits.
     let check = |contract: &str, accepted: u64| {
         let spec = Fixture::spec("a.jsonl", contract);
-        let ingestion = fixture.ingest_with(&spec, &Control::default()).unwrap();
-        assert_eq!(ingestion.note.accepted, accepted, "{contract}");
+        let result = fixture.ingest_with(&spec, &Control::default()).unwrap();
+        assert_eq!(result.note.accepted, accepted, "{contract}");
     };
     let wide = TICKET.replace("required = true", "required = true\nmin = 0001-01-01");
     check(&wide, 4);
@@ -460,10 +447,10 @@ fn rows_do_not_depend_on_the_number_of_threads() {
             threads,
             ..Control::default()
         };
-        let ingestion = fixture
+        let result = fixture
             .ingest_with(&Fixture::spec("*.jsonl", TICKET), &control)
             .unwrap();
-        (fixture.rows(&ingestion.dataset), ingestion.note)
+        (fixture.rows(&result.dataset), result.note)
     };
     let expected = run(1);
     assert_eq!(expected.1.duplicates, 180_000 - expected.1.accepted);
@@ -515,12 +502,12 @@ type = "string"
 "#;
     let uri = data.join("github-incidents/incidents.jsonl");
     let spec = Fixture::spec(&uri.to_string_lossy(), contract);
-    let ingestion = fixture.ingest_with(&spec, &Control::default()).unwrap();
+    let result = fixture.ingest_with(&spec, &Control::default()).unwrap();
     assert_eq!(
         (
-            ingestion.note.records,
-            ingestion.note.accepted,
-            ingestion.note.duplicates
+            result.note.records,
+            result.note.accepted,
+            result.note.duplicates
         ),
         (819, 819, 0)
     );
@@ -532,13 +519,11 @@ type = "string"
         }),
         timezone: "UTC".into(),
     };
-    let table = SqlTable::dataset("tickets", ingestion.dataset, None);
+    let tables = [SqlTable::dataset("tickets", result.dataset, None)];
     let count = |query: &str| {
-        let rows = fixture.runtime.block_on(sql.query(
-            &fixture.lake(),
-            query,
-            std::slice::from_ref(&table),
-        ));
+        let rows = fixture
+            .runtime
+            .block_on(sql.query(&fixture.lake(), query, &tables));
         rows.unwrap()
             .1
             .iter()

@@ -288,11 +288,8 @@ impl TimeFunction {
             Operation::Shift { back } => {
                 let clocks = Clocks::in_zone(time_zone)?;
                 let moments = read_moments(time, &[], &clocks, false)?;
-                let intervals = cast_intervals(columns.get(1))?;
-                with_zone(
-                    shift(&moments, intervals.as_ref(), back, &clocks)?,
-                    time_zone,
-                )
+                let spans = cast_intervals(columns.get(1))?;
+                with_zone(shift(&moments, spans.as_ref(), back, &clocks)?, time_zone)
             }
         })
     }
