@@ -408,7 +408,8 @@ impl Verifier<'_> {
                     );
                 }
                 Ok(rendered) => {
-                    difference = format!("rendered again, {}", describe_difference(bytes, &rendered));
+                    difference =
+                        format!("rendered again, {}", describe_difference(bytes, &rendered));
                 }
                 Err(error) => difference = format!("the report cannot be rendered: {error}"),
             }

@@ -6,7 +6,7 @@ use crate::{
     series::{Group, SeriesSet, words},
 };
 use retrocast_domain::{
-    Ask, Direction, Finding, Severity, estimate::levels, number, sentence::fill,
+    ActionRequest, Direction, Finding, Severity, estimate::levels, number, sentence::fill,
 };
 use retrocast_stats::stuck::{StuckRun, stuck_run};
 
@@ -50,7 +50,7 @@ impl Reporter<'_> {
         let what = format!("{STUCK} {} since {first}", self.name);
         let subject = &group.series.subject;
         let mut finding = Finding::new(&self.context.stage, ANOMALY.name, subject, &what);
-        finding.ask = Some(Ask::new(
+        finding.request = Some(ActionRequest::new(
             self.name,
             format!("did not change {}", self.stuck_when(run)),
             "check whether it is still measured",
