@@ -93,7 +93,7 @@ pub fn define(
 ) -> Definition {
     let item = figure
         .figure
-        .at
+        .pointers
         .last()
         .and_then(|pointer| item_at(run, pointer));
     let text = |key: &str| {
