@@ -6,7 +6,7 @@ use super::{
     json::Json,
     series::{Kind, START, Series},
 };
-use crate::{analysis::data::date, measure};
+use crate::analysis::data::date;
 use std::{
     fmt::Write as _,
     fs,
@@ -90,11 +90,15 @@ impl<'a> Workspace<'a> {
         }
         let window = if days == 1 { "day" } else { "week" };
         self.write("jobs/power.toml", &job(self.kind, kinds, series, window))?;
-        let mut command = Command::new(self.program);
-        command
+        let output = Command::new(self.program)
             .args(["run", "power", "--date", &date(START + end as i64)])
-            .current_dir(&self.folder);
-        measure::once(&mut command, &self.folder.join("log"))?;
+            .current_dir(&self.folder)
+            .output()
+            .map_err(|error| format!("{}: {error}", self.program.display()))?;
+        if !output.status.success() {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("run: {}\n{stderr}", output.status));
+        }
         let path = findings(&reports.join("power"))
             .ok_or_else(|| format!("no findings.json below {}", reports.display()))?;
         let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
