@@ -1,5 +1,7 @@
 //! Measures the methods on public data with published results, and prints both side by side.
 
+mod power;
+
 use crate::{build, program};
 use std::{
     env, fs,
@@ -8,7 +10,7 @@ use std::{
 };
 
 const USAGE: &str = "\
-usage: cargo xtask accuracy
+usage: cargo xtask accuracy [power]
 
 RETROCAST_REAL_DATA names the folder of public data; data/README.md says where each file comes from.";
 
@@ -32,6 +34,9 @@ const SHARED_SERIES: [&str; 14] = [
 
 /// Runs `cargo xtask accuracy`.
 pub fn accuracy(arguments: &[String]) -> Result<(), String> {
+    if arguments.first().is_some_and(|name| name == "power") {
+        return power::power(&arguments[1..]);
+    }
     if !arguments.is_empty() {
         return Err(USAGE.to_string());
     }

@@ -4,7 +4,7 @@
 //! Each repetition runs the program and then the packages, so that a busy machine slows all of them.
 
 mod cases;
-mod data;
+pub mod data;
 mod length;
 mod peers;
 mod run;

@@ -35,6 +35,7 @@ Usage: cargo xtask <command>
   bench effects   measuring changes, compared with CausalImpact packages
   bench analysis  forecasts, anomalies, shifts and drift, compared with packages in Python; growth
   accuracy        results on public data beside published ones; needs RETROCAST_REAL_DATA
+  accuracy power  planted outages, steps and ramps found by a job, compared with other methods
   bless           regenerate jobs/job.schema.json
   gallery         regenerate the sample reports in reports/ from real records
   package         archive and Debian package of the program, its pages and example jobs

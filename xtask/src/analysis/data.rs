@@ -18,7 +18,7 @@ pub const SEGMENT: usize = 14;
 const START: i64 = 7305;
 
 /// The date that is so many days after 1 January 1970 (the algorithm of `Hinnant`).
-fn date(days: i64) -> String {
+pub fn date(days: i64) -> String {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
