@@ -8,6 +8,7 @@ mod suite {
     mod bad_input;
     mod catalogue;
     mod commands;
+    mod conformance;
     mod demo;
     mod exports;
     mod failures;

@@ -65,21 +65,6 @@ const FAILING: &str = "title = \"Tickets\"\nwindow = \"day\"\ntimezone = \"UTC\"
                        [stage.all]\nkind = \"sql\"\nquery = \"select count(*) as n from tickets\"\n\
                        [report.technical]\n";
 
-/// Finds a file below a folder.
-fn find_file(folder: &Path, name: &str) -> Option<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    let mut entries: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    entries.sort();
-    entries.into_iter().find_map(|path| {
-        let is_folder = path.is_dir() && !path.is_symlink();
-        if is_folder {
-            find_file(&path, name)
-        } else {
-            path.ends_with(name).then_some(path)
-        }
-    })
-}
-
 /// The script of axe-core; if there is none, prints that the test is skipped.
 fn script(test: &str) -> Option<PathBuf> {
     let python = std::env::var_os(VARIABLE).map(PathBuf::from);

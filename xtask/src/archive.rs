@@ -17,7 +17,7 @@ const FINDINGS: u32 = 15;
 /// Number of figures of each run.
 const FIGURES: u32 = 12;
 /// The day of the last window, in days since 1970-01-01: 16 November 2026.
-const LAST_DAY: i64 = 20_773;
+pub const LAST_DAY: i64 = 20_773;
 
 /// Writes an archive of `--runs` runs (by default 10 000), renders its pages, adds a run, and
 /// prints times and sizes.
@@ -189,7 +189,7 @@ fn write_run(reports: &Path, job: u32, day: i64) -> std::io::Result<()> {
 }
 
 /// The date of a day since 1970-01-01 (H. Hinnant, "chrono-compatible low-level date algorithms").
-fn date(day: i64) -> String {
+pub fn date(day: i64) -> String {
     let shifted = day + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);

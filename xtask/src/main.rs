@@ -10,6 +10,7 @@ mod gallery;
 mod ingest;
 mod measure;
 mod package;
+mod reports;
 mod tidy_times;
 mod venv;
 
@@ -33,6 +34,7 @@ Usage: cargo xtask <command>
   bench figures   the main job, compared with scripts in polars and pandas
   bench archive   pages of 10 000 synthetic runs: seconds, files written when one is added, sizes
   bench effects   measuring changes, compared with CausalImpact packages
+  bench reports   rendering, slices, restated figures and `why`, compared with other ways to a PDF
   bench analysis  forecasts, anomalies, shifts and drift, compared with packages in Python; growth
   accuracy        results on public data beside published ones; needs RETROCAST_REAL_DATA
   accuracy power  planted outages, steps and ramps found by a job, compared with other methods
@@ -217,9 +219,11 @@ fn ci() -> Result<(), String> {
 
 /// Runs the named benchmark, or those of the performance-critical code, the engine and the main job.
 fn bench(arguments: &[String]) -> Result<(), String> {
-    // The benchmark builds the program only if no path is given.
-    if arguments.first().is_some_and(|name| name == "analysis") {
-        return analysis::bench(&arguments[1..]);
+    // These build only if no program is given.
+    match arguments.first().map(String::as_str) {
+        Some("analysis") => return analysis::bench(&arguments[1..]),
+        Some("reports") => return reports::bench(&arguments[1..]),
+        _ => {}
     }
     build()?;
     match arguments.first().map(String::as_str) {
