@@ -1,7 +1,8 @@
 //! Drift between two tables, per column and overall.
 //!
 //! Types are inferred from the cells of both tables. Times, row numbers and columns of nearly all
-//! different strings are not compared, because they always differ between periods. Distances, tests
+//! different strings are not compared, because they always differ between periods. In a column of
+//! numbers, cells that are not numbers count as missing. Distances, tests
 //! and thresholds are those of [`retrocast_stats::drift`].
 
 use crate::table::{TableError, parse_rows, read_bytes};
@@ -17,6 +18,10 @@ use std::{
 /// Maximum number of distinct strings that are always categories. More strings are categories only
 /// if their number is at most half the number of rows.
 const CATEGORIES_ALWAYS: usize = 50;
+/// Minimum share of numbers among the cells of a column of numbers.
+const NUMBERS_MIN: f64 = 0.95;
+/// Seconds and milliseconds since 1970 of the years 2001 to 2065: ascending ones are times.
+const EPOCHS: [std::ops::Range<f64>; 2] = [1e9..3e9, 1e12..3e12];
 /// Strings that denote a missing value, in lower case.
 const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "none"];
 
@@ -173,10 +178,15 @@ pub fn compare(reference: &Table, current: &Table) -> Result<TableDrift, TableEr
 }
 
 fn compare_columns(name: &str, reference: &[String], current: &[String]) -> ColumnDrift {
-    let [a, b] = [reference, current].map(present_cells);
+    let [mut a, mut b] = [reference, current].map(present_cells);
+    let column_type = column_type(&a, &b);
+    if column_type == ColumnType::Number {
+        for cells in [&mut a, &mut b] {
+            cells.retain(|cell| parse_number(cell).is_some());
+        }
+    }
     let missing = [(reference, &a), (current, &b)]
         .map(|(all, present)| 1.0 - present.len() as f64 / all.len().max(1) as f64);
-    let column_type = column_type(&a, &b);
     let comparison = match column_type {
         ColumnType::Number => compare_numbers(&parse_numbers(&a), &parse_numbers(&b)),
         ColumnType::Category => compare_categories(&a, &b),
@@ -207,22 +217,25 @@ fn parse_numbers(cells: &[&str]) -> Vec<f64> {
 
 fn column_type(a: &[&str], b: &[&str]) -> ColumnType {
     let all_cells = || a.iter().chain(b).copied();
-    if all_cells().all(|cell| parse_number(cell).is_some()) {
-        let are_row_numbers = |cells: &[&str]| {
-            let values = parse_numbers(cells);
+    let cells = a.len() + b.len();
+    let numbers = all_cells().filter(|cell| parse_number(cell).is_some());
+    if numbers.count() as f64 >= NUMBERS_MIN * cells as f64 {
+        let samples = [a, b].map(parse_numbers);
+        let are_row_numbers = |values: &Vec<f64>| {
             values.len() > 2 && values.windows(2).all(|pair| pair[1] - pair[0] == 1.0)
         };
-        return if are_row_numbers(a) && are_row_numbers(b) {
+        let are_epochs = |values: &Vec<f64>| {
+            let is_one = |epochs: &std::ops::Range<f64>| values.iter().all(|v| epochs.contains(v));
+            values.len() > 2 && values.is_sorted() && EPOCHS.iter().any(is_one)
+        };
+        return if samples.iter().all(are_row_numbers) {
             ColumnType::Identifier
+        } else if samples.iter().all(are_epochs) {
+            ColumnType::Time
         } else {
             ColumnType::Number
         };
     }
-    let is_time = |cell: &str| {
-        cell.parse::<Timestamp>().is_ok()
-            || cell.parse::<civil::DateTime>().is_ok()
-            || cell.parse::<civil::Date>().is_ok()
-    };
     if all_cells().all(is_time) {
         return ColumnType::Time;
     }
@@ -232,6 +245,20 @@ fn column_type(a: &[&str], b: &[&str]) -> ColumnType {
     } else {
         ColumnType::Category
     }
+}
+
+/// True for ISO 8601 dates, times, weeks and months, and for dates as 31.12.2026 or 12/31/2026.
+fn is_time(cell: &str) -> bool {
+    let is_date = |format: &str| civil::Date::strptime(format, cell).is_ok();
+    cell.parse::<Timestamp>().is_ok()
+        || cell.parse::<civil::DateTime>().is_ok()
+        || cell.parse::<civil::Date>().is_ok()
+        || cell.parse::<civil::ISOWeekDate>().is_ok()
+        || ["%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%G-W%V-%u"]
+            .into_iter()
+            .any(is_date)
+        || civil::Date::strptime("%G-W%V-%u", format!("{cell}-1")).is_ok()
+        || civil::Date::strptime("%Y-%m-%d", format!("{cell}-01")).is_ok()
 }
 
 #[cfg(test)]
@@ -276,6 +303,46 @@ mod tests {
             "kolmogorov_smirnov"
         );
         assert_eq!(json["columns"][0]["name"], "column 1");
+    }
+
+    #[test]
+    fn times_of_many_forms_are_times() {
+        let rows = |times: &dyn Fn(usize) -> String| -> Table {
+            let lines: Vec<String> = (0..40).map(times).collect();
+            table(&format!("t\n{}\n", lines.join("\n")))
+        };
+        let forms: [&dyn Fn(usize) -> String; 6] = [
+            &|i| format!("{:02}.02.2026", 1 + i % 28),
+            &|i| format!("2026-W{:02}", 1 + i % 40),
+            &|i| format!("2026-{:02}", 1 + i % 12),
+            &|i| format!("{}", 1_760_000_000 + 3600 * i),
+            &|i| format!("{}", 1_760_000_000_000 + 3_600_000 * i),
+            &|i| format!("02/{:02}/2026", 1 + i % 28),
+        ];
+        for form in forms {
+            let drift = compare(&rows(form), &rows(form)).unwrap();
+            let column = &drift.columns[0];
+            assert_eq!(column.column_type, ColumnType::Time, "{}", form(3));
+        }
+        assert!(!is_time("12") && !is_time("warm"));
+    }
+
+    #[test]
+    fn a_few_cells_that_are_not_numbers_are_missing() {
+        let rows = |odd: &str| -> Table {
+            let lines: Vec<String> = (0..100).map(|i| format!("{}", i * 37 % 101)).collect();
+            table(&format!("x\n{}\n{odd}\n", lines.join("\n")))
+        };
+        for odd in ["?", "inf"] {
+            let drift = compare(&rows("5"), &rows(odd)).unwrap();
+            let column = &drift.columns[0];
+            assert_eq!(column.column_type, ColumnType::Number);
+            assert!(
+                (column.missing[1] - 1.0 / 101.0).abs() < 1e-12,
+                "{column:?}"
+            );
+            assert_eq!(drift.compared, 1);
+        }
     }
 
     #[test]

@@ -6,14 +6,22 @@
 //! over the standard deviation of the reference for numbers, Jensen-Shannon for categories).
 //! Logarithms are natural.
 //!
+//! Both rules ignore chance: the first that of the reference, whose shares it takes as exact, the
+//! second that of both samples. Therefore a column has drifted only if a test of both samples at 5 %
+//! also rejects equality (Kolmogorov-Smirnov, chi-square of homogeneity with rare categories pooled,
+//! or z).
+//!
 //! Columns are compared separately: a change of the dependence between columns is not detected, and
 //! tests at 5 % report drift in one of twenty columns without drift.
 
 use crate::{
     describe::{mean, sorted},
     distribution::normal_p,
-    test::chi_square_fit,
+    search::content_seed,
+    test::{chi_square_fit, chi_square_independence},
 };
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -27,8 +35,14 @@ pub const DISTANCE_MIN: f64 = 0.1;
 pub const DRIFTED_SHARE_MIN: f64 = 0.5;
 /// Maximum number of distinct numbers in the reference for which each number is a bin.
 const VALUE_BINS_MAX: usize = 20;
-/// Maximum number of distinct numbers in the reference that are compared as categories.
+/// Maximum number of distinct numbers in the reference that are compared as categories, and the
+/// minimum number of values for each of them.
 const CATEGORIES_MAX: usize = 5;
+const VALUES_PER_CATEGORY: usize = 4;
+/// Minimum expected number in a cell of a chi-square test (Cochran, 1954).
+const EXPECTED_MIN: f64 = 5.0;
+/// Standard deviation that stands in for that of a constant reference.
+const CONSTANT_DEVIATION: f64 = 1e-3;
 
 /// The measure that decides whether a column has drifted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -53,8 +67,12 @@ pub struct Comparison {
     pub measure: Measure,
     /// True if the column has drifted by that measure.
     pub drifted: bool,
-    /// p-value of the test for the column's type, whether or not it decides.
+    /// p-value of the test for the column's type, whether or not it decides. For categories, it takes
+    /// the shares of the reference as exact.
     pub p: f64,
+    /// p-value of the test that allows for chance in both samples: a column with a larger one has not
+    /// drifted.
+    pub two_sample_p: f64,
     /// Largest difference of the distribution functions (numbers).
     pub ks: Option<f64>,
     /// Chi-square statistic (categories), infinite if a value is new.
@@ -143,20 +161,30 @@ pub fn compare_numbers(reference: &[f64], current: &[f64]) -> Option<Comparison>
     } else {
         by_value()
     };
-    let distance = wasserstein(&reference, &current) / deviation(&reference).max(1e-3);
+    let deviation = match deviation(&reference) {
+        0.0 => CONSTANT_DEVIATION,
+        deviation => deviation,
+    };
+    let distance = wasserstein(&reference, &current) / deviation;
     let (ks, p_value) = kolmogorov_smirnov(&reference, &current);
-    let mut comparison = if distinct.len() <= CATEGORIES_MAX {
+    let are_categories =
+        distinct.len() <= CATEGORIES_MAX && reference.len() >= VALUES_PER_CATEGORY * distinct.len();
+    let mut comparison = if are_categories {
         compare_counts(&by_value(), reference.len())
     } else {
-        let (measure, drifted) = if reference.len() <= TESTED_MAX {
-            (Measure::KolmogorovSmirnov, p_value < P_MAX)
+        let (measure, is_far, two_sample_p) = if reference.len() <= TESTED_MAX {
+            (Measure::KolmogorovSmirnov, true, p_value)
+        } else if distance >= DISTANCE_MIN {
+            let p = wasserstein_p(&reference, &current).unwrap_or(p_value);
+            (Measure::Wasserstein, true, p)
         } else {
-            (Measure::Wasserstein, distance >= DISTANCE_MIN)
+            (Measure::Wasserstein, false, p_value)
         };
         Comparison {
             measure,
-            drifted,
+            drifted: is_far && two_sample_p < P_MAX,
             p: p_value,
+            two_sample_p,
             ks: None,
             chi_square: None,
             z: None,
@@ -209,24 +237,55 @@ fn compare_counts([reference, current]: &[Vec<f64>; 2], rows: usize) -> Comparis
         let chi_square = chi_square_fit(current, reference);
         (Measure::ChiSquare, chi_square.statistic, chi_square.p)
     };
-    let (measure, drifted) = if rows <= TESTED_MAX {
-        (test, p < P_MAX)
+    let two_sample_p = match test {
+        Measure::ChiSquare => homogeneity_p(reference, current),
+        _ => p,
+    };
+    let (measure, is_far) = if rows <= TESTED_MAX {
+        (test, true)
     } else {
-        (
-            Measure::JensenShannon,
-            distances.jensen_shannon >= DISTANCE_MIN,
-        )
+        let is_far = distances.jensen_shannon >= DISTANCE_MIN;
+        (Measure::JensenShannon, is_far)
     };
     Comparison {
         measure,
-        drifted,
+        drifted: is_far && two_sample_p < P_MAX,
         p,
+        two_sample_p,
         ks: None,
         chi_square: (test == Measure::ChiSquare).then_some(statistic),
         z: (test == Measure::Share).then_some(statistic),
         wasserstein: None,
         distances,
     }
+}
+
+/// p-value of the chi-square test that both samples have the same shares. Categories that are rare in
+/// the smaller sample are pooled; 1 if all are.
+fn homogeneity_p(reference: &[f64], current: &[f64]) -> f64 {
+    let [n, m] = [reference, current].map(|counts| counts.iter().sum::<f64>());
+    let smaller = n.min(m) / (n + m);
+    let mut cells: Vec<[f64; 2]> = reference
+        .iter()
+        .zip(current)
+        .map(|(a, b)| [*a, *b])
+        .collect();
+    cells.sort_by(|x, y| (x[0] + x[1]).total_cmp(&(y[0] + y[1])));
+    let mut pooled: Vec<[f64; 2]> = Vec::new();
+    for [a, b] in cells {
+        match pooled.last_mut() {
+            Some(last) if (last[0] + last[1]) * smaller < EXPECTED_MIN => {
+                last[0] += a;
+                last[1] += b;
+            }
+            _ => pooled.push([a, b]),
+        }
+    }
+    if pooled.len() < 2 {
+        return 1.0;
+    }
+    let rows = [0, 1].map(|side| pooled.iter().map(|cell| cell[side]).collect());
+    chi_square_independence(&rows).p
 }
 
 /// z of the first category's share, with the pooled variance; 0 if there is only one category.
@@ -288,6 +347,36 @@ pub fn wasserstein(a: &[f64], b: &[f64]) -> f64 {
     area
 }
 
+/// p-value of the Wasserstein distance of two ascending samples among random divisions of all their
+/// values into two samples of these sizes. Of a reference more than twenty times as large as the
+/// current sample, evenly spaced values are used. `None` if both are so large that a distance of
+/// [`DISTANCE_MIN`] cannot be chance.
+fn wasserstein_p(reference: &[f64], current: &[f64]) -> Option<f64> {
+    const DIVISIONS: u32 = 199;
+    const LARGE: usize = 20_000;
+    if reference.len().min(current.len()) >= LARGE {
+        return None;
+    }
+    let step = (reference.len() / (20 * current.len()).max(TESTED_MAX)).max(1);
+    let reference: Vec<f64> = reference.iter().copied().step_by(step).collect();
+    let observed = wasserstein(&reference, current);
+    let all = sorted(&[&reference[..], current].concat());
+    let mut random = ChaCha8Rng::seed_from_u64(content_seed(all.iter()));
+    let mut reached = 1;
+    for _ in 0..DIVISIONS {
+        let mut remaining = [reference.len(), current.len()];
+        let mut divided: [Vec<f64>; 2] = remaining.map(Vec::with_capacity);
+        for value in &all {
+            let index = random.random_range(0..remaining[0] + remaining[1]);
+            let side = usize::from(index >= remaining[0]);
+            remaining[side] -= 1;
+            divided[side].push(*value);
+        }
+        reached += u32::from(wasserstein(&divided[0], &divided[1]) >= observed);
+    }
+    Some(f64::from(reached) / f64::from(DIVISIONS + 1))
+}
+
 /// Largest difference of the distribution functions of two ascending samples, and its two-sided
 /// p-value: exact for up to a million pairs (Hodges, 1958), asymptotic above.
 pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> (f64, f64) {
@@ -347,114 +436,4 @@ fn exact_p(n: usize, m: usize, largest: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn repeat_names<'a>(counts: &[(&'a str, usize)]) -> Vec<&'a str> {
-        let repeat = |(name, n): &(&'a str, usize)| vec![*name; *n];
-        counts.iter().flat_map(repeat).collect()
-    }
-
-    fn assert_close(got: f64, expected: f64, digit: f64) {
-        assert!((got - expected).abs() <= digit / 2.0, "{got} {expected}");
-    }
-
-    /// Figures of Evidently's unit tests.
-    #[test]
-    fn published_figures_of_counts_are_reproduced() {
-        let names = ["a", "b", "c", "d", "e", "f"];
-        let sample = |counts: [usize; 6]| -> Vec<&str> {
-            repeat_names(&names.into_iter().zip(counts).collect::<Vec<_>>())
-        };
-        let (reference, current) = (
-            sample([16, 18, 16, 14, 12, 12]),
-            sample([16, 16, 16, 16, 16, 8]),
-        );
-        let comparison = compare_categories(&reference, &current).unwrap();
-        assert_close(comparison.p, 0.67309, 1e-5);
-        // Evidently prints this figure without rounding.
-        assert_close(comparison.distances.hellinger, 0.068_125, 1e-5);
-        assert_eq!(comparison.measure, Measure::ChiSquare);
-        assert!(!comparison.drifted);
-    }
-
-    #[test]
-    fn the_size_of_the_reference_decides_the_measure() {
-        let ramp = |n: usize, shift: f64| -> Vec<f64> {
-            (0..n).map(|i| (i * 37 % 101) as f64 + shift).collect()
-        };
-        let small = compare_numbers(&ramp(1000, 0.0), &ramp(1000, 2.9)).unwrap();
-        assert_eq!(small.measure, Measure::KolmogorovSmirnov);
-        let large = compare_numbers(&ramp(1001, 0.0), &ramp(1001, 2.9)).unwrap();
-        assert_eq!(large.measure, Measure::Wasserstein);
-        assert_close(large.wasserstein.unwrap(), 2.9 / 29.15, 1e-3);
-        assert!(!large.drifted);
-        assert!(
-            compare_numbers(&ramp(1001, 0.0), &ramp(1001, 3.0))
-                .unwrap()
-                .drifted
-        );
-        let coin = |n: usize, heads: usize| -> Vec<f64> {
-            (0..n).map(|i| f64::from(u8::from(i < heads))).collect()
-        };
-        let shares = compare_numbers(&coin(100, 50), &coin(100, 65)).unwrap();
-        assert_eq!(shares.measure, Measure::Share);
-        assert_close(shares.p, 0.0319, 1e-4);
-        let large = compare_numbers(&coin(2000, 1000), &coin(2000, 1300)).unwrap();
-        assert_eq!(large.measure, Measure::JensenShannon);
-        let new = compare_categories(&["a", "b", "a"], &["c", "a", "b"]).unwrap();
-        assert!(new.drifted && new.p == 0.0);
-        assert!(compare_numbers(&[], &[1.0]).is_none());
-    }
-
-    /// Exact p-values by counting the orders of small samples: of the 20 orders of three and three,
-    /// two have the distribution functions one apart, and twelve at least two thirds.
-    #[test]
-    fn small_samples_have_exact_p_values() {
-        let (statistic, p) = kolmogorov_smirnov(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]);
-        assert_eq!(statistic, 1.0);
-        assert_close(p, 0.1, 1e-12);
-        let (statistic, p) = kolmogorov_smirnov(&[1.0, 2.0, 5.0], &[4.0, 6.0, 7.0]);
-        assert_close(statistic, 2.0 / 3.0, 1e-12);
-        assert_close(p, 0.6, 1e-12);
-        assert_eq!(kolmogorov_smirnov(&[1.0; 5], &[1.0; 9]), (0.0, 1.0));
-        // Exact and asymptotic p-values meet.
-        let ramp = |n: usize, shift: f64| (0..n).map(|i| i as f64 / n as f64 + shift).collect();
-        let (a, b): (Vec<f64>, Vec<f64>) = (ramp(1000, 0.0), ramp(1000, 0.05));
-        let (d, p) = kolmogorov_smirnov(&a, &b);
-        let z: f64 = d * 500f64.sqrt();
-        assert_close(p, 2.0 * (-2.0 * z * z).exp(), 0.02);
-    }
-
-    #[test]
-    fn wasserstein_is_the_area_between_distribution_functions() {
-        assert_close(wasserstein(&[0.0, 1.0, 3.0], &[5.0, 6.0, 8.0]), 5.0, 1e-12);
-        assert_close(wasserstein(&[0.0, 1.0], &[0.0]), 0.5, 1e-12);
-        assert_eq!(wasserstein(&[2.0, 2.0], &[2.0]), 0.0);
-    }
-
-    /// The first against the second half of the taxi rides of the Numenta benchmark.
-    #[test]
-    fn published_figures_of_taxi_rides_are_reproduced() {
-        let Some(folder) = std::env::var_os("RETROCAST_REAL_DATA") else {
-            eprintln!("SKIPPED: nab/nyc_taxi: RETROCAST_REAL_DATA is not set");
-            return;
-        };
-        let path = std::path::Path::new(&folder).join("nab/data/realKnownCause/nyc_taxi.csv");
-        let text = std::fs::read_to_string(path).expect("real data are there");
-        let values: Vec<f64> = text
-            .lines()
-            .skip(1)
-            .map(|line| line.split(',').nth(1).unwrap().parse().unwrap())
-            .collect();
-        let comparison = compare_numbers(&values[..5160], &values[5160..]).unwrap();
-        eprintln!("{comparison:?}");
-        assert_close(comparison.distances.psi, 0.0347, 1e-4);
-        assert_close(comparison.distances.kl, 0.0170, 1e-4);
-        assert_close(comparison.distances.jensen_shannon, 0.0665, 1e-4);
-        assert_close(comparison.wasserstein.unwrap(), 0.0701, 1e-4);
-        assert_close(comparison.ks.unwrap(), 0.04341, 1e-5);
-        assert_close(comparison.p, 1.2e-4, 1e-5);
-        assert!(!comparison.drifted);
-    }
-}
+mod tests;

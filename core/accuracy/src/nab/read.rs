@@ -169,6 +169,9 @@ fn is_below(path: &Path) -> bool {
     parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
+/// Maximum share of rows that may be earlier than the row before: clocks are set back.
+const BACKWARDS_MAX: f64 = 0.01;
+
 fn read_series(path: &Path) -> Result<(Vec<DateTime>, Vec<f64>), Error> {
     const REMEDY: &str = "write a CSV file with the columns `timestamp` and `value`";
     let failed = |error: csv::Error| {
@@ -217,6 +220,15 @@ fn read_series(path: &Path) -> Result<(Vec<DateTime>, Vec<f64>), Error> {
     }
     if values.is_empty() {
         return Err(Error::new(path, "no rows", "add rows, or remove the entry"));
+    }
+    let backwards = |pair: &[DateTime]| pair[1] < pair[0];
+    let count = times.windows(2).filter(|pair| backwards(pair)).count();
+    if count as f64 > BACKWARDS_MAX * times.len() as f64
+        && let Some(first) = times.windows(2).position(backwards)
+    {
+        let [time, previous] = [times[first + 1], times[first]];
+        let reason = format!("{time} comes after {previous}; rows out of order: {count}");
+        return Err(Error::new(path, reason, "sort the rows by time"));
     }
     Ok((times, values))
 }
@@ -355,6 +367,12 @@ mod tests {
                 none,
                 "data/a/x.csv:2:1: \"2014-13-01\" is not a time; write it as 2014-02-14 14:30:00, or as whole \
                  seconds since 1970",
+            ),
+            (
+                "timestamp,value\n2014-01-02,1\n2014-01-01,2\n",
+                none,
+                "data/a/x.csv: 2014-01-01T00:00:00 comes after 2014-01-02T00:00:00; rows out of order: \
+                 1; sort the rows by time",
             ),
             (
                 "timestamp,value\n",

@@ -65,8 +65,9 @@ Examples:
   retrocast evaluate drift reference.csv current.csv --json
 
 With up to 1,000 reference rows, a column drifts if a test rejects equality at 0.05 (Kolmogorov-Smirnov for
-numbers, chi-square for categories, z for shares); with more rows, if its distance reaches 0.1 (Wasserstein over
-the standard deviation for numbers, Jensen-Shannon for categories). The table drifts if half of its columns do.")]
+numbers, chi-square for categories, z for shares); with more rows, if also its distance reaches 0.1 (Wasserstein
+over the standard deviation for numbers, Jensen-Shannon for categories). The table drifts if half of its columns
+do.")]
 pub struct DriftArguments {
     /// CSV file with the reference table; the first row is a header
     pub reference: PathBuf,

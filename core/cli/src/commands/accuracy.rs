@@ -210,6 +210,9 @@ pub fn drift(arguments: &DriftArguments) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Change of the share of missing cells from which it is printed.
+const MISSING_CHANGE_MIN: f64 = 0.005;
+
 fn drift_text(drift: &TableDrift) -> String {
     let columns = drift.columns.iter().map(|column| {
         let compared = column.comparison.as_ref();
@@ -232,6 +235,10 @@ fn drift_text(drift: &TableDrift) -> String {
                 || "–".to_string(),
                 |comparison| number::p_bare(comparison.p),
             ),
+            compared.map_or_else(
+                || "–".to_string(),
+                |comparison| number::p_bare(comparison.two_sample_p),
+            ),
             distance(&|comparison| comparison.ks),
             distance(&|comparison| comparison.wasserstein),
             distance(&|comparison| Some(comparison.distances.psi)),
@@ -246,6 +253,7 @@ fn drift_text(drift: &TableDrift) -> String {
         "verdict",
         "decided by",
         "p",
+        "p of both samples",
         "KS D",
         "Wasserstein/sd",
         "PSI",
@@ -256,15 +264,27 @@ fn drift_text(drift: &TableDrift) -> String {
     let mut text = format_table(&heads, columns.collect());
     let [before, after] = drift.rows.map(|rows| number::plural(rows as u64, "row"));
     text.push_str(&format!(
-        "\n{}: {} of {} have drifted ({before}, then {after})",
-        if drift.drifted {
-            "The table has drifted"
-        } else {
-            "No drift of the table"
+        "\n{}: {} of {} {} drifted ({before}, then {after})",
+        match (drift.compared, drift.drifted) {
+            (0, _) => "Nothing could be compared",
+            (_, true) => "The table has drifted",
+            (_, false) => "No drift of the table",
         },
         drift.drifted_columns,
         number::plural(drift.compared as u64, "compared column"),
+        if drift.compared == 1 { "has" } else { "have" },
     ));
+    for column in &drift.columns {
+        let [before, after] = column.missing;
+        if (after - before).abs() >= MISSING_CHANGE_MIN {
+            text.push_str(&format!(
+                "\nMissing cells of {}: {}, then {}",
+                column.name,
+                number::percent(before),
+                number::percent(after)
+            ));
+        }
+    }
     for (names, change) in [(&drift.removed, "Removed"), (&drift.added, "Added")] {
         if !names.is_empty() {
             text.push_str(&format!("\n{change} columns: {}", names.join(", ")));
