@@ -131,6 +131,9 @@ const WHITE_WEIGHTS: std::ops::RangeInclusive<f64> = 1.0..=15.0;
 /// Prior standard deviation of the slope of daily values, per step, in units of the errors'. Errors
 /// of longer steps are means, which vary less.
 const SLOPE_SD: f64 = 0.01;
+/// The same of steep slopes, which only clear evidence makes likely, and their prior weight.
+const STEEP_SD: f64 = 0.1;
+const STEEP_WEIGHT: f64 = 0.02;
 /// Models with less than this share of the best model's weight are left out (Occam's window:
 /// Madigan and Raftery, 1994), since many unlikely models together would widen every interval.
 const WEIGHT_MIN: f64 = 0.02;
@@ -193,11 +196,15 @@ fn grid(n: usize, year: f64) -> impl Iterator<Item = Model> {
         .chain(returning)
         .chain(walks)
         .collect();
-    let sd = SLOPE_SD * (DAYS / year).sqrt();
-    let sloped = level.clone().into_iter().map(move |model| Model {
-        slope: Some(sd),
-        weight: model.weight * SLOPE_WEIGHT * years,
-        ..model
+    let by_step = (DAYS / year).sqrt();
+    let slopes = [(SLOPE_SD, SLOPE_WEIGHT * years), (STEEP_SD, STEEP_WEIGHT)];
+    let base = level.clone();
+    let sloped = slopes.into_iter().flat_map(move |(sd, weight)| {
+        base.clone().into_iter().map(move |model| Model {
+            slope: Some(sd * by_step),
+            weight: model.weight * weight,
+            ..model
+        })
     });
     level.into_iter().chain(sloped)
 }

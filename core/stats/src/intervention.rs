@@ -8,7 +8,7 @@ use crate::{
     counterfactual::{DAYS, Family, Line, PHASES_MAX, season_size},
     distribution::t_quantile,
     effect::{Design, EffectError, Estimate, estimate, estimate_by},
-    seasonal::{interpolate, is_seasonal},
+    seasonal::{interpolate, is_seasonal, phases_p},
     structural::Structural,
 };
 
@@ -28,6 +28,8 @@ pub struct Intervention<'a> {
 /// Distance between the periods of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cadence {
+    /// This number of periods in a day, such as 24.
+    PerDay(usize),
     /// Every day.
     Day,
     /// Every seven days.
@@ -66,6 +68,7 @@ impl Cadence {
     /// Number of periods in the usual season; 1 for none.
     pub fn season(self) -> usize {
         match self {
+            Self::PerDay(periods) => periods,
             Self::Day => 7,
             Self::Week => 52,
             Self::Month => 12,
@@ -75,21 +78,24 @@ impl Cadence {
     }
 
     /// Number of periods in the season of the values before a change; 1 for none. A season is
-    /// detected in at least three cycles; a long season is also assumed from two cycles on, because
-    /// models with and without it are averaged.
+    /// detected by its autocorrelation in at least three cycles, or by an F test of its phases in at
+    /// least one and a half; a long season is also assumed from two cycles on, because models with
+    /// and without it are averaged.
     pub fn season_in(self, before: &[f64]) -> usize {
         let usual = self.season();
         let is_long = usual > PHASES_MAX && before.len() >= 2 * usual;
-        if is_long || is_seasonal(before, usual) {
-            usual
-        } else {
-            1
-        }
+        let is_found = || {
+            is_seasonal(before, usual)
+                || (usual <= PHASES_MAX
+                    && phases_p(before, usual).is_some_and(|p| p < SEASON_P_MAX))
+        };
+        if is_long || is_found() { usual } else { 1 }
     }
 
     /// Number of periods in a year; the number of days if the distance is not known.
     pub fn year(self) -> f64 {
         match self {
+            Self::PerDay(periods) => periods as f64 * DAYS,
             Self::Day | Self::Other => DAYS,
             Self::Week => 52.0,
             Self::Month => 12.0,
@@ -101,12 +107,13 @@ impl Cadence {
     /// Plural noun of the periods.
     pub fn unit(self) -> &'static str {
         match self {
+            Self::PerDay(24) => "hours",
             Self::Day => "days",
             Self::Week => "weeks",
             Self::Month => "months",
             Self::Quarter => "quarters",
             Self::Year => "years",
-            Self::Other => "periods",
+            Self::PerDay(_) | Self::Other => "periods",
         }
     }
 }
@@ -158,6 +165,11 @@ pub struct Segments {
     pub slope: [f64; 3],
 }
 
+/// p-value below which the phases of a season differ.
+const SEASON_P_MAX: f64 = 0.05;
+/// Maximum number of periods of less than a day that are used before a change: more say little about
+/// the hours after it, and take long.
+const SHORT_PERIODS_MAX: usize = 1500;
 /// Minimum number of periods before a change; with fewer, the noise is hardly known.
 const BEFORE_MIN: usize = 12;
 /// Maximum number of required periods before a placebo date.
@@ -216,7 +228,11 @@ pub fn measure(
             return Err(InterventionError::Control { index, have, need });
         }
     }
-    let before = interpolate(&values[..change.min(need)]);
+    let begin = match cadence {
+        Cadence::PerDay(_) => change.min(need).saturating_sub(SHORT_PERIODS_MAX),
+        _ => 0,
+    };
+    let before = interpolate(&values[begin..change.min(need)]);
     // A structural model has a state for each step of its season.
     let season = match cadence.season_in(&before) {
         long if long > PHASES_MAX && method == SeriesMethod::Structural => {
@@ -230,10 +246,12 @@ pub fn measure(
         controls,
         change,
         end: need,
-        begin: 0,
-        history: 0,
+        begin,
+        history: begin,
         period: season,
-        pre_min: (change / 2).clamp(BEFORE_MIN, BEFORE_MAX).max(coefficients),
+        pre_min: ((change - begin) / 2)
+            .clamp(BEFORE_MIN, BEFORE_MAX)
+            .max(coefficients),
         others: &[],
         year: cadence.year(),
     };

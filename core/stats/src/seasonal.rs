@@ -5,7 +5,7 @@
 //! an outage, as an anomaly detector requires; STL's loess (Cleveland et al., 1990) smears both.
 //! Use [`smooth`] where smoothness matters more.
 
-use crate::describe::median;
+use crate::{describe::median, distribution::f_upper};
 
 /// A series as `level + season + remainder`, all as long as the series.
 #[derive(Debug, Clone, PartialEq)]
@@ -174,6 +174,57 @@ pub fn is_seasonal(values: &[f64], period: usize) -> bool {
     correlation(period) > 1.645 * ((1.0 + 2.0 * before) / values.len() as f64).sqrt()
 }
 
+/// p-value of no season of length `period`: an F test of the means of its phases beside a straight
+/// line, after quasi-differencing by the autocorrelation of the residuals (Cochrane and Orcutt,
+/// 1949). `None` for fewer than one and a half seasons.
+pub fn phases_p(values: &[f64], period: usize) -> Option<f64> {
+    if period < 2 || 2 * values.len() < 3 * period {
+        return None;
+    }
+    let residuals = without_phases(values, period);
+    let squares: f64 = residuals.iter().map(|value| value * value).sum();
+    let products: f64 = residuals.windows(2).map(|pair| pair[0] * pair[1]).sum();
+    let memory = (products / squares.max(f64::MIN_POSITIVE)).clamp(0.0, 0.9);
+    let differences: Vec<f64> = values
+        .windows(2)
+        .map(|pair| pair[1] - memory * pair[0])
+        .collect();
+    let sum = |values: Vec<f64>| values.iter().map(|value| value * value).sum::<f64>();
+    let without = sum(without_line(&differences));
+    let with = sum(without_phases(&differences, period));
+    let used = (period - 1) as f64;
+    let freedom = differences.len() as f64 - used - 2.0;
+    if freedom < 2.0 || without <= 0.0 {
+        return None;
+    }
+    let ratio = ((without - with) / used) / (with / freedom).max(without * 1e-12);
+    Some(f_upper(ratio, used, freedom))
+}
+
+/// Residuals of least squares on a straight line and the phases of a season.
+fn without_phases(values: &[f64], period: usize) -> Vec<f64> {
+    let centred = |value: &dyn Fn(usize) -> f64| -> Vec<f64> {
+        let mut means = vec![0.0; period];
+        for (phase, mean) in means.iter_mut().enumerate() {
+            let steps = (phase..values.len()).step_by(period);
+            let n = steps.clone().count().max(1);
+            *mean = steps.map(value).sum::<f64>() / n as f64;
+        }
+        (0..values.len())
+            .map(|i| value(i) - means[i % period])
+            .collect()
+    };
+    let (values, times) = (centred(&|i| values[i]), centred(&|i| i as f64));
+    let product: f64 = values.iter().zip(&times).map(|(a, b)| a * b).sum();
+    let square: f64 = times.iter().map(|time| time * time).sum();
+    let slope = if square > 0.0 { product / square } else { 0.0 };
+    values
+        .iter()
+        .zip(&times)
+        .map(|(value, time)| value - slope * time)
+        .collect()
+}
+
 fn without_line(values: &[f64]) -> Vec<f64> {
     let (intercept, slope) = line(values);
     values
@@ -223,6 +274,39 @@ mod tests {
             );
         }
         assert!((parts.remainder[70] + 55.0).abs() < 1e-9);
+    }
+
+    /// Months of a smooth season and noise, from one and a half years on.
+    #[test]
+    fn seasons_of_short_series_are_found_by_their_phases() {
+        use crate::random::normal;
+        use rand::SeedableRng;
+        let found = |n: usize, size: f64, memory: f64| -> usize {
+            (0..200)
+                .filter(|seed| {
+                    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(*seed);
+                    let mut noise = 0.0;
+                    let values: Vec<f64> = (0..n)
+                        .map(|month| {
+                            noise = memory * noise + 8.0 * normal(&mut random);
+                            let angle = month as f64 * std::f64::consts::TAU / 12.0;
+                            0.5 * month as f64 + size * angle.sin() + noise
+                        })
+                        .collect();
+                    phases_p(&values, 12).is_some_and(|p| p < 0.05)
+                })
+                .count()
+        };
+        for n in [24, 36, 48] {
+            assert!(found(n, 30.0, 0.0) >= 195, "{n}: {}", found(n, 30.0, 0.0));
+            for memory in [0.0, 0.5] {
+                let none = found(n, 0.0, memory);
+                assert!(none <= 30, "{n} {memory}: {none}");
+            }
+        }
+        let short = found(18, 30.0, 0.0);
+        assert!(short >= 100, "{short}");
+        assert_eq!(phases_p(&[1.0; 17], 12), None);
     }
 
     #[test]
