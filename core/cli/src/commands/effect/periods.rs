@@ -20,6 +20,8 @@ pub(super) enum Notation {
     Count,
     /// Days, weeks, months, quarters, years.
     Calendar,
+    /// Local midnights with an offset from UTC: days.
+    LocalDays,
 }
 
 impl Notation {
@@ -27,8 +29,10 @@ impl Notation {
     /// or days of eight digits.
     pub(super) fn of<'c>(mut cells: impl Iterator<Item = &'c str> + Clone) -> Self {
         let are_numbers = cells.clone().all(|cell| cell.parse::<i64>().is_ok());
-        if are_numbers && !cells.all(|cell| parse_calendar(cell).is_some()) {
+        if are_numbers && !cells.clone().all(|cell| parse_calendar(cell).is_some()) {
             Self::Count
+        } else if cells.all(|cell| local_midnight(cell).is_some()) {
+            Self::LocalDays
         } else {
             Self::Calendar
         }
@@ -39,6 +43,9 @@ impl Notation {
         match self {
             Self::Count => cell.parse().ok().map(Time::Count),
             Self::Calendar => parse_calendar(cell).map(Time::Moment),
+            Self::LocalDays => local_midnight(cell)
+                .or_else(|| parse_calendar(cell))
+                .map(Time::Moment),
         }
     }
 }
@@ -57,6 +64,14 @@ fn parse_calendar(cell: &str) -> Option<DateTime> {
         .parse::<jiff::Timestamp>()
         .map(|timestamp| jiff::tz::TimeZone::UTC.to_datetime(timestamp));
     with_offset.or_else(|_| text.parse::<DateTime>()).ok()
+}
+
+/// Parses a local midnight with an offset from UTC, such as 2026-03-02T00:00+02:00.
+fn local_midnight(cell: &str) -> Option<DateTime> {
+    let text = cell.replacen(' ', "T", 1);
+    text.parse::<jiff::Timestamp>().ok()?;
+    let local = text.parse::<DateTime>().ok()?;
+    (local.time() == jiff::civil::Time::midnight()).then_some(local)
 }
 
 /// Parses the first day of a period.
@@ -119,7 +134,13 @@ impl Periods {
             })
             .collect();
         Self {
-            cadence: days.map_or(Cadence::Other, |days| Cadence::of(&days)),
+            cadence: days.map_or_else(
+                || cadence_within_days(times),
+                |days| match Cadence::of(&days) {
+                    Cadence::Other => cadence_within_days(times),
+                    cadence => cadence,
+                },
+            ),
             times: times.iter().copied().map(Some).collect(),
             indices: times.iter().copied().zip(0..).collect(),
         }
@@ -163,6 +184,10 @@ impl Periods {
         };
         let month = i64::from(date_time.year()) * 12 + i64::from(date_time.month()) - 1;
         match self.cadence {
+            Cadence::PerDay(periods) => {
+                let length = DAY_SECONDS / periods as i64;
+                Some((seconds(date_time) - seconds(first)).div_euclid(length))
+            }
             Cadence::Day => Some(day_number(date_time)),
             Cadence::Week => Some((day_number(date_time) - day_number(first)).div_euclid(7)),
             Cadence::Month => Some(month),
@@ -197,6 +222,41 @@ impl Periods {
             None => format!("period {}", index + 1),
         }
     }
+}
+
+/// Seconds of a day.
+const DAY_SECONDS: i64 = 86_400;
+
+/// The number of periods in a day, if at least nine of ten neighbours have the same distance, which
+/// divides a day.
+fn cadence_within_days(times: &[Time]) -> Cadence {
+    let moments: Option<Vec<i64>> = times
+        .iter()
+        .map(|time| match time {
+            Time::Moment(date_time) => Some(seconds(*date_time)),
+            Time::Count(_) => None,
+        })
+        .collect();
+    let Some(moments) = moments.filter(|moments| moments.len() > 2) else {
+        return Cadence::Other;
+    };
+    let mut lengths: Vec<i64> = moments.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let middle = lengths.len() / 2;
+    let (_, usual, _) = lengths.select_nth_unstable(middle);
+    let usual = *usual;
+    let matching = lengths.iter().filter(|length| **length == usual).count();
+    let is_usual = matching * 10 >= lengths.len() * 9;
+    if is_usual && usual > 0 && usual < DAY_SECONDS && DAY_SECONDS % usual == 0 {
+        Cadence::PerDay((DAY_SECONDS / usual) as usize)
+    } else {
+        Cadence::Other
+    }
+}
+
+/// Seconds since 1970.
+fn seconds(date_time: DateTime) -> i64 {
+    let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
+    epoch.duration_until(date_time).as_secs()
 }
 
 /// Days since 1970.
