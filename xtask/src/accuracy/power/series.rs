@@ -20,7 +20,7 @@ const LEVEL: f64 = 47.0;
 pub const DEVIATION: f64 = 1.5;
 pub const RISE: f64 = LEVEL / 10.0;
 /// Usual share of failures.
-const SHARE: f64 = 0.1;
+const SHARE: f64 = 0.15;
 /// Standard deviation of the logarithm of a duration.
 pub const DURATION_SPREAD: f64 = 0.8;
 /// Standard deviation of the logarithm of a gauge, and its autocorrelation.
@@ -34,7 +34,7 @@ pub const GROUPS: usize = 8;
 pub enum Kind {
     /// Six records an hour.
     Counts,
-    /// Six attempts an hour, a tenth of which fail.
+    /// Twelve attempts an hour, of which 15 % fail.
     Shares,
     /// Six durations an hour, lognormal.
     Durations,
@@ -282,6 +282,7 @@ fn generate_hour(
 ) -> (Vec<f64>, Evidence) {
     let per_hour = match kind {
         Kind::Failures | Kind::Groups => 40.0 / 24.0,
+        Kind::Shares => 12.0,
         _ => 6.0,
     };
     let usual = per_hour * season(hour);
