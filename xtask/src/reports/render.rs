@@ -1,7 +1,7 @@
 //! Renders the reports of the demo, and turns the same content into PDF with other programs.
 
 use super::{
-    Bench, JOB, remove, sum,
+    Bench, JOB, medians, remove, sum,
     table::{Goal, print_row, print_skipped, ratio},
     write,
 };
@@ -24,14 +24,14 @@ for html, pdf in zip(files[::2], files[1::2]):
     HTML(html).write_pdf(pdf)
 ";
 
-/// Turns the reports of the demo into `a.pdf` and, for two documents, `b.pdf`.
+/// Turns the reports of the demo once into `a.pdf` and, for two documents, `b.pdf`.
 type Peer = fn(&Bench) -> Result<Measurement, String>;
 
 pub fn measure(bench: &Bench) -> Result<Vec<String>, String> {
     bench.run_demo()?;
     let start = bench.repeat(|| bench.measure(&bench.folder, &["--version"]))?;
     print_row("start of the program", start, "--version");
-    let ours = render(bench, &[])?;
+    let ours = bench.repeat(|| render(bench, &[]))?;
     let size = size(
         &bench.folder.join("rendered"),
         KINDS.map(|kind| format!("{kind}.pdf")),
@@ -39,11 +39,11 @@ pub fn measure(bench: &Bench) -> Result<Vec<String>, String> {
     let note = format!("{}; PDFs of {size:.1} MB", GOAL.note(ours.seconds));
     print_row(BOTH, ours, &note);
     for kind in KINDS {
-        let one = render(bench, &["--report", kind])?;
+        let one = bench.repeat(|| render(bench, &["--report", kind]))?;
         print_row(&format!("  {kind} alone"), one, "");
     }
     if bench.options.with_peers {
-        measure_peers(bench, ours)?;
+        measure_peers(bench)?;
     }
     Ok(GOAL.missed(BOTH, ours.seconds).into_iter().collect())
 }
@@ -55,14 +55,12 @@ fn render(bench: &Bench, options: &[&str]) -> Result<Measurement, String> {
         .to_vec();
     command.extend(options.iter().map(ToString::to_string));
     command.extend(bench.project());
-    bench.repeat(|| {
-        remove(&bench.folder.join("rendered"))?;
-        bench.measure(&bench.folder, &command)
-    })
+    remove(&bench.folder.join("rendered"))?;
+    bench.measure(&bench.folder, &command)
 }
 
-fn measure_peers(bench: &Bench, ours: Measurement) -> Result<(), String> {
-    // The last rendering was of one report.
+/// Measures other programs. Each repetition runs ours first, so that a busy machine slows both.
+fn measure_peers(bench: &Bench) -> Result<(), String> {
     let mut all = vec!["report", "render", JOB, "--out", "html"];
     let project = bench.project();
     all.extend(project.iter().map(String::as_str));
@@ -73,10 +71,15 @@ fn measure_peers(bench: &Bench, ours: Measurement) -> Result<(), String> {
         ("nbconvert 7.17.2 and Chromium, notebook", notebook),
     ];
     for (title, peer) in peers {
-        match peer(bench) {
+        let mut ours = Vec::new();
+        let theirs = bench.repeat(|| {
+            ours.push(render(bench, &[])?);
+            peer(bench)
+        });
+        match theirs {
             Ok(theirs) => {
                 let size = size(&bench.folder, ["a.pdf".to_string(), "b.pdf".to_string()]);
-                let ratio = ratio(theirs, ours, "ours");
+                let ratio = ratio(theirs, medians(&ours), "ours");
                 print_row(title, theirs, &format!("{ratio}; PDFs of {size:.1} MB"));
             }
             Err(error) => print_skipped(title, &error),
@@ -93,23 +96,19 @@ fn weasyprint(bench: &Bench) -> Result<Measurement, String> {
     let environment = venv::environment("weasyprint-reports-66.0", &[WEASYPRINT.to_string()])?;
     let script = bench.folder.join("script.py");
     write(&script, SCRIPT)?;
-    bench.repeat(|| {
-        let mut python = Command::new(environment.join("bin/python"));
-        python.arg(&script).current_dir(&bench.folder);
-        python.args(["html/executive.html", "a.pdf"]);
-        bench.once(python.args(["html/technical.html", "b.pdf"]))
-    })
+    let mut python = Command::new(environment.join("bin/python"));
+    python.arg(&script).current_dir(&bench.folder);
+    python.args(["html/executive.html", "a.pdf"]);
+    bench.once(python.args(["html/technical.html", "b.pdf"]))
 }
 
 /// Prints both HTML reports, one process each.
 fn chromium_html(bench: &Bench) -> Result<Measurement, String> {
     let page = |kind: &str| bench.folder.join("html").join(format!("{kind}.html"));
-    bench.repeat(|| {
-        Ok(sum(&[
-            print_page(bench, &page(KINDS[0]), "a.pdf")?,
-            print_page(bench, &page(KINDS[1]), "b.pdf")?,
-        ]))
-    })
+    Ok(sum(&[
+        print_page(bench, &page(KINDS[0]), "a.pdf")?,
+        print_page(bench, &page(KINDS[1]), "b.pdf")?,
+    ]))
 }
 
 /// Converts the exported notebook to HTML and prints it, as `--to webpdf` does, whose Playwright
@@ -120,13 +119,11 @@ fn notebook(bench: &Bench) -> Result<Measurement, String> {
     let project = bench.project();
     export.extend(project.iter().map(String::as_str));
     bench.measure(&bench.folder, &export)?;
-    bench.repeat(|| {
-        let mut convert = Command::new(environment.join("bin/jupyter-nbconvert"));
-        convert.args(["--to", "html", "notebook/notebook.ipynb"]);
-        let html = bench.once(convert.current_dir(&bench.folder))?;
-        let page = bench.folder.join("notebook/notebook.html");
-        Ok(sum(&[html, print_page(bench, &page, "a.pdf")?]))
-    })
+    let mut convert = Command::new(environment.join("bin/jupyter-nbconvert"));
+    convert.args(["--to", "html", "notebook/notebook.ipynb"]);
+    let html = bench.once(convert.current_dir(&bench.folder))?;
+    let page = bench.folder.join("notebook/notebook.html");
+    Ok(sum(&[html, print_page(bench, &page, "a.pdf")?]))
 }
 
 /// Prints a page with Chromium.

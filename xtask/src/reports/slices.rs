@@ -6,7 +6,10 @@ use super::{
     write,
 };
 use crate::{measure::Measurement, root};
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Number of values of the column.
 const VALUES: usize = 500;
@@ -85,7 +88,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<String>, String> {
         })
     };
     let sliced = fresh("sliced")?;
-    let count = count_slices(bench)?;
+    let count = count_slices(&folder.join("reports/sliced"))?;
     if count != VALUES {
         return Err(format!("{count} slices, not {VALUES}"));
     }
@@ -141,20 +144,29 @@ fn copy_contract(bench: &Bench) -> Result<(), String> {
     write(&bench.folder.join("slices").join(name), &text)
 }
 
-/// Number of PDFs among the slices of the only run.
-fn count_slices(bench: &Bench) -> Result<usize, String> {
-    let mut folder = bench.folder.join("slices/reports/sliced");
-    let message = |error: std::io::Error| error.to_string();
-    // The window, and the run.
-    for _ in 0..2 {
-        let entries = fs::read_dir(&folder).map_err(message)?;
-        let folders = entries.flatten().map(|entry| entry.path());
-        let mut folders = folders.filter(|path| path.is_dir());
-        folder = folders.next().ok_or("no run with slices")?;
-    }
-    let slices = fs::read_dir(folder.join("slices")).map_err(message)?;
-    let is_pdf = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|e| e == "pdf");
-    Ok(slices.flatten().filter(is_pdf).count())
+/// Number of PDFs among the slices of the only run of a job.
+fn count_slices(reports: &Path) -> Result<usize, String> {
+    // The folders of a job are windows with runs, and pages.
+    let runs = folders(reports)?.into_iter().map(|window| folders(&window));
+    let runs = runs.collect::<Result<Vec<_>, _>>()?.concat();
+    let slices = runs.iter().map(|run| run.join("slices"));
+    let slices = slices.filter(|folder| folder.is_dir()).map(|folder| {
+        let entries = fs::read_dir(folder).map_err(|error| error.to_string())?;
+        let is_pdf = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|e| e == "pdf");
+        Ok(entries.flatten().filter(is_pdf).count())
+    });
+    slices.sum()
+}
+
+/// The folders in a folder.
+fn folders(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let message = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let entries = fs::read_dir(folder).map_err(message)?;
+    let paths = entries.flatten().map(|entry| entry.path());
+    // `latest` may be a link to a run.
+    Ok(paths
+        .filter(|path| path.is_dir() && !path.is_symlink())
+        .collect())
 }
 
 #[cfg(test)]
@@ -177,6 +189,20 @@ mod tests {
     fn each_slice_costs_what_it_adds() {
         let each = each_slice(measured(60.0, 30.0, 9), measured(10.0, 5.0, 8));
         assert_eq!((each.seconds, each.cpu_seconds), (0.1, 0.05));
+    }
+
+    #[test]
+    fn slices_are_counted_among_other_folders() {
+        let reports = std::env::temp_dir().join(format!("xtask-slices-{}", std::process::id()));
+        for name in ["figures/a.html", "W46/index.html", "W46/run/slices/a.pdf"] {
+            write(&reports.join(name), "").unwrap();
+        }
+        for name in ["a.html", "a.json", "b.pdf"] {
+            write(&reports.join("W46/run/slices").join(name), "").unwrap();
+        }
+        assert_eq!(count_slices(&reports).unwrap(), 2);
+        remove(&reports).unwrap();
+        assert!(count_slices(&reports).is_err());
     }
 
     #[test]

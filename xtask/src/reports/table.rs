@@ -4,8 +4,8 @@ use crate::measure::Measurement;
 
 /// Explanations below the table.
 pub const NOTES: &str = "\
-cpu: processor time of all threads. peak: resident memory of the first process; Chromium starts others.
-ratio: wall time, then processor time, relative to the named row. goals are for wall time.";
+cpu: processor time of all threads. peak: resident memory. Both are those of the first process: Chromium,
+which starts others, uses more. times: ratio of wall time, and of processor time. Goals are for wall time.";
 
 pub fn print_header() {
     println!(
