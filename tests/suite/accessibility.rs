@@ -70,7 +70,7 @@ fn script(test: &str) -> Option<PathBuf> {
     let python = std::env::var_os(VARIABLE).map(PathBuf::from);
     let folder = python.as_deref().and_then(Path::parent);
     let environment = folder.and_then(Path::parent);
-    let script = environment.and_then(|folder| find_file(folder, "axe.min.js"));
+    let script = environment.and_then(|folder| find(folder, "axe.min.js"));
     if script.is_none() {
         report_skipped(test, &format!("{VARIABLE} names no Python with axe-core"));
     }
@@ -119,7 +119,7 @@ fn pages(script: &Path) -> &'static (Scratch, Vec<String>) {
             &target,
         ];
         retrocast_in(failing.path(), &arguments).expect(1);
-        let failure = find_file(&scratch.join("tickets"), "failure.html").unwrap();
+        let failure = find(&scratch.join("tickets"), "failure.html").unwrap();
         let failure = failure.strip_prefix(scratch.path()).unwrap();
 
         let run = run.strip_prefix(&reports).unwrap().display().to_string();

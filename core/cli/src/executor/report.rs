@@ -319,15 +319,13 @@ pub fn rendered_files(
     templates: &Templates,
 ) -> Result<Vec<(String, Vec<u8>)>, retrocast_render::Error> {
     let name = layout.name();
+    let (pdf, html) = rayon::join(
+        || retrocast_render::pdf(report, layout, templates),
+        || retrocast_render::html::report_with(report, layout, templates),
+    );
     let mut files = vec![
-        (
-            format!("{name}.pdf"),
-            retrocast_render::pdf(report, layout, templates)?,
-        ),
-        (
-            format!("{name}.html"),
-            retrocast_render::html::report_with(report, layout, templates)?.into_bytes(),
-        ),
+        (format!("{name}.pdf"), pdf?),
+        (format!("{name}.html"), html?.into_bytes()),
     ];
     files.extend(drawings(report));
     Ok(files)
