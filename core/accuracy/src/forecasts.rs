@@ -9,7 +9,7 @@
 use crate::table::{Row, TableError, parse_rows, read_bytes};
 use rayon::prelude::*;
 use retrocast_stats::forecast::{
-    Band, Options, forecast,
+    Band, Options, forecast, forecast_short,
     m4::{Benchmark, error_scale},
     need, smape,
 };
@@ -65,7 +65,8 @@ pub struct ForecastScores {
     pub horizon: usize,
     /// Seasons; Naive2 and the scale of errors use the first.
     pub seasons: Vec<usize>,
-    /// Series too short for a backtest, for which the combination is Naive2.
+    /// Series too short for a backtest with their season, for which the combination is fixed, or,
+    /// below three values, Naive2.
     pub short: usize,
     /// Series that repeat one season exactly, left out of MASE and widths.
     pub unscaled: usize,
@@ -84,7 +85,8 @@ pub struct Series {
 
 /// Forecasts the series of one file and scores the forecasts with the values of another. `seasons`
 /// are lengths in steps: the benchmarks use the first (1 for none, as in M4's weekly series), the
-/// combination uses the longest for which a series has enough values.
+/// combination uses the longest for which a series has enough values for a backtest, or else, without
+/// a backtest, the longest that the series contains twice.
 pub fn evaluate(
     train: &Path,
     test: &Path,
@@ -272,22 +274,35 @@ fn score_series(series: &Series, seasons: &[usize], horizon: usize) -> (Vec<Scor
         origins: ORIGINS,
         seasons_min: 3,
     };
-    let mut periods: Vec<usize> = seasons
-        .iter()
-        .copied()
-        .chain([1])
-        .map(|p| p.max(1))
-        .collect();
-    periods.sort_unstable_by(|a, b| b.cmp(a));
-    let fits = |period: &usize| need(&options(*period)) <= series.train.len();
-    let period = periods.into_iter().find(fits);
-    let outlook = period.and_then(|period| forecast(&series.train, &options(period)).ok());
-    let first = match &outlook {
-        Some(outlook) => Score::new(series, scale, &outlook.median, &outlook.bands),
-        None => scores[0].clone(),
+    let n = series.train.len();
+    let backtested = |season: usize| {
+        let options = options(season);
+        let outlook = (need(&options) <= n).then(|| forecast(&series.train, &options).ok())??;
+        Some(Score::new(series, scale, &outlook.median, &outlook.bands))
     };
+    let mut seasonal: Vec<usize> = seasons.iter().copied().filter(|s| *s > 1).collect();
+    seasonal.sort_unstable();
+    let tested = seasonal.iter().rev().find_map(|season| backtested(*season));
+    // A season that is known counts more than a backtest.
+    let short_season = || {
+        let is_repeated = |season: &&usize| n >= 2 * **season;
+        let repeated = seasonal.iter().rev().find(is_repeated);
+        repeated.or(seasonal.first().filter(|season| n >= **season))
+    };
+    let tested = tested.or_else(|| match short_season() {
+        None => backtested(1),
+        Some(_) => None,
+    });
+    let is_short = tested.is_none();
+    let first = tested.unwrap_or_else(|| {
+        let season = short_season().copied().unwrap_or(1);
+        match forecast_short(&series.train, season, horizon, &LEVELS) {
+            Some((mean, bands)) => Score::new(series, scale, &mean, &bands),
+            None => scores[0].clone(),
+        }
+    });
     scores.insert(0, first);
-    (scores, outlook.is_some())
+    (scores, !is_short)
 }
 
 /// Scores forecasts of series, see [`evaluate`].
@@ -366,6 +381,25 @@ mod tests {
         assert_eq!(
             (&series[1].train[..], &series[1].test[..]),
             (&[4.0, 5.0][..], &[7.0, 8.0][..])
+        );
+    }
+
+    #[test]
+    fn a_short_series_keeps_its_season_and_the_longest_season_is_not_needed() {
+        let train: Vec<f64> = (0..20_u32)
+            .map(|i| f64::from(10 + 5 * (i % 4) + i % 3))
+            .collect();
+        let series = Series {
+            train,
+            test: (20..24_u32)
+                .map(|i| f64::from(10 + 5 * (i % 4) + i % 3))
+                .collect(),
+        };
+        let scores = score(&[series.clone()], &[4, 52], 4);
+        assert_eq!(scores.short, 1);
+        assert!(
+            scores.methods[0].mase < 0.8 * scores.methods[2].mase,
+            "{scores:?}"
         );
     }
 

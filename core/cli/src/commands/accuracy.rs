@@ -180,7 +180,10 @@ fn forecast_text(scores: &ForecastScores) -> String {
         number::plural(scores.horizon as u64, "step"),
     ));
     for (count, description) in [
-        (scores.short, "too short for a backtest: Naive2 is used"),
+        (
+            scores.short,
+            "too short for a backtest: a fixed combination is used",
+        ),
         (
             scores.unscaled,
             "without change from season to season: not in MASE",
