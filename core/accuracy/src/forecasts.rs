@@ -2,14 +2,15 @@
 //! Assimakopoulos, 2020).
 //!
 //! Files have one series per row: its name, then its values; rows may have any length, and trailing
-//! cells may be empty. The default combination is compared with Naive2, naive and seasonal naive.
+//! cells may be empty or missing values (`NA`). A first row without numbers is a header, and so is one
+//! that numbers the columns of both files. The default combination is compared with Naive2, naive and seasonal naive.
 //! Its medians are scored, because they minimise the expected absolute error (Gneiting, 2011). The
 //! test values of a series are used only to score its forecasts.
 
 use crate::table::{Row, TableError, parse_rows, read_bytes};
 use rayon::prelude::*;
 use retrocast_stats::forecast::{
-    Band, Options, forecast,
+    Band, Options, forecast, forecast_short,
     m4::{Benchmark, error_scale},
     need, smape,
 };
@@ -65,10 +66,13 @@ pub struct ForecastScores {
     pub horizon: usize,
     /// Seasons; Naive2 and the scale of errors use the first.
     pub seasons: Vec<usize>,
-    /// Series too short for a backtest, for which the combination is Naive2.
+    /// Series too short for a backtest with their season, for which the combination is fixed, or,
+    /// below three values, Naive2.
     pub short: usize,
     /// Series that repeat one season exactly, left out of MASE and widths.
     pub unscaled: usize,
+    /// Series that are no longer than a season, left out of MASE and widths.
+    pub within_season: usize,
     /// Scores of the combination, Naive2, naive and seasonal naive.
     pub methods: Vec<MethodScore>,
 }
@@ -84,7 +88,8 @@ pub struct Series {
 
 /// Forecasts the series of one file and scores the forecasts with the values of another. `seasons`
 /// are lengths in steps: the benchmarks use the first (1 for none, as in M4's weekly series), the
-/// combination uses the longest for which a series has enough values.
+/// combination uses the longest for which a series has enough values for a backtest, or else, without
+/// a backtest, the longest that the series contains twice.
 pub fn evaluate(
     train: &Path,
     test: &Path,
@@ -105,8 +110,14 @@ fn pair(
     (test, test_rows): (&Path, &[Row]),
     horizon: usize,
 ) -> Result<Vec<Series>, TableError> {
+    let is_numbered = [(train_rows, 3), (test_rows, 1)]
+        .iter()
+        .all(|(rows, columns_min)| {
+            let first = rows.first();
+            first.is_some_and(|row| row.cells.len() > *columns_min && numbers_columns(row))
+        });
     let mut tests: HashMap<&str, (u64, Vec<f64>)> = HashMap::new();
-    for row in without_header(test_rows) {
+    for row in without_header(test_rows, is_numbered) {
         let (name, mut values) = parse(test, row)?;
         if values.len() < horizon {
             let have = values.len();
@@ -119,7 +130,7 @@ fn pair(
     }
     let mut trains = HashMap::new();
     let mut pairs = Vec::new();
-    for row in without_header(train_rows) {
+    for row in without_header(train_rows, is_numbered) {
         let (name, values) = parse(train, row)?;
         if values.is_empty() {
             let reason = format!("series {name} has no values");
@@ -160,16 +171,29 @@ fn insert<'a>(
     Ok(())
 }
 
-/// Skips the first row if it contains no number.
-fn without_header(rows: &[Row]) -> &[Row] {
+/// Returns true if the values of a row are 1, 2, 3, ... The values that follow such a series would
+/// not begin with 1 again, so rows like this in both files are headers.
+fn numbers_columns(row: &Row) -> bool {
+    let mut numbers = row.cells[1..].iter().zip(1_u32..);
+    numbers.all(|(cell, number)| *cell == number.to_string())
+}
+
+/// Skips the first row if it contains no number, or numbers the columns.
+fn without_header(rows: &[Row], is_numbered: bool) -> &[Row] {
     let is_header = |row: &Row| {
-        let mut values = row.cells[1..].iter().filter(|cell| !cell.is_empty());
-        values.all(|cell| cell.parse::<f64>().is_err())
+        let mut values = row.cells[1..].iter().filter(|cell| !is_missing(cell));
+        is_numbered || values.all(|cell| cell.parse::<f64>().is_err())
     };
     match rows.split_first() {
         Some((first, rest)) if is_header(first) => rest,
         _ => rows,
     }
+}
+
+/// Returns true for a cell without a value, as R and Python write it.
+fn is_missing(cell: &str) -> bool {
+    let names = ["", "na", "n/a", "nan", "null", "none"];
+    names.iter().any(|name| cell.eq_ignore_ascii_case(name))
 }
 
 /// Name and values of a row.
@@ -178,14 +202,14 @@ fn parse<'a>(file: &Path, row: &'a Row) -> Result<(&'a str, Vec<f64>), TableErro
         .cells
         .split_first()
         .map_or(("", &[][..]), |(n, c)| (n, c));
-    let last = cells.iter().rposition(|cell| !cell.is_empty());
+    let last = cells.iter().rposition(|cell| !is_missing(cell));
     let cells = &cells[..last.map_or(0, |last| last + 1)];
     let values = cells.iter().enumerate().map(|(i, cell)| {
         let value = cell.parse::<f64>().ok();
         value
             .filter(|value| value.abs() <= VALUE_MAX)
             .ok_or_else(|| {
-                let (reason, advice) = if cell.is_empty() {
+                let (reason, advice) = if is_missing(cell) {
                     let advice = "fill the gap: only cells after the last value may be empty";
                     ("a value is missing".to_string(), advice)
                 } else {
@@ -272,22 +296,35 @@ fn score_series(series: &Series, seasons: &[usize], horizon: usize) -> (Vec<Scor
         origins: ORIGINS,
         seasons_min: 3,
     };
-    let mut periods: Vec<usize> = seasons
-        .iter()
-        .copied()
-        .chain([1])
-        .map(|p| p.max(1))
-        .collect();
-    periods.sort_unstable_by(|a, b| b.cmp(a));
-    let fits = |period: &usize| need(&options(*period)) <= series.train.len();
-    let period = periods.into_iter().find(fits);
-    let outlook = period.and_then(|period| forecast(&series.train, &options(period)).ok());
-    let first = match &outlook {
-        Some(outlook) => Score::new(series, scale, &outlook.median, &outlook.bands),
-        None => scores[0].clone(),
+    let n = series.train.len();
+    let backtested = |season: usize| {
+        let options = options(season);
+        let outlook = (need(&options) <= n).then(|| forecast(&series.train, &options).ok())??;
+        Some(Score::new(series, scale, &outlook.median, &outlook.bands))
     };
+    let mut seasonal: Vec<usize> = seasons.iter().copied().filter(|s| *s > 1).collect();
+    seasonal.sort_unstable();
+    let tested = seasonal.iter().rev().find_map(|season| backtested(*season));
+    // A season that is known counts more than a backtest.
+    let short_season = || {
+        let is_repeated = |season: &&usize| n >= 2 * **season;
+        let repeated = seasonal.iter().rev().find(is_repeated);
+        repeated.or(seasonal.first().filter(|season| n >= **season))
+    };
+    let tested = tested.or_else(|| match short_season() {
+        None => backtested(1),
+        Some(_) => None,
+    });
+    let is_short = tested.is_none();
+    let first = tested.unwrap_or_else(|| {
+        let season = short_season().copied().unwrap_or(1);
+        match forecast_short(&series.train, season, horizon, &LEVELS) {
+            Some((mean, bands)) => Score::new(series, scale, &mean, &bands),
+            None => scores[0].clone(),
+        }
+    });
     scores.insert(0, first);
-    (scores, outlook.is_some())
+    (scores, !is_short)
 }
 
 /// Scores forecasts of series, see [`evaluate`].
@@ -332,12 +369,16 @@ pub fn score(series: &[Series], seasons: &[usize], horizon: usize) -> ForecastSc
         let owa = f64::midpoint(method.smape / smape, method.mase / mase);
         method.owa = owa.is_finite().then_some(owa);
     }
+    let unscaled = results.iter().filter(|(s, _)| s[1].mase.is_none()).count();
+    let main = seasons.first().copied().unwrap_or(1).max(1);
+    let within_season = series.iter().filter(|s| s.train.len() <= main).count();
     ForecastScores {
         series: series.len(),
         horizon,
         seasons: seasons.to_vec(),
         short: results.iter().filter(|(_, long)| !long).count(),
-        unscaled: results.iter().filter(|(s, _)| s[1].mase.is_none()).count(),
+        unscaled: unscaled - within_season,
+        within_season,
         methods,
     }
 }
@@ -366,6 +407,52 @@ mod tests {
         assert_eq!(
             (&series[1].train[..], &series[1].test[..]),
             (&[4.0, 5.0][..], &[7.0, 8.0][..])
+        );
+    }
+
+    #[test]
+    fn numbered_columns_are_a_header_and_missing_cells_may_trail() {
+        let series = read("id,1,2,3\nH1,1,2,NA\n", "id,1\nH1,9\n", 1).unwrap();
+        assert_eq!((series.len(), &series[0].train[..]), (1, &[1.0, 2.0][..]));
+        // A series that counts goes on counting.
+        let series = read("a,1,2,3\n", "a,4\n", 1).unwrap();
+        assert_eq!(series[0].train, [1.0, 2.0, 3.0]);
+        let series = read("a;1.5;2\n", "a;4\n", 1).unwrap();
+        assert_eq!(series[0].train, [1.5, 2.0]);
+        let error = read("a,1,NA,3\n", "a,1\n", 1).unwrap_err().to_string();
+        assert!(error.contains("column 3: a value is missing"), "{error}");
+    }
+
+    #[test]
+    fn a_series_within_a_season_has_no_scale() {
+        let series = |train: &[f64]| Series {
+            train: train.to_vec(),
+            test: vec![1.0],
+        };
+        let scores = score(
+            &[series(&[1.0, 2.0]), series(&[1.0, 2.0, 1.0, 2.0])],
+            &[2],
+            1,
+        );
+        assert_eq!((scores.within_season, scores.unscaled), (1, 1));
+    }
+
+    #[test]
+    fn a_short_series_keeps_its_season_and_the_longest_season_is_not_needed() {
+        let train: Vec<f64> = (0..20_u32)
+            .map(|i| f64::from(10 + 5 * (i % 4) + i % 3))
+            .collect();
+        let series = Series {
+            train,
+            test: (20..24_u32)
+                .map(|i| f64::from(10 + 5 * (i % 4) + i % 3))
+                .collect(),
+        };
+        let scores = score(&[series.clone()], &[4, 52], 4);
+        assert_eq!(scores.short, 1);
+        assert!(
+            scores.methods[0].mase < 0.8 * scores.methods[2].mase,
+            "{scores:?}"
         );
     }
 

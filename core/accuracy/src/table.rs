@@ -74,11 +74,39 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, TableError> {
     fs::read(path).map_err(unreadable)
 }
 
-/// Parses the rows of CSV text, with any number of cells each; empty lines are skipped. `path` is
-/// for errors only.
+/// Recognised separators; in a tie, the first is chosen.
+const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// The separator that is most frequent in the first line, outside quotes.
+fn separator(bytes: &[u8]) -> u8 {
+    let mut counts = [0_usize; SEPARATORS.len()];
+    let mut is_quoted = false;
+    let text = bytes
+        .iter()
+        .skip_while(|byte| matches!(byte, b'\r' | b'\n'));
+    for byte in text {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b'\r' | b'\n' if !is_quoted => break,
+            _ if is_quoted => {}
+            byte => {
+                if let Some(i) = SEPARATORS.iter().position(|separator| separator == byte) {
+                    counts[i] += 1;
+                }
+            }
+        }
+    }
+    let most = counts.iter().max().copied().unwrap_or(0);
+    let first = counts.iter().position(|count| *count == most).unwrap_or(0);
+    SEPARATORS[first]
+}
+
+/// Parses the rows of CSV text, with any number of cells each, separated by commas, semicolons, tabs
+/// or bars; empty lines are skipped. `path` is for errors only.
 pub(crate) fn parse_rows(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, TableError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new()
+        .delimiter(separator(bytes))
         .has_headers(false)
         .flexible(true)
         .trim(csv::Trim::All)
@@ -117,6 +145,18 @@ pub(crate) fn parse_rows(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, TableErr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_separator_is_found_in_the_first_line() {
+        let cells = |text: &str| {
+            let rows = parse_rows(Path::new("a.csv"), text.as_bytes()).unwrap();
+            rows[0].cells.clone()
+        };
+        assert_eq!(cells("\na;1.5;2\n"), ["a", "1.5", "2"]);
+        assert_eq!(cells("a\t1\t2\n"), ["a", "1", "2"]);
+        assert_eq!(cells("\"a;b;c\",1\n"), ["a;b;c", "1"]);
+        assert_eq!(cells("a\n"), ["a"]);
+    }
 
     #[test]
     fn rows_and_errors_have_line_numbers() {

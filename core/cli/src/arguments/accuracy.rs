@@ -37,7 +37,8 @@ Examples:
   retrocast evaluate forecast --train train.csv --test test.csv --season 52 --horizon 13 --json
 
 Expects the layout of the M4 competition: one series per row, its name first, then its values; shorter rows may end
-with empty cells. The test file has the next values under the same names.")]
+with empty cells or NA. The test file has the next values under the same names. Cells are separated by commas,
+semicolons, tabs or bars.")]
 pub struct ForecastArguments {
     /// CSV file of the series to forecast
     #[arg(long, value_name = "FILE")]

@@ -109,6 +109,10 @@ pub fn forecast(arguments: &ForecastArguments) -> anyhow::Result<Exit> {
         .iter()
         .map(|steps| *steps as usize)
         .collect();
+    if !seasons.is_sorted() {
+        let message = "--season: give the lengths in ascending order, such as 24,168";
+        return Err(WrongUsage(message.to_string()).into());
+    }
     let horizon = arguments.horizon as usize;
     let scores = forecasts::evaluate(&arguments.train, &arguments.test, &seasons, horizon);
     let scores = scores.map_err(|error| WrongUsage(error.to_string()))?;
@@ -180,11 +184,15 @@ fn forecast_text(scores: &ForecastScores) -> String {
         number::plural(scores.horizon as u64, "step"),
     ));
     for (count, description) in [
-        (scores.short, "too short for a backtest: Naive2 is used"),
+        (
+            scores.short,
+            "too short for a backtest: a fixed combination is used",
+        ),
         (
             scores.unscaled,
             "without change from season to season: not in MASE",
         ),
+        (scores.within_season, "no longer than a season: not in MASE"),
     ] {
         if count > 0 {
             text.push_str(&format!(

@@ -343,6 +343,36 @@ impl FittedModel {
     }
 }
 
+impl FittedModel {
+    /// Standard deviation of the error at each step ahead, with `values` as the fitted series: that
+    /// of the one-step errors, grown as errors pass into level and trend (Hyndman, Koehler, Ord and
+    /// Snyder, 2008, chapter 6). For multiplicative errors it is that of the additive form.
+    fn spreads(&self, values: &[f64], period: usize, horizon: usize) -> Vec<f64> {
+        let mut states = States::initial(self.form, values, period);
+        let form = Form {
+            multiplicative_error: false,
+            ..self.form
+        };
+        let log_squares = run(form, self.weights, &mut states, values) / values.len() as f64;
+        let used = self.form.parameters(period) as f64;
+        let freedom = (values.len() as f64 - used).max(1.0);
+        let variance = log_squares.exp() / freedom;
+        let Weights {
+            alpha, beta, phi, ..
+        } = self.weights;
+        let (mut sum, mut factor, mut damping) = (1.0, 1.0, 0.0);
+        (0..horizon)
+            .map(|_| {
+                let spread = (variance * sum).sqrt();
+                factor *= phi;
+                damping += factor;
+                sum += (alpha + beta * damping).powi(2);
+                spread
+            })
+            .collect()
+    }
+}
+
 impl States {
     /// Adds the initial states to a point of the search: level and trend in units of the level's
     /// size, seasonal values but the last as they are.
@@ -390,13 +420,23 @@ pub struct Ets {
     /// True to estimate initial states by maximum likelihood and use the whole history, as R's
     /// `ets` does: a hundred times slower, and rarely better.
     pub exact: bool,
+    /// True to only use a damped trend.
+    pub damped: bool,
 }
 
 impl Ets {
+    /// A damped trend without a season (Gardner and McKenzie, 1985).
+    pub const DAMPED: Self = Self {
+        period: 1,
+        exact: false,
+        damped: true,
+    };
+
     /// Smoothing without a season.
     pub const PLAIN: Self = Self {
         period: 1,
         exact: false,
+        damped: false,
     };
 
     fn has_season(&self, n: usize) -> bool {
@@ -427,7 +467,21 @@ impl Ets {
 
     fn forms(&self, values: &[f64]) -> Vec<Form> {
         let positive = values.iter().all(|value| *value > 0.0);
-        Form::all(positive, self.has_season(values.len()))
+        let mut forms = Form::all(positive, self.has_season(values.len()));
+        forms.retain(|form| !self.damped || form.trend == Trend::Damped);
+        forms
+    }
+
+    /// Standard deviation of the error at each step ahead; `None` if there is no fit.
+    pub(super) fn spreads(&self, history: &[f64], horizon: usize) -> Option<Vec<f64>> {
+        let values = self.recent(history);
+        let period = if self.has_season(values.len()) {
+            self.period
+        } else {
+            1
+        };
+        let fitted = self.fit(values, &self.forms(values))?;
+        Some(fitted.spreads(values, period, horizon))
     }
 
     /// Forecasts with the best of `forms` and returns it, too; `None` if the fit diverges.
@@ -464,7 +518,9 @@ impl Ets {
 
 impl Forecaster for Ets {
     fn name(&self) -> &'static str {
-        if self.period > 1 {
+        if self.damped {
+            "damped trend"
+        } else if self.period > 1 {
             "seasonal ETS"
         } else {
             "ETS"
@@ -507,6 +563,7 @@ mod tests {
         let ets = Ets {
             period: 12,
             exact: true,
+            damped: false,
         };
         let fitted = ets.fit(&AIR, &ets.forms(&AIR)).unwrap();
         assert_eq!(fitted.form.season, Season::Multiplicative);
@@ -533,6 +590,7 @@ mod tests {
         let ets = Ets {
             period: 12,
             exact: false,
+            damped: false,
         };
         assert_eq!(ets.forms(&values).len(), 6);
         assert_eq!(ets.forms(&AIR).len(), 15);

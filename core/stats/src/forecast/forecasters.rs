@@ -134,13 +134,7 @@ impl Adjusted {
             };
         }
         let multiplicative = history.iter().all(|value| *value > 0.0);
-        let without = |value: f64, part: f64| {
-            if multiplicative {
-                value / part
-            } else {
-                value - part
-            }
-        };
+        let without = |value: f64, part: f64| apart(value, part, multiplicative);
         let level = centred_average(history, period);
         let mut pattern: Vec<f64> = (0..period)
             .map(|phase| {
@@ -155,10 +149,16 @@ impl Adjusted {
         for part in &mut pattern {
             *part = without(*part, mean);
         }
+        Self::without(history, pattern, multiplicative)
+    }
+
+    /// Removes a pattern, whose first value is that of the first step.
+    pub(super) fn without(history: &[f64], mut pattern: Vec<f64>, multiplicative: bool) -> Self {
+        let period = pattern.len();
         let values = history
             .iter()
             .enumerate()
-            .map(|(i, value)| without(*value, pattern[i % period]))
+            .map(|(i, value)| apart(*value, pattern[i % period], multiplicative))
             .collect();
         pattern.rotate_left(history.len() % period);
         Self {
@@ -180,6 +180,15 @@ impl Adjusted {
                 }
             })
             .collect()
+    }
+}
+
+/// A value without its seasonal factor or offset.
+fn apart(value: f64, part: f64, multiplicative: bool) -> f64 {
+    if multiplicative {
+        value / part
+    } else {
+        value - part
     }
 }
 

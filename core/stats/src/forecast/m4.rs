@@ -73,7 +73,8 @@ impl Benchmark {
 }
 
 /// Factors of a multiplicative classical decomposition, if the autocorrelation at the period is
-/// significant at 90 %; `None` otherwise, and where factors are not positive.
+/// significant at 90 %; `None` otherwise, and where factors are not positive. Zeros in a season of
+/// zeros have no ratio to their level, and R leaves them out.
 fn season_factors(history: &[f64], period: usize) -> Option<Vec<f64>> {
     if !is_seasonal(history, period) {
         return None;
@@ -84,6 +85,7 @@ fn season_factors(history: &[f64], period: usize) -> Option<Vec<f64>> {
             let ratios: Vec<f64> = (phase..history.len())
                 .step_by(period)
                 .filter_map(|i| level[i].map(|level| history[i] / level))
+                .filter(|ratio| !ratio.is_nan())
                 .collect();
             ratios.iter().sum::<f64>() / ratios.len() as f64
         })
@@ -154,6 +156,23 @@ mod tests {
             Benchmark::SeasonalNaive.forecast(&[7.0], 3, 1, &[]).0,
             [7.0]
         );
+    }
+
+    #[test]
+    fn a_season_of_zeros_is_left_out_of_the_factors() {
+        let season = [0.5, 1.0, 1.5];
+        let is_zero = |i: usize| (9..14).contains(&i);
+        let value = |i: usize| {
+            if is_zero(i) {
+                0.0
+            } else {
+                100.0 * season[i % 3]
+            }
+        };
+        let values: Vec<f64> = (0..60).map(value).collect();
+        let (mean, _) = Benchmark::Naive2.forecast(&values, 3, 3, &[]);
+        // The zeros distort the ratios beside them, but the season remains.
+        assert!(mean[2] > 2.0 * mean[0] && mean[0] < mean[1], "{mean:?}");
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub fn standard(period: usize, seasons: &[usize], is_rare: bool) -> Vec<Box<dyn 
         forecasters.push(Box::new(Ets {
             period,
             exact: false,
+            damped: false,
         }));
     }
     if !seasons.is_empty() {

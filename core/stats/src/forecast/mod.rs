@@ -31,9 +31,11 @@ mod intervals;
 pub mod m4;
 mod members;
 mod minimise;
+mod mixed_season;
 mod outliers;
 mod recent_line;
 mod seasons;
+mod short;
 mod theta;
 
 pub use arima::Arima;
@@ -46,6 +48,7 @@ pub use members::standard;
 pub use outliers::{Cleaned, clean};
 pub use recent_line::{RecentLine, recent_line};
 pub use seasons::seasons;
+pub use short::forecast_short;
 pub use theta::{DynamicTheta, Theta};
 
 use crate::describe::median;
