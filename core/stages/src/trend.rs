@@ -8,7 +8,8 @@
 //!
 //! A ramp of the last weeks hardly shows in a test of a whole year. So the best bend is tested as
 //! well: the date from which a level series rises or falls steadily (Hudson 1966; Feder 1975), with
-//! the result of the same search in simulated series of the same autocorrelation. Both p-values are
+//! the result of the same search in simulated series of the same autocorrelation; where values
+//! repeat, as rare counts do, these consist of the observed values (Theiler et al. 1992). Both p-values are
 //! combined (Liu and Xie 2020), and those of all groups are corrected together (Benjamini and
 //! Hochberg 1995).
 //!
@@ -160,7 +161,7 @@ fn fifty() -> usize {
 pub const TREND: StageKind = StageKind {
     name: "trend",
     chapter: Some(Chapter::Changes),
-    code_version: 8,
+    code_version: 9,
     summary: "Slow movement for each group: improving, worsening, or not proven, with its interval.",
     manual: include_str!("trend.rs"),
     schema: || schemars::schema_for!(Params),

@@ -77,7 +77,8 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
     let clean = clip_outliers(adjusted, m);
     let whole = best_split(&clean, m)?;
     let p = simulated_p(best_split, &clean, &whole, search);
-    let single = NoisePosterior::new(best_split, n, whole.correlation, search).autocorrelation();
+    let single =
+        NoisePosterior::new(best_split, &clean, whole.correlation, search).autocorrelation();
     let mut positions = Vec::new();
     let mut drifts = false;
     split(&clean, 0, search.alpha, search, &mut positions, &mut drifts);
@@ -93,7 +94,7 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
     // With one shift removed, the others would still look like autocorrelation.
     let autocorrelation = if positions.len() > 1 {
         let observed = Correlation::of(&residuals(&clean, &edges));
-        NoisePosterior::new(best_split, n, observed, search)
+        NoisePosterior::new(best_split, &clean, observed, search)
             .autocorrelation()
             .min(single)
     } else {
