@@ -15,7 +15,8 @@
 //!
 //! If a line, straight or with a bend, describes a series better than steps (Schwarz's criterion
 //! with autoregressive errors), no shift is claimed, and the caveats report it: see `trend`. If it
-//! describes the series about as well, and all shifts go its way, the finding says so. A few days
+//! describes the series about as well, and all shifts go its way, the finding says so; if slightly
+//! better, the finding is informational. A few days
 //! of outage are not a shift: outliers are clipped before the search, and each level must last
 //! `segment_min` periods (default: 14 days, 5 weeks or 5 months).
 //!

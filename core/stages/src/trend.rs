@@ -27,10 +27,12 @@
 //! *small* when the change is below `change_min` of the level; only the first two are findings. All
 //! others are *not proven*, which does not mean that there is no trend: the interval shows what is
 //! possible. Among them, *volatile* series scatter widely around the line (robust standard
-//! deviation above 30 % of the level, and for counts more than twice that of pure chance). If a
-//! single step describes the series as well as the line or better (Schwarz's criterion with
-//! autoregressive errors), the finding says so; if better, the finding is informational, since the
-//! step is the explanation: see `change_point`.
+//! deviation above 30 % of the level, and for counts more than twice that of pure chance).
+//!
+//! A series has one description: if steps describe it better than a gradual change (Schwarz's
+//! criterion with autoregressive errors), the finding gives their dates and the levels before and
+//! after, as `change_point` does, and is informational. If the other description is about as good,
+//! the finding says so.
 //!
 //! ```toml
 //! [stage.memory]
