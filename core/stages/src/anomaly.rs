@@ -5,7 +5,9 @@
 //! after each value then predict it without using it. Only a value that all of them find surprising
 //! is a candidate, so that a lasting shift or a slow drift is not an anomaly. Counts are tested
 //! with the negative binomial distribution and their observed dispersion, other values with
-//! Student's t on a robust scale (Huber, 1981; Siegel, 1982; Davies, Fried and Gather, 2004). An
+//! Student's t on a robust scale (Huber, 1981; Siegel, 1982; Davies, Fried and Gather, 2004). Of
+//! the consecutive counts of an outage or a burst only the most extreme one enters the dispersion
+//! (runs declustering: Smith and Weissman, 1994), so that an event is not what is usual. An
 //! isolation forest (Liu, Ting and Zhou, 2008) over the scores, their changes and their
 //! neighbourhood is a second detector. A claim needs both, or a probability twenty times below the
 //! limit.
@@ -87,7 +89,7 @@ use present::{Reporter, frame_of};
 pub const ANOMALY: StageKind = StageKind {
     name: "anomaly",
     chapter: Some(Chapter::Events),
-    code_version: 10,
+    code_version: 11,
     summary: "Finds days or hours that the usual rhythm does not explain.",
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),

@@ -3,7 +3,8 @@
 //! The records are aggregated to one value per period; weekday effects are removed from daily
 //! series. Least squares finds the date that best divides the series in two. The difference is
 //! compared with the result of the same search on simulated series without a shift, of the same
-//! length and autocorrelation, so that a slow wave is not a shift. Further shifts are searched on
+//! length and autocorrelation, so that a slow wave is not a shift; where values repeat, as rare
+//! counts do, these consist of the observed values (Theiler et al. 1992). Further shifts are searched on
 //! either side (binary segmentation, Vostrikova 1981), refined between their neighbours (Bai 1997)
 //! and tested again. p-values of all groups are corrected together (Benjamini and Hochberg 1995).
 //! The 95 % interval of the date follows Bai (1997); intervals of means allow for autocorrelation.
@@ -14,7 +15,8 @@
 //!
 //! If a line, straight or with a bend, describes a series better than steps (Schwarz's criterion
 //! with autoregressive errors), no shift is claimed, and the caveats report it: see `trend`. If it
-//! describes the series about as well, and all shifts go its way, the finding says so. A few days
+//! describes the series about as well, and all shifts go its way, the finding says so; if slightly
+//! better, the finding is informational. A few days
 //! of outage are not a shift: outliers are clipped before the search, and each level must last
 //! `segment_min` periods (default: 14 days, 5 weeks or 5 months).
 //!
@@ -163,7 +165,7 @@ pub(crate) fn default_segment(period: Period) -> usize {
 pub const CHANGE_POINT: StageKind = StageKind {
     name: "change_point",
     chapter: Some(Chapter::Changes),
-    code_version: 8,
+    code_version: 9,
     summary: "Dates at which the level of a series shifted, with the means before and after.",
     manual: include_str!("change_point.rs"),
     schema: || schemars::schema_for!(Params),

@@ -8,7 +8,8 @@
 //!
 //! A ramp of the last weeks hardly shows in a test of a whole year. So the best bend is tested as
 //! well: the date from which a level series rises or falls steadily (Hudson 1966; Feder 1975), with
-//! the result of the same search in simulated series of the same autocorrelation. Both p-values are
+//! the result of the same search in simulated series of the same autocorrelation; where values
+//! repeat, as rare counts do, these consist of the observed values (Theiler et al. 1992). Both p-values are
 //! combined (Liu and Xie 2020), and those of all groups are corrected together (Benjamini and
 //! Hochberg 1995).
 //!
@@ -26,10 +27,12 @@
 //! *small* when the change is below `change_min` of the level; only the first two are findings. All
 //! others are *not proven*, which does not mean that there is no trend: the interval shows what is
 //! possible. Among them, *volatile* series scatter widely around the line (robust standard
-//! deviation above 30 % of the level, and for counts more than twice that of pure chance). If a
-//! single step describes the series as well as the line or better (Schwarz's criterion with
-//! autoregressive errors), the finding says so; if better, the finding is informational, since the
-//! step is the explanation: see `change_point`.
+//! deviation above 30 % of the level, and for counts more than twice that of pure chance).
+//!
+//! A series has one description: if steps describe it better than a gradual change (Schwarz's
+//! criterion with autoregressive errors), the finding gives their dates and the levels before and
+//! after, as `change_point` does, and is informational. If the other description is about as good,
+//! the finding says so.
 //!
 //! ```toml
 //! [stage.memory]
@@ -160,7 +163,7 @@ fn fifty() -> usize {
 pub const TREND: StageKind = StageKind {
     name: "trend",
     chapter: Some(Chapter::Changes),
-    code_version: 8,
+    code_version: 9,
     summary: "Slow movement for each group: improving, worsening, or not proven, with its interval.",
     manual: include_str!("trend.rs"),
     schema: || schemars::schema_for!(Params),

@@ -308,6 +308,10 @@ impl Expert {
         if pairs.is_empty() {
             return;
         }
+        let pairs = match self.quantity {
+            Quantity::Count => self.one_per_episode(&pairs),
+            Quantity::Continuous => pairs,
+        };
         match self.quantity {
             Quantity::Count => {
                 self.spread = dispersion(&pairs, |mean| mean).max(1.0);
@@ -330,6 +334,30 @@ impl Expert {
         };
         self.stretch = middle;
         self.freedom = heavy_tail(tail - uncertainty);
+    }
+
+    /// Leaves only the largest deviation of each episode: consecutive counts that all lie far above,
+    /// or all far below, their expectation. An outage of several days is one event, and would else
+    /// define by its length what is usual (runs declustering: Smith and Weissman 1994). Episodes
+    /// that recur are usual, and keep all their counts.
+    fn one_per_episode(&mut self, pairs: &[(f64, f64)]) -> Vec<(f64, f64)> {
+        self.spread = median_dispersion(pairs).max(1.0);
+        let score = |pair: &(f64, f64)| self.raw_score(pair.0, pair.1);
+        let scored: Vec<(f64, (f64, f64))> =
+            pairs.iter().map(|pair| (score(pair), *pair)).collect();
+        let is_far = |score: f64| score.abs() > FAR;
+        let episodes: Vec<&[(f64, (f64, f64))]> = scored
+            .chunk_by(|(a, _), (b, _)| is_far(*a) && is_far(*b) && a * b > 0.0)
+            .collect();
+        let count = episodes.iter().filter(|episode| episode.len() > 1).count();
+        if count as f64 > (EPISODES_MAX * pairs.len() as f64).max(1.0) {
+            return pairs.to_vec();
+        }
+        let largest = episodes.into_iter().filter_map(|episode| {
+            let sizes = episode.iter();
+            sizes.max_by(|(a, _), (b, _)| a.abs().total_cmp(&b.abs()))
+        });
+        largest.map(|(_, pair)| *pair).collect()
     }
 
     /// Normal score of a value before the correction for tails; positive above the expectation.
@@ -382,6 +410,19 @@ impl Expert {
             None => Normal::standard().sf(score),
         }
     }
+}
+
+/// Normal score from which consecutive counts form an episode.
+const FAR: f64 = 3.5;
+/// Maximum number of episodes that are not usual, per value.
+const EPISODES_MAX: f64 = 0.02;
+
+/// Variance over mean of counts from the median squared residual, for normal values.
+fn median_dispersion(pairs: &[(f64, f64)]) -> f64 {
+    let squares = pairs
+        .iter()
+        .map(|(value, mean)| (value - mean).powi(2) / mean);
+    quantile(&squares.collect::<Vec<_>>(), 0.5) / 0.6745_f64.powi(2)
 }
 
 /// Mean of squared residuals over the variance given by `law`, without the largest 2 %.
@@ -499,7 +540,7 @@ fn line_at(values: &[f64], range: std::ops::Range<usize>, at: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::{normal, poisson};
+    use crate::random::{gamma, normal, poisson};
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
@@ -603,6 +644,89 @@ mod tests {
         check_outage(200.0, 0.3, 417..418);
         check_outage(60.0, 0.1, 300..304);
         check_outage(60.0, 0.1, 416..420);
+    }
+
+    /// Share of series of `n` days in which `is_found` holds for the scores. Counts have this mean
+    /// and a variance `ratio` times the mean; `factor` changes the mean of each day.
+    fn share_found(
+        n: usize,
+        mean: f64,
+        ratio: f64,
+        factor: impl Fn(usize, &mut ChaCha8Rng) -> f64,
+        is_found: impl Fn(&[Option<Score>]) -> bool,
+    ) -> f64 {
+        let runs = 200;
+        let found = (0..runs).filter(|seed| {
+            let mut random = ChaCha8Rng::seed_from_u64(77 + seed);
+            let values: Vec<Option<f64>> = (0..n)
+                .map(|i| {
+                    let mean = mean * factor(i, &mut random);
+                    let level = if ratio > 1.0 && mean > 0.0 {
+                        gamma(&mut random, mean / (ratio - 1.0)) * (ratio - 1.0)
+                    } else {
+                        mean
+                    };
+                    Some(poisson(&mut random, level))
+                })
+                .collect();
+            is_found(&score(&values, Quantity::Count, Options::DAILY))
+        });
+        found.count() as f64 / runs as f64
+    }
+
+    /// True if one of these days is an anomaly at a family-wise level of 5 %.
+    fn any_anomaly(scores: &[Option<Score>], is_day: impl Fn(usize) -> bool) -> bool {
+        let n = scores.len() as f64;
+        let mut days = scores.iter().enumerate().filter(|(i, _)| is_day(*i));
+        days.any(|(_, s)| s.is_some_and(|s| s.p_up.min(s.p_down) * 2.0 * n < 0.05))
+    }
+
+    #[test]
+    fn outages_of_several_days_are_found_in_short_histories() {
+        for (mean, days) in [(287.0, 4), (287.0, 8), (40.0, 4), (15.0, 4)] {
+            let start = 43;
+            let is_out = |i: usize| (start..start + days).contains(&i);
+            let factor = |i: usize, _: &mut ChaCha8Rng| f64::from(u8::from(!is_out(i)));
+            let found = share_found(70, mean, 1.0, factor, |s| any_anomaly(s, is_out));
+            assert!(found >= 0.8, "{days} days of {mean}: {found}");
+            let false_found =
+                share_found(70, mean, 1.0, factor, |s| any_anomaly(s, |i| !is_out(i)));
+            assert!(false_found <= 0.06, "{days} days of {mean}: {false_found}");
+        }
+    }
+
+    #[test]
+    #[ignore = "prints a table"]
+    fn table_of_counts_with_episodes() {
+        eprintln!(
+            "false claims: level, bursts of 3 days, one day of an outage in 50; 4 days out found"
+        );
+        for n in [70, 120, 420] {
+            for mean in [3.0, 20.0, 280.0] {
+                for ratio in [1.0, 2.0, 5.0] {
+                    let level =
+                        share_found(n, mean, ratio, |_, _| 1.0, |s| any_anomaly(s, |_| true));
+                    let wave = |i: usize, _: &mut ChaCha8Rng| {
+                        1.0 + 0.5 * f64::from(u8::from(i / 3 % 9 == 4))
+                    };
+                    let bursts = share_found(n, mean, ratio, wave, |s| any_anomaly(s, |_| true));
+                    let out = |i: usize, _: &mut ChaCha8Rng| f64::from(u8::from(i % 50 != 31));
+                    let others =
+                        share_found(n, mean, ratio, out, |s| any_anomaly(s, |i| i % 50 != 31));
+                    let down =
+                        |i: usize, _: &mut ChaCha8Rng| f64::from(u8::from(!(43..47).contains(&i)));
+                    let found = share_found(n, mean, ratio, down, |s| {
+                        any_anomaly(s, |i| (43..47).contains(&i))
+                    });
+                    let beside = share_found(n, mean, ratio, down, |s| {
+                        any_anomaly(s, |i| !(43..47).contains(&i))
+                    });
+                    eprintln!(
+                        "{n} days, mean {mean}, variance {ratio} means: {level:.3} {bursts:.3} {others:.3}; {found:.3} beside {beside:.3}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub fn bend(values: &[f64], search: &Search) -> Option<Bend> {
     let clean = clip_around_bend(values, m)?;
     let best = best_bend(&clean, m)?;
     let p = simulated_p(best_bend, &clean, &best, search);
-    let rho = NoisePosterior::new(best_bend, n, best.correlation, search).autocorrelation();
+    let rho = NoisePosterior::new(best_bend, &clean, best.correlation, search).autocorrelation();
     let Line { level, slope } = fit(&clean, best.position);
     let after = n - best.position;
     let rise = slope * after as f64;

@@ -77,7 +77,6 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
     let clean = clip_outliers(adjusted, m);
     let whole = best_split(&clean, m)?;
     let p = simulated_p(best_split, &clean, &whole, search);
-    let single = NoisePosterior::new(best_split, n, whole.correlation, search).autocorrelation();
     let mut positions = Vec::new();
     let mut drifts = false;
     split(&clean, 0, search.alpha, search, &mut positions, &mut drifts);
@@ -90,24 +89,7 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
         .chain(positions.iter().copied())
         .chain(std::iter::once(n))
         .collect();
-    // With one shift removed, the others would still look like autocorrelation.
-    let autocorrelation = if positions.len() > 1 {
-        let observed = Correlation::of(&residuals(&clean, &edges));
-        NoisePosterior::new(best_split, n, observed, search)
-            .autocorrelation()
-            .min(single)
-    } else {
-        single
-    };
-    let noise = long_run_variance(&clean, &edges, autocorrelation);
-    // One quantile for levels and their differences, so that their intervals agree.
-    let effective = n as f64 * (1.0 - autocorrelation) / (1.0 + autocorrelation);
-    let quantile = t_quantile(0.975, (effective - (edges.len() - 1) as f64).max(2.0));
-    let spread = Spread {
-        rho: autocorrelation,
-        quantile,
-        noise,
-    };
+    let spread = Spread::new(&clean, &edges, &whole, search);
     let shifts = tested
         .into_iter()
         .enumerate()
@@ -120,8 +102,48 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
         shifts,
         p,
         best: whole.position,
-        autocorrelation,
+        autocorrelation: spread.rho,
         drifts,
+    })
+}
+
+/// The levels between steps at known dates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Steps {
+    /// The levels in order of time.
+    pub levels: Vec<Level>,
+    /// Last level minus the first, with its 95 % interval.
+    pub difference: [f64; 3],
+    /// Last level over the first, with its 95 % interval; `None` if one is not positive.
+    pub ratio: Option<[f64; 3]>,
+}
+
+/// Estimates the levels between steps at these indices, in ascending order, with the intervals of
+/// [`mean_shifts`]. `None` if the series is too short or constant.
+pub fn steps(
+    values: &[f64],
+    adjusted: &[f64],
+    positions: &[usize],
+    search: &Search,
+) -> Option<Steps> {
+    let n = values.len();
+    let m = search.segment_min.max(2);
+    if n < length_min(m) || adjusted.len() != n {
+        return None;
+    }
+    let clean = clip_outliers(adjusted, m);
+    let whole = best_split(&clean, m)?;
+    let edges = [&[0], positions, &[n]].concat();
+    let spread = Spread::new(&clean, &edges, &whole, search);
+    let levels: Vec<(Level, f64)> = edges
+        .windows(2)
+        .map(|edge| level(values, &clean, edge[0], edge[1], &spread))
+        .collect();
+    let (difference, ratio) = compare(levels.first()?, levels.last()?, spread.quantile);
+    Some(Steps {
+        levels: levels.into_iter().map(|(level, _)| level).collect(),
+        difference,
+        ratio,
     })
 }
 
@@ -358,6 +380,30 @@ struct Spread {
     noise: f64,
 }
 
+impl Spread {
+    /// The scatter around the levels between `edges`; `whole` is the best single split.
+    fn new(clean: &[f64], edges: &[usize], whole: &Candidate, search: &Search) -> Self {
+        let n = clean.len() as f64;
+        let rho = |correlation| {
+            NoisePosterior::new(best_split, clean, correlation, search).autocorrelation()
+        };
+        let single = rho(whole.correlation);
+        // With one shift removed, the others would still look like autocorrelation.
+        let rho = if edges.len() > 3 {
+            rho(Correlation::of(&residuals(clean, edges))).min(single)
+        } else {
+            single
+        };
+        // One quantile for levels and their differences, so that their intervals agree.
+        let effective = n * (1.0 - rho) / (1.0 + rho);
+        Self {
+            rho,
+            quantile: t_quantile(0.975, (effective - (edges.len() - 1) as f64).max(2.0)),
+            noise: long_run_variance(clean, edges, rho),
+        }
+    }
+}
+
 /// The level of a segment and the variance of its mean.
 fn level(
     values: &[f64],
@@ -381,6 +427,22 @@ fn level(
     )
 }
 
+/// Difference and ratio of two levels, each with the variance of its mean.
+fn compare(
+    (before, variance_before): &(Level, f64),
+    (after, variance_after): &(Level, f64),
+    quantile: f64,
+) -> ([f64; 3], Option<[f64; 3]>) {
+    let step = after.mean - before.mean;
+    let half = quantile * (variance_before + variance_after).sqrt();
+    let ratio = (before.mean > 0.0 && after.mean > 0.0).then(|| {
+        let relative = variance_before / before.mean.powi(2) + variance_after / after.mean.powi(2);
+        let (ratio, factor) = (after.mean / before.mean, (quantile * relative.sqrt()).exp());
+        [ratio, ratio / factor, ratio * factor]
+    });
+    ([step, step - half, step + half], ratio)
+}
+
 /// Describes the shift between `edges` (start, position, end).
 fn describe(
     values: &[f64],
@@ -391,16 +453,10 @@ fn describe(
     p: f64,
 ) -> Shift {
     let [start, position, end] = edges;
-    let (before, variance_before) = level(values, searched, start, position, spread);
-    let (after, variance_after) = level(values, searched, position, end, spread);
-    let quantile = spread.quantile;
-    let step = after.mean - before.mean;
-    let half = quantile * (variance_before + variance_after).sqrt();
-    let ratio = (before.mean > 0.0 && after.mean > 0.0).then(|| {
-        let relative = variance_before / before.mean.powi(2) + variance_after / after.mean.powi(2);
-        let (ratio, factor) = (after.mean / before.mean, (quantile * relative.sqrt()).exp());
-        [ratio, ratio / factor, ratio * factor]
-    });
+    let before = level(values, searched, start, position, spread);
+    let after = level(values, searched, position, end, spread);
+    let (difference, ratio) = compare(&before, &after, spread.quantile);
+    let [step, ..] = difference;
     // Bai (1997): the index is within 11 long-run variances over the squared step.
     let reach =
         (11.0 * spread.noise / step.powi(2).max(1e-300)).min(values.len() as f64) as usize + 1;
@@ -409,9 +465,9 @@ fn describe(
     Shift {
         position,
         interval,
-        before,
-        after,
-        difference: [step, step - half, step + half],
+        before: before.0,
+        after: after.0,
+        difference,
         ratio,
         statistic,
         p,

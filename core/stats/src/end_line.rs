@@ -3,7 +3,7 @@
 use crate::{
     change_point::clip_outliers,
     distribution::{t_p, t_quantile},
-    search::{Candidate, NoisePosterior, Search, simulated_p},
+    search::{Candidate, NoisePosterior, Search, repeated_share, simulated_p},
     seasonal::line,
     trend::median_of,
 };
@@ -117,7 +117,7 @@ pub(crate) fn straight_line(values: &[f64], search: &Search) -> (EndLine, f64) {
     if n < 2 * m {
         return (end(squares, candidate.correlation.first.max(0.0)), 1.0);
     }
-    let noise = NoisePosterior::new(best_line, n, candidate.correlation, search);
+    let noise = NoisePosterior::new(best_line, &clean, candidate.correlation, search);
     let fitted = end(squares, noise.autocorrelation());
     let p = t_p(candidate.statistic, fitted.freedom);
     let p = if p < SIMULATION_P_MAX {
@@ -128,8 +128,15 @@ pub(crate) fn straight_line(values: &[f64], search: &Search) -> (EndLine, f64) {
     (fitted, p)
 }
 
-/// Clips values farther than three and a half robust standard deviations from a line.
+/// Clips values farther than three and a half robust standard deviations from a line. If more than
+/// half of the values are equal, as with rare counts, the others are no outliers: their distance
+/// from the line measures no scatter.
 pub(crate) fn clip_around(values: &[f64], line: impl Fn(usize) -> f64) -> Vec<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    if repeated_share(&sorted) > 0.5 {
+        return values.to_vec();
+    }
     let deviations = values
         .iter()
         .enumerate()

@@ -23,3 +23,21 @@ pub(crate) fn poisson(random: &mut ChaCha8Rng, mean: f64) -> f64 {
     }
     count
 }
+
+/// A gamma variate with scale 1 (Marsaglia and Tsang 2000).
+#[cfg(test)]
+pub(crate) fn gamma(random: &mut ChaCha8Rng, shape: f64) -> f64 {
+    if shape < 1.0 {
+        let u: f64 = random.random();
+        return gamma(random, shape + 1.0) * (1.0 - u).powf(1.0 / shape);
+    }
+    let d = shape - 1.0 / 3.0;
+    loop {
+        let x = normal(random);
+        let v = (1.0 + x / (9.0 * d).sqrt()).powi(3);
+        let u: f64 = random.random();
+        if v > 0.0 && (1.0 - u).ln() < 0.5 * x * x + d * (1.0 - v + v.ln()) {
+            return d * v;
+        }
+    }
+}

@@ -8,7 +8,8 @@
 //!
 //! The simulated series are first-order autoregressive, some with independent errors added. Counts
 //! need the errors: if a rate wanders, its counts vary around it independently, so neighbours are
-//! hardly correlated, but the correlation decays slowly.
+//! hardly correlated, but the correlation decays slowly. If values repeat, as counts do, simulated
+//! series take the observed values.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -17,6 +18,11 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
+
+mod marginal;
+
+use marginal::Marginal;
+pub(crate) use marginal::repeated_share;
 
 /// Settings of a search for dates.
 #[derive(Debug, Clone)]
@@ -142,7 +148,8 @@ impl Model {
         (inflation - 1.0) / (inflation + 1.0)
     }
 
-    fn simulate(self, noise: &mut Noise, n: usize) -> Vec<f64> {
+    /// A series with these values.
+    fn simulate(self, noise: &mut Noise, n: usize, marginal: &Marginal) -> Vec<f64> {
         let mut values = noise.autoregressive(n, self.rho);
         if self.share < 1.0 {
             let [slow, independent] = [self.share, 1.0 - self.share].map(f64::sqrt);
@@ -150,6 +157,7 @@ impl Model {
                 *value = slow * *value + independent * noise.normal();
             }
         }
+        marginal.apply(&mut values);
         values
     }
 }
@@ -211,7 +219,8 @@ pub(crate) fn simulated_p(
     const HIGHER_MAX: usize = 100;
     let n = values.len();
     let m = search.segment_min.max(2);
-    let posterior = NoisePosterior::new(find, n, observed.correlation, search);
+    let posterior = NoisePosterior::new(find, values, observed.correlation, search);
+    let marginal = Marginal::of(values);
     let plausible = posterior.plausible();
     let total: f64 = plausible.iter().map(|model| model.prior()).sum();
     let mut noise = Noise::new(content_seed(values));
@@ -224,7 +233,7 @@ pub(crate) fn simulated_p(
             remaining < 0.0
         });
         let model = drawn.unwrap_or(&plausible[0]);
-        let Some(simulated) = find(&model.simulate(&mut noise, n), m) else {
+        let Some(simulated) = find(&model.simulate(&mut noise, n, &marginal), m) else {
             continue;
         };
         if !posterior.is_near(simulated.correlation) {
@@ -331,25 +340,33 @@ impl Estimates {
     }
 }
 
-/// Number of simulated series for each model.
+/// Number of simulated series for each model, and the same for observed values, whose estimates no
+/// other series shares.
 const MODEL_SIMULATIONS: usize = 160;
+const MODEL_SIMULATIONS_OF_OBSERVED: usize = 40;
 /// Maximum number of lengths whose simulated estimates are kept.
 const LENGTHS_MAX: usize = 500;
 
-/// The estimates of a search, for each model. They depend on nothing but the length of the series
-/// and the smallest segment, so all series of that length share them.
-fn model_estimates(find: Finder, n: usize, m: usize) -> Arc<[Estimates; MODELS.len()]> {
-    type Cache = BTreeMap<(usize, usize, usize), Arc<[Estimates; MODELS.len()]>>;
+/// The estimates of a search, for each model. For normal values they depend on nothing but the
+/// length of the series and the smallest segment, so all series of that length share them.
+fn model_estimates(find: Finder, values: &[f64], m: usize) -> Arc<[Estimates; MODELS.len()]> {
+    type Cache = BTreeMap<(usize, usize, usize, u64), Arc<[Estimates; MODELS.len()]>>;
     static CACHE: Mutex<Cache> = Mutex::new(BTreeMap::new());
-    let key = (find as usize, n, m);
+    let (n, marginal) = (values.len(), Marginal::of(values));
+    let key = (find as usize, n, m, marginal.key());
     let lock = || CACHE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(estimates) = lock().get(&key) {
         return estimates.clone();
     }
+    let count = if marginal.is_normal() {
+        MODEL_SIMULATIONS
+    } else {
+        MODEL_SIMULATIONS_OF_OBSERVED
+    };
     let estimates = Arc::new(MODELS.map(|model| {
         let mut noise = Noise::new(0xb1a5);
-        let sample: Vec<[f64; 2]> = (0..MODEL_SIMULATIONS)
-            .filter_map(|_| find(&model.simulate(&mut noise, n), m))
+        let sample: Vec<[f64; 2]> = (0..count)
+            .filter_map(|_| find(&model.simulate(&mut noise, n, &marginal), m))
             .map(|simulated| simulated.correlation.values())
             .collect();
         Estimates::of(&sample)
@@ -373,9 +390,14 @@ pub(crate) struct NoisePosterior {
 }
 
 impl NoisePosterior {
-    pub(crate) fn new(find: Finder, n: usize, observed: Correlation, search: &Search) -> Self {
+    pub(crate) fn new(
+        find: Finder,
+        values: &[f64],
+        observed: Correlation,
+        search: &Search,
+    ) -> Self {
         let m = search.segment_min.max(2);
-        let estimates = model_estimates(find, n, m);
+        let estimates = model_estimates(find, values, m);
         // Negative autocorrelation is treated as independence, which is conservative.
         let independent = estimates[0].mean;
         let observed = observed.values();

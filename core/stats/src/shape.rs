@@ -19,6 +19,8 @@ pub enum Shape {
         step: usize,
         /// The better gradual change.
         form: Form,
+        /// True if the step describes the series slightly better.
+        favours_step: bool,
     },
 }
 
@@ -33,9 +35,48 @@ impl Shape {
         match self {
             Self::Step(position) => Self::Step(index(position)),
             Self::Gradual(form) => Self::Gradual(map_form(form)),
-            Self::Open { step, form } => Self::Open {
+            Self::Open {
+                step,
+                form,
+                favours_step,
+            } => Self::Open {
                 step: index(step),
                 form: map_form(form),
+                favours_step,
+            },
+        }
+    }
+
+    /// Returns true if a step describes the series better, clearly or slightly. A series has one
+    /// description: a step or a gradual change, never both.
+    pub fn favours_step(self) -> bool {
+        match self {
+            Self::Step(_) => true,
+            Self::Gradual(_) => false,
+            Self::Open { favours_step, .. } => favours_step,
+        }
+    }
+
+    /// Index of the step; the first of several.
+    pub fn step(self) -> Option<usize> {
+        match self {
+            Self::Step(step) | Self::Open { step, .. } => Some(step),
+            Self::Gradual(_) => None,
+        }
+    }
+
+    /// The same with the step at another index.
+    #[must_use]
+    fn with_step(self, position: usize) -> Self {
+        match self {
+            Self::Step(_) => Self::Step(position),
+            Self::Gradual(form) => Self::Gradual(form),
+            Self::Open {
+                form, favours_step, ..
+            } => Self::Open {
+                step: position,
+                form,
+                favours_step,
             },
         }
     }
@@ -90,15 +131,17 @@ pub fn shape_of_steps(values: &[f64], positions: &[usize], segment_min: usize) -
 }
 
 /// Searches for steps, and compares them with gradual changes: several steps if more than one is
-/// proven, else the best one.
-pub fn search_shape(values: &[f64], search: &Search) -> Option<Shape> {
+/// proven, else the best one. Also returns the indices of the proven steps.
+pub fn search_shape(values: &[f64], search: &Search) -> Option<(Shape, Vec<usize>)> {
     let shifts = mean_shifts(values, values, search)?.shifts;
     let positions: Vec<usize> = shifts.iter().map(|shift| shift.position).collect();
-    if positions.len() > 1 {
-        shape_of_steps(values, &positions, search.segment_min)
-    } else {
-        shape(values, search.segment_min)
-    }
+    let shape = match positions[..] {
+        [] => shape(values, search.segment_min)?,
+        // The date of the step is that of the shift that is reported.
+        [position] => shape(values, search.segment_min)?.with_step(position),
+        _ => shape_of_steps(values, &positions, search.segment_min)?,
+    };
+    Some((shape, positions))
 }
 
 /// Clips outliers from both the level and the broken line, whichever is nearer: neither a step nor
@@ -141,7 +184,11 @@ fn compare(clipped: &[f64], positions: &[usize], m: usize) -> Option<Shape> {
     } else if high < -CLEAR_GRADUAL {
         Shape::Gradual(form)
     } else {
-        Shape::Open { step, form }
+        Shape::Open {
+            step,
+            form,
+            favours_step: low + high > 0.0,
+        }
     })
 }
 
@@ -280,9 +327,10 @@ mod tests {
     }
 
     /// Shapes of a year of days with autocorrelation `rho` that changes by `size` standard
-    /// deviations in the last `days`: at once, or steadily.
-    fn recent_shapes(count: u64, rho: f64, size: f64, days: usize, is_step: bool) -> [f64; 4] {
-        let mut found = [0.0; 4];
+    /// deviations in the last `days`: at once, or steadily. The last share is that of the series
+    /// that are described as a step.
+    fn recent_shapes(count: u64, rho: f64, size: f64, days: usize, is_step: bool) -> [f64; 5] {
+        let mut found = [0.0; 5];
         for seed in 0..count {
             let mut noise = Noise::new(seed * 89 + 3);
             let mut values = noise.autoregressive(365, rho);
@@ -293,7 +341,9 @@ mod tests {
                     size * (i + 1) as f64 / days as f64
                 };
             }
-            let index = match shape(&values, 14).expect("a shape") {
+            let shape = shape(&values, 14).expect("a shape");
+            found[4] += 100.0 * f64::from(u8::from(shape.favours_step())) / count as f64;
+            let index = match shape {
                 Shape::Step(_) => 0,
                 Shape::Gradual(Form::Bend(_)) => 1,
                 Shape::Gradual(Form::Line) => 2,
@@ -306,10 +356,12 @@ mod tests {
 
     #[test]
     fn recent_ramps_are_not_steps() {
-        let [step, bend, ..] = recent_shapes(100, 0.3, 4.0, 28, false);
+        let [step, bend, .., described] = recent_shapes(100, 0.3, 4.0, 28, false);
         assert!(step <= 3.0 && bend >= 60.0, "ramps: {step} {bend}");
-        let [step, bend, ..] = recent_shapes(100, 0.3, 2.0, 28, true);
+        assert!(described <= 10.0, "ramps: {described}");
+        let [step, bend, .., described] = recent_shapes(100, 0.3, 2.0, 28, true);
         assert!(step >= 60.0 && bend <= 10.0, "steps: {step} {bend}");
+        assert!(described >= 80.0, "steps: {described}");
     }
 
     #[test]
@@ -328,7 +380,9 @@ mod tests {
     #[test]
     #[ignore = "prints a table"]
     fn table_of_recent_shapes() {
-        eprintln!("a year of days: called a step, a bend, a line, open, in per cent of 200");
+        eprintln!(
+            "a year of days: called a step, a bend, a line, open, described as a step, in per cent"
+        );
         for rho in [0.0, 0.3, 0.6] {
             for (size, days) in [(2.0, 28), (3.0, 28), (4.0, 28), (3.0, 56), (3.0, 14)] {
                 for is_step in [true, false] {

@@ -120,15 +120,25 @@ impl GroupShift<'_> {
     /// "; a gradual fall describes these weeks about as well", unless steps are clearly better. A
     /// gradual change has one direction, so it is no alternative to shifts in both.
     fn gradual_alternative(&self) -> String {
+        if !self.may_be_gradual() {
+            return String::new();
+        }
+        let movement = if self.rises() { "rise" } else { "fall" };
+        let noun = self.set.period.noun();
+        format!("; a gradual {movement} describes these {noun}s about as well")
+    }
+
+    /// Returns true if a gradual change describes the series about as well.
+    fn may_be_gradual(&self) -> bool {
         let rises = self.rises();
         let mut shifts = self.result.shifts.iter();
         let is_open = matches!(self.result.shape, Some(Shape::Open { .. }));
-        if !is_open || shifts.any(|(shift, _)| (shift.difference[0] > 0.0) != rises) {
-            return String::new();
-        }
-        let movement = if rises { "rise" } else { "fall" };
-        let noun = self.set.period.noun();
-        format!("; a gradual {movement} describes these {noun}s about as well")
+        is_open && shifts.all(|(shift, _)| (shift.difference[0] > 0.0) == rises)
+    }
+
+    /// Returns true if a gradual change describes the series slightly better.
+    fn is_gradual(&self) -> bool {
+        self.may_be_gradual() && !self.result.shape.is_some_and(Shape::favours_step)
     }
 
     /// A level with its interval, which does not extend below zero if no value does.
@@ -245,7 +255,12 @@ pub(super) fn finding(context: &Context, group_shift: &GroupShift<'_>) -> Findin
     ));
     finding.evidence = vec![set.evidence.clone()];
     finding.confidence = 1.0 - p_adjusted;
-    finding.severity = severity(context, params, day, rises);
+    // A gradual change was the event; the step through it is not a second one.
+    finding.severity = if group_shift.is_gradual() {
+        Severity::Info
+    } else {
+        severity(context, params, day, rises)
+    };
     finding.caveats.clone_from(&set.caveats);
     if result.uncorrected.autocorrelation > 0.2 {
         finding.caveats.push(format!(

@@ -121,6 +121,7 @@ fn sentences_beside_a_gradual_change(date: &str, days: usize) -> Vec<String> {
     result.shape = Some(Shape::Open {
         step: 0,
         form: Form::Line,
+        favours_step: true,
     });
     let shift = |shift| GroupShift {
         set: &set,

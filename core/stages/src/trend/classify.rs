@@ -9,6 +9,7 @@ use crate::{
 use retrocast_domain::Estimate;
 use retrocast_stats::{
     bend::{Bend, bend},
+    change_point::steps,
     search::Search,
     shape::{Form, Shape, search_shape, shape},
     test::{benjamini_hochberg, cauchy_combination},
@@ -50,9 +51,10 @@ impl TrendTest {
         }
     }
 
-    /// Returns true if a step describes the series better than the line.
+    /// Returns true if a step describes the series better than a gradual change, clearly or
+    /// slightly.
     pub(super) fn is_step(&self) -> bool {
-        matches!(self.shape, Some(Shape::Step(_)))
+        self.shape.is_some_and(Shape::favours_step)
     }
 
     /// Returns true if it is a finding: proven, and large enough.
@@ -81,6 +83,8 @@ struct Fit {
     /// Indices of the known values, and these values.
     indices: Vec<usize>,
     values: Vec<f64>,
+    /// The known values with their season.
+    observed: Vec<f64>,
 }
 
 /// Returns true for the unit of shares, whose difference is in percentage points.
@@ -123,6 +127,7 @@ pub(super) fn classify(
             adjusted,
             indices,
             values,
+            observed: group.values.iter().flatten().copied().collect(),
         })
     };
     let fits = set.map_sufficient_groups(context, |_| points_min, fit);
@@ -132,26 +137,38 @@ pub(super) fn classify(
         .map(|fit| {
             let fit = fit?;
             let p_adjusted = corrected.next().unwrap_or(1.0);
-            let shape = if p_adjusted < params.alpha() {
-                search_shape(&fit.values, &search)
+            let is_significant = p_adjusted < params.alpha();
+            let (shape, positions) = if is_significant {
+                search_shape(&fit.values, &search).unzip()
             } else {
-                shape(&fit.values, search.segment_min)
+                (shape(&fit.values, search.segment_min), None)
             };
+            // A series that moved in steps has no line, and the change is that of the levels.
+            let is_step = is_significant && shape.is_some_and(Shape::favours_step);
+            let stepped = shape.filter(|_| is_step).and_then(|shape| {
+                let proven = positions.filter(|positions| !positions.is_empty());
+                let positions = proven.or_else(|| Some(vec![shape.step()?]))?;
+                let steps = steps(&fit.observed, &fit.values, &positions, &search)?;
+                let indices = positions.into_iter().map(|position| fit.indices[position]);
+                Some((steps, indices.collect()))
+            });
             let is_bend = matches!(shape.and_then(Shape::form), Some(Form::Bend(_)));
             let bend = fit.bend.filter(|bend| is_bend && bend.p < BEND_LEVEL);
-            let line = match bend {
-                Some(bend) => {
+            let line = match (stepped, bend) {
+                (Some((steps, positions)), _) => fit.line.stepped(steps, positions),
+                (None, Some(bend)) => {
                     let position = fit.indices[bend.position];
                     fit.line.broken(bend, position)
                 }
-                None => fit.line,
+                (None, None) => fit.line,
             };
             let rises = line.slope()[0] > 0.0;
-            let agrees = line.bend().is_some() || rises == (fit.trend.test.s > 0.0);
+            let is_straight = line.bend().is_none() && line.steps().is_empty();
+            let agrees = !is_straight || rises == (fit.trend.test.s > 0.0);
             let mut tested = TrendTest {
                 p: fit.p,
                 p_adjusted,
-                is_significant: p_adjusted < params.alpha() && agrees,
+                is_significant: is_significant && agrees,
                 class: "not proven",
                 shape: shape.map(|shape| shape.map(|position| fit.indices[position])),
                 test: fit.trend.test,

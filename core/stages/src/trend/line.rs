@@ -1,8 +1,9 @@
-//! The line of a group: straight or with a bend or, for values that cannot be negative, never below
-//! zero.
+//! The line of a group: straight, with a bend or with steps or, for values that cannot be negative,
+//! never below zero.
 
 use retrocast_stats::{
     bend::Bend,
+    change_point::Steps,
     positive_line::{Link, PositiveLine, positive_line},
     trend::{TheilSen, Trend},
 };
@@ -13,6 +14,8 @@ enum LineKind {
     Straight(TheilSen),
     Positive(PositiveLine),
     Broken(Bend),
+    /// Levels between steps, with the positions of the steps in the group's values.
+    Stepped(Steps, Vec<usize>),
 }
 
 /// The line over the period in which a group has values.
@@ -70,6 +73,23 @@ impl Line {
         }
     }
 
+    /// The levels of a group that moved in steps, with the positions of the steps in the group's
+    /// values.
+    pub(super) fn stepped(self, steps: Steps, positions: Vec<usize>) -> Self {
+        Self {
+            kind: LineKind::Stepped(steps, positions),
+            ..self
+        }
+    }
+
+    /// Indices of the first values after steps; empty without one.
+    pub(super) fn steps(&self) -> &[usize] {
+        match &self.kind {
+            LineKind::Stepped(_, positions) => positions,
+            _ => &[],
+        }
+    }
+
     /// Index of the first value after a bend; `None` without one.
     pub(super) fn bend(&self) -> Option<usize> {
         matches!(self.kind, LineKind::Broken(_)).then_some(self.first)
@@ -81,6 +101,7 @@ impl Line {
             LineKind::Straight(_) => "Theil-Sen",
             LineKind::Positive(_) => "quasi-Poisson",
             LineKind::Broken(_) => "broken",
+            LineKind::Stepped(..) => "stepped",
         }
     }
 
@@ -88,6 +109,7 @@ impl Line {
         match &self.kind {
             LineKind::Straight(_) => "Theil-Sen",
             LineKind::Broken(_) => "broken",
+            LineKind::Stepped(..) => "stepped",
             LineKind::Positive(line) => match line.link {
                 Link::Log => "log-linear",
                 Link::Root => "square",
@@ -109,6 +131,10 @@ impl Line {
             LineKind::Straight(line) => line.at(position),
             LineKind::Positive(line) => line.at(position),
             LineKind::Broken(bend) => bend.at(position),
+            LineKind::Stepped(steps, positions) => {
+                let level = positions.partition_point(|step| *step <= position);
+                steps.levels[level].mean
+            }
         };
         if self.is_positive {
             height.max(0.0)
@@ -122,7 +148,9 @@ impl Line {
     pub(super) fn ends(&self) -> [f64; 2] {
         let start = match &self.kind {
             LineKind::Broken(bend) => bend.level,
-            LineKind::Straight(_) | LineKind::Positive(_) => self.height(self.first),
+            LineKind::Straight(_) | LineKind::Positive(_) | LineKind::Stepped(..) => {
+                self.height(self.first)
+            }
         };
         [start, self.height(self.last)]
     }
@@ -145,11 +173,16 @@ impl Line {
                 bend.change.map(|change| change.max(-bend.level))
             }
             LineKind::Broken(bend) => bend.change,
+            LineKind::Stepped(steps, _) => steps.difference,
         }
     }
 
     /// The same relative to the level at the start; `None` if values or that level are negative.
     pub(super) fn change(&self) -> Option<[f64; 3]> {
+        if let LineKind::Stepped(steps, _) = &self.kind {
+            let ratio = steps.ratio.filter(|_| self.is_positive)?;
+            return Some(ratio.map(|ratio| ratio - 1.0));
+        }
         let [start, _] = self.ends();
         let difference = self.difference();
         (self.is_positive && start > 0.0).then(|| difference.map(|d| d / start))

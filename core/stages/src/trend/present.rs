@@ -81,7 +81,8 @@ pub(super) fn finding(
     finding.p_adjusted = Some(result.p_adjusted);
     finding.method = METHOD.to_string();
     finding.period = set.dates();
-    finding.baseline = Some(match result.line.bend() {
+    let turn = result.line.bend().or(result.line.steps().first().copied());
+    finding.baseline = Some(match turn {
         Some(bend) => format!("the level before {}", set.period.words(set.starts[bend])),
         None => format!("no trend over the same {noun}s"),
     });
@@ -140,22 +141,32 @@ pub(super) fn finding(
 /// 9.8, 61 % higher (95 % interval ...)."
 fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &TrendTest) -> String {
     let [start, end] = end_levels(set, params, result);
+    let rises = result.line.slope()[0] > 0.0;
+    let (verb, verb_now, movement) = if rises {
+        ("rose", "rises", "rise")
+    } else {
+        ("fell", "falls", "fall")
+    };
+    let noun = set.period.noun();
+    let is_step = !result.line.steps().is_empty();
     let alternative = match result.shape {
+        Some(Shape::Open { .. }) if is_step => {
+            format!("; a gradual {movement} describes these {noun}s about as well")
+        }
         Some(Shape::Open { step, .. }) => format!(
-            "; a step around {} describes these {}s about as well",
+            "; a step around {} describes these {noun}s about as well",
             set.period.words(set.starts[step]),
-            set.period.noun()
         ),
         _ => String::new(),
     };
-    let (verb, verb_now) = if result.line.slope()[0] > 0.0 {
-        ("rose", "rises")
+    let template = if is_step {
+        "{what}{in_group} {verb}{step} from a mean of {start} to {end}: {claim}{alternative}."
     } else {
-        ("fell", "falls")
+        "{what}{in_group} {verb} over {duration}: the fitted line {verb_now} from {start} to {end}, \
+         {claim}{alternative}."
     };
     fill(
-        "{what}{in_group} {verb} over {duration}{step}: the fitted line {verb_now} from {start} to {end}, \
-         {claim}{alternative}.",
+        template,
         &[
             ("what", &words::capitalised(&set.measure)),
             ("in_group", &words::in_named(&params.by, &group.label)),
@@ -171,7 +182,7 @@ fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &TrendTest)
     )
 }
 
-/// Requests an owner of a movement; one that a step describes equally well may be over.
+/// Requests an owner of a movement; a step, or one that a step describes equally well, may be over.
 fn request(set: &SeriesSet, result: &TrendTest, direction: Direction) -> ActionRequest {
     let be = words::is_or_are(&set.measure);
     let (present, past) = match direction {
@@ -179,19 +190,27 @@ fn request(set: &SeriesSet, result: &TrendTest, direction: Direction) -> ActionR
         Direction::Up | Direction::None => ("rising", "rose"),
     };
     match result.shape {
-        Some(Shape::Open { .. }) => ActionRequest::new(&set.measure, past, "find out why"),
+        Some(Shape::Open { .. } | Shape::Step(_)) => {
+            ActionRequest::new(&set.measure, past, "find out why")
+        }
         _ => ActionRequest::new(&set.measure, format!("{be} {present}"), "name an owner"),
     }
 }
 
-/// ", in a step about January 2026 rather than gradually", if that describes the series better.
+/// " in a step around January 2026 rather than gradually", if that describes the series better.
 fn step_clause(set: &SeriesSet, result: &TrendTest) -> String {
+    let dates = result.line.steps().iter();
+    let dates: Vec<String> = dates
+        .map(|step| set.period.words(set.starts[*step]))
+        .collect();
+    let steps = match &dates[..] {
+        [] => return String::new(),
+        [date] => format!(" in a step around {date}"),
+        dates => format!(" in steps around {}", words::short_list(dates)),
+    };
     match result.shape {
-        Some(Shape::Step(at)) => {
-            let date = set.period.words(set.starts[at]);
-            format!(", in a step around {date} rather than gradually")
-        }
-        _ => String::new(),
+        Some(Shape::Step(_)) => format!("{steps} rather than gradually"),
+        _ => steps,
     }
 }
 

@@ -473,6 +473,59 @@ fn the_trend_and_the_shift_of_a_series_are_consistent() {
     }
 }
 
+/// Durations of 315 days around 600 s with a standard deviation of 120 s, 40 % higher in the last
+/// five weeks.
+fn recent_step(seed: u64) -> DataFrame {
+    let mut noise = Noise(seed * 7919 + 41);
+    let (mut at, mut value) = (Vec::new(), Vec::new());
+    for day in 0..315 {
+        let level = if day < 280 { 600.0 } else { 840.0 };
+        at.push((jiff::civil::date(2026, 1, 5) + day.days()).at(12, 0, 0, 0));
+        value.push(level + 120.0 * noise.normal());
+    }
+    let columns = vec![times("at", &at), Column::new("seconds".into(), value)];
+    DataFrame::new(at.len(), columns).expect("a frame")
+}
+
+#[test]
+fn a_step_is_not_also_a_ramp() {
+    let params = serde_json::json!({
+        "input": "metrics", "value": "seconds", "measure": "duration", "unit": "s"
+    });
+    let (mut stepped, mut ramps) = (0, 0);
+    for seed in 0..20 {
+        let inputs = Inputs::from([("metrics".to_string(), input("metrics", recent_step(seed)))]);
+        let context = context("2026-11-16");
+        let trend = run(&context, &params, &inputs).expect("an analysis").cell;
+        let shift = (crate::change_point::CHANGE_POINT.run)(&context, &params, &inputs);
+        let shift = shift.expect("an analysis").cell;
+        let trend = trend.findings.first().expect("a trend");
+        let sentence = plain(&trend.sentence);
+        ramps += usize::from(sentence.contains("fitted line"));
+        let mut findings = [Some(trend), shift.findings.first()].into_iter().flatten();
+        let is_info = |finding: &Finding| finding.severity == retrocast_domain::Severity::Info;
+        assert!(findings.any(is_info), "{sentence}");
+        if let Some(rest) = sentence.strip_prefix("Duration rose in a step around ") {
+            stepped += 1;
+            assert!(trend.numbers["bend"].is_null(), "{sentence}");
+            // The levels are those of the shift.
+            let shift = plain(&shift.findings.first().expect("a shift").sentence);
+            let levels = |text: &str| {
+                let (_, levels) = text.split_once(" from a mean of ").expect("levels");
+                levels
+                    .split(';')
+                    .next()
+                    .map(|text| text.trim_end_matches('.').to_string())
+            };
+            assert_eq!(levels(rest), levels(&shift));
+        }
+    }
+    assert!(
+        stepped >= 17 && stepped + ramps == 20,
+        "{stepped} steps, {ramps} ramps"
+    );
+}
+
 #[test]
 #[ignore = "prints a table"]
 fn table_of_consistency() {

@@ -189,7 +189,7 @@ fn fit(values: &[f64], search: &Search) -> Fit {
     };
     // Several steps can look like a line, and are searched for only if it matters.
     match search_shape(values, search).filter(|_| fitted.p < PROVEN_P_MAX) {
-        Some(Shape::Step(position)) => Fit::SinceStep(position),
+        Some((Shape::Step(position), _)) => Fit::SinceStep(position),
         _ => Fit::Line(fitted),
     }
 }
