@@ -108,7 +108,6 @@ fn crates_depend_on_allowed_crates_only() {
             &["retrocast-domain", "retrocast-records", "retrocast-storage"],
         ),
         ("stages", &["retrocast-domain", "retrocast-stats"]),
-        ("accuracy", &["retrocast-stats"]),
         ("render", &["retrocast-domain"]),
     ] {
         let manifest = read(&format!("core/{name}/Cargo.toml"));

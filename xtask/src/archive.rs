@@ -1,7 +1,7 @@
 //! `cargo xtask bench archive`: measures the pages of an archive of synthetic runs: seconds, files
 //! written, sizes.
 
-use crate::{program, run};
+use crate::{date::date, program, run};
 use std::{
     fmt::Write as _,
     fs,
@@ -9,6 +9,8 @@ use std::{
     process::Command,
     time::Instant,
 };
+
+const USAGE: &str = "usage: cargo xtask bench archive [--runs N] [--folder DIR]";
 
 /// Number of jobs among which the runs are divided.
 const JOBS: u32 = 5;
@@ -19,21 +21,19 @@ const FIGURES: u32 = 12;
 /// The day of the last window, in days since 1970-01-01: 16 November 2026.
 pub const LAST_DAY: i64 = 20_773;
 
-/// Writes an archive of `--runs` runs (by default 10 000), renders its pages, adds a run, and
-/// prints times and sizes.
+/// Writes an archive of `--runs` runs (by default 10 000) to `--folder` (by default in the target
+/// folder), renders its pages, adds a run, and prints times and sizes.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
-    let option = |name: &str| {
-        let index = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(index + 1).cloned()
-    };
-    let runs: u32 = match option("--runs") {
-        Some(text) => text
-            .parse()
-            .map_err(|_| format!("--runs {text}: not a number"))?,
-        None => 10_000,
-    };
-    let folder =
-        option("--folder").map_or_else(|| crate::target().join("bench-archive"), PathBuf::from);
+    let (mut runs, mut folder) = (10_000_u32, crate::target().join("bench-archive"));
+    let mut remaining = arguments.iter();
+    while let Some(name) = remaining.next() {
+        let value = remaining.next().ok_or(USAGE)?;
+        match name.as_str() {
+            "--runs" => runs = value.parse().map_err(|_| USAGE)?,
+            "--folder" => folder = PathBuf::from(value),
+            _ => return Err(USAGE.to_string()),
+        }
+    }
     let reports = folder.join("reports");
     if reports.exists() {
         fs::remove_dir_all(&reports).map_err(|error| error.to_string())?;
@@ -186,35 +186,4 @@ fn write_run(reports: &Path, job: u32, day: i64) -> std::io::Result<()> {
         folder.join("cells/rhythm.json"),
         cell("rhythm", "rhythm", &findings, ""),
     )
-}
-
-/// The date of a day since 1970-01-01 (H. Hinnant, "chrono-compatible low-level date algorithms").
-pub fn date(day: i64) -> String {
-    let shifted = day + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::date;
-
-    #[test]
-    fn days_are_dates() {
-        assert_eq!(date(0), "1970-01-01");
-        assert_eq!(date(super::LAST_DAY), "2026-11-16");
-        assert_eq!(date(19_782), "2024-02-29");
-    }
 }

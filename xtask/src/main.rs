@@ -3,6 +3,7 @@
 mod accuracy;
 mod analysis;
 mod archive;
+mod date;
 mod effects;
 mod engine;
 mod figures;

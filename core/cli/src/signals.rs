@@ -42,8 +42,44 @@ fn listen(stop: &CancellationToken) {
         };
         next_signal().await;
         terminal::message!("stopping; the next run reuses finished nodes");
+        silence_cancelled_tasks();
         stop.cancel();
         next_signal().await;
         std::process::exit(1);
     });
+}
+
+/// Keeps panics of tasks that wait for a cancelled task off the terminal; Lance unwraps the results of
+/// its tasks. Other panics are printed as before.
+fn silence_cancelled_tasks() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !panic.payload_as_str().is_some_and(is_cancellation) {
+            print(panic);
+        }
+    }));
+}
+
+/// Returns true for the message of an unwrapped result of a cancelled task.
+fn is_cancellation(message: &str) -> bool {
+    message.contains("JoinError::Cancelled")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_panics_of_cancelled_tasks_are_silent() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let result = runtime.block_on(async {
+            let task = tokio::spawn(std::future::pending::<()>());
+            task.abort();
+            task.await
+        });
+        assert!(is_cancellation(&format!("{:?}", result.unwrap_err())));
+        assert!(!is_cancellation("index out of bounds"));
+    }
 }

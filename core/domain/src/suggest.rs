@@ -18,6 +18,11 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, _, candidate)| candidate)
 }
 
+/// The phrase ", did you mean ...?" for an unknown name; empty if none is near.
+pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, candidates).map_or_else(String::new, |near| format!(", did you mean `{near}`?"))
+}
+
 /// Advice for an unknown name: the nearest candidate, otherwise all candidates. `what` names the
 /// candidates, such as "known keys".
 pub fn help<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>, what: &str) -> String {

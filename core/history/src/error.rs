@@ -1,6 +1,6 @@
 //! The errors of reading a repository.
 
-use crate::suggest::did_you_mean;
+use retrocast_domain::suggest::did_you_mean;
 use std::path::Path;
 
 /// An error with cause, location and advice. No message contains a user or a password.

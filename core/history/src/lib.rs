@@ -35,7 +35,6 @@ mod log;
 mod mirror;
 mod record;
 mod repository;
-mod suggest;
 mod text;
 mod uri;
 mod walk;

@@ -1,7 +1,8 @@
 //! Parses a URI: repository, branch, start time, and kind of records.
 
-use crate::{HistoryError, suggest::did_you_mean};
+use crate::HistoryError;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use retrocast_domain::suggest::did_you_mean;
 use std::{ffi::OsString, fmt, os::unix::ffi::OsStringExt, path::PathBuf};
 
 /// The kind of records.

@@ -1,4 +1,4 @@
-//! Days or hours that the usual pattern of a series does not explain.
+//! Days, hours, weeks or months that the usual pattern of a series does not explain.
 //!
 //! # Method
 //! The weekly season of each group's series is removed robustly. Short and long windows before and
@@ -11,6 +11,11 @@
 //! isolation forest (Liu, Ting and Zhou, 2008) over the scores, their changes and their
 //! neighbourhood is a second detector. A claim needs both, or a probability twenty times below the
 //! limit.
+//!
+//! Records a week or a month apart are compared by weeks or months, with windows of a quarter and of half a
+//! year, or of one year and of two. From two years on, the season of the year is removed where the months of
+//! one year follow from those of the others; with less, a caveat says that a season may look unusual. If the
+//! window contains no whole step, the last whole step before its end is tested.
 //!
 //! The probabilities are corrected for all values tested (Benjamini and Hochberg, 1995): `alpha` is
 //! the expected share of false claims, and on pure noise the probability of any, half of it for the
@@ -46,8 +51,8 @@
 //!
 //! An event before the window is `info`. In the window, an event on the good side of its
 //! `metric_type`, or of a metric of type `other`, is `notice`; one on the bad side is `warning`. It
-//! is `critical` when it deviates by half or more of the expected value and lasts for three days,
-//! or, for metrics of failed, waiting or missing work, when it is among the last two days. For type
+//! is `critical` when it deviates by half or more of the expected value and lasts for three days (or
+//! weeks or months), or, for metrics of failed, waiting or missing work, when it is among the last two. For type
 //! `other`, large lasting events and drops to zero are `warning`, and nothing is `critical`.
 //!
 //! # Caveats
@@ -59,10 +64,14 @@
 
 use crate::{
     Analysis, Context, Inputs, Reads, StageError, StageKind,
-    series::{self, Aggregate, PartPeriods, Request, SeriesSet, period::Step, words},
+    series::{
+        self, Aggregate, PartPeriods, Request, SeriesSet,
+        period::{Period, requested_or_found},
+        words,
+    },
     with_findings,
 };
-use retrocast_domain::{Cell, CellStatus, Chapter, Finding};
+use retrocast_domain::{Cell, CellStatus, Chapter, Finding, number};
 use retrocast_stats::anomaly::Options;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -73,6 +82,8 @@ mod detect;
 #[cfg(test)]
 mod few_records_tests;
 mod hours;
+#[cfg(test)]
+mod period_tests;
 mod present;
 mod result;
 mod silence;
@@ -90,7 +101,7 @@ pub const ANOMALY: StageKind = StageKind {
     name: "anomaly",
     chapter: Some(Chapter::Events),
     code_version: 11,
-    summary: "Finds days or hours that the usual rhythm does not explain.",
+    summary: "Finds days, hours, weeks or months that the usual rhythm does not explain.",
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
@@ -197,9 +208,9 @@ struct Params {
     by: Vec<String>,
     /// Aggregate of the records of a step. Default: the sum of `value`, or the number of records.
     aggregate: Option<Aggregate>,
-    /// Length of a step.
+    /// Length of a step. Default: days, or weeks or months if records are that far apart.
     #[serde(default)]
-    period: Step,
+    period: Option<Period>,
     /// Direction of the deviations to find.
     #[serde(default)]
     direction: Sides,
@@ -230,14 +241,15 @@ struct Params {
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
     let mut params: Params = serde_json::from_value(params.clone())?;
     let input = crate::input(inputs, &params.input)?;
+    let period = requested_or_found(params.period, context, input, params.time.as_deref())?;
     let request = Request {
         time: params.time.as_deref(),
         value: params.value.as_deref(),
         by: &params.by,
         aggregate: params.aggregate(),
-        period: params.period.into(),
+        period,
         part_periods: PartPeriods::LeaveOut,
-        periods_max: history_max(params.period),
+        periods_max: history_max(period),
         without_year: false,
         groups_max: GROUPS_MAX,
         measure: params.measure.as_deref(),
@@ -260,15 +272,19 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     if !set.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
     }
-    let Some(options) = options(params.period, &set) else {
-        let message = set.not_enough(smallest_options(params.period).need());
+    let Some(options) = options(&set) else {
+        let message = set.not_enough(smallest_options(period).need());
         cell.status = CellStatus::NotEnough {
             message: message.unwrap_or_default(),
         };
         return Ok(Analysis { cell, frame: None });
     };
     set.note_small(options.need(), &mut cell.caveats);
-    let hours = collect_hours(context, &params, input)?;
+    cell.caveats.extend(caveat_without_year(&set));
+    let hours = match period {
+        Period::Day => collect_hours(context, &params, input)?,
+        _ => None,
+    };
     if hours.is_some() {
         params.alpha /= 2.0;
     }
@@ -320,20 +336,36 @@ const METHOD: &str = "Robust seasonal residual, smallest deviation over four win
                       or t tail, with a vote of an isolation forest (Liu, Ting and Zhou, 2008); \
                       Benjamini-Hochberg over all tested values";
 
+/// The caveat for weeks or months with too short a history for a season of the year.
+fn caveat_without_year(set: &SeriesSet) -> Option<String> {
+    let years = set.starts.len() as f64 / set.period.cadence().year();
+    let is_long = matches!(set.period, Period::Week | Period::Month);
+    (is_long && years < 2.0).then(|| {
+        let noun = set.period.noun();
+        format!(
+            "A season of the year needs two years of records; here are {}, so a {noun} that is usual for the \
+             season may look unusual.",
+            number::plural(set.starts.len() as u64, noun)
+        )
+    })
+}
+
 /// The options that need the least history.
-fn smallest_options(step: Step) -> Options {
-    match step {
-        Step::Day => Options::DAILY,
-        Step::Hour => Options::HOURLY_SHORT,
+fn smallest_options(period: Period) -> Options {
+    match period {
+        Period::Hour => Options::HOURLY_SHORT,
+        Period::Day => Options::DAILY,
+        Period::Week => Options::WEEKLY,
+        Period::Month => Options::MONTHLY,
     }
 }
 
 /// Maximum number of steps of history to analyse: the latest.
-fn history_max(step: Step) -> usize {
-    match step {
-        Step::Day => 1500,
+fn history_max(period: Period) -> usize {
+    match period {
         // A year: windows of hourly series are long, and the run time grows with both.
-        Step::Hour => 24 * 366,
+        Period::Hour => 24 * 366,
+        _ => 1500,
     }
 }
 
@@ -341,14 +373,12 @@ fn history_max(step: Step) -> usize {
 const GROUPS_MAX: usize = 200;
 
 /// The options for the richest structure for which some series has enough values.
-fn options(step: Step, set: &SeriesSet) -> Option<Options> {
-    let candidates: &[Options] = match step {
-        Step::Day => &[Options::DAILY],
-        Step::Hour => &[Options::HOURLY, Options::HOURLY_SHORT],
+fn options(set: &SeriesSet) -> Option<Options> {
+    let smallest = smallest_options(set.period);
+    let candidates = match set.period {
+        Period::Hour => vec![Options::HOURLY, smallest],
+        _ => vec![smallest],
     };
     let is_supported = |need: usize| set.groups.iter().any(|group| set.is_enough(group, need));
-    candidates
-        .iter()
-        .copied()
-        .find(|options| is_supported(options.need()))
+    (candidates.into_iter()).find(|options| is_supported(options.need()))
 }

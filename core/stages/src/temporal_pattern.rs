@@ -39,6 +39,12 @@
 //!
 //! Weekdays are compared within weeks, hours within days, months within years, so that a trend is
 //! not mistaken for a pattern: a log-linear Poisson model with a level for each week, day or year.
+//! Months are compared with a trend within the year, too: the centred moving average of twelve months
+//! (Macaulay 1931), continued at both ends by the growth from year to year.
+//!
+//! Records a week or a month apart are compared as recorded: months by their weeks or months, not by
+//! their days, so that a long month is no busy one. They have no weekdays and no hours.
+//!
 //! Variances allow for clustering: the largest of Poisson, quasi-Poisson (`McCullagh` and Nelder
 //! 1989), and the sandwich estimator over those blocks (Newey and West 1987). A year is compared
 //! with the same part of the previous year, with the dispersion and autocorrelation of its months;
@@ -60,7 +66,7 @@
 
 use crate::{
     Analysis, Context, Inputs, Reads, StageError, StageKind, input,
-    series::{self, missing::MissingDays},
+    series::{self, missing::MissingDays, period::Period},
     with_findings,
 };
 use jiff::civil::{Date, DateTime};
@@ -90,7 +96,7 @@ use read::read;
 pub const TEMPORAL_PATTERN: StageKind = StageKind {
     name: "temporal_pattern",
     chapter: Some(Chapter::Rhythm),
-    code_version: 10,
+    code_version: 11,
     summary: "Weekday, hour, month and year effects, and the volume at which things change.",
     manual: include_str!("temporal_pattern.rs"),
     schema: || schemars::schema_for!(Params),
@@ -139,6 +145,8 @@ struct Data<'a> {
     context: &'a Context,
     params: &'a Params,
     groups: Vec<Group>,
+    /// Distance of the records: days, weeks or months.
+    period: Period,
     /// First day with a record.
     first: Date,
     /// Day after the last covered day.

@@ -15,6 +15,7 @@
 
 use crate::describe::{median, quantile};
 use crate::seasonal::interpolate;
+use crate::yearly::YearlySeason;
 use statrs::distribution::{
     ContinuousCDF, DiscreteCDF, NegativeBinomial, Normal, Poisson, StudentsT,
 };
@@ -61,6 +62,19 @@ impl Options {
         period: 24,
         short: 24,
         long: 120,
+    };
+
+    /// For weekly values: windows of a quarter and of half a year, without a season.
+    pub const WEEKLY: Self = Self {
+        period: 1,
+        short: 13,
+        long: 26,
+    };
+    /// For monthly values: windows of one year and of two, without a season.
+    pub const MONTHLY: Self = Self {
+        period: 1,
+        short: 12,
+        long: 24,
     };
 
     /// Minimum number of known values for a season and a calibration.
@@ -111,14 +125,48 @@ impl Score {
 ///
 /// Series shorter than [`Options::need`] give only `None`.
 pub fn score(values: &[Option<f64>], quantity: Quantity, options: Options) -> Vec<Option<Score>> {
+    score_with(values, quantity, options, None)
+}
+
+/// The same for a series with a season of the year, which is removed before and restored after.
+pub fn score_within_year(
+    values: &[Option<f64>],
+    quantity: Quantity,
+    options: Options,
+    year: &YearlySeason,
+) -> Vec<Option<Score>> {
+    if let (Quantity::Count, YearlySeason::Factors(factors)) = (quantity, year) {
+        return score_with(values, quantity, options, Some(Season::of_year(factors)));
+    }
+    let at = |(i, value): (usize, &Option<f64>)| value.map(|value| year.remove(i, value));
+    let level: Vec<Option<f64>> = values.iter().enumerate().map(at).collect();
+    let scores = score(&level, Quantity::Continuous, options).into_iter();
+    let restore = |(i, score): (usize, Option<Score>)| {
+        score.map(|score| Score {
+            value: year.restore(i, score.value),
+            expected: year.restore(i, score.expected),
+            low: year.restore(i, score.low),
+            high: year.restore(i, score.high),
+            ..score
+        })
+    };
+    scores.enumerate().map(restore).collect()
+}
+
+fn score_with(
+    values: &[Option<f64>],
+    quantity: Quantity,
+    options: Options,
+    season: Option<Season>,
+) -> Vec<Option<Score>> {
     if values.iter().flatten().count() < options.need() {
         return vec![None; values.len()];
     }
     let filled = interpolate(values);
-    let season = match quantity {
+    let season = season.unwrap_or_else(|| match quantity {
         Quantity::Count => Season::factors(&filled, options),
         Quantity::Continuous => Season::offsets(&filled, options),
-    };
+    });
     let experts: Vec<Expert> = View::ALL
         .iter()
         .map(|view| Expert::new(*view, &filled, quantity, &season, options))
@@ -607,6 +655,83 @@ mod tests {
         });
         eprintln!("t with 4 degrees of freedom: {rate}");
         assert!(rate <= 0.12, "{rate}");
+    }
+
+    /// Scores as a stage does: within the season of the year if there is one.
+    fn score_long(
+        values: &[Option<f64>],
+        quantity: Quantity,
+        options: Options,
+        year: f64,
+    ) -> Vec<Option<Score>> {
+        match crate::yearly::yearly_season(values, year) {
+            Some(season) => score_within_year(values, quantity, options, &season),
+            None => score(values, quantity, options),
+        }
+    }
+
+    #[test]
+    fn weeks_and_months_make_few_claims_and_find_outages() {
+        let wave = |i: f64, year: f64| (i / year * std::f64::consts::TAU).sin();
+        let mut failures = Vec::new();
+        for (options, year, n) in [
+            (Options::WEEKLY, 52.18, 60),
+            (Options::WEEKLY, 52.18, 120),
+            (Options::WEEKLY, 52.18, 160),
+            (Options::MONTHLY, 12.0, 30),
+            (Options::MONTHLY, 12.0, 60),
+        ] {
+            for (name, size, rho, mean) in [
+                ("count 3", 0.0, 0.0, 3.0),
+                ("count 60", 0.0, 0.0, 60.0),
+                ("season", 0.4, 0.0, 60.0),
+                ("season, few", 0.4, 0.0, 6.0),
+                ("AR", 0.0, 0.6, 0.0),
+                ("AR, season", 0.4, 0.6, 0.0),
+            ] {
+                let runs = 200;
+                let (mut any, mut last, mut found) = (0, 0, 0);
+                for seed in 0..runs {
+                    let mut random = ChaCha8Rng::seed_from_u64(seed);
+                    let mut noise = 0.0;
+                    let mut values: Vec<Option<f64>> = (0..n)
+                        .map(|i| {
+                            let season = 1.0 + size * wave(f64::from(i), year);
+                            if rho > 0.0 {
+                                noise = rho * noise + normal(&mut random);
+                                return Some(100.5 * season + 5.0 * noise);
+                            }
+                            Some(poisson(&mut random, mean * season))
+                        })
+                        .collect();
+                    let quantity = if rho > 0.0 {
+                        Quantity::Continuous
+                    } else {
+                        Quantity::Count
+                    };
+                    let p = |values: &[Option<f64>]| -> Vec<f64> {
+                        let scores = score_long(values, quantity, options, year);
+                        let p = |s: &Option<Score>| s.map_or(1.0, |s| 2.0 * s.p_up.min(s.p_down));
+                        scores.iter().map(p).collect()
+                    };
+                    let quiet = p(&values);
+                    any += u32::from(quiet.iter().any(|p| p * f64::from(n) < 0.05));
+                    let end = quiet.len() - 1;
+                    last += u32::from(quiet[end] < 0.01);
+                    values[end] = values[end].map(|value| (0.3 * value).round());
+                    found += u32::from(p(&values)[end] < 0.01);
+                }
+                let share = |count: u32| f64::from(count) / runs as f64;
+                let [any, last, found] = [any, last, found].map(share);
+                eprintln!("{n} of {year}, {name}: any {any}, last at 1 %: {last}, outage {found}");
+                // A strong season hides outages until two years show it.
+                let is_clear = mean >= 60.0 && (size == 0.0 || f64::from(n) > 2.0 * year);
+                if any > 0.06 || last > 0.03 || (is_clear && found < 0.9) {
+                    failures.push(format!("{n} of {year}, {name}: {any} {last} {found}"));
+                }
+            }
+        }
+        assert!(failures.is_empty(), "{failures:#?}");
     }
 
     #[test]

@@ -24,7 +24,12 @@ pub struct BlockCounts {
     dispersion_min: f64,
     events: Vec<f64>,
     exposure: Vec<f64>,
+    /// Level of the trend in each cell; any scale.
+    trend: Vec<f64>,
 }
+
+/// Number of categories in a cycle whose moving average is the trend.
+const MONTHS: usize = 12;
 
 impl BlockCounts {
     /// An empty table.
@@ -35,6 +40,7 @@ impl BlockCounts {
             dispersion_min: 1.0,
             events: vec![0.0; cells],
             exposure: vec![0.0; cells],
+            trend: vec![1.0; cells],
         }
     }
 
@@ -59,6 +65,71 @@ impl BlockCounts {
         if let Some(cell) = self.cell(block, category) {
             self.exposure[cell] += exposure;
         }
+    }
+
+    /// The same table of years by months with the trend of its rates, which would otherwise look like
+    /// a difference between the first and the last months of the year: the centred moving average of
+    /// twelve months (Macaulay 1931), continued for half a year at both ends by the growth between
+    /// the two nearest years. Unchanged with less than two years.
+    #[must_use]
+    pub fn with_trend(mut self) -> Self {
+        let is_known = |cell: &usize| self.exposure[*cell] > 0.0;
+        let cells = 0..self.exposure.len();
+        let (Some(first), Some(last)) = (cells.clone().find(is_known), cells.rev().find(is_known))
+        else {
+            return self;
+        };
+        let end = last + 1;
+        let half = MONTHS / 2;
+        if end - first < 2 * MONTHS {
+            return self;
+        }
+        let rate = |from: usize, to: usize| -> f64 {
+            let events: f64 = self.events[from..to].iter().sum();
+            events / self.exposure[from..to].iter().sum::<f64>()
+        };
+        let mut trend = vec![1.0; self.trend.len()];
+        // The mean of two neighbouring years has the month itself in its centre.
+        for (month, level) in (first + half..end - half).zip(first..) {
+            trend[month] = f64::midpoint(
+                rate(level, level + MONTHS),
+                rate(level + 1, level + 1 + MONTHS),
+            );
+        }
+        let growth = |year: usize, next: usize| -> f64 {
+            let growth =
+                (rate(next, next + MONTHS) / rate(year, year + MONTHS)).powf(1.0 / MONTHS as f64);
+            if growth.is_finite() && growth > 0.0 {
+                growth
+            } else {
+                1.0
+            }
+        };
+        let growth_first = growth(first, first + MONTHS);
+        for month in (first..first + half).rev() {
+            trend[month] = trend[month + 1] / growth_first;
+        }
+        let growth_last = growth(end - 2 * MONTHS, end - MONTHS);
+        for month in end - half..end {
+            trend[month] = trend[month - 1] * growth_last;
+        }
+        let largest = trend[first..end].iter().copied().fold(0.0, f64::max);
+        if largest > 0.0 && largest.is_finite() {
+            self.trend = trend
+                .iter()
+                .map(|level| (level / largest).max(1e-6))
+                .collect();
+        }
+        self
+    }
+
+    /// Exposures times the trend, row by row.
+    fn weights(&self) -> Vec<f64> {
+        self.exposure
+            .iter()
+            .zip(&self.trend)
+            .map(|(exposure, level)| exposure * level)
+            .collect()
     }
 
     fn cell(&self, block: usize, category: usize) -> Option<usize> {
@@ -100,6 +171,7 @@ impl BlockCounts {
             dispersion_min: self.dispersion_min,
             events: pick(&self.events),
             exposure: pick(&self.exposure),
+            trend: pick(&self.trend),
         }
     }
 }
@@ -139,11 +211,8 @@ impl BlockRates {
     pub fn fit(counts: &BlockCounts) -> Option<Self> {
         let width = counts.categories;
         let (mut events, mut exposure) = (Vec::new(), Vec::new());
-        for (row, weight) in counts
-            .events
-            .chunks(width)
-            .zip(counts.exposure.chunks(width))
-        {
+        let weights = counts.weights();
+        for (row, weight) in counts.events.chunks(width).zip(weights.chunks(width)) {
             if row.iter().sum::<f64>() > 0.0 {
                 events.extend_from_slice(row);
                 // Events without exposure are errors, so they are excluded.
@@ -269,7 +338,8 @@ impl BlockRates {
         let k = used.len() as f64;
         let width = categories.len();
         let (mut events, mut exposure) = (Vec::new(), Vec::new());
-        for (row, weight) in part.events.chunks(width).zip(part.exposure.chunks(width)) {
+        let weights = part.weights();
+        for (row, weight) in part.events.chunks(width).zip(weights.chunks(width)) {
             if row.iter().sum::<f64>() > 0.0 {
                 events.extend_from_slice(row);
                 exposure.extend_from_slice(weight);
@@ -750,5 +820,92 @@ mod tests {
         let rounded = [ratio.ratio, ratio.plain[0], ratio.plain[1]].map(|x| (x * 100.0).round());
         assert_eq!(rounded, [161.0, 129.0, 202.0]);
         assert!(period_ratio(&[(1.0, 1.0)], &year(3.0), false).is_none());
+    }
+
+    /// Amounts of months: growth per month, a factor of December, and noise of the logarithm with
+    /// an autocorrelation. The first month is a November.
+    fn monthly(
+        seed: u64,
+        months: usize,
+        growth: f64,
+        december: f64,
+        [rho, sd]: [f64; 2],
+    ) -> BlockCounts {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut counts = BlockCounts::amounts(months.div_ceil(12) + 1, 12);
+        let mut state = 0.0;
+        for i in 0..months {
+            state = rho * state + sd * normal(&mut random);
+            let (year, month) = ((i + 10) / 12, (i + 10) % 12);
+            let season = if month == 11 { december } else { 1.0 };
+            counts.add_events(
+                year,
+                month,
+                100.0 * (growth * i as f64 + state).exp() * season,
+            );
+            counts.add_exposure(year, month, 1.0);
+        }
+        counts
+    }
+
+    /// Ratios of all months to their mean, and the months that are claimed at 5 % over all.
+    fn claimed_months(counts: &BlockCounts) -> (Vec<f64>, Vec<usize>) {
+        let rates = BlockRates::fit(counts).expect("rates");
+        let all: Vec<usize> = (0..12).collect();
+        let each: Vec<Comparison> = all
+            .iter()
+            .map(|&month| rates.contrast(&[month], &all, 0.95).expect("a contrast"))
+            .collect();
+        let p: Vec<f64> = each.iter().map(|comparison| comparison.p).collect();
+        let adjusted = crate::test::holm(&p);
+        let claimed = all.into_iter().filter(|&month| adjusted[month] < 0.05);
+        let claimed = claimed.collect();
+        (each.iter().map(|c| c.estimate).collect(), claimed)
+    }
+
+    #[test]
+    fn a_trend_within_the_year_is_no_season() {
+        const RUNS: u64 = 200;
+        let mut failures = Vec::new();
+        for months in [26, 36, 61] {
+            for (growth, noise) in [
+                (0.0, [0.0, 0.04]),
+                (0.01, [0.0, 0.04]),
+                (-0.02, [0.0, 0.04]),
+                (0.01, [0.6, 0.04]),
+            ] {
+                let (mut before, mut after) = ([0.0; 3], [0.0; 3]);
+                for seed in 0..RUNS {
+                    let plain = monthly(seed, months, growth, 1.0, noise);
+                    let season = monthly(seed, months, growth, 1.25, noise);
+                    for (sums, with_trend) in [(&mut before, false), (&mut after, true)] {
+                        let of = |counts: &BlockCounts| {
+                            if with_trend {
+                                claimed_months(&counts.clone().with_trend())
+                            } else {
+                                claimed_months(counts)
+                            }
+                        };
+                        let (_, claimed) = of(&plain);
+                        let (ratios, found) = of(&season);
+                        sums[0] += f64::from(u8::from(!claimed.is_empty()));
+                        sums[1] += f64::from(u8::from(found.contains(&11)));
+                        sums[2] += ratios[11];
+                    }
+                }
+                let [before, after] = [before, after].map(|sums| sums.map(|sum| sum / RUNS as f64));
+                eprintln!(
+                    "{months} months, growth {growth}, noise {noise:?}: false {} -> {}, found {} -> {}, \
+                     December {:.3} -> {:.3}",
+                    before[0], after[0], before[1], after[1], before[2], after[2]
+                );
+                let truth = 1.25 * 12.0 / 12.25;
+                if after[0] > 0.09 || (after[2] - truth).abs() > 0.03 || after[1] + 0.1 < before[1]
+                {
+                    failures.push(format!("{months} {growth} {noise:?}: {after:?}"));
+                }
+            }
+        }
+        assert!(failures.is_empty(), "{failures:#?}");
     }
 }

@@ -1,6 +1,6 @@
 //! Data of the comparisons, the same in every run, and a job with one stage.
 
-use crate::effects::Random;
+use crate::{date::date, effects::Random};
 use std::{
     f64::consts::TAU,
     fmt::Write as _,
@@ -16,25 +16,6 @@ pub const SEASON: usize = 7;
 pub const SEGMENT: usize = 14;
 /// Days between 1 January 1970 and the start of the series, 1 January 1990.
 const START: i64 = 7305;
-
-/// The date that is so many days after 1 January 1970 (the algorithm of `Hinnant`).
-pub fn date(days: i64) -> String {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year}-{month:02}-{day:02}")
-}
 
 fn write(path: PathBuf, text: &str) -> Result<PathBuf, String> {
     let message = |error: std::io::Error| format!("{}: {error}", path.display());
@@ -155,20 +136,6 @@ pub fn job(folder: &Path) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates_follow_the_calendar() {
-        let cases = [
-            (0, "1970-01-01"),
-            (START, "1990-01-01"),
-            (11_016, "2000-02-29"),
-            (11_017, "2000-03-01"),
-            (20_453, "2025-12-31"),
-        ];
-        for (days, expected) in cases {
-            assert_eq!(date(days), expected);
-        }
-    }
 
     #[test]
     fn files_have_the_expected_rows() {

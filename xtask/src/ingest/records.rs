@@ -3,6 +3,7 @@
 //! One record in fifty violates the contract, and one in two hundred repeats an earlier id. The
 //! same size gives the same records on every machine.
 
+use crate::date::date;
 use std::{
     fs::{self, File},
     io::{self, BufWriter, Write},
@@ -255,23 +256,10 @@ struct Timestamp(u64);
 impl std::fmt::Display for Timestamp {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         let (days, seconds) = (self.0 / 86_400, self.0 % 86_400);
-        // Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
-        let days = days + 719_468;
-        let (era, day_of_era) = (days / 146_097, days % 146_097);
-        let year =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
-        let month_from_march = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-        let month = if month_from_march < 10 {
-            month_from_march + 3
-        } else {
-            month_from_march - 9
-        };
-        let year = year + era * 400 + u64::from(month <= 2);
         write!(
             f,
-            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+            "{}T{:02}:{:02}:{:02}Z",
+            date(days as i64),
             seconds / 3600,
             seconds / 60 % 60,
             seconds % 60

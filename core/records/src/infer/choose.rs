@@ -78,17 +78,24 @@ impl Fields<'_> {
         if let Some(name) = texts.iter().find(|name| sample.is_unique(&[name])) {
             return choice(&[name], format!("decide: unique in {seen}"));
         }
+        // A number that counts is a better key than a time, which may be corrected later.
+        if let Some(name) = ordinals.iter().find(|name| sample.is_unique(&[name])) {
+            return choice(&[name], format!("decide: unique in {seen}"));
+        }
         let mut times: Vec<&str> = names.clone();
         times.retain(|name| self.has_type(name, &[InferredType::Timestamp, InferredType::Date]));
         // Records with distinct times are a series.
         if let Some(time) = times.iter().find(|time| sample.is_unique(&[time])) {
             return choice(&[time], format!("decide: unique in {seen}"));
         }
+        let mut labels = names;
+        labels.retain(|name| self.can_be_label(name));
         let mut parts: Vec<&str> = Vec::new();
         for part in named
             .into_iter()
             .chain(texts)
             .chain(ordinals)
+            .chain(labels)
             .take(PAIRED_FIELDS_MAX)
         {
             if !parts.contains(&part) {
@@ -146,6 +153,17 @@ impl Fields<'_> {
             InferredType::Json => profile.integers + profile.numbers == profile.seen,
             _ => false,
         }
+    }
+
+    /// Returns true if a field's values can be names with spaces, such as "Tier 1", rather than prose:
+    /// each occurs at least twice on average. They are no identifiers, but may be part of a key.
+    fn can_be_label(&self, name: &str) -> bool {
+        let is_short = (self.sample.profiles.get(name))
+            .is_some_and(|profile| profile.longest <= IDENTIFIER_LENGTH_MAX);
+        let distinct = self.sample.distinct(name) as u64;
+        is_short
+            && self.has_type(name, &[InferredType::Text])
+            && 2 * distinct <= self.sample.records
     }
 
     /// Chooses the field with the time of a record; `None` if no field is suitable.

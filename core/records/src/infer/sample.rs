@@ -258,6 +258,12 @@ impl Sample {
         changed
     }
 
+    /// Number of distinct values of a field; 0 if some record lacks it.
+    pub fn distinct(&self, name: &str) -> usize {
+        let hashes = self.hashes.get(name);
+        hashes.map_or(0, |hashes| hashes.iter().collect::<BTreeSet<_>>().len())
+    }
+
     /// Returns true if no two records have the same values of the fields `names`.
     pub fn is_unique(&self, names: &[&str]) -> bool {
         let columns: Option<Vec<_>> = names.iter().map(|name| self.hashes.get(*name)).collect();

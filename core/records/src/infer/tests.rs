@@ -444,6 +444,14 @@ fn keys_of_two_or_three_fields_are_found() {
     );
     let measures = |i: u32| format!("h{},{}", i % 2, i / 2);
     check("host,load", &measures, 40, &[]);
+    // Names may have spaces; prose, which hardly repeats, is no part of a key.
+    let weekly = |i: u32| format!("2026-01-{:02},Tier {},{}", 1 + i / 3, i % 3, i % 5);
+    check("day,team,open", &weekly, 60, &["team", "day"]);
+    let prose = |i: u32| format!("2026-01-{:02},No answer to {i}", 1 + i / 3);
+    check("day,note", &prose, 60, &[]);
+    // A number that counts is unique alone: a corrected start must not give the record a new key.
+    let run = |i: u32| format!("{i},2026-01-01T00:{i:02}:00Z,p{}", i % 3);
+    check("build,started,project", &run, 60, &["build"]);
 }
 
 #[test]

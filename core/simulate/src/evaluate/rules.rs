@@ -346,7 +346,7 @@ impl Claim<'_> {
         finding
             .numbers
             .keys()
-            .any(|key| key.contains("breach") || key.contains("reach"))
+            .any(|key| key.contains("breach"))
             || finding.what.contains("limit")
             || finding.sentence.contains("limit")
     }

@@ -4,22 +4,25 @@
 use super::{Params, Sides, stuck::find_stuck_run};
 use crate::{
     Context,
-    series::{Aggregate, Extremes, Group, SeriesSet, missing::SilentRun},
+    series::{Aggregate, Extremes, Group, SeriesSet, missing::SilentRun, period::Period},
 };
 use retrocast_stats::{
-    anomaly::{Options, Quantity, Score, features, score},
+    anomaly::{Options, Quantity, Score, features, score, score_within_year},
     describe::{mean, variance},
     few_records::{StepRecords, UsualRecords},
     isolation_forest::{self, IsolationForest},
     search::content_seed,
     stuck::StuckRun,
     test::benjamini_hochberg,
+    yearly::{YearlySeason, yearly_season},
 };
 
 /// Scores and events of one group.
 pub(super) struct AnomalyScores<'a> {
     pub(super) series: &'a Group,
     pub(super) scores: Vec<Option<Score>>,
+    /// True if the season of the year is removed.
+    pub(super) has_year: bool,
     pub(super) forest: Vec<f64>,
     pub(super) events: Vec<Event>,
     /// The silence in which the series ends; its steps are in no other event.
@@ -100,13 +103,21 @@ pub(super) fn analysed_steps(
     params: &Params,
     set: &SeriesSet,
 ) -> (usize, usize) {
-    let window = set.index_of(context.window.start);
+    let window = first_in_window(context, set);
     let look_back = params.look_back.map_or(window, |days| {
-        set.starts
-            .len()
-            .saturating_sub(days as usize * set.period.per_day())
+        let steps = set.period.count_in(days as usize);
+        set.starts.len().saturating_sub(steps)
     });
     (look_back.min(window), window)
+}
+
+/// First step of the window; the last step if it contains no whole week or month.
+pub(super) fn first_in_window(context: &Context, set: &SeriesSet) -> usize {
+    let first = set.index_of(context.window.start);
+    match set.period {
+        Period::Hour | Period::Day => first,
+        Period::Week | Period::Month => first.min(set.starts.len().saturating_sub(1)),
+    }
 }
 
 /// Scores every group with enough steps, and finds its events.
@@ -120,7 +131,11 @@ pub(super) fn score_groups<'a>(
     let (from, window) = analysed_steps(context, params, set);
     let score_group = |series: &'a Group| {
         let quantity = quantity(aggregate, &series.values);
-        let mut scores = score(&series.values, quantity, options);
+        let year = year_of(set, series);
+        let mut scores = match &year {
+            Some(year) => score_within_year(&series.values, quantity, options, year),
+            None => score(&series.values, quantity, options),
+        };
         if quantity == Quantity::Continuous && has_few_records(&series.counts) {
             allow_for_few_records(&mut scores, series, aggregate);
         }
@@ -134,6 +149,7 @@ pub(super) fn score_groups<'a>(
         Some(AnomalyScores {
             series,
             scores,
+            has_year: year.is_some(),
             forest,
             events: Vec::new(),
             silence: find_silence(context, set, series, quantity),
@@ -177,6 +193,14 @@ pub(super) fn score_groups<'a>(
     scored
 }
 
+/// The season of the year of weeks or months, if they show one.
+fn year_of(set: &SeriesSet, group: &Group) -> Option<YearlySeason> {
+    match set.period {
+        Period::Hour | Period::Day => None,
+        Period::Week | Period::Month => yearly_season(&group.values, set.period.cadence().year()),
+    }
+}
+
 /// Finds the silence in which the series of a group ends, if it reaches into the window and is not
 /// chance. Records are counted; if values are counts, these are.
 fn find_silence(
@@ -199,9 +223,12 @@ fn find_silence(
             .collect(),
         Quantity::Continuous => group.counts.clone(),
     };
-    let week = 7 * set.period.per_day();
+    let week = match set.period {
+        Period::Hour | Period::Day => 7 * set.period.per_day(),
+        Period::Week | Period::Month => 1,
+    };
     let silence = SilentRun::in_run(&numbers, begin..n, week)?;
-    let is_in_window = silence.steps.end > set.index_of(context.window.start);
+    let is_in_window = silence.steps.end > first_in_window(context, set);
     let is_retired = n - silence.steps.start > RETIRED_WEEKS * week;
     (is_in_window && !is_retired).then_some(silence)
 }

@@ -3,11 +3,7 @@
 use super::{ANOMALY, Params, Sides, detect::AnomalyScores, history_max, present::Reporter};
 use crate::{
     Context, Input, StageError, frame,
-    series::{
-        self, Aggregate, Group, PartPeriods, Request, SeriesSet,
-        period::{Period, Step},
-        words,
-    },
+    series::{self, Aggregate, Group, PartPeriods, Request, SeriesSet, period::Period, words},
     times::Resolution,
 };
 use jiff::civil::{Date, DateTime};
@@ -42,13 +38,13 @@ impl GroupBursts<'_> {
     }
 }
 
-/// Counts per hour, if the records have times of day and are counted by day; `None` otherwise.
+/// Counts per hour, if the records have times of day and are counted; `None` otherwise.
 pub(super) fn collect_hours(
     context: &Context,
     params: &Params,
     input: &Input,
 ) -> Result<Option<SeriesSet>, StageError> {
-    if params.period != Step::Day || params.aggregate() != Aggregate::Count {
+    if params.aggregate() != Aggregate::Count {
         return Ok(None);
     }
     let time = frame::time_column(input, params.time.as_deref())?;
@@ -62,7 +58,7 @@ pub(super) fn collect_hours(
         aggregate: Aggregate::Count,
         period: Period::Hour,
         part_periods: PartPeriods::LeaveOut,
-        periods_max: history_max(Step::Hour),
+        periods_max: history_max(Period::Hour),
         without_year: false,
         groups_max: super::GROUPS_MAX,
         measure: params.measure.as_deref(),

@@ -2,7 +2,7 @@
 
 use super::{
     ANOMALY, METHOD, MetricType, Params, Sides,
-    detect::{AnomalyScores, Event, SILENCE, StepCounts, analysed_steps},
+    detect::{AnomalyScores, Event, SILENCE, StepCounts, analysed_steps, first_in_window},
     stuck::STUCK,
 };
 use crate::{
@@ -105,9 +105,10 @@ impl Reporter<'_> {
     /// The time of an event with its preposition: "on 12 November 2026".
     pub(super) fn when(&self, event: &Event) -> String {
         if event.first == event.last {
-            format!("on {}", self.dates(event))
+            self.set.period.when(self.set.starts[event.first])
         } else {
-            format!("from {}", self.dates(event))
+            let [first, last] = [event.first, event.last].map(|i| self.set.starts[i]);
+            self.set.period.during(first, last)
         }
     }
 
@@ -129,7 +130,12 @@ impl Reporter<'_> {
         } else {
             "before"
         };
-        format!("the level of the weeks {when}, with the usual rhythm")
+        match self.set.period {
+            Period::Hour | Period::Day => {
+                format!("the level of the weeks {when}, with the usual rhythm")
+            }
+            longer => format!("the level of the {}s {when}", longer.noun()),
+        }
     }
 
     /// Severity of an event. A single step is critical only if users notice the deviation, and if
@@ -141,7 +147,7 @@ impl Reporter<'_> {
         let is_recent = event.last + RECENT_DAYS * per_day >= self.set.starts.len();
         let is_large = relative.abs() >= LARGE;
         let metric_type = self.params.metric_type;
-        if event.last < self.set.index_of(self.context.window.start) {
+        if event.last < first_in_window(self.context, self.set) {
             Severity::Info
         } else if metric_type == MetricType::Other {
             // A complete stop is harmful for any metric.
@@ -169,18 +175,14 @@ impl Reporter<'_> {
             &group.series.subject,
             &what,
         );
-        let when = self.set.period.words(self.set.starts[event.first]);
-        let preposition = match self.set.period {
-            Period::Hour | Period::Day => "on",
-            Period::Week | Period::Month => "in",
-        };
+        let when = self.set.period.when(self.set.starts[event.first]);
         let were = if words::is_or_are(self.name) == "is" {
             "was"
         } else {
             "were"
         };
         let high = if event.up { "high" } else { "low" };
-        let text = format!("{were} unusually {high} {preposition} {when}");
+        let text = format!("{were} unusually {high} {when}");
         finding.request = Some(ActionRequest::new(self.name, text, "find the cause"));
         let Some(peak) = group.scores[event.peak] else {
             return finding;
@@ -260,8 +262,8 @@ impl Reporter<'_> {
         let at_peak = if event.first == event.last {
             String::new()
         } else {
-            let peak = self.set.period.words(self.set.starts[event.peak]);
-            format!(" on {peak}, the most unusual {noun}")
+            let peak = self.set.period.when(self.set.starts[event.peak]);
+            format!(" {peak}, the most unusual {noun}")
         };
         let amounts = self.amounts(group, peak);
         let were = if self.name.ends_with('s') {
@@ -297,6 +299,9 @@ impl Reporter<'_> {
         let (from, window) = analysed_steps(self.context, self.params, self.set);
         let when = if from < window {
             format!("since {}", self.set.period.words(self.set.starts[from]))
+        } else if self.set.index_of(self.context.window.start) > window {
+            // The window contains no whole step.
+            "before the end of the window".to_string()
         } else {
             "in the window".to_string()
         };
@@ -388,7 +393,7 @@ impl Reporter<'_> {
             String::new()
         };
         fill(
-            "Tested {values} of {name}{groups}, {dates}{recent}, compared with the {rhythm} pattern: \
+            "Tested {values} of {name}{groups}, {dates}{recent}, compared with {usual}: \
              {outcome}{by_hours}.",
             &[
                 ("values", &number::plural((steps - from) as u64, noun)),
@@ -396,17 +401,23 @@ impl Reporter<'_> {
                 ("groups", &groups),
                 ("dates", &self.set.dates_in_words(from)),
                 ("recent", &recent),
-                (
-                    "rhythm",
-                    match self.options.period / self.set.period.per_day() {
-                        1 => "daily",
-                        _ => "weekly",
-                    },
-                ),
+                ("usual", self.usual(scored)),
                 ("outcome", &outcome),
                 ("by_hours", &by_hours),
             ],
         )
+    }
+
+    /// The pattern that steps are compared with.
+    fn usual(&self, scored: &[AnomalyScores]) -> &'static str {
+        match self.set.period {
+            Period::Week | Period::Month if scored.iter().any(|group| group.has_year) => {
+                "the usual level and the season of the year"
+            }
+            Period::Week | Period::Month => "the usual level",
+            Period::Hour if self.options.period == 24 => "the daily pattern",
+            Period::Hour | Period::Day => "the weekly pattern",
+        }
     }
 
     /// The table of events, the latest first; `None` without events.

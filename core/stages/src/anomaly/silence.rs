@@ -5,7 +5,7 @@ use super::{
     detect::{AnomalyScores, SILENCE},
     present::Reporter,
 };
-use crate::series::words;
+use crate::series::{period::Period, words};
 use retrocast_domain::{
     ActionRequest, Direction, Finding, Magnitude, Severity, number, sentence::fill,
 };
@@ -46,7 +46,11 @@ impl Reporter<'_> {
         finding.method = METHOD.to_string();
         let last = self.set.starts.len() - 1;
         finding.period = format!("{iso} to {}", self.set.period.iso(self.set.starts[last]));
-        finding.baseline = Some("the same steps of the eight weeks before".to_string());
+        finding.baseline = Some(match self.set.period {
+            Period::Month => "the eight months before".to_string(),
+            Period::Week => "the eight weeks before".to_string(),
+            Period::Hour | Period::Day => "the same steps of the eight weeks before".to_string(),
+        });
         let mut evidence = self.set.evidence.clone();
         evidence.filter = Some(format!("{subject}; {}", finding.period));
         finding.evidence.push(evidence);

@@ -1,6 +1,10 @@
 //! Findings on groups whose values have stopped changing although records arrive.
 
-use super::{ANOMALY, Params, detect::AnomalyScores, present::Reporter};
+use super::{
+    ANOMALY, Params,
+    detect::{AnomalyScores, first_in_window},
+    present::Reporter,
+};
 use crate::{
     Context,
     series::{Group, SeriesSet, words},
@@ -27,7 +31,7 @@ pub(super) fn find_stuck_run(
     if params.aggregate().adds_up() {
         return None;
     }
-    stuck_run(&group.values, set.index_of(context.window.start))
+    stuck_run(&group.values, first_in_window(context, set))
 }
 
 impl Reporter<'_> {

@@ -64,26 +64,6 @@ pub(crate) fn requested_or_found(
 /// Minimum number of days with records to recognise weekly or monthly records.
 const DAYS_MIN: usize = 6;
 
-/// Length of a step.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Step {
-    /// Calendar days.
-    #[default]
-    Day,
-    /// Hours of the local clock.
-    Hour,
-}
-
-impl From<Step> for Period {
-    fn from(step: Step) -> Self {
-        match step {
-            Step::Day => Self::Day,
-            Step::Hour => Self::Hour,
-        }
-    }
-}
-
 impl Period {
     /// The period of records: weeks or months if they are that far apart, else days. Weekly records
     /// must not be filled up with six empty days.

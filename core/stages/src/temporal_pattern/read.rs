@@ -41,21 +41,13 @@ pub(super) fn read<'a>(
     let Some(coverage) = coverage else {
         return Ok(Err(String::new()));
     };
-    caveats.extend(coverage.caveats(Period::Day));
-    let (first, end) = (coverage.first_day(), coverage.end_day());
-    let part = |day: Date| {
-        format!(
-            "Records cover {} in part; it is left out.",
-            date_in_words(day)
-        )
+    let period = Period::of_records(&times);
+    caveats.extend(coverage.caveats(period));
+    let [first, end] = match period {
+        Period::Hour | Period::Day => whole_days(&coverage, caveats),
+        Period::Week | Period::Month => whole_periods(context, &coverage, period),
     };
-    if first > coverage.first().date() {
-        caveats.push(part(coverage.first().date()));
-    }
-    if coverage.end(Period::Day) > end.at(0, 0, 0, 0) {
-        caveats.push(part(end));
-    }
-    caveats.extend(before_window(context, Period::Day, end.at(0, 0, 0, 0)));
+    caveats.extend(before_window(context, period, end.at(0, 0, 0, 0)));
     let aggregate = aggregate(params)?;
     let reader = RecordReader {
         context,
@@ -82,6 +74,7 @@ pub(super) fn read<'a>(
     Ok(Ok(Data {
         context,
         params,
+        period,
         first,
         end,
         missing: coverage.missing().to_vec(),
@@ -97,6 +90,33 @@ pub(super) fn read<'a>(
         filter_words,
         groups,
     }))
+}
+
+/// The first whole day that records cover, and the day after the last, with caveats on the others.
+fn whole_days(coverage: &Coverage, caveats: &mut Vec<String>) -> [Date; 2] {
+    let (first, end) = (coverage.first_day(), coverage.end_day());
+    let part = |day: Date| {
+        format!(
+            "Records cover {} in part; it is left out.",
+            date_in_words(day)
+        )
+    };
+    if first > coverage.first().date() {
+        caveats.push(part(coverage.first().date()));
+    }
+    if coverage.end(Period::Day) > end.at(0, 0, 0, 0) {
+        caveats.push(part(end));
+    }
+    [first, end]
+}
+
+/// The first day of the first week or month with a record, and the day after the last one that ends in
+/// the window.
+fn whole_periods(context: &Context, coverage: &Coverage, period: Period) -> [Date; 2] {
+    let first = period.floor(coverage.first());
+    let last = period.after(period.floor(coverage.last()), 1);
+    let end = period.floor(context.window.end.at(0, 0, 0, 0));
+    [first, last.min(end).max(first)].map(DateTime::date)
 }
 
 /// Reads the records of a dataset.

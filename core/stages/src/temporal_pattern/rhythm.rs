@@ -1,7 +1,7 @@
 //! Effects of weekdays within weeks, hours within days, months within years.
 
 use super::{Data, EffectName, Group, Results, days_between};
-use crate::series::clock::hour_scale;
+use crate::series::{clock::hour_scale, period::Period};
 use jiff::{ToSpan, civil::Date, tz::TimeZone};
 use retrocast_domain::{
     number,
@@ -133,6 +133,11 @@ impl Rhythm {
     /// Describes the data that the effect needs and does not have.
     fn missing_data(&self, data: &Data<'_>) -> Option<String> {
         match self.name {
+            EffectName::Weekday | EffectName::Hour if is_long(data.period) => Some(format!(
+                "{}s need records of single days, these are a {} apart",
+                self.key,
+                data.period.noun()
+            )),
             EffectName::Hour if !data.has_hours => Some("times have no hour".to_string()),
             EffectName::Month if data.days() < 730 => Some(format!(
                 "months need 730 days of records; there are {}",
@@ -141,6 +146,11 @@ impl Rhythm {
             _ => None,
         }
     }
+}
+
+/// Returns true if records are longer apart than a day.
+pub(super) fn is_long(period: Period) -> bool {
+    matches!(period, Period::Week | Period::Month)
 }
 
 /// The fitted effect of one group.
@@ -211,9 +221,14 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<RhythmFit> {
         BlockCounts::new(blocks, rhythm.labels.len())
     };
     for hour in &group.hours {
+        let time = match data.period {
+            Period::Hour | Period::Day => hour.time,
+            // The weeks of a month are those that begin in it.
+            Period::Week | Period::Month => data.period.floor(hour.time),
+        };
         let (block, category) = (
-            rhythm.block_of(data.first, hour.time.date()),
-            rhythm.category(hour.time),
+            rhythm.block_of(data.first, time.date()),
+            rhythm.category(time),
         );
         counts.add_events(block, category, hour.events);
         if data.per_record {
@@ -222,8 +237,8 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<RhythmFit> {
     }
     if !data.per_record {
         let zone = TimeZone::get(&data.context.window.timezone).unwrap_or(TimeZone::UTC);
-        let days = data.first.series(1.day());
-        let days = days.take_while(|day| *day < data.end);
+        let starts = (0..).map(|n| data.period.after(data.first.at(0, 0, 0, 0), n).date());
+        let days = starts.take_while(|day| *day < data.end);
         for day in days.filter(|day| !data.is_missing(*day)) {
             let block = rhythm.block_of(data.first, day);
             if rhythm.name == EffectName::Hour {
@@ -241,6 +256,9 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<RhythmFit> {
     let events: u64 = group.hours.iter().map(|hour| hour.with_events).sum();
     if (events as f64) < EVENTS_MIN {
         return None;
+    }
+    if rhythm.name == EffectName::Month {
+        counts = counts.with_trend();
     }
     let rates = BlockRates::fit(&counts)?;
     let categories: Vec<usize> = (0..rhythm.labels.len()).collect();

@@ -24,6 +24,14 @@ impl Season {
             .map_or_else(|| self.at(i), |offset| *offset)
     }
 
+    /// The factors of a season of the year, one for each value.
+    pub(super) fn of_year(factors: &[f64]) -> Self {
+        Self {
+            pattern: factors.to_vec(),
+            without: Vec::new(),
+        }
+    }
+
     pub(super) fn offsets(values: &[f64], options: Options) -> Self {
         let decomposition = decompose(values, options.period);
         let mut without = decomposition.season.clone();

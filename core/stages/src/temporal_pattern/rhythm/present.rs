@@ -2,7 +2,10 @@
 
 use super::{Rhythm, RhythmFit};
 use crate::{
-    series::words::{capitalised, chart_id, uncorrected},
+    series::{
+        period::Period,
+        words::{capitalised, chart_id, uncorrected},
+    },
     temporal_pattern::{Data, EffectName, Group, ResultRow, words},
 };
 use jiff::{ToSpan, civil::Date};
@@ -19,10 +22,11 @@ use std::collections::BTreeMap;
 pub(super) fn empty_table(data: &Data<'_>, rhythm: &Rhythm) -> Table {
     let [count_heading, rate_heading] = words::headings(
         data,
-        if is_hourly(rhythm) {
-            ">Per hour"
-        } else {
-            ">Per day"
+        match data.period {
+            _ if is_hourly(rhythm) => ">Per hour",
+            Period::Month => ">Per month",
+            Period::Week => ">Per week",
+            Period::Hour | Period::Day => ">Per day",
         },
     );
     let name = format!("<{}", capitalised(rhythm.key));
