@@ -7,7 +7,7 @@
 mod digits;
 
 use crate::number::{NBSP, fixed, only_zeros, sensible, signed, with_noun};
-use digits::{DECIMALS_MAX, best_levels, decimals_of};
+use digits::{DECIMALS_MAX, best_levels, decimals_of, significant_width};
 pub use digits::{level_with_interval, levels};
 
 /// The degree to which the data support a difference.
@@ -337,12 +337,18 @@ impl<'a> Estimate<'a> {
             return 0;
         }
         let scale = self.scale_factor();
-        let width = self.interval.map_or(f64::NAN, |[low, high]| high - low) * scale;
-        let base = if width.is_finite() && width > 0.0 {
-            decimals_of(width)
-        } else {
-            decimals_of(2.0 * value.abs() * scale)
+        let width = self.interval.map_or(f64::NAN, |[low, high]| high - low);
+        let [low, high] = self.interval.unwrap_or_default();
+        let numbers = [value, self.value, low, high].map(|number| number * scale);
+        let largest = numbers.into_iter().map(f64::abs).fold(0.0, f64::max);
+        let base = match significant_width(width * scale, largest) {
+            Some(width) => decimals_of(width),
+            None => decimals_of(2.0 * value.abs() * scale),
         };
+        // All of it is a rounding error.
+        if only_zeros(&fixed(largest, base)) {
+            return 0;
+        }
         let includes_none = self
             .interval
             .is_some_and(|[low, high]| low <= 0.0 && high >= 0.0);

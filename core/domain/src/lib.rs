@@ -33,6 +33,8 @@ pub mod restatement;
 
 pub mod cell;
 
+pub mod overlap;
+
 pub mod figure;
 
 pub mod report;

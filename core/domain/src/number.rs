@@ -368,11 +368,23 @@ pub fn with_unit(value: f64, unit: &str) -> String {
     }
 }
 
-/// Formats an exact value with its unit; see [`recorded`].
+/// Formats an exact value with its unit; see [`recorded`]. An amount of money with a fraction has
+/// two decimals: "327 010.70 EUR".
 pub fn recorded_with_unit(value: f64, unit: &str) -> String {
+    let is_currency = unit.len() == 3 && unit.bytes().all(|letter| letter.is_ascii_uppercase());
     match unit {
         "share" | "min" | "ratio" => with_unit(value, unit),
-        unit => with_noun(&recorded(value), unit),
+        unit => {
+            let text = recorded(value);
+            let has_tenths = text
+                .split_once('.')
+                .is_some_and(|(_, digits)| digits.len() == 1);
+            let text = match is_currency && has_tenths {
+                true => fixed(value, 2),
+                false => text,
+            };
+            with_noun(&text, unit)
+        }
     }
 }
 
@@ -545,6 +557,10 @@ mod tests {
             (minutes(0.01), "0.010 min"),
             (interval(0.000_02, 0.000_04), "2.0 × 10⁻⁵ to 4.0 × 10⁻⁵"),
             (interval(1234.2, 1234.4), "1234.2 to 1234.4"),
+            (recorded_with_unit(327_010.7, "EUR"), "327 010.70 EUR"),
+            (recorded_with_unit(332_945.06, "EUR"), "332 945.06 EUR"),
+            (recorded_with_unit(500.0, "EUR"), "500 EUR"),
+            (recorded_with_unit(4.5, "h"), "4.5 h"),
             (with_unit(1.0, "files"), "1 file"),
             (with_unit(1.0, "failures per day"), "1 failure per day"),
             (with_unit(1.0, "queries"), "1 query"),

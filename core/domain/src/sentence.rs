@@ -25,9 +25,43 @@ pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
     out
 }
 
+/// "are" for a measure in the plural, else "is": failed orders are, the share of orders is.
+pub fn is_or_are(measure: &str) -> &'static str {
+    let noun = [" per ", " of "].iter().fold(measure, |noun, word| {
+        noun.split(word).next().unwrap_or(noun)
+    });
+    if noun.ends_with('s') && !noun.ends_with("ss") && !noun.starts_with("the ") {
+        "are"
+    } else {
+        "is"
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn verbs_agree_with_their_measure() {
+        let plural = ["Failed orders", "orders per day", "records of calls"];
+        assert!(
+            plural
+                .into_iter()
+                .all(|measure| is_or_are(measure) == "are")
+        );
+        let singular = [
+            "Failure rate",
+            "share of orders",
+            "success",
+            "the calls",
+            "cost per orders",
+        ];
+        assert!(
+            singular
+                .into_iter()
+                .all(|measure| is_or_are(measure) == "is")
+        );
+    }
 
     #[test]
     fn placeholders_in_values_are_not_filled() {

@@ -18,7 +18,6 @@ mod tests;
 pub use asks::ask_for;
 pub use figures::figures;
 pub(crate) use figures::is_same;
-pub(crate) use headlines::uncovered_findings;
 pub use headlines::{printed_count, sort_by_importance};
 pub use notes::{without_name, without_prefix};
 pub use verdict::{POOR_SHARE, has_no_records};
@@ -28,6 +27,7 @@ use retrocast_domain::{
     Cell, Chapter, ClosedImprovement, Direction, Effect, Finding, FindingDecision, Kpi, Report,
     ReportStatus, Window,
     finding::by_importance,
+    overlap::demote_covered,
     report::{EarlierReport, PlanNode, Provenance, SourceNote},
 };
 use std::collections::BTreeSet;
@@ -88,7 +88,7 @@ pub fn report(inputs: ReportInputs) -> Report {
     nearby_changes::name_nearby_changes(&mut cells);
     cells.sort_by_key(|cell| cell.chapter);
     let status = status(&cells, &plan);
-    headlines::demote_covered(&mut cells);
+    demote_covered(&mut cells);
     let mut kpis = key_figures(&cells);
     let has_more_kpis = kpis.len() > KPIS_MAX;
     kpis.truncate(KPIS_MAX);

@@ -21,7 +21,7 @@ use crate::words::shorten_to_sentence;
 pub use crate::words::{date_parts, shorten};
 
 use crate::{
-    assemble::{ask_for, findings, printed_count, sort_by_importance, uncovered_findings},
+    assemble::{ask_for, findings, printed_count, sort_by_importance},
     stage_map,
     words::long_date,
 };
@@ -39,7 +39,7 @@ pub use printed::{PrintedFigure, printed};
 use recommendation::RecommendationsView;
 use retrocast_domain::{
     Cell, Chapter, Chart, ChartKind, Finding, Report, ReportStatus, Severity, Window,
-    number::plural, report::EarlierFinding,
+    number::plural, overlap::uncovered_findings, report::EarlierFinding,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -361,8 +361,9 @@ pub fn field_names(report: &Report) -> BTreeSet<String> {
 
 /// Selects the charts of the performance page, in reading order, with their ranks. The first charts
 /// of all cells rank before the second charts; cells rank in the order of the headlines, then of
-/// the report. Charts of single improvements, of data quality, and of movements that another stage
-/// covers are only in the technical report.
+/// the report, those without a finding last. A headline of a stage without charts has those of
+/// another stage on the same series. Other charts of movements that another stage covers, and
+/// charts of single improvements and of data quality, are only in the technical report.
 fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usize, &'a Chart)> {
     let is_eligible = |chart: &&Chart| {
         !matches!(
@@ -370,13 +371,30 @@ fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usiz
             ChartKind::BeforeAfter { .. } | ChartKind::Sparkline { .. }
         )
     };
+    let has_charts = |stage: &str| {
+        let mut own = cells.iter().filter(|cell| cell.stage == stage);
+        own.any(|cell| cell.charts.iter().any(|chart| is_eligible(&chart)))
+    };
+    let is_about = |cell: &Cell, headline: &Finding| {
+        let is_same = |finding: &Finding| {
+            (&finding.subject, finding.direction) == (&headline.subject, headline.direction)
+                && finding.measure() == headline.measure()
+        };
+        headline.stage == cell.stage
+            || (!has_charts(&headline.stage) && cell.findings.iter().any(is_same))
+    };
     let rank = |cell: &Cell| {
-        let first = headlines.iter().position(|f| f.stage == cell.stage);
-        first.unwrap_or(usize::MAX)
+        let first = headlines
+            .iter()
+            .position(|headline| is_about(cell, headline));
+        let is_quiet = cell.findings.is_empty() && cell.kpis.is_empty();
+        (first.unwrap_or(usize::MAX), is_quiet)
     };
     let uncovered = uncovered_findings(findings(cells));
     let is_shown = |cell: &Cell| {
-        cell.findings.is_empty() || uncovered.iter().any(|finding| finding.stage == cell.stage)
+        cell.findings.is_empty()
+            || uncovered.iter().any(|finding| finding.stage == cell.stage)
+            || rank(cell).0 < usize::MAX
     };
     let mut by_rank: Vec<&Cell> = cells
         .iter()
@@ -463,7 +481,7 @@ fn news(report: &Report, resolved: &[&EarlierFinding]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use retrocast_domain::{cell::CellStatus, report::EarlierReport};
+    use retrocast_domain::{ActionRequest, Direction, cell::CellStatus, report::EarlierReport};
 
     #[test]
     fn charts_of_headlines_have_the_highest_rank() {
@@ -488,6 +506,62 @@ mod tests {
             .find(|finding| finding.stage == "outlook");
         let other = other.cloned().unwrap_or_else(|| panic!("an outlook"));
         assert_eq!(first(&[other]), (first_shown, "outlook".to_string()));
+    }
+
+    #[test]
+    fn a_headline_without_charts_has_those_of_its_series() {
+        let chart = |id: &str| Chart {
+            id: id.to_string(),
+            ..crate::sample::sample()
+                .cells
+                .iter()
+                .flat_map(|cell| cell.charts.clone())
+                .find(|chart| matches!(chart.kind, ChartKind::Line { .. }))
+                .expect("a line")
+        };
+        let cell = |stage: &str, chapter: Chapter, severity: Option<Severity>| {
+            let mut cell = Cell::new(stage, stage);
+            cell.chapter = chapter;
+            cell.charts = vec![chart(stage)];
+            cell.findings.extend(severity.map(|severity| {
+                let mut finding = Finding::new(stage, stage, "pipeline = deploy", "x");
+                (finding.severity, finding.chapter) = (severity, chapter);
+                (finding.measure, finding.direction) = ("duration".into(), Direction::Up);
+                finding.request = Some(ActionRequest::new("duration", "rose", "find out why"));
+                finding
+            }));
+            cell
+        };
+        let mut suspects = cell("suspects", Chapter::Other, Some(Severity::Warning));
+        suspects.charts.clear();
+        let cells = [
+            cell("unusual", Chapter::Events, None),
+            cell("trend", Chapter::Changes, Some(Severity::Warning)),
+            cell("step", Chapter::Changes, Some(Severity::Notice)),
+            suspects,
+        ];
+        let of = |stages: [usize; 2]| stages.map(|index| cells[index].findings[0].clone());
+        let charts = |headlines: &[Finding]| -> Vec<(String, usize)> {
+            let charts = performance_charts(&cells, headlines).into_iter();
+            charts
+                .map(|(rank, chart)| (chart.id.clone(), rank))
+                .collect()
+        };
+        let expected = |charts: &[(&str, usize)]| -> Vec<(String, usize)> {
+            charts
+                .iter()
+                .map(|(id, rank)| ((*id).to_string(), *rank))
+                .collect()
+        };
+        // The trend covers the step, but the headline of the suspects is about the same series.
+        let shown = charts(&of([3, 1]));
+        assert_eq!(
+            shown,
+            expected(&[("unusual", 2), ("trend", 0), ("step", 1)])
+        );
+        // Without that headline, the step is not shown; a chart without findings comes last.
+        let shown = charts(&of([1, 1]));
+        assert_eq!(shown, expected(&[("unusual", 1), ("trend", 0)]));
     }
 
     #[test]

@@ -11,7 +11,8 @@
 //! notice, 15 for a warning, 30 for a critical one and for a component that has fallen silent, of
 //! which nothing else is known; 10 for a clearly missed target without a finding. At most 40 points
 //! are deducted for one chapter of the report. Effects of improvements count only if they are
-//! harmful.
+//! harmful. Of a trend, a step and a forecast of one series in one direction, the most severe counts
+//! in full and the others as notices at most.
 //!
 //! | score | state |
 //! |---|---|
@@ -36,6 +37,7 @@ use jiff::civil::DateTime;
 use retrocast_domain::{
     ActionRequest, Cell, Chapter, Chart, ChartKind, Direction, Finding, Health, HealthPart,
     HealthState, Kpi, Magnitude, Severity, Table, chart::Panel, finding::group_of, number,
+    overlap::demote_covered,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -53,7 +55,7 @@ use history::History;
 pub const HEALTH: StageKind = StageKind {
     name: "health",
     chapter: Some(Chapter::Figures),
-    code_version: 2,
+    code_version: 3,
     summary: "Scores the health of each component from the findings about it.",
     manual: include_str!("health.rs"),
     schema: || schemars::schema_for!(Params),
@@ -181,7 +183,10 @@ fn is_missed(kpi: &Kpi, findings: &[Finding]) -> bool {
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
     let history = History::read(inputs)?;
-    let mut component_health: Vec<Health> = deductions(&context.cells)
+    // As in the report: a step and a trend of one series are one warning.
+    let mut cells = context.cells.clone();
+    demote_covered(&mut cells);
+    let mut component_health: Vec<Health> = deductions(&cells)
         .into_iter()
         .map(|(component, parts)| {
             let parts: Vec<HealthPart> = parts
@@ -239,8 +244,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         .collect();
     component_health.insert(0, overall);
     cell.tables.push(score_table(&component_health));
-    cell.tables
-        .extend(risk_table(&context.cells, &component_health));
+    cell.tables.extend(risk_table(&cells, &component_health));
     cell.charts
         .extend(chart(context, &history, &component_health));
     let frame = result::frame(&component_health)?;

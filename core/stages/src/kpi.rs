@@ -51,7 +51,8 @@
 //! clustered days, weeks correlated by 0.3, shares in batches and skewed sums, 3 to 7 % of the
 //! changes tested at 5 % were false claims.
 //!
-//! Windows of different lengths are compared per day. When the records end within the window, every
+//! Windows of different lengths are compared per day; if the records are weekly or monthly, found
+//! from their dates, per week or month, so that a monthly total is compared as recorded. When the records end within the window, every
 //! figure compares the covered part with the same part of the other windows, and the first page of
 //! the report says so. Days on which records are missing (no record of the source at all, although
 //! zero is next to impossible by its usual numbers) are left out: counts and sums are compared per
@@ -87,6 +88,8 @@ mod estimate;
 mod metric;
 #[cfg(test)]
 mod missing_tests;
+#[cfg(test)]
+mod monthly_tests;
 mod present;
 mod result;
 mod samples;
@@ -154,7 +157,7 @@ fn twenty() -> usize {
 pub const KPI: StageKind = StageKind {
     name: "kpi",
     chapter: Some(Chapter::Figures),
-    code_version: 10,
+    code_version: 11,
     summary: "Key figures of the window with intervals, against the window before and a baseline.",
     manual: include_str!("kpi.rs"),
     schema: || schemars::schema_for!(Params),
@@ -192,8 +195,8 @@ impl Params {
 enum Scale {
     /// Figures of whole windows.
     Total,
-    /// Figures per day, because the windows differ in length.
-    PerDay,
+    /// Figures per period of the records, because the windows differ in length.
+    Per(Period),
     /// The current window lacks too many records to be compared.
     NotComparable,
 }
@@ -267,7 +270,7 @@ fn run(
             return Ok(Analysis { cell, frame: None });
         }
     };
-    let windows = Windows::new(context, &coverage);
+    let windows = Windows::new(context, &coverage, &times);
     cell.caveats.extend(coverage.caveats(Period::Day));
     if let Some(part) = &windows.part {
         let sentence = part.sentence(&context.window);
@@ -411,9 +414,9 @@ fn compute_figure<'a>(
     windows: &Windows,
 ) -> Figure<'a> {
     // Counts and sums of other windows are scaled to the length of the current one.
-    let scale = |days: f64| {
-        if metric.grows_with_days() {
-            days / windows.days(0)
+    let scale = |length: f64| {
+        if metric.grows_with_length() {
+            length / windows.length(0)
         } else {
             1.0
         }
@@ -430,7 +433,7 @@ fn compute_figure<'a>(
     let scaled: Vec<Option<Measurement>> = values
         .iter()
         .enumerate()
-        .map(|(index, value)| Some(value.as_ref()?.divided_by(scale(windows.days(index)))))
+        .map(|(index, value)| Some(value.as_ref()?.divided_by(scale(windows.length(index)))))
         .collect();
     let covered_samples: Vec<&Sample> = samples
         .iter()
@@ -449,15 +452,21 @@ fn compute_figure<'a>(
             .iter()
             .filter_map(|index| samples.get(*index))
             .fold(Sample::default(), Sample::combine);
-        let days: f64 = baseline_windows
-            .iter()
-            .map(|&index| windows.days(index))
-            .sum();
-        Measurement::compute(metric, &pooled, days, factor).divided_by(scale(days))
+        let [days, length] = [Windows::days, Windows::length].map(|of| -> f64 {
+            let baseline_windows = baseline_windows.iter();
+            baseline_windows.map(|&index| of(windows, index)).sum()
+        });
+        Measurement::compute(metric, &pooled, days, factor).divided_by(scale(length))
     });
     let value_of =
         |measurement: &Option<Measurement>| measurement.as_ref().and_then(|known| known.value);
-    let lengths = [0, 1].map(|index| windows.days(index));
+    let lengths = [0, 1].map(|index| {
+        if metric.grows_with_length() {
+            windows.length(index)
+        } else {
+            windows.days(index)
+        }
+    });
     Figure {
         metric,
         subject: match &label {
@@ -475,8 +484,8 @@ fn compute_figure<'a>(
             .collect(),
         scale: if !windows.is_comparable() {
             Scale::NotComparable
-        } else if metric.grows_with_days() && lengths[0] != lengths[1] {
-            Scale::PerDay
+        } else if metric.grows_with_length() && lengths[0] != lengths[1] {
+            Scale::Per(windows.period)
         } else {
             Scale::Total
         },

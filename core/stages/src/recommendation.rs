@@ -29,6 +29,8 @@
 //! posterior after a uniform prior: (improvements of the category that work + 1) ÷ (all that were
 //! measured + 2).
 //!
+//! A built-in rule expects that its action counters the finding: its range is reversed after a fall.
+//!
 //! A rule with `undoes = true` undoes the change that a finding measured. Its expected effect is
 //! the measured one, reversed (after 38 % more, 28 % less), and past success is 1, because this is
 //! no guess and other changes of the category say nothing about it.
@@ -67,7 +69,7 @@ use rules::{Rule, built_in_rules, match_findings};
 pub const RECOMMENDATION: StageKind = StageKind {
     name: "recommendation",
     chapter: Some(Chapter::Recommendations),
-    code_version: 2,
+    code_version: 3,
     summary: "Recommends actions that answer findings, ranked by their expected benefit.",
     manual: include_str!("recommendation.rs"),
     schema: || schemars::schema_for!(Params),
@@ -248,7 +250,11 @@ fn ranking_table<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
         table.push([
             recommendation.title.clone(),
             recommendation.category.clone(),
-            recommendation.expected_effect(),
+            format!(
+                "{}: {}",
+                recommendation.metric,
+                recommendation.expected_effect()
+            ),
             number::fixed(recommendation.confidence, 2),
             format_past_success(recommendation),
             number::sensible(recommendation.effort_days),

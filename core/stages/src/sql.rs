@@ -48,7 +48,8 @@
 //! `sentence = "{component} failed {failures} times."`
 //!
 //! # Method
-//! Plain SQL without a statistical test, so these findings have neither interval nor p-value.
+//! Plain SQL without a statistical test, so these findings have neither interval nor p-value. They
+//! have no period either: only the query knows which of the rows it selects.
 
 use crate::{Analysis, Context, Inputs, Reads, StageError, StageKind, rows::Batch};
 use jiff::{civil::Date, tz::TimeZone};
@@ -80,7 +81,7 @@ pub const RESULT: &str = "__result";
 pub const SQL: StageKind = StageKind {
     name: "sql",
     chapter: Some(Chapter::Rows),
-    code_version: 7,
+    code_version: 8,
     summary: "The result of a SQL query over other datasets.",
     manual: include_str!("sql.rs"),
     schema: || schemars::schema_for!(Params),
@@ -115,8 +116,8 @@ fn run(
     let columns = plural(frame.width() as u64, "column");
     let mut cell = Cell::new(&context.stage, SQL.name);
     cell.title = format!("Query: {}", context.stage.replace('_', " "));
-    let coverage = RowCoverage::new(context, inputs)?;
-    cell.did = format!("Ran the query: {rows}, {columns}.{}", coverage.unseen);
+    let hidden = hidden_rows(context, inputs)?;
+    cell.did = format!("Ran the query: {rows}, {columns}.{hidden}");
     cell.method = "SQL (Apache DataFusion)".to_string();
     cell.query = Some(params.query.trim().to_string());
     if frame.height() == 0 {
@@ -124,7 +125,7 @@ fn run(
     }
     cell.tables.push(first_rows(frame, total, &zone(context)));
     if let Some(sentence) = &params.sentence {
-        cell.findings = sentences(context, &batch, sentence, coverage.first)?;
+        cell.findings = sentences(context, &batch, sentence)?;
     }
     Ok(Analysis {
         cell,
@@ -132,40 +133,29 @@ fn run(
     })
 }
 
-/// The rows that a query read from its tables with times.
-struct RowCoverage {
-    /// Sentences on the rows that were hidden from the query; empty if it read all rows.
-    unseen: String,
-    /// Day of the first record that it read.
-    first: Option<Date>,
-}
-
-impl RowCoverage {
-    fn new(context: &Context, inputs: &Inputs) -> Result<Self, StageError> {
-        let (mut unseen, mut first) = (String::new(), None::<Date>);
-        for input in inputs.values() {
-            let Some(time) = &input.time else { continue };
-            let times = input.times(time, &context.window.timezone)?;
-            let begin = times.counts().first().map(|(time, _)| time.date());
-            first = first.into_iter().chain(begin).min();
-            let rows = input.dataset.rows;
-            let hidden = rows.saturating_sub(times.records());
-            if hidden > 0 {
-                unseen.push_str(&fill(
-                    " It did not see {hidden} of the {rows} of {name}, which {lie} after {last}, the end of \
-                     the window.",
-                    &[
-                        ("hidden", &number::count(hidden)),
-                        ("rows", &plural(rows, "row")),
-                        ("name", &input.dataset.name),
-                        ("lie", if hidden == 1 { "lies" } else { "lie" }),
-                        ("last", &date_in_words(last_day(context))),
-                    ],
-                ));
-            }
+/// Sentences on the rows that were hidden from the query; empty if it read all rows.
+fn hidden_rows(context: &Context, inputs: &Inputs) -> Result<String, StageError> {
+    let mut sentences = String::new();
+    for input in inputs.values() {
+        let Some(time) = &input.time else { continue };
+        let times = input.times(time, &context.window.timezone)?;
+        let rows = input.dataset.rows;
+        let hidden = rows.saturating_sub(times.records());
+        if hidden > 0 {
+            sentences.push_str(&fill(
+                " It did not see {hidden} of the {rows} of {name}, which {lie} after {last}, the end of \
+                 the window.",
+                &[
+                    ("hidden", &number::count(hidden)),
+                    ("rows", &plural(rows, "row")),
+                    ("name", &input.dataset.name),
+                    ("lie", if hidden == 1 { "lies" } else { "lie" }),
+                    ("last", &date_in_words(last_day(context))),
+                ],
+            ));
         }
-        Ok(Self { unseen, first })
     }
+    Ok(sentences)
 }
 
 /// The last day of the window.
@@ -179,7 +169,6 @@ fn sentences(
     context: &Context,
     batch: &Batch<'_>,
     template: &str,
-    first: Option<Date>,
 ) -> Result<Vec<Finding>, StageError> {
     let (input, frame) = (batch.input, &batch.frame);
     for name in template
@@ -217,11 +206,6 @@ fn sentences(
         let mut finding = Finding::new(&context.stage, "fact", &subject, template);
         finding.sentence = fill(template, &replacements);
         finding.method = "SQL (Apache DataFusion)".to_string();
-        let last = last_day(context);
-        finding.period = match first {
-            Some(first) => format!("{first} to {last}"),
-            None => format!("until {last}"),
-        };
         finding.confidence = 1.0;
         finding.evidence = vec![Evidence {
             dataset: input.dataset.name.clone(),
@@ -436,7 +420,8 @@ mod tests {
         let expected = "Ran the query: 1 row, 1 column. It did not see 3 of the 12 rows of tickets, which lie \
                     after 15 November 2026, the end of the window.";
         assert_eq!(did, expected);
-        assert_eq!(period, "2026-11-02 to 2026-11-15");
+        // The query may select any part of the rows, such as those of the window.
+        assert_eq!(period, "");
         assert_eq!(run_with(12).0, "Ran the query: 1 row, 1 column.");
     }
 

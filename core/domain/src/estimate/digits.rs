@@ -10,6 +10,15 @@ pub(super) const DECIMALS_MAX: usize = 12;
 /// Significant digits of a level that has more decimals than its interval supports.
 const DIGITS: f64 = 4.0;
 
+/// Width of an interval relative to its largest number below which it is a rounding error, such as
+/// that of a mean of equal values.
+const NEGLIGIBLE: f64 = 1e-5;
+
+/// The width of an interval, unless it is a rounding error of its `largest` number.
+pub(super) fn significant_width(width: f64, largest: f64) -> Option<f64> {
+    (width.is_finite() && width > NEGLIGIBLE * largest.abs()).then_some(width)
+}
+
 /// Number of decimals that an interval of the given `width` supports: as many as give it two
 /// digits; none for a width of 10 or more.
 pub(super) fn decimals_of(width: f64) -> usize {
@@ -42,8 +51,9 @@ pub(super) fn best_levels<const N: usize>(
         .iter()
         .filter(|value| value.is_finite() && **value != 0.0)
         .fold(f64::INFINITY, |least, value| least.min(value.abs()));
-    let base = match width {
-        Some(width) if width > 0.0 && width.is_finite() => decimals_of(width * scale),
+    let largest = values.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+    let base = match width.and_then(|width| significant_width(width, largest)) {
+        Some(width) => decimals_of(width * scale),
         _ if scaled.iter().all(|value| value.fract() == 0.0) => 0,
         _ if least.is_finite() => decimals_of(least / 5.0),
         _ => 0,
@@ -113,13 +123,15 @@ pub fn level_with_interval(value: f64, interval: [f64; 2], unit: &str, whole: bo
         interval.map(|bound| bound * scale)
     };
     let value = value * scale;
-    let width = high - low;
-    let base = match width {
+    let largest = value.abs().max(low.abs()).max(high.abs());
+    let base = match significant_width(high - low, largest) {
         _ if whole && (value.abs() >= 10.0 || (value - value.round()).abs() < 1e-6) => 0,
-        width if width > 0.0 && width.is_finite() => decimals_of(width),
-        _ if value.fract() == 0.0 => 0,
-        _ => decimals_of(value.abs() / 50.0),
+        Some(width) => decimals_of(width),
+        None if value.fract() == 0.0 => 0,
+        None => decimals_of(value.abs() / 50.0),
     };
+    let is_zero = [value, low, high].map(|x| only_zeros(&fixed(x, base))) == [true; 3];
+    let base = if is_zero { 0 } else { base };
     let decimals = if whole {
         (base..=2)
             .find(|decimals| !only_zeros(&fixed(value, *decimals)))
@@ -143,6 +155,39 @@ mod tests {
         let estimate = Estimate::relative(values[1] / values[0] - 1.0, None, true);
         let levels = estimate.levels(values, Some(width), "");
         levels.map(|text| text.replace(crate::number::THIN, ""))
+    }
+
+    #[test]
+    fn rounding_errors_have_no_digits() {
+        let level = |value: f64, interval: [f64; 2], unit: &str| {
+            let texts = super::level_with_interval(value, interval, unit, false);
+            texts.join(" / ").replace(crate::number::NBSP, " ")
+        };
+        // The mean of equal values, and the forecast of a sensor that is stuck.
+        let mean = 21.370_000_000_000_005;
+        assert_eq!(
+            level(mean, [mean - 1e-14, mean + 1e-14], "°C"),
+            "21.37 °C / 21.37 to 21.37 °C"
+        );
+        assert_eq!(
+            level(21.37, [21.369_987, 21.370_013], "°C"),
+            "21.37 °C / 21.37 to 21.37 °C"
+        );
+        assert_eq!(
+            level(1e-15, [1e-16, 1e-14], "times"),
+            "0 times / 0 to 0 times"
+        );
+        let texts = super::levels([mean, 21.728_879_482_072], Some(2e-14), "");
+        assert_eq!(texts, ["21.4", "21.7"]);
+        let relative = |value: f64, half: f64| {
+            let like = Estimate::relative(0.0, Some([-half, half]), false);
+            Estimate::relative(value, None, false).signed_like(&like)
+        };
+        assert_eq!(
+            relative(-0.018_546_727, 1e-16).replace('\u{a0}', " "),
+            "−1.9 %"
+        );
+        assert_eq!(relative(0.0, 1e-16).replace('\u{a0}', " "), "0 %");
     }
 
     #[test]

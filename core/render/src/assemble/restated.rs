@@ -3,6 +3,7 @@
 use super::notes::list_first;
 use retrocast_domain::{
     Cell, Kpi, Restatement, number::list, number::plural, restatement::CauseKind,
+    sentence::is_or_are,
 };
 use std::collections::BTreeSet;
 
@@ -70,7 +71,8 @@ pub(crate) fn notice(cells: &[Cell], kpis: &[Kpi]) -> Option<String> {
                 .map(|cause| cause.kind.words())
                 .collect();
             let (metric, window, why) = (&figure.metric, &figure.window, list(&kinds));
-            format!("{metric} of {window} is {to} instead of {from} ({why})")
+            let are = is_or_are(metric);
+            format!("{metric} of {window} {are} {to} instead of {from} ({why})")
         })
         .collect();
     let listed = list_first(&sentences, sentences.len() as u64, "figure");

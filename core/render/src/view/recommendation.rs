@@ -77,10 +77,10 @@ fn recommendation(recommendation: &Recommendation, figure: String) -> Recommenda
             recommendation.category
         ),
     };
+    let metric = shorten(&recommendation.metric, 60);
     let expected = match recommendation.past.judged {
-        _ if recommendation.is_measured => "Expected",
-        0 => "Rule of thumb, not measured yet",
-        _ => "Expected",
+        0 if !recommendation.is_measured => format!("Rule of thumb for {metric}, not measured yet"),
+        _ => format!("Expected for {metric}"),
     };
     RecommendationView {
         title: shorten(&recommendation.title, 160),

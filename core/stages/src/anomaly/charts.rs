@@ -1,6 +1,10 @@
 //! Charts of groups with unusual steps.
 
-use super::{detect::AnomalyScores, hours::GroupBursts, present::Reporter};
+use super::{
+    detect::{AnomalyScores, StepCounts},
+    hours::GroupBursts,
+    present::Reporter,
+};
 use crate::series::{period::Period, words};
 use jiff::civil::DateTime;
 use retrocast_domain::{
@@ -86,7 +90,14 @@ impl Reporter<'_> {
                 format!("unusually {side} {}", self.when(event))
             }
             (None, None, Some((group_bursts, burst))) => group_bursts.describe(burst),
-            (None, None, None) => self.none_proven(group.step_counts),
+            // A title has space for one note on the counts.
+            (None, None, None) => self.none_proven(match group.step_counts {
+                counts if counts.outside > 0 => StepCounts {
+                    reach_zero: 0,
+                    ..counts
+                },
+                counts => counts,
+            }),
         };
         let title = format!("{}: {outcome}", words::capitalised(&name));
         let event_markers = group.events.iter().map(|event| Marker {

@@ -266,10 +266,10 @@ impl Reporter<'_> {
             format!(" {peak}, the most unusual {noun}")
         };
         let amounts = self.amounts(group, peak);
-        let were = if self.name.ends_with('s') {
-            "were"
-        } else {
+        let were = if words::is_or_are(self.name) == "is" {
             "was"
+        } else {
+            "were"
         };
         let difference = self.difference(group, peak);
         fill(

@@ -318,7 +318,7 @@ impl Reporter<'_> {
                 ("opening", &self.opening(improvement, measured.verdict)),
                 ("measure", &measure),
                 ("place", &Self::in_component(improvement)),
-                ("are", if measure.ends_with('s') { "are" } else { "is" }),
+                ("are", words::is_or_are(&measure)),
                 ("claim", &claim.unwrap_or_default()),
                 ("range", &range),
                 ("after", &after),
@@ -397,7 +397,7 @@ impl Reporter<'_> {
         onset: &Onset,
     ) -> String {
         let measure = self.measure(improvement);
-        let is_plural = measure.ends_with('s');
+        let is_plural = words::is_or_are(&measure) == "are";
         let [_, low, high] = measured.estimate.absolute;
         let [mean, earlier] = levels(
             [onset.mean, onset.earlier],

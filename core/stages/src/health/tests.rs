@@ -62,6 +62,22 @@ fn earlier_scores(rows: &[(&str, f64, f64, f64)]) -> Input {
 }
 
 #[test]
+fn a_movement_of_one_series_is_one_warning() {
+    let movement = |kind: &str| {
+        let mut finding = finding(Chapter::Changes, "it", Severity::Warning);
+        (finding.kind, finding.id) = (kind.to_string(), kind.to_string());
+        finding.direction = Direction::Up;
+        finding.request = Some(ActionRequest::new("cost", "rose", "name an owner"));
+        finding
+    };
+    let context = context(vec![movement("trend"), movement("change_point")]);
+    let cell = score(&context, Vec::new());
+    // 15 points for the warning, 5 for the finding that it covers.
+    assert_eq!(health_of(&cell, "it").score, 80.0);
+    assert_eq!(cell.tables[1].rows.len(), 1);
+}
+
+#[test]
 fn points_are_deducted_by_severity_and_at_most_forty_per_chapter() {
     let mut found = vec![
         finding(Chapter::Events, "billing", Severity::Warning),

@@ -406,7 +406,7 @@ impl Change {
 
     /// Returns true if a count or a sum fell to zero.
     pub(super) fn fell_to_zero(&self, metric: &Metric) -> bool {
-        let is_amount = metric.kind == MetricKind::Rate || metric.grows_with_days();
+        let is_amount = metric.kind == MetricKind::Rate || metric.grows_with_length();
         is_amount && self.is_relative() && self.size <= -1.0
     }
 

@@ -189,7 +189,7 @@ impl Metric {
     }
 
     /// Returns true if the figure grows with the length of the window.
-    pub(super) fn grows_with_days(&self) -> bool {
+    pub(super) fn grows_with_length(&self) -> bool {
         matches!(self.kind, MetricKind::Count | MetricKind::Sum)
     }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Context, Input,
-    series::words::{capitalised, chart_id, in_named},
+    series::words::{capitalised, chart_id, in_named, is_or_are},
 };
 use retrocast_domain::{
     ActionRequest, Chart, ChartKind, Direction, Evidence, Finding, Kpi, Magnitude, Severity, Table,
@@ -43,10 +43,11 @@ pub(super) fn kpi(params: &Params, figure: &Figure<'_>) -> Kpi {
         |measurement: &Option<Measurement>| measurement.as_ref().and_then(|known| known.value);
     let texts = Texts::from_figure(figure);
     let delta = |delta: Option<String>, before: &Option<Measurement>| match (delta, before) {
-        (Some(delta), Some(_)) if figure.scale == Scale::PerDay && delta.ends_with('%') => {
-            delta + " per day"
-        }
-        (Some(delta), _) => delta,
+        (Some(delta), Some(_)) => match figure.scale {
+            Scale::Per(period) if delta.ends_with('%') => format!("{delta} per {}", period.noun()),
+            _ => delta,
+        },
+        (Some(delta), None) => delta,
         (None, _) if texts.is_none() => "–".to_string(),
         (None, Some(_)) if figure.scale == Scale::NotComparable => "not comparable".to_string(),
         (None, None) => format!("no earlier {}", params.noun()),
@@ -213,17 +214,16 @@ fn change_finding(
         in_named(&params.by, &figure.label)
     };
     let estimate = change.estimate(metric, figure.proven);
-    let per_day = if figure.scale == Scale::PerDay {
-        "per day"
-    } else {
-        ""
+    let per_period = match figure.scale {
+        Scale::Per(period) => format!("per {}", period.noun()),
+        _ => String::new(),
     };
     let [value, claim] = if change.fell_to_zero(metric) {
         let range = estimate.range();
         let range = format!(" (95{NBSP}% interval {range})");
         [texts::NONE.to_string(), range]
     } else {
-        [texts.value, format!(": {}", estimate.claim(per_day))]
+        [texts.value, format!(": {}", estimate.claim(&per_period))]
     };
     finding.sentence = fill(
         "{Name}{in_group} {moved} to {value} from {before} in {previous}{claim}{baseline}.",
@@ -272,9 +272,10 @@ fn target_finding(context: &Context, input: &Input, figure: &Figure<'_>) -> Opti
     finding.baseline = Some(format!("the target of {target}"));
     let [value, interval] = metric.format_with_interval(value, Some([lower, upper]));
     finding.sentence = fill(
-        "{Name} is {value} (95{nbsp}% interval {interval}), {side} its target of {target}.",
+        "{Name} {are} {value} (95{nbsp}% interval {interval}), {side} its target of {target}.",
         &[
             ("Name", &capitalised(&metric.name)),
+            ("are", is_or_are(&metric.name)),
             ("value", &value),
             ("nbsp", &NBSP.to_string()),
             ("interval", &interval),
@@ -300,11 +301,14 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
     let has_target = |metric: &Metric| metric.target.is_some();
     // The total of a longer or shorter window is printed unscaled, with the length of that window.
     let length_note = |figure: &Figure<'_>| {
-        let days = windows.days(1);
-        let is_other = figure.metric.grows_with_days() && days != windows.days(0);
+        let length = windows.length(1);
+        let is_other = figure.metric.grows_with_length() && length != windows.length(0);
         let total = figure.previous.as_ref().and_then(|previous| previous.value);
         match total.filter(|_| is_other) {
-            Some(_) => format!(" in {}{NBSP}days", number::sensible(days)),
+            Some(_) => {
+                let periods = format!("{}s", windows.period.noun());
+                format!(" in {}", number::with_unit(length, &periods))
+            }
             None => String::new(),
         }
     };
@@ -373,8 +377,12 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         .part
         .as_ref()
         .map_or_else(String::new, |part| format!(", {} only", part.words));
-    let has_uneven_windows =
-        params.metrics.iter().any(Metric::grows_with_days) && windows.days(0) != windows.days(1);
+    let has_uneven_windows = params.metrics.iter().any(Metric::grows_with_length)
+        && windows.length(0) != windows.length(1);
+    let uneven_note = format!(
+        "changes are per {noun}, and the baseline is for as many {noun}s as the value",
+        noun = windows.period.noun()
+    );
     // Among many figures, an interval that excludes "no change" proves nothing by itself, and its
     // row has no mark.
     let is_likely = |figure: &&Figure<'_>| {
@@ -420,7 +428,7 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
             vec!["* marks a proven change"]
         };
         if has_uneven_windows {
-            notes.push("changes are per day, and the baseline is for as many days as the value");
+            notes.push(&uneven_note);
         }
         let texts = figures
             .iter()
@@ -484,7 +492,13 @@ pub(super) fn charts(
                 label: figure.label.clone(),
                 times: times.clone(),
                 values: figure.history.clone(),
-                note: kpi(params, figure).text,
+                note: figure.current.value.map_or_else(
+                    || reason_without_value(params, &figure.current),
+                    |value| {
+                        let interval = figure.current.interval;
+                        figure.metric.format_with_interval(value, interval)[0].clone()
+                    },
+                ),
                 highlight: figure.significant,
             })
             .collect();

@@ -13,7 +13,7 @@ use jiff::{
     civil::{Date, DateTime},
 };
 use retrocast_domain::{Window, window::Comparison};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The windows to compare: the current window, then the earlier windows, newest first. If the
 /// records end within the current window, all windows end at the same point.
@@ -27,6 +27,10 @@ pub(super) struct Windows {
     /// of each window that is on other days.
     missing: Vec<MissingDays>,
     observed: Vec<f64>,
+    /// Period of the records: weeks or months if each record is about a whole one, else days.
+    pub(super) period: Period,
+    /// The days with records.
+    recorded: BTreeSet<Date>,
     /// Number of earlier windows that form the baseline.
     pub(super) baseline: usize,
     /// The compared part, if it is not the whole window.
@@ -34,7 +38,7 @@ pub(super) struct Windows {
 }
 
 impl Windows {
-    pub(super) fn new(context: &Context, coverage: &Coverage) -> Self {
+    pub(super) fn new(context: &Context, coverage: &Coverage, times: &Times) -> Self {
         let baselines = context
             .compare
             .iter()
@@ -79,6 +83,12 @@ impl Windows {
             covered,
             missing: coverage.missing().to_vec(),
             observed,
+            period: if std::env::var("OLD").is_ok() {
+                Period::Day
+            } else {
+                Period::of_records(times)
+            },
+            recorded: times.counts().iter().map(|(time, _)| time.date()).collect(),
             baseline,
             part: is_part.then(|| ComparedPart::new(window, end)),
             windows,
@@ -115,6 +125,18 @@ impl Windows {
         hours.map_or(f64::from(window.days()), |hours| hours / 24.0) * self.observed[index]
     }
 
+    /// Length of the compared part of a window, in periods of the records: a month has one monthly
+    /// record, however many days it has.
+    pub(super) fn length(&self, index: usize) -> f64 {
+        if self.period == Period::Day {
+            return self.days(index);
+        }
+        let days = self.recorded.range(self.windows[index].start..);
+        let end = self.ends[index];
+        let recorded = days.take_while(|day| day.at(0, 0, 0, 0) < end).count();
+        recorded.max(1) as f64
+    }
+
     /// Returns true if enough of the current window's records are there to compare it with others.
     pub(super) fn is_comparable(&self) -> bool {
         self.observed[0] >= OBSERVED_MIN
@@ -139,10 +161,17 @@ impl Windows {
         start
             .series(1.day())
             .take_while(|day| *day <= last)
-            .map(|day| Day {
-                weekday: usize::from(day.weekday().to_monday_zero_offset().unsigned_abs()),
-                is_missing: self.missing.iter().any(|days| days.contains(day)),
-                ..Day::default()
+            .map(|day| match self.period {
+                Period::Day => Day {
+                    weekday: usize::from(day.weekday().to_monday_zero_offset().unsigned_abs()),
+                    is_missing: self.missing.iter().any(|days| days.contains(day)),
+                    ..Day::default()
+                },
+                // Between weekly or monthly records, nothing is recorded.
+                _ => Day {
+                    is_missing: !self.recorded.contains(&day),
+                    ..Day::default()
+                },
             })
             .collect()
     }

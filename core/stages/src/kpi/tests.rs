@@ -56,10 +56,19 @@ pub(super) fn measure_until(
     params: Value,
     complete_until: Option<jiff::civil::DateTime>,
 ) -> Analysis {
+    measure_in("2026-W46", frame, params, complete_until)
+}
+
+pub(super) fn measure_in(
+    window: &str,
+    frame: DataFrame,
+    params: Value,
+    complete_until: Option<jiff::civil::DateTime>,
+) -> Analysis {
     let context = Context {
         stage: "figures".to_string(),
         title: String::new(),
-        window: Window::parse("2026-W46", "UTC").unwrap(),
+        window: Window::parse(window, "UTC").unwrap(),
         compare: vec![Comparison::Previous, Comparison::Windows(4)],
         seed: 1,
         cells: Vec::new(),

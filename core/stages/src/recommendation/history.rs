@@ -38,8 +38,8 @@ struct RegisteredImprovement {
 #[derive(Debug, Clone, Default)]
 struct MeasuredEffects {
     past: PastSuccess,
-    /// Relative effects, negative if the metric fell.
-    relative: Vec<f64>,
+    /// Sizes of the relative effects, negative for a change for the worse.
+    gains: Vec<f64>,
 }
 
 /// Earlier recommendations, their improvements, and measured effects.
@@ -127,7 +127,7 @@ impl History {
             effort_days: rule_match.rule.effort_days,
             risk: rule_match.rule.risk(),
             expected: reversed
-                .unwrap_or_else(|| expected_effect(&rule_match.rule.expected, &measured.relative)),
+                .unwrap_or_else(|| expected_effect(rule_match.expected(), &measured.gains)),
             is_measured: reversed.is_some(),
             confidence: confidence(&rule_match.findings),
             past: measured.past,
@@ -159,15 +159,13 @@ fn confidence(findings: &[&Finding]) -> f64 {
     confidences.fold(0.0, f64::max).clamp(0.0, 1.0)
 }
 
-/// The expected effect: a rule's range, updated with the measured effects of its category.
-fn expected_effect(range: &[f64], measured: &[f64]) -> [f64; 3] {
-    let (low, high) = match range {
-        [a, b] => (a.min(*b), a.max(*b)),
-        _ => (0.0, 0.0),
-    };
+/// The expected effect: a rule's range, updated with the measured gains of its category in the same
+/// direction.
+fn expected_effect([low, high]: [f64; 2], gains: &[f64]) -> [f64; 3] {
     let middle = f64::midpoint(low, high);
-    let weight = RULE_WEIGHT + measured.len() as f64;
-    let mean = (RULE_WEIGHT * middle + measured.iter().sum::<f64>()) / weight;
+    let weight = RULE_WEIGHT + gains.len() as f64;
+    let gains = gains.iter().sum::<f64>() * if middle > 0.0 { 1.0 } else { -1.0 };
+    let mean = (RULE_WEIGHT * middle + gains) / weight;
     let half = (high - low) / 2.0 * (RULE_WEIGHT / weight).sqrt();
     [mean, mean - half, mean + half]
 }
@@ -292,7 +290,14 @@ fn collect_measured(
         let effects = measured.entry(category).or_default();
         effects.past.judged += 1;
         effects.past.worked += u64::from(verdict == "works");
-        effects.relative.extend(relative);
+        // An effect that is not proven counts as on a metric of which less is better.
+        effects
+            .gains
+            .extend(relative.map(|relative| match &*verdict {
+                "works" => relative.abs(),
+                "harmful" => -relative.abs(),
+                _ => -relative,
+            }));
     }
     Ok(measured)
 }

@@ -116,6 +116,9 @@ pub(super) struct Rule {
     /// measured one, reversed, and each change has its own recommendation.
     #[serde(default)]
     pub(super) undoes: bool,
+    /// True for a rule that fits metrics of both kinds: its range is for a metric that has risen.
+    #[serde(skip)]
+    is_built_in: bool,
 }
 
 fn default_effort() -> f64 {
@@ -133,8 +136,11 @@ struct Rules {
 }
 
 pub(super) fn built_in_rules() -> Result<Vec<Rule>, StageError> {
-    let rules: Rules = toml::from_str(include_str!("rules.toml"))
+    let mut rules: Rules = toml::from_str(include_str!("rules.toml"))
         .map_err(|error| StageError::Other(format!("built-in rules: {error}")))?;
+    for rule in &mut rules.rule {
+        rule.is_built_in = true;
+    }
     Ok(rules.rule)
 }
 
@@ -190,6 +196,22 @@ impl RuleMatch<'_> {
     /// The measure of its first finding.
     pub(super) fn metric(&self) -> &str {
         self.findings.first().map_or("", |first| first.measure())
+    }
+
+    /// The range of the expected relative change of the metric. A built-in rule expects that its
+    /// action counters the first finding: less of what has risen, more of what has fallen.
+    pub(super) fn expected(&self) -> [f64; 2] {
+        let range = match *self.rule.expected {
+            [a, b] => [a.min(b), a.max(b)],
+            _ => [0.0; 2],
+        };
+        let first = self.findings.first();
+        let has_fallen = first.is_some_and(|first| first.direction == Direction::Down);
+        if self.rule.is_built_in && has_fallen {
+            [-range[1], -range[0]]
+        } else {
+            range
+        }
     }
 
     /// The subject of its first finding.

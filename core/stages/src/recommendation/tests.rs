@@ -286,6 +286,30 @@ fn measured_effects_of_the_category_change_expectation_and_rank() {
     assert!(bad.expected[2] - bad.expected[1] < before.expected[2] - before.expected[1]);
 }
 
+#[test]
+fn actions_counter_findings_and_good_news_needs_none() {
+    let mut fall = finding("kpi", "uk", Severity::Warning);
+    fall.direction = retrocast_domain::Direction::Down;
+    let expected = |finding: &Finding, effects: Vec<Input>| {
+        let found = std::slice::from_ref(finding);
+        recommend(&context(WEEK, found), effects, default_params())[0].expected
+    };
+    assert_close(expected(&fall, Vec::new()), [0.125, 0.05, 0.2]);
+    // Measured gains count in the same direction, whichever direction was better for their metric.
+    let rows = |relative: f64| vec![effects(&[("a", "workflow", "works", relative)])];
+    let [mean, ..] = expected(&fall, rows(0.5));
+    assert!((mean - 0.25).abs() < 1e-9, "{mean}");
+    assert_close(expected(&fall, rows(-0.5)), expected(&fall, rows(0.5)));
+    let mut rise = fall.clone();
+    rise.direction = retrocast_domain::Direction::Up;
+    assert_close(expected(&rise, Vec::new()), [-0.125, -0.2, -0.05]);
+    // A good spike is a notice.
+    let mut spike = finding("anomaly", "uk", Severity::Notice);
+    spike.direction = retrocast_domain::Direction::Up;
+    let all = recommend(&context(WEEK, &[spike]), Vec::new(), default_params());
+    assert!(all.is_empty(), "{all:?}");
+}
+
 /// A finding that a change moved failures in db.
 fn harm(kind: &str, what: &str, change: &str, relative: Option<[f64; 3]>) -> Finding {
     let mut finding = Finding::new("effects", kind, "component = db", what);

@@ -78,15 +78,7 @@ pub(crate) fn measure(named: Option<&str>, value: Option<&str>, records: &str) -
     )
 }
 
-/// "are" for metrics in the plural, else "is".
-pub(crate) fn is_or_are(measure: &str) -> &'static str {
-    let noun = measure.split(" per ").next().unwrap_or(measure);
-    if noun.ends_with('s') && !noun.starts_with("the ") {
-        "are"
-    } else {
-        "is"
-    }
-}
+pub(crate) use retrocast_domain::sentence::is_or_are;
 
 /// Capitalises the first letter.
 pub(crate) fn capitalised(text: &str) -> String {
