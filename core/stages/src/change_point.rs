@@ -30,6 +30,9 @@
 //! Reports name the improvements and candidates of the same group and dataset whose date is in the
 //! interval of a shift, or within a week of it. This is an observation, not a proof.
 //!
+//! A shift for the worse is a warning in the first two weeks and a notice until it is eight weeks (or
+//! four windows) old; older shifts, and most for the better, are for information.
+//!
 //! If no shift is proven, there may still be one that is too small for this data, or too recent:
 //! see `segment_min`.
 //!
@@ -163,7 +166,7 @@ pub(crate) fn default_segment(period: Period) -> usize {
 pub const CHANGE_POINT: StageKind = StageKind {
     name: "change_point",
     chapter: Some(Chapter::Changes),
-    code_version: 8,
+    code_version: 9,
     summary: "Dates at which the level of a series shifted, with the means before and after.",
     manual: include_str!("change_point.rs"),
     schema: || schemars::schema_for!(Params),

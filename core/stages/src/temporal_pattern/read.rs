@@ -41,6 +41,7 @@ pub(super) fn read<'a>(
     let Some(coverage) = coverage else {
         return Ok(Err(String::new()));
     };
+    cell.missing_from = coverage.missing_from();
     caveats.extend(coverage.caveats(Period::Day));
     let (first, end) = (coverage.first_day(), coverage.end_day());
     let part = |day: Date| {
