@@ -10,6 +10,7 @@ use crate::{
     source::SourceNote,
     table::Table,
 };
+use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -240,6 +241,11 @@ pub struct Cell {
     /// Records of its inputs with a time in the window; `None` for stages that do not use times.
     #[serde(default)]
     pub records: Option<u64>,
+    /// The first whole day without records, if records are missing from there to the window's end,
+    /// as judged from the rhythm of the records; `None` if none are missing there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub missing_from: Option<Date>,
     /// Restated figures of earlier windows; `None` if nothing was compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restated: Option<Restatements>,
@@ -283,6 +289,7 @@ impl Cell {
             caveats: Vec::new(),
             notices: Vec::new(),
             records: None,
+            missing_from: None,
             restated: None,
         }
     }

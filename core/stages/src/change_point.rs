@@ -32,6 +32,9 @@
 //! Reports name the improvements and candidates of the same group and dataset whose date is in the
 //! interval of a shift, or within a week of it. This is an observation, not a proof.
 //!
+//! A shift for the worse is a warning in the first two weeks and a notice until it is eight weeks (or
+//! four windows) old; older shifts, and most for the better, are for information.
+//!
 //! If no shift is proven, there may still be one that is too small for this data, or too recent:
 //! see `segment_min`.
 //!

@@ -39,7 +39,10 @@
 //! an interval of dates. This uses the same line or, if the metric has no bend, the straight line
 //! through its values since the last step. The stage warns only when the slope is proven and the
 //! later half of the line still rises, the line is extrapolated for no longer than it has lasted,
-//! and the probability of reaching the limit within the horizon is at least four in five.
+//! and the probability of reaching the limit within the horizon is at least four in five. A metric
+//! is beyond the limit already if its last value, or the mean of its last day or week, is, and the
+//! interval of the line or of the forecast of the next day or week (weeks and months: the next
+//! period) is as well; the report prints that present value.
 //!
 //! # Caveats
 //! A forecast extrapolates the past. Events without precedent (a launch, a migration) are in no
@@ -98,6 +101,13 @@ struct Capacity {
     #[serde(default = "default_share")]
     #[schemars(range(min = 0.01, max = 1.0))]
     share: f64,
+}
+
+impl Capacity {
+    /// The value at which to warn.
+    fn line(self) -> f64 {
+        self.limit * self.share
+    }
 }
 
 fn default_share() -> f64 {

@@ -9,10 +9,10 @@
 //! # Method
 //! A component begins with 100 points. Points are deducted for each finding about it: 5 for a
 //! notice, 15 for a warning, 30 for a critical one and for a component that has fallen silent, of
-//! which nothing else is known; 10 for a clearly missed target without a finding. At most 40 points
-//! are deducted for one chapter of the report. Effects of improvements count only if they are
-//! harmful. Of a trend, a step and a forecast of one series in one direction, the most severe counts
-//! in full and the others as notices at most.
+//! which nothing else is known; 10 for a target that the component's own figure clearly misses,
+//! without a finding. At most 40 points are deducted for one chapter of the report. Effects of
+//! improvements count only if they are harmful. Of a trend, a step and a forecast of one series in
+//! one direction, the most severe counts in full and the others as notices at most.
 //!
 //! | score | state |
 //! |---|---|
@@ -156,7 +156,7 @@ fn deductions(cells: &[Cell]) -> Deductions<'_> {
                 points(finding),
             );
         }
-        for kpi in &cell.kpis {
+        for kpi in cell.kpis.iter().chain(&cell.group_kpis) {
             let points = if is_missed(kpi, &cell.findings) {
                 MISSED_TARGET
             } else {

@@ -33,8 +33,8 @@
 //!
 //! # Method
 //!
-//! Intervals (95 %): Garwood (1936) for counts and rates, Wilson (1927) for shares, Student's t for
-//! means, order statistics for medians and percentiles, normal for sums; all widened for the
+//! Intervals (95 %): Garwood (1936) for counts and rates, Wilson (1927) for shares, or
+//! Clopper and Pearson (1934) below ten successes or failures, Student's t for means, order statistics for medians and percentiles, normal for sums; all widened for the
 //! clustering of records.
 //!
 //! A change from the window before is tested on the ratio of both values (for shares, on their
@@ -173,7 +173,7 @@ const HISTORY: usize = 12;
 /// Maximum number of metrics that are named in a generated title.
 const TITLE_METRICS_MAX: usize = 3;
 
-const METHOD: &str = "Intervals by Garwood (1936), Wilson (1927), Student's t or order statistics; \
+const METHOD: &str = "Intervals by Garwood (1936), Wilson (1927), Clopper and Pearson (1934), Student's t or order statistics; \
                       changes tested with the variance of successive windows and of days within \
                       them (von Neumann 1941; McCullagh and Nelder 1989); Benjamini-Hochberg over \
                       all figures";
@@ -271,6 +271,7 @@ fn run(
         }
     };
     let windows = Windows::new(context, &coverage, &times);
+    cell.missing_from = coverage.missing_from();
     cell.caveats.extend(coverage.caveats(Period::Day));
     if let Some(part) = &windows.part {
         let sentence = part.sentence(&context.window);
@@ -338,11 +339,7 @@ fn run(
         context.window.words(),
         context.window.previous_words(),
         words::windows_before(&context.window, windows.baseline),
-        match figures.iter().filter(|figure| figure.proven).count() {
-            0 => "no change is proven".to_string(),
-            1 => "1 change is proven".to_string(),
-            n => plural(n as u64, "change") + " are proven",
-        }
+        proven_changes(&figures)
     );
     cell.kpis = figures
         .iter()
@@ -361,6 +358,23 @@ fn run(
         cell: with_findings(cell, findings),
         frame: Some(frame),
     })
+}
+
+/// Counts the proven changes, and those that are too small for a finding: "2 changes are proven; 1 is
+/// below `change_min`, so it is no finding".
+fn proven_changes(figures: &[Figure]) -> String {
+    let proven = || figures.iter().filter(|figure| figure.proven);
+    let small = proven().filter(|figure| !figure.significant).count();
+    let counted = match proven().count() {
+        0 => return "no change is proven".to_string(),
+        1 => "1 change is proven".to_string(),
+        n => plural(n as u64, "change") + " are proven",
+    };
+    match small {
+        0 => counted,
+        1 => format!("{counted}; 1 is below `change_min`, so it is no finding"),
+        n => format!("{counted}; {n} are below `change_min`, so they are no findings"),
+    }
 }
 
 /// Notices on days of the window and of the window before on which records are missing.

@@ -213,6 +213,10 @@ fn run(
             (records, Some(now)) => Some(records.unwrap_or(0) + now),
             (records, None) => records,
         };
+        cell.missing_from = cell.missing_from.or_else(|| {
+            let silence = quality.silence.as_ref()?;
+            silence.missing_from(context.window.end)
+        });
         cell.caveats
             .extend(no_records_caveat(context, &params, input, &quality));
         cell.notices.extend(limits::notice(&params, &quality));

@@ -186,6 +186,8 @@ pub(crate) struct SeriesSet {
     pub(crate) in_window: u64,
     /// The reason why there is nothing to analyse; `None` if there are series.
     pub(crate) empty_reason: Option<String>,
+    /// The first whole day without records, if records are missing from there to the window's end.
+    missing_from: Option<Date>,
 }
 
 impl SeriesSet {
@@ -243,6 +245,7 @@ impl SeriesSet {
     /// analyse, with the reason in the cell's status.
     pub(crate) fn describe(&self, cell: &mut Cell) -> bool {
         cell.records = Some(self.in_window);
+        cell.missing_from = self.missing_from;
         cell.caveats.clone_from(&self.caveats);
         if let Some(reason) = &self.empty_reason {
             cell.status = CellStatus::NotEnough {
@@ -323,6 +326,7 @@ pub(crate) fn collect(
         caveats: Vec::new(),
         in_window: times.in_window(&context.window),
         empty_reason: None,
+        missing_from: None,
     };
     let coverage = Coverage::of_input(input, time, &context.window)?;
     if let Some(reason) = need::reason_without_data(context, input, time, &times, coverage.as_ref())
@@ -359,6 +363,7 @@ pub(crate) fn collect(
         ));
         return Ok(set);
     }
+    set.missing_from = coverage.missing_from();
     set.caveats.extend(coverage.caveats(request.period));
     if set.in_window == 0 {
         set.caveats.push(format!(

@@ -91,6 +91,20 @@ pub fn chi_square_quantile(probability: f64, df: f64) -> f64 {
     x
 }
 
+/// Quantile of a beta distribution, by bisection.
+pub fn beta_quantile(probability: f64, a: f64, b: f64) -> f64 {
+    let [mut low, mut high] = [0.0, 1.0];
+    for _ in 0..60 {
+        let middle = f64::midpoint(low, high);
+        if beta_reg(a, b, middle) < probability {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    f64::midpoint(low, high)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,8 @@
 use crate::{
     describe::{mean, variance},
     distribution::{
-        chi_square_quantile, chi_square_upper, normal_p, normal_quantile, t_p, t_quantile,
+        beta_quantile, chi_square_quantile, chi_square_upper, normal_p, normal_quantile, t_p,
+        t_quantile,
     },
 };
 use rand::seq::SliceRandom;
@@ -194,6 +195,31 @@ pub fn wilson(count: f64, n: f64, level: f64) -> [f64; 2] {
     let centre = (share + z * z / (2.0 * n)) / (1.0 + z * z / n);
     let half = z / (1.0 + z * z / n) * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
     [(centre - half).max(0.0), (centre + half).min(1.0)]
+}
+
+/// Number of successes, and of failures, from which Wilson's interval replaces the exact one.
+const WILSON_MIN: f64 = 10.0;
+
+/// Interval of a share: Wilson's from ten successes and ten failures on; of fewer, for which it
+/// excludes likely shares too often, the exact one (Clopper and Pearson, 1934). `n` must be positive;
+/// both numbers may be effective ones, with a fraction.
+pub fn share_interval(count: f64, n: f64, level: f64) -> [f64; 2] {
+    let failures = n - count;
+    if count.min(failures) >= WILSON_MIN {
+        return wilson(count, n, level);
+    }
+    let tail = (1.0 - level) / 2.0;
+    let lower = if count > 0.0 {
+        beta_quantile(tail, count, failures + 1.0)
+    } else {
+        0.0
+    };
+    let upper = if failures > 0.0 {
+        beta_quantile(1.0 - tail, count + 1.0, failures)
+    } else {
+        1.0
+    };
+    [lower, upper]
 }
 
 /// Difference of the shares `a / n_a` − `b / n_b` with Newcombe's hybrid score interval (1998,
@@ -450,6 +476,50 @@ mod tests {
         let [lower, upper] = wilson(81.0, 263.0, 0.95);
         check(lower, 0.2553, 5e-5);
         check(upper, 0.3662, 5e-5);
+    }
+
+    #[test]
+    fn intervals_of_few_successes_are_exact() {
+        // binom.test in R.
+        for (count, n, expected) in [
+            (1.0, 1.0, [0.025, 1.0]),
+            (0.0, 20.0, [0.0, 0.168_43]),
+            (7.0, 20.0, [0.153_91, 0.592_19]),
+        ] {
+            let [lower, upper] = share_interval(count, n, 0.95);
+            check(lower, expected[0], 1e-5);
+            check(upper, expected[1], 1e-5);
+        }
+        assert_eq!(share_interval(81.0, 263.0, 0.95), wilson(81.0, 263.0, 0.95));
+    }
+
+    /// The largest probability, over many numbers of records, that the interval of a share lies
+    /// above the true share.
+    fn false_claims(interval: fn(f64, f64, f64) -> [f64; 2], share: f64) -> f64 {
+        let of_n = |n: u32| {
+            let n_f = f64::from(n);
+            let mut probability = (1.0 - share).powf(n_f);
+            let mut claimed = 0.0;
+            for count in 0..=n {
+                let x = f64::from(count);
+                if interval(x, n_f, 0.95)[0] > share {
+                    claimed += probability;
+                }
+                probability *= (n_f - x) / (x + 1.0) * share / (1.0 - share);
+            }
+            claimed
+        };
+        (1..200).map(of_n).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn few_records_seldom_prove_a_wrong_share() {
+        for share in [0.02, 0.05, 0.1, 0.2, 0.5] {
+            let [before, now] = [wilson, share_interval].map(|of| false_claims(of, share));
+            // Wilson's interval of one record excludes a share of 20 % in one of five cases.
+            assert!(share > 0.2 || before > 0.09, "{share}: {before}");
+            assert!(now <= 0.055, "{share}: {now}");
+        }
     }
 
     #[test]

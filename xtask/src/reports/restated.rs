@@ -6,7 +6,8 @@ use super::{
     write,
 };
 use crate::{
-    archive::{LAST_DAY, date},
+    archive::LAST_DAY,
+    date::date,
     measure::Measurement,
     root,
 };

@@ -7,7 +7,7 @@ use retrocast_domain::{
     Cell, CellStatus, Window,
     number::{count, list, percent, plural},
     report::{PlanNode, SourceNote},
-    window::date_in_words,
+    window::{date_in_words, range},
 };
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ pub(super) fn list_first(items: &[String], total: u64, noun: &str) -> String {
 }
 
 /// Notices about the data behind all figures: those of the stages or, if no stage has any, a notice
-/// if the records end before the window does.
+/// if records are missing at the window's end.
 pub(super) fn notices(cells: &[Cell], sources: &[SourceNote], window: &Window) -> Vec<String> {
     let mut notices: Vec<String> = Vec::new();
     for notice in cells.iter().flat_map(|cell| &cell.notices) {
@@ -38,14 +38,42 @@ pub(super) fn notices(cells: &[Cell], sources: &[SourceNote], window: &Window) -
         }
     }
     if notices.is_empty() {
-        notices.extend(end_of_records(sources, window));
+        let is_judged = cells.iter().any(|cell| cell.records.is_some());
+        notices.extend(if is_judged {
+            missing_at_end(cells, window)
+        } else {
+            end_of_records(sources, window)
+        });
     }
     notices
 }
 
-/// "The newest record is dated 18 November 2026, 4 days before the week ends: ..."
+/// "Records are missing from 19 to 22 November 2026: ...", as stages judged it from the rhythm of the
+/// records: a weekly source has none after its day.
+fn missing_at_end(cells: &[Cell], window: &Window) -> Option<String> {
+    let first = cells.iter().filter_map(|cell| cell.missing_from).min()?;
+    let last = window.end.yesterday().ok()?;
+    (window.start < first && first <= last).then(|| {
+        let days = if first == last {
+            format!("on {}", date_in_words(first))
+        } else {
+            format!("from {}", range(first, last))
+        };
+        let noun = window.spec.noun();
+        format!("Records are missing {days}: figures of the {noun} do not cover those days.")
+    })
+}
+
+/// "The newest record is dated 18 November 2026, 4 days before the week ends: ...", if no stage judged
+/// the times of records. Sources with less than a record a day, such as weekly ones, have no record
+/// on most days.
 fn end_of_records(sources: &[SourceNote], window: &Window) -> Option<String> {
-    let days = sources.iter().map(|source| source.days(&window.timezone));
+    let is_daily = |source: &&SourceNote| match source.days(&window.timezone) {
+        [Some(first), Some(last)] => source.accepted as f64 > f64::from((last - first).get_days()),
+        _ => false,
+    };
+    let days = sources.iter().filter(is_daily);
+    let days = days.map(|source| source.days(&window.timezone));
     let last = days.filter_map(|[_, last]| last).max()?;
     let missing = (window.end - last).get_days() - 1;
     let is_in_window = (window.start..window.end).contains(&last);

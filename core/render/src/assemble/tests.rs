@@ -259,6 +259,20 @@ fn the_verdict_mentions_many_refused_records_and_uncompared_figures() {
         verdict(WindowSpec::Week, &more),
         format!("{calm}: neither of the two key figures on this page shows a proven change.")
     );
+    // A single group has changed.
+    let mut cell = Cell::new("figures", "kpi");
+    let mut changed = kpi(Some(90.0));
+    changed.significant = true;
+    cell.group_kpis = vec![changed];
+    let with_groups = VerdictInputs {
+        cells: &[cell],
+        kpis: &[kpi(Some(90.0)), kpi(Some(90.0))],
+        timezone: "UTC",
+        ..VerdictInputs::default()
+    };
+    assert!(verdict(WindowSpec::Week, &with_groups).ends_with(
+        "neither of the two key figures shows a proven change for all records together."
+    ));
     let notices = ["The records end on Wednesday.".to_string()];
     let short = VerdictInputs {
         notices: &notices,
@@ -452,6 +466,8 @@ fn missing_last_days_are_reported_if_no_stage_checks_them() {
     let window = Window::parse("2026-W47", "Europe/London").expect("a window");
     let texts = |last: &str, cells: &[Cell]| {
         let mut source = source("builds");
+        source.accepted = 500;
+        source.first_time = "2026-10-01T00:00:00Z".to_string();
         source.last_time = last.to_string();
         let notices = notes::notices(cells, &[source], &window);
         notices
@@ -468,12 +484,37 @@ fn missing_last_days_are_reported_if_no_stage_checks_them() {
     );
     assert!(texts("2026-11-22T09:00:00Z", &[]).is_empty());
     assert!(texts("2026-11-10T09:00:00Z", &[]).is_empty());
+    // A stage that judged the times of the records knows their rhythm.
     let mut cell = Cell::new("figures", "kpi");
+    cell.records = Some(2);
+    assert!(texts("2026-11-18T14:00:00Z", std::slice::from_ref(&cell)).is_empty());
+    let noticed = |cell: &Cell, days: &str| {
+        assert_eq!(
+            texts("2026-11-18T14:00:00Z", std::slice::from_ref(cell)),
+            [format!(
+                "Records are missing {days} November 2026: figures of the week do not cover those days."
+            )]
+        );
+    };
+    cell.missing_from = Some(jiff::civil::date(2026, 11, 19));
+    noticed(&cell, "from 19 to 22");
+    cell.missing_from = Some(jiff::civil::date(2026, 11, 22));
+    noticed(&cell, "on 22");
     cell.notices = vec!["The records end on Wednesday.".to_string()];
     assert_eq!(
         texts("2026-11-18T14:00:00Z", &[cell.clone(), cell]),
         ["The records end on Wednesday."]
     );
+}
+
+#[test]
+fn sources_with_fewer_records_than_days_do_not_end_early() {
+    let window = Window::parse("2026-W47", "Europe/London").expect("a window");
+    let mut source = source("backlog");
+    source.accepted = 104;
+    source.first_time = "2025-11-17".to_string();
+    source.last_time = "2026-11-16".to_string();
+    assert!(notes::notices(&[], &[source], &window).is_empty());
 }
 
 #[test]

@@ -193,6 +193,13 @@ fn kpi_clause(inputs: &VerdictInputs, noun: &str) -> Option<String> {
     let missed = count_where(&|kpi| kpi.misses_target() && kpi.is_target_proven());
     // A figure without a previous value was not tested for a change.
     let compared = count_where(&|kpi| kpi.value.is_some() && kpi.previous.is_some());
+    // A figure of a single group may have changed.
+    let mut group_kpis = inputs.cells.iter().flat_map(|cell| &cell.group_kpis);
+    let overall = if group_kpis.any(|kpi| kpi.significant) {
+        " for all records together"
+    } else {
+        ""
+    };
     let mut text = match (better, worse, total) {
         (0, 0, 1) if compared == 0 => {
             format!("the key figure has no value in the {noun} before to compare with")
@@ -200,8 +207,8 @@ fn kpi_clause(inputs: &VerdictInputs, noun: &str) -> Option<String> {
         (0, 0, _) if compared == 0 => {
             format!("{no_figure} has a value in the {noun} before to compare with")
         }
-        (0, 0, 1) => "the key figure shows no proven change".to_string(),
-        (0, 0, _) => format!("{no_figure} shows a proven change"),
+        (0, 0, 1) => format!("the key figure shows no proven change{overall}"),
+        (0, 0, _) => format!("{no_figure} shows a proven change{overall}"),
         (n, 0, _) => format!("{} {} better than before", of_all(n), is_or_are(n)),
         (0, n, _) => format!("{} {} worse than before", of_all(n), is_or_are(n)),
         (b, w, _) => format!(

@@ -273,11 +273,15 @@ pub(super) fn finding(context: &Context, group_shift: &GroupShift<'_>) -> Findin
     add_numbers(finding, group_shift)
 }
 
+/// Number of days before the window's end in which a shift for the worse is recent.
+const RECENT_DAYS: i64 = 8 * 7;
+
 /// Severity: recent shifts for the worse need attention, older ones are for information.
 fn severity(context: &Context, params: &Params, day: Date, rises: bool) -> Severity {
     let is_worse = rises == params.lower_is_better;
-    let is_recent = day >= context.window.back(4).start;
-    let is_new = day >= context.window.start - 7.days();
+    let window = &context.window;
+    let is_recent = day >= window.back(4).start || day >= window.end - RECENT_DAYS.days();
+    let is_new = day >= window.start - 7.days();
     match (is_worse, is_new, is_recent) {
         (true, true, _) => Severity::Warning,
         (true, false, true) | (false, true, _) => Severity::Notice,

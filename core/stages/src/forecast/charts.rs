@@ -37,7 +37,7 @@ impl Reporter<'_> {
         let outlook = &group.outlook;
         let mut extra = Vec::new();
         let mut bands = self.bands(group);
-        if let Some((_, recent)) = group.reached() {
+        if let Some((Breach::Ahead { .. }, recent)) = group.reached() {
             let steps = recent.length().min(self.params.horizon(self.set.period));
             let times: Vec<DateTime> = (0..steps).map(|step| self.ahead(step)).collect();
             let level = self.params.level.last().copied().unwrap_or(0.95);
@@ -83,7 +83,7 @@ impl Reporter<'_> {
                 .or(ahead.last())
                 .copied()
                 .unwrap_or(DateTime::MAX),
-            value: capacity.limit * capacity.share,
+            value: capacity.line(),
             label: if capacity.share < 1.0 {
                 format!("{} of the limit", words::share(capacity.share))
             } else {

@@ -3,33 +3,52 @@
 use super::{
     Capacity,
     predict::{BREACH_PROBABILITY_MIN, Breach, GroupForecast},
-    present::{LINE_METHOD, Reporter},
+    present::{LINE_METHOD, PRESENT_METHOD, Reporter},
 };
 use crate::series::words;
 use retrocast_domain::{
-    ActionRequest, Direction, Finding, Magnitude, Severity, estimate::level_with_interval, number,
-    sentence::fill,
+    ActionRequest, Direction, Finding, Magnitude, Severity, number, sentence::fill,
 };
 
 impl Reporter<'_> {
-    /// Claims when the limit would be reached: "Memory in api would reach 80 % of its limit of 100
-    /// % on 15 December 2026". The line is extrapolated; the forecast may expect a smaller rise.
+    /// Claims when the limit would be reached, or that the present value is above it: "Memory in api
+    /// would reach 80 % of its limit of 100 % on 15 December 2026". The line is extrapolated; the
+    /// forecast may expect a smaller rise.
     fn breach_claim(&self, group: &GroupForecast) -> Option<String> {
         let capacity = self.params.capacity?;
-        let (breach, recent) = group.reached()?;
+        let (breach, _) = group.reached()?;
         let name = words::capitalised(self.name) + &words::in_group(group.series);
         let limit = format!("{} of {}", of_limit(capacity), self.amount(capacity.limit));
         Some(match breach {
             Breach::Now => {
-                let (level, half) = (recent.at(0), recent.half_width(0, 0.95));
-                let interval = [level - half, level + half];
-                let [level, _] = level_with_interval(level, interval, &self.params.unit, false);
-                format!("{name} is at about {level}, above {limit} already")
+                let (value, periods, limit) = self.present(group)?;
+                let value = self.amount(value);
+                let when = match periods {
+                    1 => self.set.period.when(*self.set.starts.last()?),
+                    periods => format!(
+                        "on average over the last {}",
+                        number::plural(periods as u64, self.set.period.noun())
+                    ),
+                };
+                let amount = self.amount(capacity.limit);
+                format!("{name} was at {value} {when}, above {limit} of {amount} already")
             }
             Breach::Ahead { likely, .. } => {
                 format!("{name} would reach {limit} {}", self.when(likely))
             }
         })
+    }
+
+    /// The present value, the number of periods that it is the mean of, and what it is above: "its
+    /// limit", or the share at which to warn.
+    fn present(&self, group: &GroupForecast) -> Option<(f64, usize, String)> {
+        let capacity = self.params.capacity?;
+        let above = |limit: f64, name: String| {
+            let (value, periods) = group.present(self.set.period, limit)?;
+            Some((value, periods, name))
+        };
+        above(capacity.limit, "its limit".to_string())
+            .or_else(|| above(capacity.line(), of_limit(capacity)))
     }
 
     /// The claim with its interval and condition, as a title.
@@ -63,46 +82,51 @@ impl Reporter<'_> {
     pub(super) fn breach(&self, group: &GroupForecast) -> Option<Finding> {
         let capacity = self.params.capacity?;
         let (breach, recent) = group.reached()?;
-        let line = capacity.limit * capacity.share;
+        let line = capacity.line();
         let of_limit = of_limit(capacity);
         let what = format!("{} reaches {of_limit}", self.name);
         let mut finding = self.finding(group, &what);
         finding.direction = Direction::Up;
         finding.confidence = BREACH_PROBABILITY_MIN;
-        finding.p = Some(recent.p);
-        finding.n = recent.length() as u64;
-        let begin = group.series.values.len() - recent.length();
-        finding.evidence = vec![self.evidence(group, begin)];
-        finding.method = LINE_METHOD.to_string();
         let start = self.line_start(group, recent).date();
-        finding.baseline = Some(format!("no rise since around {start}"));
-        finding
-            .caveats
-            .push("The line is extrapolated; a restart or a release would end it.".to_string());
-        finding.caveats.extend(self.band_at_limit(group, line));
         let be = words::is_or_are(self.name);
-        let heads = match breach {
-            Breach::Now => "above",
-            Breach::Ahead { .. } => "heading for",
-        };
-        let event = format!("{be} {heads} {of_limit}");
         let action = "add capacity or stop the rise";
-        finding.request = Some(ActionRequest::new(self.name, event, action));
+        let request = |event| Some(ActionRequest::new(self.name, event, action));
         let claim = self.breach_claim(group)?;
         match breach {
             Breach::Now => {
+                let (present, periods, above) = self.present(group)?;
+                finding.request = request(format!("{be} above {above}"));
                 finding.severity = Severity::Critical;
                 finding.magnitude = Some(Magnitude::point(0.0, "days"));
+                finding.n = periods as u64;
+                let begin = group.series.values.len() - periods;
+                finding.evidence = vec![self.evidence(group, begin)];
+                finding.method = PRESENT_METHOD.to_string();
+                finding.baseline = Some(of_limit);
                 let last = self.set.starts.last()?;
                 finding.period = format!("{} to {}", last.date(), last.date());
                 finding.sentence = format!("{claim}.");
-                finding = finding.number("breach_date", last.date().to_string());
+                finding = finding
+                    .number("breach_date", last.date().to_string())
+                    .number("present", present);
             }
             Breach::Ahead {
                 earliest,
                 likely,
                 latest,
             } => {
+                finding.request = request(format!("{be} heading for {of_limit}"));
+                finding.p = Some(recent.p);
+                finding.n = recent.length() as u64;
+                let begin = group.series.values.len() - recent.length();
+                finding.evidence = vec![self.evidence(group, begin)];
+                finding.method = LINE_METHOD.to_string();
+                finding.baseline = Some(format!("no rise since around {start}"));
+                finding.caveats.push(
+                    "The line is extrapolated; a restart or a release would end it.".to_string(),
+                );
+                finding.caveats.extend(self.band_at_limit(group, line));
                 let period = self.set.period;
                 let days =
                     |step: usize| ((step + 1) * period.days()) as f64 / period.per_day() as f64;

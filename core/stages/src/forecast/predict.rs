@@ -1,6 +1,6 @@
 //! Forecasts every group, and finds when it reaches the limit.
 
-use super::{Capacity, Params};
+use super::Params;
 use crate::{
     Context,
     change_point::default_segment,
@@ -34,6 +34,11 @@ impl GroupForecast<'_> {
         self.recent.as_ref().filter(|_| self.is_followed)
     }
 
+    /// The present value of a metric at a limit, and the number of periods that it is the mean of.
+    pub(super) fn present(&self, period: Period, limit: f64) -> Option<(f64, usize)> {
+        present(&self.series.values, period, limit)
+    }
+
     /// Time at which the limit's share is reached, and the line that reaches it.
     pub(super) fn reached(&self) -> Option<(Breach, &RecentLine)> {
         self.breach.zip(self.recent.as_ref())
@@ -43,7 +48,7 @@ impl GroupForecast<'_> {
 /// Time at which the limit's share is reached, in steps ahead from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Breach {
-    /// The last value has reached it.
+    /// The present value has reached it.
     Now,
     /// Within the horizon: earliest, most likely and latest step (`None` if after the horizon).
     Ahead {
@@ -130,7 +135,17 @@ pub(super) fn forecast_groups<'a>(
         let is_followed = followed.is_some();
         let breach = params.capacity.and_then(|capacity| {
             let horizon = params.horizon(set.period);
-            breach(recent.as_ref()?, horizon, *params.level.last()?, &capacity)
+            let limit = capacity.line();
+            let band = outlook.bands.last()?;
+            let next = &band.lower[..season(set.period).min(band.lower.len())];
+            let is_expected = next.iter().sum::<f64>() / next.len() as f64 >= limit;
+            let is_present = present(&group.values, set.period, limit).is_some();
+            let line = recent.as_ref()?;
+            let now = Present {
+                is_present,
+                is_expected,
+            };
+            breach(line, now, horizon, *params.level.last()?, limit)
         });
         Some(GroupForecast {
             series: group,
@@ -147,15 +162,50 @@ pub(super) fn forecast_groups<'a>(
     forecasts.into_iter().flatten().collect()
 }
 
-/// Finds the time at which the line reaches the limit's share.
-pub(super) fn breach(
+/// Number of periods of the shortest season: their mean is a level.
+fn season(period: Period) -> usize {
+    match period {
+        Period::Hour => 24,
+        Period::Day => 7,
+        Period::Week | Period::Month => 1,
+    }
+}
+
+/// The present value, if it is at the limit or above, and the number of periods that it is the mean
+/// of: the last value, or else the mean of the last season.
+fn present(values: &[Option<f64>], period: Period, limit: f64) -> Option<(f64, usize)> {
+    let last = (*values.last()?)?;
+    let season: Vec<f64> = values[values.len().saturating_sub(season(period))..]
+        .iter()
+        .flatten()
+        .copied()
+        .collect();
+    let mean = season.iter().sum::<f64>() / season.len() as f64;
+    let mut present = [(last, 1), (mean, season.len())].into_iter();
+    present.find(|(value, _)| *value >= limit)
+}
+
+/// The present of a metric.
+#[derive(Debug, Clone, Copy)]
+struct Present {
+    /// True if the last value or the mean of the last season is at the limit or above.
+    is_present: bool,
+    /// True if the lower end of the forecast of the next season is at the limit or above.
+    is_expected: bool,
+}
+
+/// Finds the time at which the line reaches `limit`. The metric has reached it if its present
+/// value has, and the line or the forecast of the next season proves that this is no chance: a
+/// straight line through a seasonal series is not its present value.
+fn breach(
     line: &RecentLine,
+    now: Present,
     horizon: usize,
     level: f64,
-    capacity: &Capacity,
+    limit: f64,
 ) -> Option<Breach> {
-    let limit = capacity.limit * capacity.share;
-    if line.at(0) - line.half_width(0, level) >= limit {
+    let is_proven = line.at(0) - line.half_width(0, level) >= limit || now.is_expected;
+    if now.is_present && is_proven {
         return Some(Breach::Now);
     }
     if line.slope() <= 0.0 || !line.is_proven() {

@@ -22,6 +22,9 @@ const GAIN_MIN: f64 = 0.05;
 pub(super) const LINE_METHOD: &str = "Line since the last bend or step, tested by simulation (Hudson \
                                       1966; Feder 1975), standard errors for autocorrelated residuals";
 
+pub(super) const PRESENT_METHOD: &str = "Last value, or mean of the last day or week, above the limit; \
+                                         so is the whole interval of the line or of the forecast";
+
 /// Formats the results of the stage.
 pub(super) struct Reporter<'a> {
     pub(super) context: &'a Context,

@@ -166,6 +166,43 @@ fn a_young_leak_is_dated_and_followed_as_in_trend() {
     }
 }
 
+/// The limit of costs, which most series do not reach.
+const LIMIT: f64 = 10_000.0;
+
+#[test]
+fn a_value_beyond_its_limit_is_the_present_one() {
+    // Three years of weeks; the line through them is flat at 95 % of the limit.
+    let first = jiff::civil::date(2026, 11, 23) - (155 * 7).days();
+    let week = |i: usize| first + (7 * i as i64).days();
+    let season = |amplitude: f64| {
+        costs(156, week, |i| {
+            let angle = (i as f64 - 155.0) / 52.18 * std::f64::consts::TAU;
+            0.95 * LIMIT + amplitude * angle.cos() + wobble(i, 20.0)
+        })
+    };
+    let peak = season(2000.0);
+    let finding = &peak.cell.findings[0];
+    let present = finding.numbers["present"].as_f64().expect("a value");
+    assert!((present - 11_500.0).abs() < 30.0, "{present}");
+    let text = finding.sentence.replace('\u{a0}', " ");
+    let value = retrocast_domain::estimate::levels([present], None, "").concat();
+    assert_eq!(
+        text,
+        format!(
+            "Cost was at {value} in the week of 23 November 2026, above its limit of {} already.",
+            retrocast_domain::estimate::levels([LIMIT], None, "").concat()
+        )
+        .replace('\u{a0}', " ")
+    );
+    let request = finding.request.as_ref().expect("a request");
+    assert_eq!(request.event, "is above its limit");
+    assert_eq!(peak.cell.charts[0].title, text.trim_end_matches('.'));
+    // In the trough it is below.
+    let trough = season(-2000.0);
+    let is_breach = |finding: &&Finding| finding.numbers.contains_key("breach_date");
+    assert_eq!(trough.cell.findings.iter().find(is_breach), None);
+}
+
 /// Costs with one record a period, the last in the period before 1 December 2026, forecast in
 /// December.
 fn costs(
@@ -180,7 +217,10 @@ fn costs(
     let frame = DataFrame::new(count, columns).expect("a frame");
     let inputs = Inputs::from([("costs".to_string(), input("costs", frame))]);
     let window = retrocast_domain::Window::parse("2026-11", "UTC").expect("a window");
-    let params = json!({"input": "costs", "value": "cost", "level": [0.8, 0.95]});
+    let params = json!({
+        "input": "costs", "value": "cost", "level": [0.8, 0.95],
+        "capacity": {"limit": LIMIT, "share": 0.9},
+    });
     run(&context_of("costs", window), &params, &inputs).expect("an analysis")
 }
 

@@ -174,3 +174,22 @@ fn a_silent_component_is_not_in_good_health() {
         "{silent}"
     );
 }
+
+#[test]
+fn the_figures_of_a_group_are_those_of_its_component() {
+    let figure = |group: &str, interval: [f64; 2]| -> Kpi {
+        let json = json!({
+            "name": "Failed orders", "subject": group, "value": 0.1, "interval": interval,
+            "unit": "share", "text": "", "interval_text": "", "previous": null, "delta_text": "",
+            "baseline": null, "baseline_delta_text": "", "significant": false, "direction": "none",
+            "lower_is_better": true, "target": 0.05, "target_text": "", "history": [], "n": 400,
+        });
+        serde_json::from_value(json).expect("a key figure")
+    };
+    let mut context = context(vec![finding(Chapter::Changes, "UK", Severity::Notice)]);
+    context.cells[0].group_kpis = vec![figure("UK", [0.08, 0.12]), figure("DACH", [0.04, 0.2])];
+    let cell = score(&context, Vec::new());
+    // The target of UK is missed; that of DACH is not clearly missed.
+    assert_eq!(health_of(&cell, "UK").score, 85.0);
+    assert_eq!(health_of(&cell, "DACH").score, 100.0);
+}

@@ -9,7 +9,9 @@ use retrocast_stats::{
     describe::{mean, mean_interval, quantile_interval, quantile_sorted, sorted, variance},
     dispersion::{self, Dispersion, Level, LevelModel, PAIRS_MIN, Part},
     distribution::{t_p, t_quantile},
-    test::{mann_whitney, newcombe, poisson_interval, poisson_rate_ratio_exact, welch, wilson},
+    test::{
+        mann_whitney, newcombe, poisson_interval, poisson_rate_ratio_exact, share_interval, welch,
+    },
 };
 
 /// Text for a count that fell to zero.
@@ -86,7 +88,7 @@ impl Measurement {
                 let smooth = (numerator + 2.0) / (n + 4.0);
                 Self {
                     value: Some(numerator / n),
-                    interval: Some(wilson(numerator / factor, effective_n, 0.95)),
+                    interval: Some(share_interval(numerator / factor, effective_n, 0.95)),
                     variance: smooth * (1.0 - smooth) / (n + 4.0),
                     ..no_value
                 }

@@ -115,6 +115,13 @@ impl Silence {
             .is_some_and(|allowed| self.hours > allowed)
     }
 
+    /// The first whole day without records, if the source counts as stopped and such a day is
+    /// before `end`.
+    pub(super) fn missing_from(&self, end: Date) -> Option<Date> {
+        let next = self.last.date().tomorrow().ok()?;
+        (self.is_quiet() && next < end).then_some(next)
+    }
+
     /// The freshness component of the score.
     pub(super) fn share(&self) -> Option<f64> {
         if self.silence_is_zero && self.allowed_hours.is_none() {

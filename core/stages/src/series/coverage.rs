@@ -2,12 +2,16 @@
 //!
 //! A period in which the records begin or end has too few records; it is incomplete and must not be
 //! compared with complete periods. A silence before the first record or after the last is compared
-//! with the same hours of the neighbouring weeks: if those hours had several records each, the
-//! records had not begun yet, or had ended. Whole days in between on which records are missing
+//! with the same hours of the neighbouring weeks: if those hours had so many records that none is
+//! improbable (predictive negative binomial distribution, [`chance_of_none`]), the records had not
+//! begun yet, or had ended. Whole days in between on which records are missing
 //! ([`MissingDays`]) are not covered either. If the source's contract declares `silence = "zero"`,
 //! a silence after the first record is never missing records.
 
-use super::{missing::MissingDays, period::Period};
+use super::{
+    missing::{MissingDays, chance_of_none},
+    period::Period,
+};
 use crate::{
     Input, StageError,
     times::{Resolution, Times},
@@ -25,10 +29,12 @@ use retrocast_domain::{
 
 const DAY: i64 = 86_400;
 const WEEK: i64 = 7 * DAY;
-/// Number of weeks with which a silence is compared.
-const WEEKS_COMPARED: i64 = 8;
-/// Minimum number of records expected in a silence for which the silence is not chance (1 %).
-const EXPECTED_MIN: f64 = 4.6;
+/// Number of recent weeks none of which may have the silence at the end of the records, and number of
+/// weeks that define its probability: a year, as in `quality`.
+const WEEKS_RECENT: usize = 8;
+const WEEKS_COMPARED: i64 = 52;
+/// Probability of a silence below which it is not chance, as in `quality`.
+const CHANCE_MAX: f64 = 0.005;
 /// Number of standard deviations of a period below which missing records are negligible.
 const DEVIATION_MIN: f64 = 0.5;
 /// Maximum number of silences that caveats name.
@@ -228,6 +234,17 @@ impl Coverage {
         self.end(Period::Day) == self.limit()
     }
 
+    /// The first whole day without records, if records are missing from there to the window's end.
+    pub(crate) fn missing_from(&self) -> Option<Date> {
+        let end = self.end(Period::Day);
+        let day = if end == end.date().at(0, 0, 0, 0) {
+            end.date()
+        } else {
+            next_day(end.date()).date()
+        };
+        (!self.is_complete() && day < self.limit().date()).then_some(day)
+    }
+
     /// The day after the last completely covered day.
     pub(crate) fn end_day(&self) -> Date {
         self.end(Period::Day).date()
@@ -281,16 +298,17 @@ impl Coverage {
         if counts.is_empty() {
             return false;
         }
-        let n = counts.len() as f64;
-        let expected = counts.iter().sum::<f64>() / n;
-        let silent = counts.iter().filter(|count| **count == 0.0).count() as f64;
+        let recent = &counts[..counts.len().min(WEEKS_RECENT)];
+        let n = recent.len() as f64;
+        let expected = recent.iter().sum::<f64>() / n;
+        let silent = recent.iter().filter(|count| **count == 0.0).count() as f64;
         let records = self.seconds.last().map_or(0, |(_, records)| *records);
         let usual = records as f64 / (end - begin + 1).max(period.seconds()) as f64
             * period.seconds() as f64;
-        // The report covers the end of the window, so it is excluded only if no earlier week had
+        // The report covers the end of the window, so it is excluded only if no recent week had
         // such a silence.
         let silent_max = if at_end { 0.0 } else { 0.25 };
-        expected >= EXPECTED_MIN
+        chance_of_none(&counts) < CHANCE_MAX
             && expected >= DEVIATION_MIN * usual.sqrt()
             && silent <= silent_max * n
     }

@@ -98,17 +98,38 @@ impl Usual {
                 chance_of_none: 1.0,
             });
         }
-        let dispersion = (variance(counts) / mean).max(1.0);
-        let exponent = if dispersion > 1.0 + 1e-6 {
-            dispersion.ln() / (dispersion - 1.0)
-        } else {
-            1.0
-        };
         Some(Self {
             mean,
-            chance_of_none: (-mean * exponent).exp(),
+            chance_of_none: (-mean * dispersion_exponent(counts)).exp(),
         })
     }
+}
+
+/// The power to which the Poisson probability of no event is raised for counts with the dispersion
+/// of `counts`, whose mean is above zero: that of the negative binomial distribution is
+/// `exp(-mean × ln(D) / (D − 1))`.
+fn dispersion_exponent(counts: &[f64]) -> f64 {
+    let dispersion = match counts.len() {
+        0 | 1 => 1.0,
+        _ => (variance(counts) / mean(counts)).max(1.0),
+    };
+    if dispersion > 1.0 + 1e-6 {
+        dispersion.ln() / (dispersion - 1.0)
+    } else {
+        1.0
+    }
+}
+
+/// Probability of no record in a period whose comparable periods have `counts`: the predictive
+/// negative binomial distribution (gamma posterior of the rate under Jeffreys' prior), which allows
+/// for the few periods that define what is usual.
+pub(crate) fn chance_of_none(counts: &[f64]) -> f64 {
+    let sum: f64 = counts.iter().sum();
+    if sum <= 0.0 {
+        return 1.0;
+    }
+    let n = counts.len() as f64;
+    (n / (n + 1.0)).powf((sum + 0.5) * dispersion_exponent(counts))
 }
 
 /// Whole days in a row on which the records of a source are missing.

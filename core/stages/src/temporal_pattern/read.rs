@@ -42,6 +42,7 @@ pub(super) fn read<'a>(
         return Ok(Err(String::new()));
     };
     let period = Period::of_records(&times);
+    cell.missing_from = coverage.missing_from();
     caveats.extend(coverage.caveats(period));
     let [first, end] = match period {
         Period::Hour | Period::Day => whole_days(&coverage, caveats),

@@ -4,7 +4,7 @@ use super::{
     json::Json,
     series::{DAYS, HOURS, Kind, Plant, START, Series},
 };
-use crate::analysis::data::date;
+use crate::date::date;
 use std::ops::Range;
 
 /// Tolerance of the hours of an outage.

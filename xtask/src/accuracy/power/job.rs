@@ -6,7 +6,7 @@ use super::{
     json::Json,
     series::{Kind, START, Series},
 };
-use crate::analysis::data::date;
+use crate::date::date;
 use std::{
     fmt::Write as _,
     fs,

@@ -1,6 +1,6 @@
 //! Series with a planted event, the same in every run.
 
-use crate::{analysis::data::date, effects::Random};
+use crate::{date::date, effects::Random};
 use std::{f64::consts::TAU, fmt::Write as _, ops::Range};
 
 /// Days between 1 January 1970 and the start of all series, Monday 6 January 2025.

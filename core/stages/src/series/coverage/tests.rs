@@ -1,6 +1,7 @@
 //! Checks where the records of a dataset begin and end.
 
 use super::*;
+use crate::series::test_data::Noise;
 use jiff::civil::date;
 
 fn window(timezone: &str) -> Window {
@@ -190,4 +191,84 @@ fn days_of_utc_that_end_after_the_window_are_incomplete() {
     };
     check("Asia/Tokyo", date(2026, 11, 15));
     check("America/Los_Angeles", date(2026, 11, 16));
+}
+
+#[test]
+fn weekly_and_monthly_records_are_complete() {
+    let check = |times: Vec<DateTime>, expected: Option<Date>| {
+        let times: Vec<_> = times.into_iter().map(Some).collect();
+        let times = Times::of_civil(&times, Resolution::Day);
+        let coverage = Coverage::from_times(&times, &window("UTC")).expect("records");
+        assert_eq!(coverage.missing_from(), expected);
+    };
+    // Twenty teams report on every Monday.
+    let mondays = |newest: Date| -> Vec<DateTime> {
+        let weeks = (0..150).map(|n| newest - (7 * n).days());
+        weeks.flat_map(|day| [day.at(0, 0, 0, 0); 20]).collect()
+    };
+    check(mondays(date(2026, 11, 9)), None);
+    check(mondays(date(2026, 11, 2)), Some(date(2026, 11, 3)));
+    let months = (1..12).flat_map(|month| [date(2026, month, 1).at(0, 0, 0, 0); 20]);
+    check(months.collect(), None);
+    // A source of every day.
+    let days = |to: Date| (0..150).flat_map(move |n| [(to - n.days()).at(0, 0, 0, 0); 20]);
+    check(days(date(2026, 11, 15)).collect(), None);
+    check(days(date(2026, 11, 11)).collect(), Some(date(2026, 11, 12)));
+}
+
+/// Records of 26 weeks between 09:00 and 22:00, `mean` a day, where the rate of each day varies by
+/// the factor `spread`; those after `cut` on the last day are missing.
+fn working_hours(noise: &mut Noise, mean: f64, spread: f64, cut: f64) -> Vec<DateTime> {
+    let first = date(2026, 5, 18);
+    let mut times = Vec::new();
+    for day in 0..26 * 7 {
+        let factor = if noise.uniform() < 0.5 {
+            spread
+        } else {
+            1.0 / spread
+        };
+        for _ in 0..noise.poisson(mean * factor) {
+            let hour = 9.0 + 13.0 * noise.uniform();
+            if day < 26 * 7 - 1 || hour < cut {
+                let midnight = (first + day.days()).at(0, 0, 0, 0);
+                times.push(midnight + ((hour * 60.0) as i64).minutes());
+            }
+        }
+    }
+    times.sort();
+    times
+}
+
+/// Share of series whose records end before the window does.
+fn share_incomplete(mean: f64, spread: f64, cut: f64) -> f64 {
+    const SERIES: u64 = 400;
+    let is_incomplete = |seed: &u64| {
+        let times = working_hours(&mut Noise(*seed), mean, spread, cut);
+        !coverage(times).is_complete()
+    };
+    (0..SERIES).filter(is_incomplete).count() as f64 / SERIES as f64
+}
+
+#[test]
+fn an_early_last_record_is_seldom_a_missing_one() {
+    // Nothing is missing: with a threshold of 4.6 expected records, 1 to 5 % were called incomplete.
+    for (mean, spread) in [
+        (5.0, 1.0),
+        (10.0, 1.0),
+        (20.0, 1.0),
+        (10.0, 1.5),
+        (20.0, 1.5),
+    ] {
+        let share = share_incomplete(mean, spread, 24.0);
+        assert!(share <= 0.01, "{mean} a day, spread {spread}: {share}");
+    }
+    // The records after 13:00 are missing, or those after 10:00.
+    for (mean, spread, cut, least) in [
+        (20.0, 1.0, 13.0, 0.95),
+        (15.0, 1.0, 10.0, 0.95),
+        (40.0, 1.5, 13.0, 0.95),
+    ] {
+        let share = share_incomplete(mean, spread, cut);
+        assert!(share >= least, "{mean} a day, spread {spread}: {share}");
+    }
 }
