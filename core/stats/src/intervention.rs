@@ -228,6 +228,7 @@ pub fn measure(
     let design = Design {
         values,
         controls,
+        shared: None,
         change,
         end: need,
         begin: 0,
