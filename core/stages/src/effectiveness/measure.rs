@@ -52,7 +52,7 @@ pub(super) struct EffectMeasurement {
     pub(super) controls: Vec<String>,
     pub(super) caveats: Vec<String>,
     pub(super) verdict: Verdict,
-    /// True if later data do not change the measurement.
+    /// True if no later days will be added to the measurement.
     pub(super) is_final: bool,
     /// Days before the change that already show the effect.
     pub(super) onset: Option<Onset>,
@@ -398,7 +398,7 @@ fn bound_before(
     caveats: &mut Vec<String>,
 ) -> usize {
     let begin = change
-        .saturating_sub(periods_of(params.pre_days, period))
+        .saturating_sub(params.periods_before(period))
         .max(history);
     let previous = others
         .iter()

@@ -116,6 +116,47 @@ fn table_of_rates_beside_controls() {
 }
 
 #[test]
+#[ignore = "debug"]
+fn debug_widths() {
+    for seed in 0..6 {
+        for (name, shock) in SHOCKS {
+            let series = panel(&mut ChaCha8Rng::seed_from_u64(seed), 30, shock, 1.0);
+            let values: Vec<Option<f64>> = series[0].iter().copied().map(Some).collect();
+            let mut design = Design {
+                values: &values,
+                controls: &[],
+                shared: None,
+                change: BEFORE,
+                end: values.len(),
+                begin: 0,
+                history: 0,
+                period: 7,
+                pre_min: 42,
+                others: &[],
+                year: DAYS,
+            };
+            let controls: Vec<Control> = series[1..]
+                .iter()
+                .map(|values| Control { values, end: design.end })
+                .collect();
+            let shared = shared_movement(&design, &controls);
+            design.shared = shared.as_ref();
+            let result = estimate(&design).unwrap();
+            let z: Vec<f64> = shared
+                .as_ref()
+                .map(|s| s.subtract_from(&values).into_iter().flatten().collect())
+                .unwrap_or_default();
+            eprintln!(
+                "{seed} {name}: {:?} absolute {:.2?} factor {:.2} jackknife sd {:?} z sd {:.2} y sd {:.2}",
+                shared.is_some(), result.absolute, result.calibration.factor,
+                shared.as_ref().map(|s| s.variance.sqrt()),
+                crate::describe::sd(&decompose(&z[..BEFORE], 7).remainder), crate::describe::sd(&decompose(&series[0][..BEFORE], 7).remainder)
+            );
+        }
+    }
+}
+
+#[test]
 fn a_movement_of_all_series_is_no_effect() {
     for (name, shock) in SHOCKS {
         let [wrong, ..] = rates(100, 30, shock, 1.0, true);
