@@ -60,6 +60,7 @@ fn analysis(criterion: &mut Criterion) {
                 let design = effect::Design {
                     values: black_box(&values),
                     controls: &[],
+                    shared: None,
                     change: 390,
                     end: 420,
                     begin: 270,

@@ -6,7 +6,7 @@ mod rows;
 use crate::{runs, terminal, workspace::Workspace};
 use anyhow::Context as _;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use retrocast_domain::{ClosedImprovement, FindingDecision, Window};
+use retrocast_domain::{ClosedImprovement, FindingDecision, Window, number, window::date_in_words};
 use retrocast_engine::Job;
 use retrocast_run::{LedgerRun, LedgerView, PublishedFigures, RunSummary, files::REPORT};
 use retrocast_store::{
@@ -38,6 +38,8 @@ pub struct RunView {
     pub decisions: Vec<FindingDecision>,
     /// The closed improvements, the last closed first.
     pub closed: Vec<ClosedImprovement>,
+    /// The notice about improvements that the run does not see, because they were recorded later.
+    pub recorded_later: Option<String>,
 }
 
 /// The ledger of a job, with a runtime for its async calls.
@@ -167,6 +169,7 @@ impl JobLedger {
         let mut decisions: Vec<String> = earlier().map(Decision::event).collect();
         decisions.sort();
         let changes = self.runtime.block_on(self.ledger.improvements())?;
+        let recorded_later = recorded_later(&changes, today, window, date);
         let changes = changes.iter().filter(|change| change.time < today);
         let latest: Vec<&Improvement> = register(changes).into_values().collect();
         let closed = self.closed(&latest, &runs, &zone)?;
@@ -190,6 +193,7 @@ impl JobLedger {
             published,
             decisions: on_findings,
             closed,
+            recorded_later,
         })
     }
 
@@ -228,6 +232,37 @@ impl JobLedger {
     }
 }
 
+/// The notice about improvements that were first recorded after the start of a run's date, although
+/// their change is before the end of its window.
+fn recorded_later(
+    changes: &[Improvement],
+    today: Timestamp,
+    window: &Window,
+    date: Date,
+) -> Option<String> {
+    let is_known = |id: &str| {
+        let mut earlier = changes.iter().filter(|change| change.time < today);
+        earlier.any(|change| change.id == id)
+    };
+    let unseen: BTreeSet<&str> = changes
+        .iter()
+        .filter(|change| change.date.is_some_and(|day| day < window.end))
+        .filter(|change| !is_known(&change.id))
+        .map(|change| change.id.as_str())
+        .collect();
+    let (are, they_were) = match unseen.len() {
+        0 => return None,
+        1 => ("is", "it was"),
+        _ => ("are", "they were"),
+    };
+    Some(format!(
+        "{} of the register {are} left out: {they_were} recorded after the date of this report, {}. To date a \
+         record back, use `--on`.",
+        number::plural(unseen.len() as u64, "improvement"),
+        date_in_words(date),
+    ))
+}
+
 /// The results of a run as rows of the ledger's tables.
 pub fn results(folder: &Path) -> anyhow::Result<TableRows> {
     rows::read(folder)
@@ -262,4 +297,40 @@ fn publishable(folder: &Path, run: &RunSummary) -> Option<PublishedRun> {
         finished,
         publication: String::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+    use retrocast_domain::WindowSpec;
+
+    #[test]
+    fn improvements_recorded_after_the_date_of_a_run_are_reported() {
+        let change = |id: &str, day: &str, time: &str| -> Improvement {
+            let json = serde_json::json!({
+                "id": id, "state": "implemented", "time": time, "who": "ann", "why": "",
+                "title": id, "category": "", "owner": "", "component": "", "metric": "",
+                "expected_relative": null, "lower_is_better": true, "date": day, "cost": null,
+                "link": "", "finding": "", "recommendation": "",
+            });
+            serde_json::from_value(json).expect("an improvement")
+        };
+        let day = date(2026, 11, 16);
+        let window = WindowSpec::Week.last_complete(day, "UTC");
+        let today = day.in_tz("UTC").expect("a time").timestamp();
+        let notice = |changes: &[Improvement]| recorded_later(changes, today, &window, day);
+        let seen = change("seen", "2026-10-05", "2026-10-05T00:00:00Z");
+        let edited = change("seen", "2026-10-05", "2026-11-20T00:00:00Z");
+        let next = change("next", "2026-11-18", "2026-11-18T00:00:00Z");
+        assert_eq!(notice(&[seen, edited, next]), None);
+        let late = ["a", "b"].map(|id| change(id, "2026-10-05", "2026-11-29T00:00:00Z"));
+        let text = notice(&late).expect("a notice").replace('\u{a0}', " ");
+        assert!(
+            text.starts_with(
+                "2 improvements of the register are left out: they were recorded after"
+            ),
+            "{text}"
+        );
+    }
 }

@@ -223,6 +223,10 @@ pub struct Cell {
     pub group_kpis: Vec<Kpi>,
     /// Effects of improvements.
     pub effects: Vec<Effect>,
+    /// Ids of improvements of the register without an effect here: their metric is another one, or
+    /// their data allow no estimate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_measured: Vec<String>,
     /// Recommendations, the most promising first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recommendations: Vec<Recommendation>,
@@ -282,6 +286,7 @@ impl Cell {
             kpis: Vec::new(),
             group_kpis: Vec::new(),
             effects: Vec::new(),
+            not_measured: Vec::new(),
             recommendations: Vec::new(),
             health: Vec::new(),
             charts: Vec::new(),

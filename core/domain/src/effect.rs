@@ -215,9 +215,34 @@ impl Worth {
         Some(self.per_day.map(|gain| (YEAR * gain - cost) / cost))
     }
 
-    /// The gain in words: "gain of EUR 120 a day (80 to 160), cost EUR 400, paid back after 4
-    /// days".
-    pub fn phrase(&self) -> String {
+    /// The amount in words: "gain of EUR 120 a day (80 to 160), cost EUR 400, paid back after 4
+    /// days"; without proof of an effect only its interval: "between a loss of EUR 12 and a gain of
+    /// EUR 134 a day, cost EUR 400".
+    pub fn phrase(&self, is_proven: bool) -> String {
+        let mut text = if is_proven { self.gain() } else { self.range() };
+        if let Some(cost) = self.cost {
+            text.push_str(&format!(", cost {}", number::money(cost, &self.currency)));
+        }
+        if let Some(days) = self.payback_days().filter(|_| is_proven) {
+            let days = number::plural(days.ceil() as u64, "day");
+            text.push_str(&format!(", paid back after {days}"));
+        }
+        text
+    }
+
+    /// The ends of the interval in words.
+    fn range(&self) -> String {
+        let [_, low, high] = self.per_day;
+        let [low_text, high_text] = number::amounts([low.abs(), high.abs()]);
+        let [low, high] = [(low, low_text), (high, high_text)].map(|(value, text)| {
+            let word = if value < 0.0 { "loss" } else { "gain" };
+            format!("a {word} of {}", number::in_currency(&text, &self.currency))
+        });
+        format!("between {low} and {high} a day")
+    }
+
+    /// The gain or loss per day in words, with its interval.
+    fn gain(&self) -> String {
         let [value, low, high] = self.per_day;
         let word = if value < 0.0 { "loss" } else { "gain" };
         // In the direction of the estimate, from the smaller end.
@@ -225,15 +250,7 @@ impl Worth {
         bounds.sort_by(f64::total_cmp);
         let [amount, low, high] = number::amounts([value.abs(), bounds[0], bounds[1]]);
         let amount = number::in_currency(&amount, &self.currency);
-        let mut text = format!("{word} of {amount} a day ({})", number::range(&low, &high));
-        if let Some(cost) = self.cost {
-            text.push_str(&format!(", cost {}", number::money(cost, &self.currency)));
-        }
-        if let Some(days) = self.payback_days() {
-            let days = number::plural(days.ceil() as u64, "day");
-            text.push_str(&format!(", paid back after {days}"));
-        }
-        text
+        format!("{word} of {amount} a day ({})", number::range(&low, &high))
     }
 
     /// Days after which the gain has paid the cost; `None` without a cost or a gain.
@@ -311,7 +328,7 @@ mod tests {
         };
         assert_eq!(worth.roi(), Some([1.0, 0.0, 2.0]));
         assert_eq!(worth.payback_days(), Some(182.5));
-        let phrase = |worth: &Worth| worth.phrase().replace(NBSP, " ");
+        let phrase = |worth: &Worth| worth.phrase(true).replace(NBSP, " ");
         assert_eq!(
             phrase(&worth),
             "gain of EUR 4.00 a day (2.00 to 6.00), cost EUR 730, paid back after 183 days"
@@ -320,6 +337,11 @@ mod tests {
         let loss = phrase(&worth).replace('−', "-");
         assert_eq!(loss, "loss of EUR 1.00 a day (-1.00 to 3.00), cost EUR 730");
         assert_eq!(worth.payback_days(), None);
+        worth.per_day = [4.0, -12.0, 20.0];
+        assert_eq!(
+            worth.phrase(false).replace(NBSP, " "),
+            "between a loss of EUR 12.00 and a gain of EUR 20.00 a day, cost EUR 730"
+        );
         worth.cost = None;
         assert_eq!(worth.roi(), None);
     }

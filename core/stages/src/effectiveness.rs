@@ -10,8 +10,15 @@
 //! observed minus the expected value over the days after the change, a counterfactual in the sense
 //! of Brodersen et al. (2015).
 //!
-//! Without controls, and if the autocorrelation of errors fades within days, the effect is a step
-//! that is estimated from both sides by generalised least squares.
+//! Controls are chosen from the days before the change, whatever `post_days` is. If several of them
+//! agree, the movement that they share with this component is subtracted instead, also where it is a
+//! sudden shift of all of them. Each control has noise of its own, which makes its regression
+//! coefficient too small; with the other controls as instruments it is not (Reiersøl, 1945; Fuller,
+//! 1987), and the interval includes the error of the coefficients. A control is used until the day
+//! of its own next improvement.
+//!
+//! Without regression on controls, and if the autocorrelation of errors fades within days, the
+//! effect is a step that is estimated from both sides by generalised least squares.
 //!
 //! The same estimator runs on earlier dates without a change (placebo in time). The spread of these
 //! estimates, in units of their standard errors, calibrates that of the real estimate. This needs
@@ -46,8 +53,13 @@
 //! same records in overlapping days contain each other, so the total takes only the first of them.
 //!
 //! # Days and metrics
+//! The stage learns from all days before the change, up to one year. For weeks and months, up to
+//! three years are used: their season is that of the year, which takes two years to show.
+//! `pre_days` sets another maximum, up to five years.
+//!
 //! The measurement is repeated in each run until `post_days` days have passed after the change.
-//! Then it is final: later data do not change it, and the report says so. If more days would prove
+//! Then it is final: later days do not change it, and the report says so. Records of these days that
+//! arrive or are corrected later still do, until the improvement is closed. If more days would prove
 //! an effect of its size, the report states their number for `post_days`. A larger `post_days` also
 //! needs more history.
 //!
@@ -98,6 +110,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 mod calibration;
+mod controls;
 mod guardrails;
 mod measure;
 mod onset;
@@ -112,7 +125,7 @@ mod worth;
 
 use calibration::Calibration;
 use guardrails::{Guardrail, GuardrailResults, GuardrailSeries};
-use measure::{Outcome, find_group, judge};
+use measure::{Outcome, find_group, judge, periods_of};
 use present::{Reporter, summarise};
 use register::{ALL_RECORDS, Improvement, read_register};
 use tables::frame_of;
@@ -121,7 +134,7 @@ use tables::frame_of;
 pub const EFFECTIVENESS: StageKind = StageKind {
     name: "effectiveness",
     chapter: Some(Chapter::Improvements),
-    code_version: 10,
+    code_version: 11,
     summary: "Measures the effects of improvements against a forecast without them.",
     manual: include_str!("effectiveness.rs"),
     schema: || schemars::schema_for!(Params),
@@ -147,10 +160,6 @@ enum Controls {
 
 fn default_component() -> String {
     "component".to_string()
-}
-
-fn default_pre() -> u32 {
-    365
 }
 
 fn default_post() -> u32 {
@@ -224,10 +233,10 @@ struct Params {
     /// Controls of the comparison.
     #[serde(default)]
     controls: Controls,
-    /// Number of days before the change to learn from.
-    #[serde(default = "default_pre")]
-    #[schemars(range(min = 28, max = 730))]
-    pre_days: u32,
+    /// Maximum number of days before the change to learn from. Default: one year of days, or
+    /// three years of weeks or months, whose season is that of the year.
+    #[schemars(range(min = 28, max = 1825))]
+    pre_days: Option<u32>,
     /// Number of days after the change to use: the measurement is repeated in each run until they have
     /// passed, and is final then.
     #[serde(default = "default_post")]
@@ -240,6 +249,15 @@ struct Params {
 }
 
 impl Params {
+    /// Maximum number of periods before a change to learn from.
+    fn periods_before(&self, period: Period) -> usize {
+        let years = match period {
+            Period::Hour | Period::Day => 1,
+            Period::Week | Period::Month => 3,
+        };
+        periods_of(self.pre_days.unwrap_or(365 * years), period)
+    }
+
     /// Aggregate of the records of a period.
     fn aggregate(&self) -> Aggregate {
         Aggregate::or_default(self.aggregate, self.value.as_deref(), Aggregate::Sum)
@@ -311,7 +329,8 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let records = input(inputs, &params.input)?;
     let register = input(inputs, &params.improvements)?;
     let mut notes = Vec::new();
-    let improvements = read_register(context, &params, register, &records.noun(), &mut notes)?;
+    let (improvements, other_metrics) =
+        read_register(context, &params, register, &records.noun(), &mut notes)?;
     let set = collect(context, records, &params, None, &improvements)?;
     let mut cell = Cell::new(&context.stage, EFFECTIVENESS.name);
     cell.title = if context.title.is_empty() {
@@ -321,6 +340,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     };
     cell.method = method(params.aggregate(), set.period);
     cell.did = "Could not judge improvements.".to_string();
+    cell.not_measured = other_metrics;
     if !set.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
     }
@@ -388,6 +408,11 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
                 .to_string(),
         );
     }
+    let failed = judged
+        .iter()
+        .filter(|measurement| matches!(measurement.outcome, Outcome::NotMeasured(_)));
+    cell.not_measured
+        .extend(failed.map(|measurement| measurement.improvement.id.clone()));
     cell.effects = judged
         .iter()
         .enumerate()

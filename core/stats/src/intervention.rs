@@ -244,6 +244,7 @@ pub fn measure(
     let design = Design {
         values,
         controls,
+        shared: None,
         change,
         end: need,
         begin,

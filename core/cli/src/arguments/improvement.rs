@@ -32,7 +32,9 @@ Example of a file:
   expected  = -0.3
   date      = 2026-10-05
   cost      = 4000
+  on        = 2026-10-05             # day of the record, if it is made later
 
+A run sees what was recorded before its date: set `on`, or --on for all entries, for runs on past dates.
 Adds missing improvements and updates the states of the others, so the same file can be imported again
 after each change.")]
     Import {
@@ -43,6 +45,9 @@ after each change.")]
         /// Person or team that imports the file [default: the current user]
         #[arg(long, value_name = "NAME")]
         who: Option<String>,
+        /// Day of entries without `on`, if they are recorded later [default: now]
+        #[arg(long, value_name = "DATE", value_parser = date)]
+        on: Option<Date>,
     },
     /// List the open recommendations of the last run, by priority
     #[command(after_help = "\

@@ -48,8 +48,8 @@ pub fn improvement(workspace: &Workspace, command: ImprovementCommand) -> anyhow
             }
             register.propose(&request, details)?;
         }
-        ImprovementCommand::Import { job, file, who } => {
-            import::import(&Register::open(workspace, &job)?, &job, &file, who)?;
+        ImprovementCommand::Import { job, file, who, on } => {
+            import::import(&Register::open(workspace, &job)?, &job, &file, who, on)?;
         }
         ImprovementCommand::Recommended { job, all, json } => {
             let register = Register::open(workspace, &job)?;

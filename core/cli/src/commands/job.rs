@@ -290,6 +290,8 @@ pub fn plan_with_warnings(
             return Ok(None);
         }
     };
+    let mut notices = notices;
+    notices.extend(view.recorded_later.clone());
     let options = PlanOptions {
         window: window.clone(),
         date,

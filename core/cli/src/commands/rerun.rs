@@ -105,6 +105,8 @@ pub fn as_recorded(
         published: recorded.plan.published.clone(),
         decisions: recorded.plan.decisions.clone(),
         closed: recorded.plan.closed.clone(),
+        // The recorded notices include it.
+        recorded_later: None,
     });
     let Some(planned) = job::plan(
         loaded,

@@ -518,6 +518,32 @@ fn sources_with_fewer_records_than_days_do_not_end_early() {
 }
 
 #[test]
+fn the_verdict_counts_improvements_that_no_stage_measured() {
+    let effect = crate::sample::sample().effects[0].clone();
+    let measured = effect.improvement.clone();
+    let mut cell = Cell::new("effects", "effectiveness");
+    cell.not_measured = vec![measured, "ttr".to_string()];
+    let inputs = VerdictInputs {
+        cells: &[cell.clone(), cell],
+        effects: &[Effect {
+            verdict: Verdict::Unclear,
+            ..effect
+        }],
+        timezone: "UTC",
+        ..VerdictInputs::default()
+    };
+    let text = verdict(WindowSpec::Week, &inputs);
+    assert!(
+        text.contains("of two improvements one has no proven effect and one is not measured"),
+        "{text}"
+    );
+    assert_eq!(
+        effect_clause(&[], 2).as_deref(),
+        Some("both improvements are not measured")
+    );
+}
+
+#[test]
 fn the_verdict_summarises_improvements() {
     let check = |verdicts: &[Verdict], expected: &str| {
         let effect = crate::sample::sample().effects[0].clone();
@@ -530,12 +556,12 @@ fn the_verdict_summarises_improvements() {
                 ..effect.clone()
             })
             .collect();
-        assert_eq!(effect_clause(&effects).unwrap_or_default(), expected);
+        assert_eq!(effect_clause(&effects, 0).unwrap_or_default(), expected);
         let uncontrolled = effects.into_iter().map(|effect| Effect {
             controls: Vec::new(),
             ..effect
         });
-        let text = effect_clause(&uncontrolled.collect::<Vec<_>>()).unwrap_or_default();
+        let text = effect_clause(&uncontrolled.collect::<Vec<_>>(), 0).unwrap_or_default();
         assert_eq!(text.replace(" (other causes not ruled out)", ""), expected);
         let works = verdicts.contains(&Verdict::Works);
         assert_eq!(

@@ -9,6 +9,7 @@ use retrocast_domain::{
     report::SourceNote,
     window::{date_in_words, range},
 };
+use std::collections::BTreeSet;
 
 /// Share of accepted records below which the data is poor.
 pub const POOR_SHARE: f64 = 0.95;
@@ -58,7 +59,7 @@ pub(super) fn verdict(spec: WindowSpec, inputs: &VerdictInputs) -> String {
     };
     let mut clauses: Vec<String> = alarm_clause(critical, warning).into_iter().collect();
     clauses.extend(kpi_clause(inputs, noun));
-    clauses.extend(effect_clause(inputs.effects));
+    clauses.extend(effect_clause(inputs.effects, not_measured(inputs)));
     clauses.extend(failure_clause(inputs.cells));
     clauses.extend(refused_clause(sources));
     if clauses.is_empty() {
@@ -242,7 +243,18 @@ fn refused_clause(sources: &[SourceNote]) -> Option<String> {
 /// Printed instead of "uncontrolled", which only a later table explains.
 const OTHER_CAUSES: &str = "other causes not ruled out";
 
-pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {
+/// The number of improvements of the register that no stage measured.
+fn not_measured(inputs: &VerdictInputs) -> u64 {
+    let missing = inputs.cells.iter().flat_map(|cell| &cell.not_measured);
+    let is_measured = |id: &&String| {
+        let mut effects = inputs.effects.iter();
+        effects.any(|effect| effect.improvement == **id)
+    };
+    let missing: BTreeSet<&String> = missing.filter(|id| !is_measured(id)).collect();
+    missing.len() as u64
+}
+
+pub(super) fn effect_clause(effects: &[Effect], not_measured: u64) -> Option<String> {
     let count_of = |verdict| {
         effects
             .iter()
@@ -277,11 +289,15 @@ pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {
             "is too recent to judge",
             "are too recent to judge",
         ),
+        (not_measured > 0).then(|| {
+            let are = if not_measured == 1 { "is" } else { "are" };
+            format!("{} {are} not measured", number_word(not_measured))
+        }),
     ]
     .into_iter()
     .flatten()
     .collect();
-    match effects.len() as u64 {
+    match effects.len() as u64 + not_measured {
         0 => None,
         1 => Some(format!(
             "the {}",

@@ -2,7 +2,7 @@
 
 use crate::words::{long_date, short_date, shorten};
 use retrocast_domain::{
-    Effect, Estimate, Verdict, Worth,
+    Effect, Estimate, Verdict,
     estimate::levels,
     number::{count, list, p_bare, plural},
 };
@@ -69,10 +69,9 @@ pub(super) fn effect(effect: &Effect, limit: usize, figure: String) -> EffectVie
         counterfactual,
         relative: estimate.map_or_else(|| "–".to_string(), |estimate| estimate.signed()),
         relative_interval: estimate.map_or_else(String::new, |estimate| estimate.signed_range()),
-        worth: effect
-            .worth
-            .as_ref()
-            .map_or_else(String::new, Worth::phrase),
+        worth: effect.worth.as_ref().map_or_else(String::new, |worth| {
+            worth.phrase(effect.verdict.is_proven())
+        }),
         absolute: or_dash(amount.signed()),
         absolute_interval: if early {
             String::new()
@@ -144,6 +143,24 @@ mod tests {
         let view = effect(&measured, 60, String::new());
         let levels = [view.before, view.after, view.counterfactual];
         assert_eq!(levels, ["18.3", "12.0", "18.0"]);
+    }
+
+    #[test]
+    fn an_effect_without_proof_has_no_gain() {
+        let mut measured = crate::sample::sample().effects[0].clone();
+        measured.verdict = Verdict::Unclear;
+        measured.worth = Some(retrocast_domain::Worth {
+            currency: "EUR".to_string(),
+            cost: Some(3_000.0),
+            per_day: [2.83, -60.0, 66.0],
+            measured: [85.0, -1_800.0, 1_980.0],
+        });
+        let worth = effect(&measured, 60, String::new()).worth;
+        let worth = worth.replace('\u{a0}', " ").replace('\u{202f}', " ");
+        assert!(
+            worth.starts_with("between a loss of EUR 60") && !worth.contains("paid back"),
+            "{worth}"
+        );
     }
 
     #[test]

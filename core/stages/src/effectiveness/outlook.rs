@@ -50,18 +50,22 @@ impl Reporter<'_> {
         }
     }
 
-    /// The caveat of a result that later data do not change.
+    /// The caveat of a result to which later days are not added.
     pub(super) fn final_caveat(&self, measured: &EffectMeasurement) -> Option<String> {
         let days = self.periods(measured.end - measured.change);
         match (measured.is_final, self.has_all_days(measured)) {
             (false, _) => None,
-            (true, true) => Some(format!(
-                "Measured over its {days}, final: later data do not change it."
-            )),
-            (true, false) => Some(format!(
-                "Measured over the {days} before the next improvement, final: later data do not \
-                 change it."
-            )),
+            (true, has_all_days) => {
+                let until = if has_all_days {
+                    format!("its {days}")
+                } else {
+                    format!("the {days} before the next improvement")
+                };
+                Some(format!(
+                    "Final: measured over {until}, later days do not change it; late records of these \
+                     days can."
+                ))
+            }
         }
     }
 

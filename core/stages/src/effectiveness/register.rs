@@ -75,14 +75,15 @@ fn normalised(name: &str) -> String {
     noun.trim().to_string()
 }
 
-/// Reads the improvements of the metric dated before the window's end, sorted by date and id.
+/// Reads the improvements of the metric dated before the window's end, sorted by date and id, and
+/// the ids of those of other metrics.
 pub(super) fn read_register(
     context: &Context,
     params: &Params,
     register: &Input,
     noun: &str,
     caveats: &mut Vec<String>,
-) -> Result<Vec<Improvement>, StageError> {
+) -> Result<(Vec<Improvement>, Vec<String>), StageError> {
     let optional = [
         "title",
         "component",
@@ -124,12 +125,15 @@ pub(super) fn read_register(
     let dates = times.of(&rows, "date")?;
     let (mut improvements, mut incomplete, mut later) = (Vec::new(), 0u64, 0u64);
     let mut negative = 0u64;
-    let (names, mut others) = (MetricNames::new(params, noun), Vec::new());
+    let names = MetricNames::new(params, noun);
+    let (mut others, mut other_ids) = (Vec::new(), Vec::new());
     for i in 0..ids.len() {
         let metric = metrics[i].clone().unwrap_or_default();
         if !names.include(&metric) {
             let id = frame::visible(ids[i].clone());
             others.push(format!("{id} ({})", frame::visible(Some(metric))));
+            let is_dated = dates[i].is_some_and(|date| date.date() < context.window.end);
+            other_ids.extend(is_dated.then_some(id));
             continue;
         }
         let component = components[i].clone().filter(|text| !text.trim().is_empty());
@@ -171,7 +175,7 @@ pub(super) fn read_register(
         caveats.push(format!("{improvements} dated after the window left out."));
     }
     improvements.sort_by(|a, b| a.date.cmp(&b.date).then_with(|| a.id.cmp(&b.id)));
-    Ok(improvements)
+    Ok((improvements, other_ids))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Formats effects as data, tables, charts, and rows for later stages.
 
 use super::{
-    measure::{EffectMeasurement, Measurement, Outcome, find_group, periods_of},
+    measure::{EffectMeasurement, Measurement, Outcome, find_group},
     present::{Reporter, effect_test},
     register::Improvement,
 };
@@ -100,7 +100,7 @@ impl Reporter<'_> {
             return;
         };
         let change = self.set.index_of(improvement.date).min(group.values.len());
-        let begin = change.saturating_sub(periods_of(self.params.pre_days, self.set.period));
+        let begin = change.saturating_sub(self.params.periods_before(self.set.period));
         let mean = |values: &[Option<f64>]| {
             let known: Vec<f64> = values.iter().flatten().copied().collect();
             let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;

@@ -53,6 +53,11 @@ fn format_interval([value, low, high]: [f64; 3], currency: &str) -> String {
     format!("{} ({range})", number::money(value, currency))
 }
 
+/// Formats the interval alone: "EUR −12 to 134".
+fn format_range([_, low, high]: [f64; 3], currency: &str) -> String {
+    number::range(&number::money(low, currency), &number::money(high, ""))
+}
+
 /// Sums amounts with independent errors: the distances to the interval's ends add as squares.
 fn total(amounts: impl Iterator<Item = [f64; 3]>) -> [f64; 3] {
     let (mut sum, mut below, mut above) = (0.0, 0.0, 0.0);
@@ -117,7 +122,10 @@ impl Reporter<'_> {
         if valued.is_empty() {
             return None;
         }
-        let (counted, contained) = split_overlapping(&valued, ValuedEffect::overlaps);
+        let (proven, unproven): (Vec<&ValuedEffect>, Vec<&ValuedEffect>) = valued
+            .iter()
+            .partition(|effect| effect.measured.verdict.is_proven());
+        let (counted, contained) = split_overlapping(&proven, |a, b| a.overlaps(b));
         let currency = self.params.currency.as_str();
         let dash = || "–".to_string();
         let mut title = "Value of the improvements, with 95 % intervals; the gain while measured is that of the \
@@ -136,6 +144,13 @@ impl Reporter<'_> {
                 number::list(&ids)
             );
         }
+        if !unproven.is_empty() {
+            let _ = write!(
+                title,
+                " Without proof of an effect there is only its interval, and all together leaves out {}.",
+                number::plural(unproven.len() as u64, "such effect")
+            );
+        }
         let mut table = Table::new(
             title,
             &[
@@ -152,6 +167,14 @@ impl Reporter<'_> {
         for valued in &valued {
             let effect = self.effect_of(valued.improvement, valued.measured);
             let worth = &valued.worth;
+            let is_proven = effect.verdict.is_proven();
+            let amount = |amount: [f64; 3]| {
+                if is_proven {
+                    format_interval(amount, currency)
+                } else {
+                    format_range(amount, currency)
+                }
+            };
             let percent = |[value, low, high]: [f64; 3]| {
                 let range = number::range(&number::percent(low), &number::percent(high));
                 format!("{} ({range})", number::percent(value))
@@ -162,22 +185,23 @@ impl Reporter<'_> {
                 effect
                     .effectiveness()
                     .map_or_else(dash, |share| number::fixed(share, 2)),
-                format_interval(worth.per_day, currency),
+                amount(worth.per_day),
                 format!(
                     "{} in {}",
-                    format_interval(worth.measured, currency),
+                    amount(worth.measured),
                     number::plural(effect.days_after, "day")
                 ),
                 worth
                     .cost
                     .map_or_else(dash, |cost| number::money(cost, currency)),
-                worth.roi().map_or_else(dash, percent),
+                worth.roi().filter(|_| is_proven).map_or_else(dash, percent),
                 worth
                     .payback_days()
+                    .filter(|_| is_proven)
                     .map_or_else(dash, |days| number::plural(days.ceil() as u64, "day")),
             ]);
         }
-        if valued.len() > 1 {
+        if valued.len() > 1 && !proven.is_empty() {
             let costs: Vec<f64> = valued.iter().filter_map(|v| v.worth.cost).collect();
             let sum = |amount: fn(&Worth) -> [f64; 3]| {
                 let amounts = counted.iter().map(|effect| amount(&effect.worth));

@@ -24,15 +24,22 @@ pub struct Outlook {
     pub steps_needed: Option<usize>,
 }
 
+/// Corrections of the standard error of the forecast.
+pub(super) struct Allowance<'a> {
+    pub(super) calibration: &'a Calibration,
+    /// Variance due to a shift of the controls, which more steps do not reduce.
+    pub(super) shift_variance: f64,
+}
+
 /// The outlook of an effect of size `effect` that was measured with `design`.
 pub(super) fn outlook<F: Family>(
     family: &F,
     design: &Design,
     models: &[F::Model],
-    calibration: &Calibration,
+    allowance: &Allowance,
     effect: f64,
 ) -> Option<Outlook> {
-    let error = |steps: usize| standard_error(family, design, models, calibration, steps, effect);
+    let error = |steps: usize| standard_error(family, design, models, allowance, steps, effect);
     let (unit, significant) = error(design.end - design.change)?;
     let steps_max = (design.year * YEARS_MAX) as usize;
     let stride = if design.period > steps_max {
@@ -44,7 +51,7 @@ pub(super) fn outlook<F: Family>(
         |steps: &usize| error(*steps).is_some_and(|(unit, limit)| effect.abs() > limit * unit);
     let first = ((design.end - design.change) / stride + 1) * stride;
     Some(Outlook {
-        detectable: (significant + power_quantile(calibration)) * unit,
+        detectable: (significant + power_quantile(allowance.calibration)) * unit,
         steps_needed: (first..=steps_max).step_by(stride).find(is_enough),
     })
 }
@@ -72,8 +79,12 @@ pub(super) fn detectable<F: Family>(
         ..design.clone()
     };
     let calibration = calibration(family, &planned, &models);
+    let allowance = Allowance {
+        calibration: &calibration,
+        shift_variance: 0.0,
+    };
     let (unit, limit) =
-        standard_error(family, design, &models, &calibration, steps, 0.0).ok_or_else(not_enough)?;
+        standard_error(family, design, &models, &allowance, steps, 0.0).ok_or_else(not_enough)?;
     Ok((limit + power_quantile(&calibration)) * unit)
 }
 
@@ -87,10 +98,11 @@ fn standard_error<F: Family>(
     family: &F,
     design: &Design,
     models: &[F::Model],
-    calibration: &Calibration,
+    allowance: &Allowance,
     steps: usize,
     effect: f64,
 ) -> Option<(f64, f64)> {
+    let calibration = allowance.calibration;
     let (begin, change) = (design.begin, design.change);
     let end = change + steps;
     let period = design.period.max(1);
@@ -138,5 +150,6 @@ fn standard_error<F: Family>(
     let (_, variance) = result.moments();
     let limit =
         result.average(|part| t_quantile(1.0 - ALPHA / 2.0, part.freedom.min(calibration.freedom)));
-    Some((variance.sqrt() * calibration.factor, limit))
+    let unit = (variance + allowance.shift_variance).sqrt() * calibration.factor;
+    Some((unit, limit))
 }

@@ -17,6 +17,7 @@ fn design<'a>(
     Design {
         values,
         controls,
+        shared: None,
         change,
         end: values.len(),
         begin: 0,

@@ -38,6 +38,8 @@ struct Entry {
     #[serde(default)]
     higher_is_better: bool,
     date: Option<toml::value::Datetime>,
+    /// Day of the record.
+    on: Option<toml::value::Datetime>,
     cost: Option<f64>,
     #[serde(default)]
     link: String,
@@ -52,7 +54,12 @@ fn proposed() -> ImprovementState {
 impl Entry {
     /// The first day after the change.
     fn date(&self) -> Result<Option<Date>, String> {
-        let Some(date) = self.date else {
+        self.day(self.date)
+    }
+
+    /// Parses a day of the entry.
+    fn day(&self, date: Option<toml::value::Datetime>) -> Result<Option<Date>, String> {
+        let Some(date) = date else {
             return Ok(None);
         };
         let text = date.to_string();
@@ -81,6 +88,7 @@ impl Entry {
                 "{id}: expected must be between -1 and 100, such as -0.3 for 30 % less"
             ));
         }
+        self.day(self.on)?;
         self.date().map(|_| ())
     }
 }
@@ -91,6 +99,7 @@ pub(super) fn import(
     job: &str,
     path: &Path,
     who: Option<String>,
+    on: Option<Date>,
 ) -> anyhow::Result<()> {
     let usage_error = |reason: String| WrongUsage(format!("{}: {reason}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| usage_error(error.to_string()))?;
@@ -100,7 +109,7 @@ pub(super) fn import(
         entry.check().map_err(usage_error)?;
     }
     for entry in file.improvement {
-        import_entry(target, job, entry, who.clone())?;
+        import_entry(target, job, entry, who.clone(), on)?;
     }
     Ok(())
 }
@@ -111,13 +120,14 @@ fn import_entry(
     job: &str,
     entry: Entry,
     who: Option<String>,
+    on: Option<Date>,
 ) -> anyhow::Result<()> {
     let request = ChangeArguments {
         job: job.to_string(),
         id: entry.id.clone(),
         why: entry.why.clone(),
         who,
-        on: None,
+        on: entry.day(entry.on).map_err(WrongUsage)?.or(on),
     };
     let date = entry.date().map_err(WrongUsage)?;
     if !register(&target.changes()?).contains_key(entry.id.as_str()) {
@@ -180,6 +190,7 @@ mod tests {
             ("expected = -30", "between -1 and 100"),
             ("colour = 1", "unknown field"),
             ("date = 10:00:00", "is not a date"),
+            ("on = 10:00:00", "is not a date"),
         ] {
             let error = entry(text).err().expect(text);
             assert!(error.contains(expected), "{text}: {error}");

@@ -34,7 +34,9 @@ fn a_measurement_is_final_after_its_days() {
     let complete = analyse_with(&json!({}), rows, "2026-11-16");
     assert_eq!(
         final_caveats(&complete),
-        ["Measured over its 30 days, final: later data do not change it."]
+        [
+            "Final: measured over its 30 days, later days do not change it; late records of these days can."
+        ]
     );
     assert_eq!(complete.tables[1].rows[0][1], "30 (final)");
     let running = analyse_with(&json!({"post_days": 60}), rows, "2026-11-16");
@@ -47,7 +49,7 @@ fn a_measurement_is_final_after_its_days() {
     assert_eq!(
         final_caveats(&followed),
         [
-            "Measured over the 21 days before the next improvement, final: later data do not change it."
+            "Final: measured over the 21 days before the next improvement, later days do not change it; late records of these days can."
         ]
     );
 }
@@ -68,6 +70,8 @@ fn improvements_of_another_metric_are_listed_and_not_measured() {
     );
     let same = analyse_with(&json!({"measure": "Failures"}), &ROWS[..1], "2026-11-16");
     assert_eq!(same.effects.len(), 1);
+    assert_eq!(cell.not_measured, ["IMP-001"]);
+    assert!(same.not_measured.is_empty());
 }
 
 #[test]
@@ -91,4 +95,80 @@ fn a_total_takes_the_same_records_once() {
     };
     assert_eq!(total[3], first[3]);
     assert!(first[4].ends_with(" in 30\u{a0}days"), "{first:?}");
+}
+
+#[test]
+fn a_total_takes_proven_effects_only() {
+    let rows = [
+        ("IMP-001", "billing", "2026-10-12"),
+        ("IMP-002", "billing", "2026-05-04"),
+    ];
+    let cell = analyse_with(
+        &json!({"unit_value": 10, "currency": "EUR"}),
+        &rows,
+        "2026-11-16",
+    );
+    let table = cell.tables.last().expect("a table");
+    assert!(
+        table
+            .caption
+            .ends_with("all together leaves out 1\u{a0}such effect."),
+        "{table:?}"
+    );
+    let [unproven, works, total] = &table.rows[..] else {
+        panic!("{table:?}");
+    };
+    assert_eq!(
+        (works[1].as_str(), unproven[1].as_str()),
+        ("works", "not proven")
+    );
+    assert_eq!(total[3], works[3]);
+    assert!(
+        !unproven[3].contains('('),
+        "only the interval: {unproven:?}"
+    );
+    assert_eq!(unproven[6..], ["–", "–"]);
+}
+
+#[test]
+fn weeks_have_the_season_of_the_year_by_default() {
+    // Three years whose level follows the time of the year; the noise is a chaotic sequence.
+    let end = jiff::civil::date(2026, 11, 16);
+    let weeks: Vec<Date> = (1..=156).rev().map(|i| end - (7 * i).days()).collect();
+    let season = |day: Date| {
+        let phase = f64::from(day.day_of_year() - 10) / 365.0;
+        400.0 + 60.0 * (std::f64::consts::TAU * phase).cos()
+    };
+    let values = weeks.iter().enumerate().map(|(i, day)| {
+        let noise = 17.0 * ((i * i) as f64).sin();
+        (season(*day) + noise).round()
+    });
+    let times: Vec<jiff::civil::DateTime> = weeks.iter().map(|day| day.at(0, 0, 0, 0)).collect();
+    let columns = vec![
+        test_data::times("day", &times),
+        Column::new("component".into(), vec!["billing"; weeks.len()]),
+        Column::new("failures".into(), values.collect::<Vec<f64>>()),
+    ];
+    let frame = DataFrame::new(weeks.len(), columns).expect("a frame");
+    let inputs = Inputs::from([
+        ("weekly".to_string(), test_data::input("weekly", frame)),
+        (
+            "improvements".to_string(),
+            register(&[("IMP-001", "billing", "2026-08-24")]),
+        ),
+    ]);
+    let params = json!({
+        "improvements": "improvements", "input": "weekly", "time": "day", "value": "failures",
+        "post_days": 84,
+    });
+    let analysis = run(&test_data::context("2026-11-16"), &params, &inputs).expect("an analysis");
+    let effect = &analysis.cell.effects[0];
+    let after: Vec<f64> = weeks[144..].iter().map(|day| season(*day)).collect();
+    let expected = after.iter().sum::<f64>() / after.len() as f64;
+    assert_eq!(effect.days_before, 144 * 7);
+    assert!(
+        (effect.counterfactual / expected - 1.0).abs() < 0.03,
+        "{} instead of {expected}",
+        effect.counterfactual
+    );
 }
