@@ -448,7 +448,7 @@ mod tests {
                 .map(|i| f64::from(10 + 5 * (i % 4) + i % 3))
                 .collect(),
         };
-        let scores = score(&[series.clone()], &[4, 52], 4);
+        let scores = score(std::slice::from_ref(&series), &[4, 52], 4);
         assert_eq!(scores.short, 1);
         assert!(
             scores.methods[0].mase < 0.8 * scores.methods[2].mase,

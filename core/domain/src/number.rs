@@ -379,9 +379,10 @@ pub fn recorded_with_unit(value: f64, unit: &str) -> String {
             let has_tenths = text
                 .split_once('.')
                 .is_some_and(|(_, digits)| digits.len() == 1);
-            let text = match is_currency && has_tenths {
-                true => fixed(value, 2),
-                false => text,
+            let text = if is_currency && has_tenths {
+                fixed(value, 2)
+            } else {
+                text
             };
             with_noun(&text, unit)
         }

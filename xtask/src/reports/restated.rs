@@ -5,12 +5,7 @@ use super::{
     table::{Goal, print_row},
     write,
 };
-use crate::{
-    archive::LAST_DAY,
-    date::date,
-    measure::Measurement,
-    root,
-};
+use crate::{archive::LAST_DAY, date::date, measure::Measurement, root};
 use std::{fmt::Write as _, fs, path::Path};
 
 /// Goal for the whole command.

@@ -156,7 +156,7 @@ mod tests {
             measured: [85.0, -1_800.0, 1_980.0],
         });
         let worth = effect(&measured, 60, String::new()).worth;
-        let worth = worth.replace('\u{a0}', " ").replace('\u{202f}', " ");
+        let worth = worth.replace(['\u{a0}', '\u{202f}'], " ");
         assert!(
             worth.starts_with("between a loss of EUR 60") && !worth.contains("paid back"),
             "{worth}"

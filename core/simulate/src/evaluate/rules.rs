@@ -343,10 +343,7 @@ impl Claim<'_> {
     /// Returns true if a forecast reaches a limit.
     fn is_breach(&self) -> bool {
         let finding = self.finding;
-        finding
-            .numbers
-            .keys()
-            .any(|key| key.contains("breach"))
+        finding.numbers.keys().any(|key| key.contains("breach"))
             || finding.what.contains("limit")
             || finding.sentence.contains("limit")
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::series::test_data::Noise;
 use crate::{Input, Stop};
+use jiff::ToSpan;
 use retrocast_domain::{ChartKind, DatasetRef, Window};
 use serde_json::{Value, json};
 

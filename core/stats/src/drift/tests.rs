@@ -108,7 +108,7 @@ fn equal_distributions_seldom_drift() {
 fn the_scale_of_numbers_does_not_matter() {
     let sample = |scale: f64, shift: f64| -> Vec<f64> {
         (0..3000)
-            .map(|i| scale * ((i * 37 % 101) as f64 / 29.0 + shift))
+            .map(|i| scale * (f64::from(i * 37 % 101) / 29.0 + shift))
             .collect()
     };
     for scale in [1e-9, 1.0, 1e9] {

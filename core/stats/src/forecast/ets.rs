@@ -425,7 +425,7 @@ pub struct Ets {
 }
 
 impl Ets {
-    /// A damped trend without a season (Gardner and McKenzie, 1985).
+    /// A damped trend without a season (Gardner and `McKenzie`, 1985).
     pub const DAMPED: Self = Self {
         period: 1,
         exact: false,

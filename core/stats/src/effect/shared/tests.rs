@@ -137,7 +137,10 @@ fn debug_widths() {
             };
             let controls: Vec<Control> = series[1..]
                 .iter()
-                .map(|values| Control { values, end: design.end })
+                .map(|values| Control {
+                    values,
+                    end: design.end,
+                })
                 .collect();
             let shared = shared_movement(&design, &controls);
             design.shared = shared.as_ref();
@@ -148,9 +151,12 @@ fn debug_widths() {
                 .unwrap_or_default();
             eprintln!(
                 "{seed} {name}: {:?} absolute {:.2?} factor {:.2} jackknife sd {:?} z sd {:.2} y sd {:.2}",
-                shared.is_some(), result.absolute, result.calibration.factor,
+                shared.is_some(),
+                result.absolute,
+                result.calibration.factor,
                 shared.as_ref().map(|s| s.variance.sqrt()),
-                crate::describe::sd(&decompose(&z[..BEFORE], 7).remainder), crate::describe::sd(&decompose(&series[0][..BEFORE], 7).remainder)
+                crate::describe::sd(&decompose(&z[..BEFORE], 7).remainder),
+                crate::describe::sd(&decompose(&series[0][..BEFORE], 7).remainder)
             );
         }
     }
