@@ -28,7 +28,7 @@ fn october(records: &[(Date, f64)]) -> Cell {
 
 /// The first days of the last 24 months up to October 2026.
 fn months() -> impl Iterator<Item = Date> {
-    (0..24).map(|month| Date::constant(2024, 11, 1) + (month as i64).months())
+    (0..24).map(|month| Date::constant(2024, 11, 1) + i64::from(month).months())
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn monthly_records_are_not_divided_by_days() {
 #[test]
 fn weekly_records_are_compared_per_week() {
     // Five Thursdays in October 2026, four in September.
-    let thursdays = (0..100).map(|week| Date::constant(2024, 12, 5) + (7 * week as i64).days());
+    let thursdays = (0..100).map(|week| Date::constant(2024, 12, 5) + (7 * i64::from(week)).days());
     let records: Vec<_> = thursdays
         .filter(|day| *day < Date::constant(2026, 11, 1))
         .map(|day| (day, 100.0))
