@@ -60,7 +60,6 @@ fn analysis(criterion: &mut Criterion) {
                 let design = effect::Design {
                     values: black_box(&values),
                     controls: &[],
-                    shared: None,
                     change: 390,
                     end: 420,
                     begin: 270,

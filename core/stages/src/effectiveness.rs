@@ -10,15 +10,8 @@
 //! observed minus the expected value over the days after the change, a counterfactual in the sense
 //! of Brodersen et al. (2015).
 //!
-//! Controls are chosen from the days before the change, whatever `post_days` is. If several of them
-//! agree, the movement that they share with this component is subtracted instead, also where it is a
-//! sudden shift of all of them. Each control has noise of its own, which makes its regression
-//! coefficient too small; with the other controls as instruments it is not (Reiersøl, 1945; Fuller,
-//! 1987), and the interval includes the error of the coefficients. A control is used until the day
-//! of its own next improvement.
-//!
-//! Without regression on controls, and if the autocorrelation of errors fades within days, the
-//! effect is a step that is estimated from both sides by generalised least squares.
+//! Without controls, and if the autocorrelation of errors fades within days, the effect is a step
+//! that is estimated from both sides by generalised least squares.
 //!
 //! The same estimator runs on earlier dates without a change (placebo in time). The spread of these
 //! estimates, in units of their standard errors, calibrates that of the real estimate. This needs
@@ -110,7 +103,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 mod calibration;
-mod controls;
 mod guardrails;
 mod measure;
 mod onset;

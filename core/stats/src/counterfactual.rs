@@ -98,22 +98,6 @@ impl Forecast {
             self.average(|part| part.parameter_variance + part.noise + (part.mean - mean).powi(2));
         (mean, variance)
     }
-
-    /// Adds a movement that was subtracted from the values, at training and forecast steps.
-    pub(crate) fn add_movement(&mut self, movement: &[f64], counted: &[bool]) {
-        let (train, ahead) = movement.split_at(movement.len() - counted.len());
-        let kept: Vec<f64> = ahead
-            .iter()
-            .zip(counted)
-            .filter_map(|(value, counted)| counted.then_some(*value))
-            .collect();
-        let shift = mean(&kept);
-        self.parts.iter_mut().for_each(|part| part.mean += shift);
-        let steps = self.fitted.iter_mut().zip(train);
-        for (slot, value) in steps.chain(self.mean.iter_mut().zip(ahead)) {
-            *slot += value;
-        }
-    }
 }
 
 /// Autocorrelations of `a` on the grid; without memory there is only noise.

@@ -1,9 +1,8 @@
 //! The effect of a change: observed minus expected.
 //!
 //! The expectation is a forecast ([`crate::counterfactual`]) from the values before the change,
-//! with controls that the change could not affect. With several controls of the same metric, the
-//! movement that the metric shares with them is subtracted first ([`SharedMovement`]). Without
-//! regression on controls, for errors with a short memory, the effect is a step instead: the coefficient of generalised least squares over both
+//! with controls that the change could not affect. Without controls, for errors with a short
+//! memory, the effect is a step instead: the coefficient of generalised least squares over both
 //! sides, in which days that their neighbours predict have less weight. `p` and the interval come
 //! from the same weighted mixture of Student's t distributions, one per model of the errors, so
 //! that they never disagree.
@@ -22,11 +21,9 @@
 
 mod constant;
 mod outlook;
-mod shared;
 
 pub use constant::constant_p;
 pub use outlook::Outlook;
-pub use shared::{Control, SharedMovement, shared_movement};
 
 use crate::{
     count::CountDistribution,
@@ -42,8 +39,6 @@ pub struct Design<'a> {
     pub values: &'a [Option<f64>],
     /// Controls, each as long as `values` and without gaps.
     pub controls: &'a [&'a [f64]],
-    /// Movement that the metric shares with other series, in place of `controls`.
-    pub shared: Option<&'a SharedMovement>,
     /// Index of the first step after the change.
     pub change: usize,
     /// Index after the last step of the period after the change.
@@ -267,14 +262,6 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
         estimate.fill_constant(design, &pattern);
         return Ok(estimate);
     }
-    let kind = ValueKind::of(before.iter().chain(after).flatten().copied());
-    let own = design
-        .shared
-        .map(|shared| shared.subtract_from(design.values));
-    let design = &Design {
-        values: own.as_deref().unwrap_or(design.values),
-        ..design.clone()
-    };
     let models = weigh_errors(family, design, is_step::<F>(design));
     let (begin, change, end) = (design.begin, design.change, design.end);
     let Some(mut result) = forecast_at(family, design, &models, begin, change, end, true) else {
@@ -283,12 +270,7 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
             need: steps_before + 1,
         });
     };
-    let mut shift_variance = control_shift_variance(design, training_start(design), &result);
-    if let Some(shared) = design.shared {
-        shift_variance += shared.variance;
-        let counted: Vec<bool> = after.iter().map(Option::is_some).collect();
-        result.add_movement(&shared.values[begin..end], &counted);
-    }
+    let shift_variance = control_shift_variance(design, training_start(design), &result);
     for part in &mut result.parts {
         part.parameter_variance += shift_variance;
     }
@@ -296,6 +278,7 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
     if estimate.calibration.independent >= INDEPENDENT_MIN as f64 {
         estimate.test = Test::Placebo;
     }
+    let kind = ValueKind::of(before.iter().chain(after).flatten().copied());
     estimate.fill(&result, kind);
     let (calibration, difference) = (&estimate.calibration, estimate.absolute[0]);
     let allowance = outlook::Allowance {

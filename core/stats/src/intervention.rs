@@ -244,7 +244,6 @@ pub fn measure(
     let design = Design {
         values,
         controls,
-        shared: None,
         change,
         end: need,
         begin,

@@ -3,9 +3,8 @@
 use super::{
     Controls, Params,
     calibration::Calibration,
-    controls::{ControlSet, find_candidates},
     onset::{BadSpell, Onset, find_bad_spell, find_onset},
-    register::Improvement,
+    register::{ALL_RECORDS, Improvement},
 };
 use crate::{
     Context, frame,
@@ -15,7 +14,7 @@ use rayon::prelude::*;
 use retrocast_domain::{Verdict, number, window::date_in_words};
 use retrocast_stats::{
     effect::{Design, Estimate, Test, detectable, estimate},
-    seasonal::interpolate,
+    seasonal::{decompose, interpolate},
 };
 
 /// An improvement and the outcome of its measurement.
@@ -61,7 +60,7 @@ pub(super) struct EffectMeasurement {
 }
 
 /// Minimum number of periods before a change, real or placebo: 42 days, or 15 longer periods.
-pub(super) fn pre_min(period: Period) -> usize {
+fn pre_min(period: Period) -> usize {
     match period {
         Period::Hour | Period::Day => 42,
         Period::Week | Period::Month => 15,
@@ -76,6 +75,9 @@ pub(super) fn periods_of(days: u32, period: Period) -> usize {
 /// The caveat of an effect whose test is unreliable.
 const FIRES_TOO_OFTEN: &str = "The test fires too often on dates without a change in this metric, so no effect on it is \
                                called proven.";
+
+/// Maximum number of controls of one improvement.
+const CONTROLS_MAX: usize = 3;
 
 /// Measures every improvement. Each is tested separately: a verdict must not depend on the number
 /// of other improvements in the register.
@@ -151,7 +153,6 @@ pub(super) fn measure(
         let planned = Design {
             values: &values,
             controls: &[],
-            shared: None,
             change: change.min(n),
             end: n,
             begin,
@@ -169,36 +170,11 @@ pub(super) fn measure(
             detectable: detectable(&planned, periods_of(params.post_days, set.period)).ok(),
         });
     }
-    let candidates = match params.controls {
+    let controls = match params.controls {
         Controls::None => Vec::new(),
-        Controls::OtherComponents => find_candidates(set, group, all, [begin, change, end], season),
+        Controls::OtherComponents => select_controls(set, group, all, [begin, change, end], season),
     };
-    let mut design = Design {
-        values: &values,
-        controls: &[],
-        shared: None,
-        change,
-        end,
-        begin,
-        history,
-        period: season,
-        pre_min,
-        others: &others,
-        year: set.period.cadence().year(),
-    };
-    let controls = ControlSet::new(&candidates, &design, need);
-    if controls.end < end {
-        caveats.push(format!(
-            "The last component that it is compared with was changed after {}; only the time before \
-             it counts.",
-            number::plural((controls.end - change) as u64, noun)
-        ));
-    }
-    design.controls = &controls.regressors;
-    design.shared = controls.shared.as_ref();
-    design.end = controls.end;
-    let end = controls.end;
-    if controls.labels.is_empty() {
+    if controls.is_empty() {
         caveats.push(
             match params.controls {
                 Controls::None => {
@@ -217,10 +193,22 @@ pub(super) fn measure(
             .to_string(),
         );
     }
-    // A movement of all components is no sign that this one had moved before its change.
-    let own: Vec<Option<f64>> = match &controls.shared {
-        Some(shared) => shared.subtract_from(&values),
-        None => values.clone(),
+    let interpolated: Vec<Vec<f64>> = controls
+        .iter()
+        .map(|other| interpolate(&other.values))
+        .collect();
+    let slices: Vec<&[f64]> = interpolated.iter().map(Vec::as_slice).collect();
+    let design = Design {
+        values: &values,
+        controls: &slices,
+        change,
+        end,
+        begin,
+        history,
+        period: season,
+        pre_min,
+        others: &others,
+        year: set.period.cadence().year(),
     };
     match estimate(&design) {
         Ok(estimate) => {
@@ -230,14 +218,20 @@ pub(super) fn measure(
                     .chain(test_caveat(&estimate, noun))
                     .collect(),
                 verdict: verdict(&estimate, improvement.lower_is_better),
-                bad_spell: find_bad_spell(&own, season, begin, change, improvement.lower_is_better),
-                onset: find_onset(&own, season, begin, change, end),
+                bad_spell: find_bad_spell(
+                    &values,
+                    season,
+                    begin,
+                    change,
+                    improvement.lower_is_better,
+                ),
+                onset: find_onset(&values, season, begin, change, end),
                 is_final: end < n || end - change >= periods_of(params.post_days, set.period),
                 estimate,
                 begin,
                 change,
                 end,
-                controls: controls.labels,
+                controls: controls.iter().map(|group| group.label.clone()).collect(),
             };
             // A test that fires too often on the metric's own history proves nothing.
             if measured.verdict.is_proven()
@@ -416,5 +410,71 @@ fn bound_before(
             begin
         }
         None => begin,
+    }
+}
+
+/// Selects other components whose season-adjusted series correlated with this one before the
+/// change, significantly after correction for the number of candidates.
+fn select_controls<'a>(
+    set: &'a SeriesSet,
+    group: &Group,
+    all: &[Improvement],
+    [begin, change, end]: [usize; 3],
+    season: usize,
+) -> Vec<&'a Group> {
+    let is_changed = |label: &str| {
+        all.iter().any(|other| {
+            other.component == label && (begin..end).contains(&set.index_of(other.date))
+        })
+    };
+    let adjusted = |group: &Group| {
+        let values = interpolate(&group.values[begin..change]);
+        if values.len() < pre_min(set.period) {
+            return Vec::new();
+        }
+        let parts = decompose(&values, season);
+        values
+            .iter()
+            .zip(&parts.season)
+            .map(|(value, season)| value - season)
+            .collect::<Vec<_>>()
+    };
+    let own = adjusted(group);
+    let candidates: Vec<&Group> = set
+        .groups
+        .iter()
+        .filter(|other| other.label != group.label && !is_changed(&other.label))
+        // The total cannot be a control of its parts, nor can its parts be controls of the total.
+        .filter(|other| other.label != ALL_RECORDS && group.label != ALL_RECORDS)
+        .filter(|other| other.values[begin..end].iter().all(Option::is_some))
+        .collect();
+    let limit = 2.6 + (candidates.len().max(1) as f64).ln() / 3.0;
+    let mut scored: Vec<(f64, &Group)> = candidates
+        .into_iter()
+        .map(|other| (correlation(&own, &adjusted(other)), other))
+        .filter(|(r, _)| *r >= (limit / (own.len() as f64).sqrt()).max(0.3))
+        .collect();
+    scored.sort_by(|(a, x), (b, y)| b.total_cmp(a).then_with(|| x.label.cmp(&y.label)));
+    scored
+        .into_iter()
+        .take(CONTROLS_MAX)
+        .map(|(_, group)| group)
+        .collect()
+}
+
+/// Pearson correlation; 0 if undefined.
+fn correlation(a: &[f64], b: &[f64]) -> f64 {
+    let n = a.len().min(b.len()) as f64;
+    let (mean_a, mean_b) = (a.iter().sum::<f64>() / n, b.iter().sum::<f64>() / n);
+    let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
+    for (x, y) in a.iter().zip(b) {
+        ab += (x - mean_a) * (y - mean_b);
+        aa += (x - mean_a).powi(2);
+        bb += (y - mean_b).powi(2);
+    }
+    if aa > 0.0 && bb > 0.0 {
+        ab / (aa * bb).sqrt()
+    } else {
+        0.0
     }
 }

@@ -43,7 +43,6 @@ fn retrocast(split: &Split) -> Option<Verdict> {
         let design = Design {
             values: &values,
             controls: &controls,
-            shared: None,
             change: split.change,
             end: values.len(),
             begin: split.begin,

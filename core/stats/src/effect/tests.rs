@@ -17,7 +17,6 @@ fn design<'a>(
     Design {
         values,
         controls,
-        shared: None,
         change,
         end: values.len(),
         begin: 0,
@@ -484,4 +483,24 @@ fn an_undecided_effect_is_decided_after_the_steps_that_it_needs() {
     );
     assert!(tried >= 20.0, "{tried}");
     assert!((0.35..0.85).contains(&share), "{share}");
+}
+
+#[test]
+fn the_detectable_effect_includes_the_allowance_for_a_shifted_control() {
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let shared = autoregression(&mut random, 150, 0.5, 5.0);
+    let mut noisy = |shift: f64| -> Vec<f64> {
+        let noise = autoregression(&mut random, 150, 0.0, 5.0);
+        let shifts = (0..150).map(|i| if i < 120 { 0.0 } else { shift });
+        let pairs = shared.iter().zip(noise).zip(shifts);
+        pairs.map(|((s, n), shift)| 100.0 + s + n + shift).collect()
+    };
+    let values: Vec<Option<f64>> = noisy(-40.0).into_iter().map(Some).collect();
+    let control = noisy(-40.0);
+    let result = estimate(&design(&values, &[&control], 120, 7)).unwrap();
+    let [_, low, high] = result.absolute;
+    let detectable = result.outlook.unwrap().detectable;
+    eprintln!("interval {low:.1} to {high:.1}, detectable {detectable:.1}");
+    // A test finds about 1.4 half widths of its interval in four of five cases.
+    assert!(detectable > 0.6 * (high - low), "{detectable}");
 }
