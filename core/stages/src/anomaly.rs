@@ -7,7 +7,8 @@
 //! with the negative binomial distribution and their observed dispersion, other values with
 //! Student's t on a robust scale (Huber, 1981; Siegel, 1982; Davies, Fried and Gather, 2004). Of
 //! the consecutive counts of an outage or a burst only the most extreme one enters the dispersion
-//! (runs declustering: Smith and Weissman, 1994), so that an event is not what is usual. An
+//! (runs declustering: Smith and Weissman, 1994), so that an event is not what is usual; events
+//! that recur are usual. An
 //! isolation forest (Liu, Ting and Zhou, 2008) over the scores, their changes and their
 //! neighbourhood is a second detector. A claim needs both, or a probability twenty times below the
 //! limit.

@@ -398,7 +398,7 @@ impl Expert {
             .chunk_by(|(a, _), (b, _)| is_far(*a) && is_far(*b) && a * b > 0.0)
             .collect();
         let count = episodes.iter().filter(|episode| episode.len() > 1).count();
-        if count as f64 > (EPISODES_MAX * pairs.len() as f64).max(1.0) {
+        if count as f64 > (EPISODES_PER_VALUE_MAX * pairs.len() as f64).max(EPISODES_MAX) {
             return pairs.to_vec();
         }
         let largest = episodes.into_iter().filter_map(|episode| {
@@ -462,8 +462,11 @@ impl Expert {
 
 /// Normal score from which consecutive counts form an episode.
 const FAR: f64 = 3.5;
-/// Maximum number of episodes that are not usual, per value.
-const EPISODES_MAX: f64 = 0.02;
+/// Maximum number of episodes that are not usual, and the same per value. A long outage can be
+/// followed by another episode: to an expert that knows only its days, the days after it are too
+/// high.
+const EPISODES_MAX: f64 = 2.0;
+const EPISODES_PER_VALUE_MAX: f64 = 0.02;
 
 /// Variance over mean of counts from the median squared residual, for normal values.
 fn median_dispersion(pairs: &[(f64, f64)]) -> f64 {
