@@ -9,7 +9,8 @@ use std::ops::Range;
 pub(super) struct Allowance {
     /// Observed values minus usual values: zero except for outliers.
     deviations: Vec<f64>,
-    /// Deviation of the outliers at the end, which may continue.
+    /// Deviation of the outliers at the end, which may continue, or of the level before a shift,
+    /// which may return.
     open_deviation: f64,
     /// Rounding of the values; 0 if all are equal.
     resolution: f64,
@@ -23,7 +24,10 @@ impl Allowance {
                 .zip(&cleaned.values)
                 .map(|(value, usual)| value - usual)
                 .collect(),
-            open_deviation: cleaned.open_deviation,
+            open_deviation: match cleaned.shift {
+                Some(shift) if shift.is_open => -shift.size,
+                _ => cleaned.open_deviation,
+            },
             resolution: resolution(values),
         }
     }

@@ -207,6 +207,7 @@ impl Outlook {
     pub fn along(mut self, line: &RecentLine, values: &[f64], options: &Options) -> Self {
         let mut cleaned = clean(&values[..line.start], options.period);
         cleaned.open_deviation = 0.0;
+        cleaned.shift = None;
         cleaned.values.extend(&values[line.start..]);
         let allowance = Allowance::of(values, &cleaned);
         let floor = if values.iter().all(|value| *value >= 0.0) {

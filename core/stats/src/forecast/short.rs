@@ -41,7 +41,7 @@ pub fn forecast_short(
         return Some(rare(values, horizon, levels));
     }
     let cleaned = clean(values, period);
-    let usual = &cleaned.values;
+    let usual = &cleaned.at_present_level();
     let season = MixedSeason::of(usual, period);
     let adjusted = season
         .as_ref()
