@@ -279,8 +279,8 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
             .iter()
             .map(|level| {
                 let half = sum_errors.half_width(*level);
-                let [down, up] = allowance.over(total_steps, *level);
-                [(total - half.max(down)).max(floor), total + half.max(up)]
+                let [down, up] = allowance.over(total_steps, *level, half);
+                [(total - down).max(floor), total + up]
             })
             .collect(),
         members: candidates
