@@ -18,8 +18,10 @@
 //! Short excursions far beyond the usual range, after which the series returned to its level, are
 //! not extrapolated, so a single outage does not change a forecast. Lasting shifts are
 //! extrapolated, and so are events that recur a week later. Errors on the past include such days,
-//! and the intervals allow for as many of them as occurred. When the last days are exceptional, it
-//! is unknown whether their level will last: the interval then covers both cases.
+//! and the intervals allow for as many of them as occurred. When the last one or two days are
+//! exceptional, it is unknown whether their level will last: the interval then covers both cases.
+//! From three days at a clearly different level on, the forecast follows it (weeks, months and hours
+//! likewise), and the earlier values are moved to that level, so that forecasters need not learn it.
 //!
 //! The forecast begins after the last complete period of the records, which may be before the
 //! window's end. A series that was never negative is not forecast below zero. Days have a season of

@@ -9,7 +9,8 @@ use std::ops::Range;
 pub(super) struct Allowance {
     /// Observed values minus usual values: zero except for outliers.
     deviations: Vec<f64>,
-    /// Deviation of the outliers at the end, which may continue.
+    /// Deviation of the outliers at the end, which may continue, or of the level before a shift,
+    /// which may return.
     open_deviation: f64,
     /// Rounding of the values; 0 if all are equal.
     resolution: f64,
@@ -23,13 +24,17 @@ impl Allowance {
                 .zip(&cleaned.values)
                 .map(|(value, usual)| value - usual)
                 .collect(),
-            open_deviation: cleaned.open_deviation,
+            open_deviation: match cleaned.shift {
+                Some(shift) if shift.is_open => -shift.size,
+                _ => cleaned.open_deviation,
+            },
             resolution: resolution(values),
         }
     }
 
-    /// Additional width below and above the expected sum over `steps` steps.
-    pub(super) fn over(&self, steps: usize, level: f64) -> [f64; 2] {
+    /// Widths below and above the expected sum over `steps` steps, whose errors in the backtest
+    /// have the width `half`. Values at the other level have the same errors.
+    pub(super) fn over(&self, steps: usize, level: f64, half: f64) -> [f64; 2] {
         let sums: Vec<f64> = self
             .deviations
             .windows(steps)
@@ -37,8 +42,9 @@ impl Allowance {
             .collect();
         [-1.0, 1.0].map(|side| {
             let beyond: Vec<f64> = sums.iter().map(|sum| (sum * side).max(0.0)).collect();
+            let open = (self.open_deviation * side).max(0.0) * steps as f64;
             conformal_half_width(&beyond, f64::midpoint(level, 1.0))
-                .max(self.open_deviation * side * steps as f64)
+                .max(half + open)
                 .max(self.resolution)
         })
     }
@@ -181,7 +187,6 @@ pub(super) fn band(
     floor: f64,
 ) -> Band {
     let errors = &scaled.errors;
-    let [down, up] = allowance.over(1, level);
     let horizon = mean.len();
     let pooled = |step: usize, without: Option<usize>| -> Vec<f64> {
         let steps = neighbours(step, horizon);
@@ -207,18 +212,38 @@ pub(super) fn band(
             held += usize::from(error.abs() <= widest.max(allowance.resolution / size));
         }
     }
+    let ends = mean.iter().zip(&half).map(|(mean, half)| {
+        let [down, up] = allowance.over(1, level, *half);
+        ((mean - down).max(floor), mean + up)
+    });
+    let (lower, upper) = ends.unzip();
     Band {
         level,
-        lower: mean
-            .iter()
-            .zip(&half)
-            .map(|(mean, half)| (mean - half.max(down)).max(floor))
-            .collect(),
-        upper: mean
-            .iter()
-            .zip(&half)
-            .map(|(mean, half)| mean + half.max(up))
-            .collect(),
+        lower,
+        upper,
         coverage: held as f64 / (errors.len() * horizon).max(1) as f64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::clean, *};
+
+    #[test]
+    fn values_at_the_other_level_have_errors_too() {
+        let usual: Vec<f64> = (0..84_u32).map(|i| f64::from(50 + i * 7919 % 3)).collect();
+        // Below three values, the usual level is expected; from three on, the new level.
+        for (count, expected) in [(1, [2.0, 62.0]), (3, [62.0, 2.0])] {
+            let mut values = usual.clone();
+            values[84 - count..]
+                .iter_mut()
+                .for_each(|value| *value += 60.0);
+            let widths = Allowance::of(&values, &clean(&values, 7)).over(1, 0.95, 2.0);
+            let near = |(width, expected): (&f64, &f64)| (width - expected).abs() <= 2.0;
+            assert!(
+                widths.iter().zip(&expected).all(near),
+                "{count}: {widths:?}"
+            );
+        }
     }
 }

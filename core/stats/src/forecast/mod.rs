@@ -14,7 +14,8 @@
 //!
 //! Forecasters see the series without its isolated outliers ([`clean`]), at every origin without
 //! the outliers that were known then; their errors are relative to the original series, and errors
-//! on outliers are ignored in their scores. Intervals allow for outliers at the rate of the series,
+//! on outliers are ignored in their scores. Values before a clear recent shift of the level are moved
+//! to the present level. Intervals allow for outliers at the rate of the series,
 //! and are never narrower than the rounding of the values, unless all values are the same.
 //!
 //! A movement that began lately is in no backtest: [`recent_line()`] finds it, and
@@ -45,7 +46,7 @@ pub use ets::Ets;
 pub use forecasters::{Forecaster, RecentMean, SeasonalLine, SeasonalMean, SeasonalNaive};
 pub use intermittent::{Croston, SeasonalRate, Tsb};
 pub use members::standard;
-pub use outliers::{Cleaned, clean};
+pub use outliers::{Cleaned, Shift, clean};
 pub use recent_line::{RecentLine, recent_line};
 pub use seasons::seasons;
 pub use short::forecast_short;
@@ -189,10 +190,11 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
     let origins = origins(values.len(), options);
     let scale = backtest::scale(values, options.period);
     let cleaned = clean(values, options.period);
+    let now = cleaned.at_present_level();
     let known: Vec<&[f64]> = origins.iter().map(|origin| &values[..*origin]).collect();
     let histories: Vec<Vec<f64>> = known
         .iter()
-        .map(|history| clean(history, options.period).values)
+        .map(|history| clean(history, options.period).at_present_level())
         .collect();
     let naive = SeasonalNaive {
         period: options.period,
@@ -214,14 +216,14 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
             Loss::Absolute
         },
     };
-    let seasons = seasons(&cleaned.values, options.period);
+    let seasons = seasons(&now, options.period);
     let mut candidates: Vec<Candidate> = standard(options.period, &seasons, is_rare)
         .into_iter()
         .filter_map(|forecaster| {
             let (backtest, point) = backtest_and_forecast(
                 forecaster.as_ref(),
                 &histories,
-                &cleaned.values,
+                &now,
                 values,
                 options.horizon,
             )?;
@@ -255,7 +257,7 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
     let mean: Vec<f64> = mean.into_iter().map(|value| value.max(floor)).collect();
     let total_steps = options.total.clamp(1, options.horizon);
     let total = mean[..total_steps].iter().sum();
-    let scaled = Scaled::of(&errors, &histories, &cleaned.values, options.period);
+    let scaled = Scaled::of(&errors, &histories, &now, options.period);
     let sum_errors = SumErrors::of(&scaled, &origins, &criterion.is_outlier, total_steps);
     let combined_backtest = Backtest::of(values, &origins, &errors);
     let allowance = Allowance::of(values, &cleaned);
@@ -277,8 +279,8 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
             .iter()
             .map(|level| {
                 let half = sum_errors.half_width(*level);
-                let [down, up] = allowance.over(total_steps, *level);
-                [(total - half.max(down)).max(floor), total + half.max(up)]
+                let [down, up] = allowance.over(total_steps, *level, half);
+                [(total - down).max(floor), total + up]
             })
             .collect(),
         members: candidates

@@ -16,7 +16,43 @@ pub struct Cleaned {
     /// Mean deviation of the outliers that extend to the end of the series, 0 if none do; whether
     /// they continue is unknown.
     pub open_deviation: f64,
+    /// The last shift of the level, if it is clear and recent.
+    pub shift: Option<Shift>,
 }
+
+/// A shift of the level near the end of a series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shift {
+    /// Index of the first value at the present level.
+    pub begin: usize,
+    /// Present level minus the earlier level.
+    pub size: f64,
+    /// True if so few values are at the present level that it may be an excursion.
+    pub is_open: bool,
+}
+
+impl Cleaned {
+    /// The values with those before the last shift moved to the present level, so that forecasters
+    /// need not learn it (intervention adjustment; Chen and Liu, 1993). Values that were never
+    /// negative stay so.
+    pub fn at_present_level(&self) -> Vec<f64> {
+        let mut values = self.values.clone();
+        let Some(shift) = self.shift else {
+            return values;
+        };
+        let has_negative = values.iter().any(|value| *value < 0.0);
+        let floor = if has_negative { f64::NEG_INFINITY } else { 0.0 };
+        for value in &mut values[..shift.begin] {
+            *value = (*value + shift.size).max(floor);
+        }
+        values
+    }
+}
+
+/// Minimum number of values at a new level; fewer are outliers.
+const SHIFT_MIN: usize = 3;
+/// Minimum number of values before a shift with which it is compared.
+const BEFORE_MIN: usize = 14;
 
 /// Minimum size of an extreme remainder, relative to the usual size.
 const EXTREME: f64 = 6.0;
@@ -27,7 +63,7 @@ const GAP: f64 = 2.0;
 const HALF_MAX: usize = 60;
 
 /// Replaces short excursions far beyond the usual range, after which the series returned to its
-/// level. Shifts of the level are kept, and so are events that recur a season later, and the events
+/// level. Shifts of the level are kept, from three values at a similar level at the end on, and so are events that recur a season later, and the events
 /// of a series that is mostly zero.
 pub fn clean(values: &[f64], period: usize) -> Cleaned {
     let n = values.len();
@@ -35,6 +71,7 @@ pub fn clean(values: &[f64], period: usize) -> Cleaned {
         values: values.to_vec(),
         outliers: Vec::new(),
         open_deviation: 0.0,
+        shift: None,
     };
     let has_negative = values.iter().any(|value| *value < 0.0);
     let is_rare = !has_negative && median(values) == 0.0;
@@ -43,14 +80,11 @@ pub fn clean(values: &[f64], period: usize) -> Cleaned {
     }
     let parts = decompose_within(values, period, (5 * period / 2).clamp(7, HALF_MAX));
     let Some(limit) = extreme_from(&parts.remainder, values) else {
+        cleaned.shift = last_shift(&without_season(values, &parts.season), period);
         return cleaned;
     };
     let remainder = &parts.remainder;
-    let adjusted: Vec<f64> = values
-        .iter()
-        .zip(&parts.season)
-        .map(|(value, season)| value - season)
-        .collect();
+    let adjusted = without_season(values, &parts.season);
     let is_extreme = |i: usize| remainder[i].abs() >= limit;
     let recurs = |i: usize| {
         let same =
@@ -74,10 +108,13 @@ pub fn clean(values: &[f64], period: usize) -> Cleaned {
                 .iter()
                 .all(|side| side.is_empty() || (adjusted[i] - median(side)).abs() >= limit / GAP)
         };
+        let usual = || without_season(&cleaned.values, &parts.season);
+        let is_shift = || end == n && last_shift(&usual(), period).is_some();
         let is_alone = end - begin <= longest
             && end - begin < n
             && (begin..end).all(is_far)
-            && !(begin..end).any(recurs);
+            && !(begin..end).any(recurs)
+            && !is_shift();
         if is_alone {
             let usual = median(&[before, after].concat());
             let floor = if has_negative { f64::NEG_INFINITY } else { 0.0 };
@@ -92,7 +129,40 @@ pub fn clean(values: &[f64], period: usize) -> Cleaned {
         }
         begin = end;
     }
+    cleaned.shift = last_shift(&without_season(&cleaned.values, &parts.season), period);
     cleaned
+}
+
+fn without_season(values: &[f64], season: &[f64]) -> Vec<f64> {
+    values.iter().zip(season).map(|(a, b)| a - b).collect()
+}
+
+/// Finds the clearest shift after which the series has not changed: the gap between the values
+/// before and after it is as wide as the range of either. No line or curve has such a gap.
+fn last_shift(adjusted: &[f64], period: usize) -> Option<Shift> {
+    let around = (2 * period).clamp(BEFORE_MIN, HALF_MAX);
+    let range = |values: &[f64]| {
+        let ends = (f64::INFINITY, f64::NEG_INFINITY);
+        let widen = |(low, high): (f64, f64), value: &f64| (low.min(*value), high.max(*value));
+        values.iter().fold(ends, widen)
+    };
+    let shifts = (SHIFT_MIN..=around).filter_map(|length| {
+        let begin = adjusted.len().checked_sub(length)?;
+        let (before, after) = (
+            &adjusted[begin.checked_sub(around)?..begin],
+            &adjusted[begin..],
+        );
+        let ((a, b), (c, d)) = (range(before), range(after));
+        let gap = (c - b).max(a - d);
+        let shift = Shift {
+            begin,
+            size: median(after) - median(before),
+            is_open: length <= period / 2,
+        };
+        (gap > 0.0 && gap >= (b - a).max(d - c)).then_some((gap, shift))
+    });
+    let clearest = shifts.max_by(|a, b| a.0.total_cmp(&b.0));
+    clearest.map(|(_, shift)| shift)
 }
 
 /// Finds the size of the smallest extreme remainder; `None` if none is extreme.
@@ -155,6 +225,29 @@ mod tests {
         check(three, &[50, 51, 52], 0.0);
         // On the last day, it is unknown whether the value will last.
         check(|i, usual| if i == 83 { 68.0 } else { usual }, &[83], 60.0);
+    }
+
+    #[test]
+    fn values_before_a_recent_shift_are_moved() {
+        for (begin, is_open) in [(81, true), (79, false), (70, false)] {
+            let usual: Vec<f64> = (0..84).map(|i| week(i) + noise(i)).collect();
+            let shifted = |i: usize| usual[i] + if i < begin { 0.0 } else { 60.0 };
+            let values: Vec<f64> = (0..84).map(shifted).collect();
+            let cleaned = clean(&values, 7);
+            assert!(cleaned.outliers.is_empty(), "{cleaned:?}");
+            let shift = cleaned.shift.unwrap();
+            assert_eq!((shift.begin, shift.is_open), (begin, is_open));
+            for (i, value) in cleaned.at_present_level().iter().enumerate() {
+                assert!((value - usual[i] - 60.0).abs() <= 2.0, "{i}: {value}");
+            }
+        }
+        // Neither an outlier, a line nor growth is a shift.
+        let line: Vec<f64> = (0..84_u32).map(|i| 5.0 + 2.0 * f64::from(i)).collect();
+        let growth: Vec<f64> = (0..84_u32).map(|i| (0.2 * f64::from(i)).exp()).collect();
+        let outlier = (0..84).map(|i| week(i) + if i == 83 { 60.0 } else { 0.0 });
+        for values in [line, growth, outlier.collect()] {
+            assert_eq!(clean(&values, 7).shift, None);
+        }
     }
 
     #[test]

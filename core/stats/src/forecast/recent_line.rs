@@ -207,6 +207,7 @@ impl Outlook {
     pub fn along(mut self, line: &RecentLine, values: &[f64], options: &Options) -> Self {
         let mut cleaned = clean(&values[..line.start], options.period);
         cleaned.open_deviation = 0.0;
+        cleaned.shift = None;
         cleaned.values.extend(&values[line.start..]);
         let allowance = Allowance::of(values, &cleaned);
         let floor = if values.iter().all(|value| *value >= 0.0) {
@@ -227,11 +228,8 @@ impl Outlook {
             let of_line: f64 = steps().map(|step| line.half_width(step, level)).sum();
             let of_noise = count as f64 * line.line.noise_half_width(count, level);
             let half = of_line.hypot(of_noise);
-            let [down, up] = allowance.over(count, level);
-            [
-                (a.min(b) - half.max(down)).max(floor),
-                (a.max(b) + half.max(up)).max(floor),
-            ]
+            let [down, up] = allowance.over(count, level, half);
+            [(a.min(b) - down).max(floor), (a.max(b) + up).max(floor)]
         };
         self.mean = (0..horizon).map(expected).collect();
         self.median.clone_from(&self.mean);

@@ -41,7 +41,7 @@ pub fn forecast_short(
         return Some(rare(values, horizon, levels));
     }
     let cleaned = clean(values, period);
-    let usual = &cleaned.values;
+    let usual = &cleaned.at_present_level();
     let season = MixedSeason::of(usual, period);
     let adjusted = season
         .as_ref()
@@ -70,13 +70,10 @@ pub fn forecast_short(
     let errors = Errors::of(adjusted, used, horizon);
     let allowance = Allowance::of(values, &cleaned);
     let band = |level: &f64| {
-        let [down, up] = allowance.over(1, *level);
         let ends = point.iter().enumerate().map(|(step, expected)| {
             let half = errors.half_width(step, *level);
-            (
-                (expected - half.max(down)).max(floor),
-                expected + half.max(up),
-            )
+            let [down, up] = allowance.over(1, *level, half);
+            ((expected - down).max(floor), expected + up)
         });
         let (lower, upper) = ends.unzip();
         Band {
