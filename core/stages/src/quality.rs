@@ -177,7 +177,7 @@ fn eight() -> u32 {
 pub const QUALITY: StageKind = StageKind {
     name: "quality",
     chapter: Some(Chapter::Data),
-    code_version: 9,
+    code_version: 10,
     summary: "Completeness, validity, uniqueness, freshness, volume and shape of datasets, as one score; flags or blocks the report.",
     manual: include_str!("quality.rs"),
     schema: || schemars::schema_for!(Params),
