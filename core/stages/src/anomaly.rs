@@ -103,8 +103,11 @@ pub const ANOMALY: StageKind = StageKind {
     chapter: Some(Chapter::Events),
     code_version: 11,
 <<<<<<< ours
+<<<<<<< ours
     summary: "Finds days, hours, weeks or months that the usual rhythm does not explain.",
 =======
+=======
+>>>>>>> theirs
     summary: "Finds days or hours that the usual rhythm does not explain.",
 >>>>>>> theirs
     manual: include_str!("anomaly.rs"),

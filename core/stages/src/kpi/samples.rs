@@ -83,11 +83,7 @@ impl Windows {
             covered,
             missing: coverage.missing().to_vec(),
             observed,
-            period: if std::env::var("OLD").is_ok() {
-                Period::Day
-            } else {
-                Period::of_records(times)
-            },
+            period: Period::of_records(times),
             recorded: times.counts().iter().map(|(time, _)| time.date()).collect(),
             baseline,
             part: is_part.then(|| ComparedPart::new(window, end)),
