@@ -101,13 +101,9 @@ use present::{Reporter, frame_of};
 pub const ANOMALY: StageKind = StageKind {
     name: "anomaly",
     chapter: Some(Chapter::Events),
-    code_version: 11,
-<<<<<<< ours
+    code_version: 12,
 <<<<<<< ours
     summary: "Finds days, hours, weeks or months that the usual rhythm does not explain.",
-=======
-=======
->>>>>>> theirs
     summary: "Finds days or hours that the usual rhythm does not explain.",
 >>>>>>> theirs
     manual: include_str!("anomaly.rs"),
