@@ -12,7 +12,7 @@
 use crate::{
     describe::{mean, sorted},
     distribution::normal_p,
-    test::chi_square_fit,
+    test::{chi_square_fit, chi_square_independence},
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -57,7 +57,9 @@ pub struct Comparison {
     pub p: f64,
     /// Largest difference of the distribution functions (numbers).
     pub ks: Option<f64>,
-    /// Chi-square statistic (categories), infinite if a value is new.
+    /// Chi-square statistic (categories). The shares of the reference are the expected ones; if a
+    /// value is new, so that its expected share is unknown, both samples are compared with their
+    /// common shares.
     pub chi_square: Option<f64>,
     /// z statistic of the share (two categories).
     pub z: Option<f64>,
@@ -203,10 +205,12 @@ fn compare_counts([reference, current]: &[Vec<f64>; 2], rows: usize) -> Comparis
     let (test, statistic, p) = if reference.len() <= 2 {
         let z = share_z(reference, current);
         (Measure::Share, z, normal_p(z))
-    } else if is_new {
-        (Measure::ChiSquare, f64::INFINITY, 0.0)
     } else {
-        let chi_square = chi_square_fit(current, reference);
+        let chi_square = if is_new {
+            chi_square_independence(&[reference.clone(), current.clone()])
+        } else {
+            chi_square_fit(current, reference)
+        };
         (Measure::ChiSquare, chi_square.statistic, chi_square.p)
     };
     let (measure, drifted) = if rows <= TESTED_MAX {
@@ -288,8 +292,13 @@ pub fn wasserstein(a: &[f64], b: &[f64]) -> f64 {
     area
 }
 
+/// Maximum number of steps for an exact p-value.
+const EXACT_STEPS_MAX: f64 = 3e7;
+
 /// Largest difference of the distribution functions of two ascending samples, and its two-sided
-/// p-value: exact for up to a million pairs (Hodges, 1958), asymptotic above.
+/// p-value: exact (Hodges, 1958) unless that takes too many steps, otherwise that of Kolmogorov's
+/// distribution with the correction for the number of rows by Vrbik ("Small-sample corrections to
+/// Kolmogorov-Smirnov test statistic", 2018).
 pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> (f64, f64) {
     let (n, m) = (a.len(), b.len());
     let (mut i, mut j, mut largest) = (0, 0, 0.0f64);
@@ -303,39 +312,50 @@ pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> (f64, f64) {
         }
         largest = largest.max((i as f64 / n as f64 - j as f64 / m as f64).abs());
     }
-    let p = if n * m <= 1_000_000 {
+    if largest <= 0.0 {
+        return (largest, 1.0);
+    }
+    let steps = n as f64 * m as f64 * (2.0 * largest).min(1.0);
+    let p = if steps <= EXACT_STEPS_MAX {
         exact_p(n, m, largest)
     } else {
-        let z = largest * (n as f64 * m as f64 / (n + m) as f64).sqrt();
-        (1..=100)
-            .map(|k| {
-                let sign = if k % 2 == 1 { 2.0 } else { -2.0 };
-                sign * (-2.0 * f64::from(k * k) * z * z).exp()
-            })
-            .sum()
+        asymptotic_p(n, m, largest)
     };
-    (
-        largest,
-        if largest > 0.0 {
-            p.clamp(0.0, 1.0)
-        } else {
-            1.0
-        },
-    )
+    (largest, p.clamp(0.0, 1.0))
+}
+
+/// Approximate probability that the distribution functions of two samples differ by at least
+/// `largest` somewhere.
+fn asymptotic_p(n: usize, m: usize, largest: f64) -> f64 {
+    let rows = n as f64 * m as f64 / (n + m) as f64;
+    let z = largest * rows.sqrt();
+    let z = z + 1.0 / (6.0 * rows.sqrt()) + (z - 1.0) / (4.0 * rows);
+    let term = |k: i32| {
+        let sign = if k % 2 == 1 { 2.0 } else { -2.0 };
+        sign * (-2.0 * f64::from(k * k) * z * z).exp()
+    };
+    (1..=100).map(term).sum()
 }
 
 /// Probability that the distribution functions of two samples differ by at least `largest`
 /// somewhere: paths over the grid that touch the bound, each step weighted by its probability.
+/// Only points within the bound are computed.
 fn exact_p(n: usize, m: usize, largest: f64) -> f64 {
     let bound = largest - 1e-9;
     let outside = |i: usize, j: usize| (i as f64 / n as f64 - j as f64 / m as f64).abs() >= bound;
     // Probability that the path to (i, j) has touched the bound, over j for one i.
-    let mut row = vec![0.0; m + 1];
+    let mut row = vec![1.0; m + 1];
+    let mut first = 0;
     for i in 0..=n {
-        for j in 0..=m {
-            row[j] = if outside(i, j) {
-                1.0
-            } else if i + j == 0 {
+        while first <= m && outside(i, first) && first * n < i * m {
+            row[first] = 1.0;
+            first += 1;
+        }
+        for j in first..=m {
+            if outside(i, j) {
+                break;
+            }
+            row[j] = if i + j == 0 {
                 0.0
             } else {
                 let left = if j > 0 { row[j - 1] } else { 0.0 };
@@ -402,9 +422,21 @@ mod tests {
         assert_close(shares.p, 0.0319, 1e-4);
         let large = compare_numbers(&coin(2000, 1000), &coin(2000, 1300)).unwrap();
         assert_eq!(large.measure, Measure::JensenShannon);
-        let new = compare_categories(&["a", "b", "a"], &["c", "a", "b"]).unwrap();
-        assert!(new.drifted && new.p == 0.0);
         assert!(compare_numbers(&[], &[1.0]).is_none());
+    }
+
+    /// A value that the reference lacks has no expected share, but the comparison of both samples is
+    /// finite: 3 of 203 are chance, 30 are not. Statistic and p-value of SciPy.
+    #[test]
+    fn new_categories_have_a_finite_statistic() {
+        let with = |new: usize| repeat_names(&[("a", 100), ("b", 100), ("c", new)]);
+        let few = compare_categories(&with(0), &with(3)).unwrap();
+        assert_close(few.chi_square.unwrap(), 2.977_832_512, 2e-9);
+        assert_close(few.p, 0.225_6, 1e-4);
+        assert!(!few.drifted);
+        let many = compare_categories(&with(0), &with(30)).unwrap();
+        assert!(many.drifted && many.p < 1e-5, "{many:?}");
+        assert!(many.chi_square.unwrap().is_finite());
     }
 
     /// Exact p-values by counting the orders of small samples: of the 20 orders of three and three,
@@ -418,12 +450,26 @@ mod tests {
         assert_close(statistic, 2.0 / 3.0, 1e-12);
         assert_close(p, 0.6, 1e-12);
         assert_eq!(kolmogorov_smirnov(&[1.0; 5], &[1.0; 9]), (0.0, 1.0));
-        // Exact and asymptotic p-values meet.
-        let ramp = |n: usize, shift: f64| (0..n).map(|i| i as f64 / n as f64 + shift).collect();
-        let (a, b): (Vec<f64>, Vec<f64>) = (ramp(1000, 0.0), ramp(1000, 0.05));
-        let (d, p) = kolmogorov_smirnov(&a, &b);
-        let z: f64 = d * 500f64.sqrt();
-        assert_close(p, 2.0 * (-2.0 * z * z).exp(), 0.02);
+    }
+
+    /// Exact p-values of SciPy 1.17. Without the correction, the asymptotic ones are 0.5660, 0.0130,
+    /// 0.8782 and 0.3589.
+    #[test]
+    fn large_samples_have_exact_p_values() {
+        for (n, m, largest, expected) in [
+            (3000, 500, 0.038, 0.556_770_558),
+            (3000, 500, 0.23 / 3.0, 0.012_468_988),
+            (5000, 4000, 0.0125, 0.873_838_284),
+            (20_000, 600, 0.23 / 6.0, 0.350_042_870),
+        ] {
+            assert_close(exact_p(n, m, largest), expected, 1e-8);
+            assert_close(asymptotic_p(n, m, largest), expected, 8e-3);
+        }
+        let ramp = |n: i32| (0..n).map(f64::from).collect::<Vec<_>>();
+        let b: Vec<f64> = (0..500).map(|i| f64::from(i) * 6.0 + 113.5).collect();
+        let (statistic, p) = kolmogorov_smirnov(&ramp(3000), &b);
+        assert_close(statistic, 0.038, 1e-12);
+        assert_close(p, 0.556_770_558, 1e-8);
     }
 
     #[test]
