@@ -4,7 +4,7 @@
 //! TSB-AD: recall is 20 % existence and 80 % overlap, precision is overlap only, every position of
 //! a range counts the same, and an overlap with several ranges is divided by their number.
 
-use crate::vus::events;
+use crate::vus::{events, is_mixed};
 
 /// Share of existence in recall.
 const EXISTENCE: f64 = 0.2;
@@ -21,9 +21,9 @@ pub fn range_f1(labels: &[bool], alerts: &[bool]) -> f64 {
 }
 
 /// The greatest F1 over 100 equally spaced thresholds; alerts are above the threshold. `None` if no
-/// row is labelled. The labels choose the threshold, so this is an upper bound for a detector.
+/// row or every row is labelled. The labels choose the threshold, so this is an upper bound for a detector.
 pub fn best_range_f1(labels: &[bool], scores: &[f64]) -> Option<f64> {
-    if !labels.contains(&true) {
+    if !is_mixed(labels) {
         return None;
     }
     let low = scores.iter().copied().fold(f64::INFINITY, f64::min);

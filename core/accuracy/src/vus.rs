@@ -11,12 +11,12 @@ const THRESHOLDS: usize = 250;
 
 /// VUS-PR of scores against labels, from 0 to 1, with buffers of 0 to `window` rows in all.
 ///
-/// `None` if no row is labelled. Both slices have one entry per row; scores are finite.
+/// `None` if no row or every row is labelled, since then all scores are equally good. Both slices have one entry per row; scores are finite.
 pub fn vus_pr(labels: &[bool], scores: &[f64], window: usize) -> Option<f64> {
-    let events = events(labels);
-    if events.is_empty() {
+    if !is_mixed(labels) {
         return None;
     }
+    let events = events(labels);
     let ranks = Ranks::new(scores);
     let labelled: usize = events.iter().map(|(first, last)| last - first + 1).sum();
     let mut inside = vec![0.0; THRESHOLDS];
@@ -41,6 +41,11 @@ pub fn vus_pr(labels: &[bool], scores: &[f64], window: usize) -> Option<f64> {
         area
     });
     Some(areas.sum::<f64>() / (window + 1) as f64)
+}
+
+/// Returns true if some rows are labelled and others are not.
+pub(crate) fn is_mixed(labels: &[bool]) -> bool {
+    labels.contains(&true) && labels.contains(&false)
 }
 
 /// First and last row of each run of labels.
@@ -246,6 +251,8 @@ mod tests {
         assert!(vus_pr(&labels, &scores, 0).unwrap() > 0.999);
         let inverse: Vec<f64> = scores.iter().map(|score| -score).collect();
         assert!(vus_pr(&labels, &inverse, 0).unwrap() < 0.06);
-        assert_eq!(vus_pr(&[false; 10], &[0.0; 10], 5), None);
+        for labels in [vec![], vec![true], vec![true; 10], vec![false; 10]] {
+            assert_eq!(vus_pr(&labels, &vec![0.0; labels.len()], 5), None);
+        }
     }
 }

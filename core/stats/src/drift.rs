@@ -75,7 +75,9 @@ pub struct Comparison {
     pub two_sample_p: f64,
     /// Largest difference of the distribution functions (numbers).
     pub ks: Option<f64>,
-    /// Chi-square statistic (categories), infinite if a value is new.
+    /// Chi-square statistic (categories). The shares of the reference are the expected ones; if a
+    /// value is new, so that its expected share is unknown, both samples are compared with their
+    /// common shares.
     pub chi_square: Option<f64>,
     /// z statistic of the share (two categories).
     pub z: Option<f64>,
@@ -231,10 +233,12 @@ fn compare_counts([reference, current]: &[Vec<f64>; 2], rows: usize) -> Comparis
     let (test, statistic, p) = if reference.len() <= 2 {
         let z = share_z(reference, current);
         (Measure::Share, z, normal_p(z))
-    } else if is_new {
-        (Measure::ChiSquare, f64::INFINITY, 0.0)
     } else {
-        let chi_square = chi_square_fit(current, reference);
+        let chi_square = if is_new {
+            chi_square_independence(&[reference.clone(), current.clone()])
+        } else {
+            chi_square_fit(current, reference)
+        };
         (Measure::ChiSquare, chi_square.statistic, chi_square.p)
     };
     let two_sample_p = match test {
@@ -377,8 +381,13 @@ fn wasserstein_p(reference: &[f64], current: &[f64]) -> Option<f64> {
     Some(f64::from(reached) / f64::from(DIVISIONS + 1))
 }
 
+/// Maximum number of steps for an exact p-value.
+const EXACT_STEPS_MAX: f64 = 3e7;
+
 /// Largest difference of the distribution functions of two ascending samples, and its two-sided
-/// p-value: exact for up to a million pairs (Hodges, 1958), asymptotic above.
+/// p-value: exact (Hodges, 1958) unless that takes too many steps, otherwise that of Kolmogorov's
+/// distribution with the correction for the number of rows by Vrbik ("Small-sample corrections to
+/// Kolmogorov-Smirnov test statistic", 2018).
 pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> (f64, f64) {
     let (n, m) = (a.len(), b.len());
     let (mut i, mut j, mut largest) = (0, 0, 0.0f64);
@@ -392,39 +401,50 @@ pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> (f64, f64) {
         }
         largest = largest.max((i as f64 / n as f64 - j as f64 / m as f64).abs());
     }
-    let p = if n * m <= 1_000_000 {
+    if largest <= 0.0 {
+        return (largest, 1.0);
+    }
+    let steps = n as f64 * m as f64 * (2.0 * largest).min(1.0);
+    let p = if steps <= EXACT_STEPS_MAX {
         exact_p(n, m, largest)
     } else {
-        let z = largest * (n as f64 * m as f64 / (n + m) as f64).sqrt();
-        (1..=100)
-            .map(|k| {
-                let sign = if k % 2 == 1 { 2.0 } else { -2.0 };
-                sign * (-2.0 * f64::from(k * k) * z * z).exp()
-            })
-            .sum()
+        asymptotic_p(n, m, largest)
     };
-    (
-        largest,
-        if largest > 0.0 {
-            p.clamp(0.0, 1.0)
-        } else {
-            1.0
-        },
-    )
+    (largest, p.clamp(0.0, 1.0))
+}
+
+/// Approximate probability that the distribution functions of two samples differ by at least
+/// `largest` somewhere.
+fn asymptotic_p(n: usize, m: usize, largest: f64) -> f64 {
+    let rows = n as f64 * m as f64 / (n + m) as f64;
+    let z = largest * rows.sqrt();
+    let z = z + 1.0 / (6.0 * rows.sqrt()) + (z - 1.0) / (4.0 * rows);
+    let term = |k: i32| {
+        let sign = if k % 2 == 1 { 2.0 } else { -2.0 };
+        sign * (-2.0 * f64::from(k * k) * z * z).exp()
+    };
+    (1..=100).map(term).sum()
 }
 
 /// Probability that the distribution functions of two samples differ by at least `largest`
 /// somewhere: paths over the grid that touch the bound, each step weighted by its probability.
+/// Only points within the bound are computed.
 fn exact_p(n: usize, m: usize, largest: f64) -> f64 {
     let bound = largest - 1e-9;
     let outside = |i: usize, j: usize| (i as f64 / n as f64 - j as f64 / m as f64).abs() >= bound;
     // Probability that the path to (i, j) has touched the bound, over j for one i.
-    let mut row = vec![0.0; m + 1];
+    let mut row = vec![1.0; m + 1];
+    let mut first = 0;
     for i in 0..=n {
-        for j in 0..=m {
-            row[j] = if outside(i, j) {
-                1.0
-            } else if i + j == 0 {
+        while first <= m && outside(i, first) && first * n < i * m {
+            row[first] = 1.0;
+            first += 1;
+        }
+        for j in first..=m {
+            if outside(i, j) {
+                break;
+            }
+            row[j] = if i + j == 0 {
                 0.0
             } else {
                 let left = if j > 0 { row[j - 1] } else { 0.0 };

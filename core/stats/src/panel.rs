@@ -86,8 +86,9 @@ impl Method {
 pub enum Inference {
     /// The effect is estimated with donors in place of the treated units (Arkhangelsky et al.,
     /// 2021, algorithm 4): the mean square of these estimates is the variance, and Student's t has
-    /// one degree of freedom less than there are donors. Assumes that treated units and donors have
-    /// equal noise.
+    /// one degree of freedom less than there are donors. Each estimate is divided by its error
+    /// before the change, as by Abadie, Diamond and Hainmueller (2010), so the noise of a unit may
+    /// differ from that of the others as far as it shows in that error.
     Placebo,
     /// Each unit is left out in turn, with the same weights (algorithm 3 in that paper), with
     /// Satterthwaite's degrees of freedom. The noise of the treated units may differ, but there
@@ -433,3 +434,6 @@ impl std::fmt::Display for Caveat {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod calibration_tests;

@@ -56,7 +56,7 @@ fn the_size_of_the_reference_decides_the_measure() {
     assert_eq!(large.measure, Measure::JensenShannon);
     let names = |c: usize| repeat_names(&[("a", 60 - c), ("b", 40), ("c", c)]);
     let new = compare_categories(&names(0), &names(20)).unwrap();
-    assert!(new.drifted && new.p == 0.0);
+    assert!(new.drifted && new.chi_square.unwrap().is_finite());
     // A new value in one row of a hundred may be chance.
     assert!(!compare_categories(&names(0), &names(1)).unwrap().drifted);
     assert!(compare_numbers(&[], &[1.0]).is_none());

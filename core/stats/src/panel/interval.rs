@@ -128,11 +128,9 @@ pub(super) fn significance(
                     need.max(2),
                 ));
             }
-            let squares = placebos.iter().map(|placebo| placebo.estimate.powi(2));
-            let variance = squares.sum::<f64>() / placebos.len() as f64;
             Ok(student_t(
                 fit.estimate,
-                variance,
+                placebo_variance(panel, fit, placebos),
                 panel.donors() as f64 - 1.0,
             ))
         }
@@ -157,6 +155,27 @@ pub(super) fn significance(
         }
         Inference::Conformal => Ok(conformal::significance(panel, method, fit)),
     }
+}
+
+/// Variance of the estimate from placebos, each in units of its own error before the change.
+///
+/// The ratio of the errors after and before the change is the statistic of Abadie, Diamond and
+/// Hainmueller (2010): without it, units that the others cannot follow decide the variance for units
+/// that they can. Half of the noise is added to each error, since a fit to few periods may be close
+/// by chance.
+fn placebo_variance(panel: &Panel, fit: &Fit, placebos: &[Placebo]) -> f64 {
+    let noise = 0.5 * panel.noise() / (panel.treated() as f64).sqrt();
+    let scale = |pre_rmse: f64| {
+        if noise > 0.0 {
+            pre_rmse.hypot(noise)
+        } else {
+            1.0
+        }
+    };
+    let squares = placebos
+        .iter()
+        .map(|placebo| (placebo.estimate / scale(placebo.pre_rmse)).powi(2));
+    scale(fit.pre_rmse).powi(2) * squares.sum::<f64>() / placebos.len() as f64
 }
 
 /// Relative error below which an estimate is only rounding.
