@@ -102,10 +102,7 @@ pub const ANOMALY: StageKind = StageKind {
     name: "anomaly",
     chapter: Some(Chapter::Events),
     code_version: 12,
-<<<<<<< ours
     summary: "Finds days, hours, weeks or months that the usual rhythm does not explain.",
-    summary: "Finds days or hours that the usual rhythm does not explain.",
->>>>>>> theirs
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
