@@ -168,7 +168,7 @@ pub(crate) fn default_segment(period: Period) -> usize {
 pub const CHANGE_POINT: StageKind = StageKind {
     name: "change_point",
     chapter: Some(Chapter::Changes),
-    code_version: 9,
+    code_version: 8,
     summary: "Dates at which the level of a series shifted, with the means before and after.",
     manual: include_str!("change_point.rs"),
     schema: || schemars::schema_for!(Params),

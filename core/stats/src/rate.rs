@@ -900,8 +900,9 @@ mod tests {
                     before[0], after[0], before[1], after[1], before[2], after[2]
                 );
                 let truth = 1.25 * 12.0 / 12.25;
-                if after[0] > 0.09 || (after[2] - truth).abs() > 0.03 || after[1] + 0.1 < before[1]
-                {
+                // With growth, the power before is that of a biased ratio.
+                let is_weaker = growth.abs() < 1e-9 && after[1] + 0.05 < before[1];
+                if after[0] > 0.09 || (after[2] - truth).abs() > 0.03 || is_weaker {
                     failures.push(format!("{months} {growth} {noise:?}: {after:?}"));
                 }
             }

@@ -3,8 +3,7 @@
 //! A year of records cannot tell a season from a change; from two years on, what repeats is a
 //! season. It is a sum of waves (harmonic regression: Harvey 1989, section 2.3), fitted together
 //! with a level that bends once a year and may step, so that neither growth nor a change is taken
-//! for a season. The months of a year may also differ one by one, such as December: from three
-//! years on, Schwarz's criterion chooses between three waves and the month's own level.
+//! for a season.
 
 use crate::{
     change_point::best_split,
@@ -73,31 +72,23 @@ pub fn yearly_season(values: &[Option<f64>], year: f64) -> Option<YearlySeason> 
     }
     let mean = points.iter().map(|(_, value)| value).sum::<f64>() / points.len() as f64;
     let is_positive = mean > 0.0 && points.iter().all(|(_, value)| *value >= 0.0);
-    let has_months = (year - 12.0).abs() < 1e-9;
-    let waves: &[usize] = if span < 3.0 * year {
-        &[2]
-    } else if has_months {
-        &[3, 6]
-    } else {
-        &[3]
+    let mut model = Model {
+        year,
+        first,
+        last,
+        waves: if span < 3.0 * year { 2 } else { 3 },
+        steps: Vec::new(),
+        weights: vec![1.0; values.len()],
     };
-    let fit_waves = |waves: usize| {
-        let mut model = Model {
-            year,
-            first,
-            last,
-            waves,
-            steps: Vec::new(),
-            weights: vec![1.0; values.len()],
-        };
-        let fit = model.fit_with_steps(&points)?;
-        let criterion = model.criterion(&points, &fit);
-        Some((criterion, model, fit))
+    let mut fit = model.fit_with_steps(&points)?;
+    let mut without = Model {
+        waves: 0,
+        steps: Vec::new(),
+        weights: vec![1.0; values.len()],
+        ..model
     };
-    let fits = waves.iter().filter_map(|waves| fit_waves(*waves));
-    let (criterion, mut model, mut fit) = fits.min_by(|a, b| a.0.total_cmp(&b.0))?;
-    let (plain, ..) = fit_waves(0)?;
-    if plain - criterion < EVIDENCE_MIN {
+    let plain = without.fit_with_steps(&points)?;
+    if without.criterion(&points, &plain) - model.criterion(&points, &fit) < EVIDENCE_MIN {
         return None;
     }
     if is_positive {
@@ -137,20 +128,12 @@ struct Model {
 }
 
 impl Model {
-    /// Cosine and sine of each wave; the wave of two values has no sine.
     fn wave_terms(&self, index: usize) -> impl Iterator<Item = f64> {
         let angle = TAU * index as f64 / self.year;
-        let terms = (1..=self.waves).flat_map(move |wave| {
+        (1..=self.waves).flat_map(move |wave| {
             let (sine, cosine) = (angle * wave as f64).sin_cos();
-            [cosine, sine]
-        });
-        terms.take(self.wave_count())
-    }
-
-    /// Number of terms of the waves.
-    fn wave_count(&self) -> usize {
-        let waves = 2 * self.waves;
-        waves - usize::from((waves as f64 - self.year).abs() < 1e-9)
+            [sine, cosine]
+        })
     }
 
     /// Level, slope, a bend at the start of each year but the first, counted from the end, and the
@@ -238,7 +221,7 @@ impl Model {
     }
 
     fn level(&self, fit: &[f64], index: usize) -> f64 {
-        let factors = &fit[self.wave_count()..];
+        let factors = &fit[2 * self.waves..];
         self.level_terms(index)
             .zip(factors)
             .map(|(term, factor)| term * factor)
@@ -352,49 +335,6 @@ mod tests {
             assert_eq!(yearly_season(&values[..700], 365.25), None);
         }
         assert!(found <= 8, "{found} of 200");
-    }
-
-    #[test]
-    fn months_may_differ_one_by_one() {
-        // Five years of months that end in October; December is a quarter higher, and March of the
-        // fourth year starts a level that is a tenth higher.
-        let (mut december, mut found, mut dated) = (0.0, 0, 0);
-        for seed in 0..100 {
-            let mut noise = Noise::new(seed);
-            let values: Vec<Option<f64>> = (0..60)
-                .map(|i| {
-                    let season = if i % 12 == 1 { 1.25 } else { 1.0 };
-                    let level = if i < 40 { 100.0 } else { 110.0 };
-                    Some(level * season * (1.0 + 0.03 * noise.normal()))
-                })
-                .collect();
-            let Some(season) = yearly_season(&values, 12.0) else {
-                continue;
-            };
-            found += 1;
-            december += season.restore(1, 1.0) / season.restore(4, 1.0);
-            let level =
-                (values.iter().enumerate()).filter_map(|(i, v)| Some(season.remove(i, (*v)?)));
-            let level: Vec<f64> = level.collect();
-            dated += u32::from(best_split(&level, 5).is_some_and(|split| split.position == 40));
-        }
-        let december = december / f64::from(found);
-        eprintln!("found {found}, December {december}, dated {dated}");
-        assert!(found >= 98 && (december - 1.25).abs() < 0.03 && dated >= 75);
-        // Noise shows no season in months either.
-        let noise = |seed: u64, length: usize| {
-            let rho = [0.0, 0.5, 0.8][seed as usize % 3];
-            let values = Noise::new(seed)
-                .autoregressive(length, rho)
-                .into_iter()
-                .map(Some);
-            yearly_season(&values.collect::<Vec<_>>(), 12.0).is_some()
-        };
-        for length in [40, 60, 90] {
-            let false_seasons = (0..200).filter(|seed| noise(*seed, length)).count();
-            eprintln!("{length} months of noise: {false_seasons} of 200");
-            assert!(false_seasons <= 8, "{length}: {false_seasons} of 200");
-        }
     }
 
     #[test]
