@@ -480,7 +480,7 @@ fn weekly_records_are_not_filled_up_to_days() {
     assert_eq!(effect.unit, "failures per week");
     assert_eq!(
         (effect.days_before, effect.days_after),
-        (52 * 7, 13 * 7),
+        (90 * 7, 13 * 7),
         "{effect:?}"
     );
     assert!((25.0..35.0).contains(&effect.after), "{effect:?}");

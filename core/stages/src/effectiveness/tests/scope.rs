@@ -22,7 +22,7 @@ fn analyse_with(params: &serde_json::Value, rows: &[(&str, &str, &str)], end: &s
 fn final_caveats(cell: &Cell) -> Vec<String> {
     let caveats = cell.findings.iter().flat_map(|finding| &finding.caveats);
     caveats
-        .filter(|caveat| caveat.contains("final"))
+        .filter(|caveat| caveat.starts_with("Final"))
         .map(|caveat| caveat.replace('\u{a0}', " "))
         .collect()
 }
