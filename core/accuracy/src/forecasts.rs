@@ -414,7 +414,7 @@ mod tests {
     fn numbered_columns_are_a_header_and_missing_cells_may_trail() {
         let series = read("id,1,2,3\nH1,1,2,NA\n", "id,1\nH1,9\n", 1).unwrap();
         assert_eq!((series.len(), &series[0].train[..]), (1, &[1.0, 2.0][..]));
-        // A series that counts goes on counting.
+        // A series that counts continues counting.
         let series = read("a,1,2,3\n", "a,4\n", 1).unwrap();
         assert_eq!(series[0].train, [1.0, 2.0, 3.0]);
         let series = read("a;1.5;2\n", "a;4\n", 1).unwrap();

@@ -1,7 +1,7 @@
 //! Finds unusual steps by scores and an isolation forest, with corrected limits, and joins them to
 //! events.
 
-use super::{Params, Sides, stuck::find_stuck_run};
+use super::{Params, Sides};
 use crate::{
     Context,
     series::{Aggregate, Extremes, Group, SeriesSet, missing::SilentRun, period::Period},
@@ -12,7 +12,7 @@ use retrocast_stats::{
     few_records::{StepRecords, UsualRecords},
     isolation_forest::{self, IsolationForest},
     search::content_seed,
-    stuck::StuckRun,
+    stuck::{StuckRun, stuck_run},
     test::benjamini_hochberg,
     yearly::{YearlySeason, yearly_season},
 };
@@ -85,6 +85,9 @@ pub(super) struct Event {
 
 /// Score of the isolation forest above which a step is unusual.
 const FOREST_LIMIT: f64 = 0.6;
+
+/// Type of the event.
+pub(super) const STUCK: &str = "stuck";
 
 /// Type of the event.
 pub(crate) const SILENCE: &str = "silence";
@@ -199,6 +202,20 @@ fn year_of(set: &SeriesSet, group: &Group) -> Option<YearlySeason> {
         Period::Hour | Period::Day => None,
         Period::Week | Period::Month => yearly_season(&group.values, set.period.cadence().year()),
     }
+}
+
+/// Finds the run of equal values of a group that reaches into the window and is not chance. Counts
+/// and sums may well be equal for long, such as zero.
+fn find_stuck_run(
+    context: &Context,
+    params: &Params,
+    set: &SeriesSet,
+    group: &Group,
+) -> Option<StuckRun> {
+    if params.aggregate().adds_up() {
+        return None;
+    }
+    stuck_run(&group.values, first_in_window(context, set))
 }
 
 /// Finds the silence in which the series of a group ends, if it reaches into the window and is not

@@ -2,8 +2,7 @@
 
 use super::{
     ANOMALY, METHOD, MetricType, Params, Sides,
-    detect::{AnomalyScores, Event, SILENCE, StepCounts, analysed_steps, first_in_window},
-    stuck::STUCK,
+    detect::{AnomalyScores, Event, SILENCE, STUCK, StepCounts, analysed_steps, first_in_window},
 };
 use crate::{
     Context, StageError,

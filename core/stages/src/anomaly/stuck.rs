@@ -1,38 +1,18 @@
 //! Findings on groups whose values have stopped changing although records arrive.
 
 use super::{
-    ANOMALY, Params,
-    detect::{AnomalyScores, first_in_window},
+    ANOMALY,
+    detect::{AnomalyScores, STUCK},
     present::Reporter,
 };
-use crate::{
-    Context,
-    series::{Group, SeriesSet, words},
-};
+use crate::series::words;
 use retrocast_domain::{
     ActionRequest, Direction, Finding, Severity, estimate::levels, number, sentence::fill,
 };
-use retrocast_stats::stuck::{StuckRun, stuck_run};
-
-/// Type of the event.
-pub(super) const STUCK: &str = "stuck";
+use retrocast_stats::stuck::StuckRun;
 
 const METHOD: &str = "Length of a run of equal values, compared with the earlier values by a Markov chain of order \
                       one";
-
-/// Finds the run of equal values of a group that reaches into the window and is not chance. Counts
-/// and sums may well be equal for long, such as zero.
-pub(super) fn find_stuck_run(
-    context: &Context,
-    params: &Params,
-    set: &SeriesSet,
-    group: &Group,
-) -> Option<StuckRun> {
-    if params.aggregate().adds_up() {
-        return None;
-    }
-    stuck_run(&group.values, first_in_window(context, set))
-}
 
 impl Reporter<'_> {
     /// The times of a run of equal values: "from 10 to 12 November 2026".

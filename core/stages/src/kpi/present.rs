@@ -507,11 +507,9 @@ pub(super) fn charts(
             .map(|panel| format!("{} {}", panel.label, panel.note))
             .collect();
         let by = params.by.join(" / ");
-        let some = if group_figures(metric, figures).count() > panels.len() {
-            format!("{} of them, ", panels.len())
-        } else {
-            String::new()
-        };
+        let (shown, all) = (panels.len(), group_figures(metric, figures).count());
+        let some = (all > shown).then(|| format!("{shown} of them, "));
+        let some = some.unwrap_or_default();
         Chart {
             id: chart_id(&context.stage, &format!("{index}-{}", metric.name)),
             title: format!(

@@ -87,7 +87,7 @@ fn rates_of_distant_units() {
         for method in Method::ALL {
             let [false_claims, power] =
                 [0.0, 4.0].map(|effect| claims(dimensions, method, effect, 1500));
-            println!(
+            eprintln!(
                 "{dimensions:?} {:18} false claims {false_claims:.3}, power {power:.3}",
                 method.name()
             );
