@@ -109,7 +109,7 @@ fn the_comparison_in_the_browser_matches_diff() {
     }
     assert!(!findings["new"].as_array().unwrap().is_empty());
     // Figures: the same, in the same order.
-    let table = page.split("Key figures then and now").nth(2).unwrap();
+    let table = page.split("Key figures of both runs").nth(2).unwrap();
     let table = table.split("</table>").next().unwrap();
     let rows = table.split("<th scope=\"row\"").count() - 1;
     let rows = rows.max(table.split("scope=\"row\"").count() - 1);

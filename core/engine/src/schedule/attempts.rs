@@ -163,6 +163,10 @@ mod tests {
             let mut options = RunOptions::new(lake, self.archive(), "0.1.0");
             options.due = due.map(|due| due.parse().unwrap());
             options.threads = 2;
+            let limit = match action {
+                Some((_, Action::Hang)) => Duration::from_millis(100),
+                _ => Duration::from_secs(30),
+            };
             let executor = Arc::new(ScriptedExecutor::new(action));
             let runner = Runner::new(executor, self.clock.clone(), Arc::new(NoProgress), options);
             let (job, plan) = (
@@ -170,7 +174,7 @@ mod tests {
                 test_support::plan(test_support::JOB),
             );
             let run = runner.run(Arc::new(job), Arc::new(plan));
-            let ended = tokio::time::timeout(Duration::from_millis(100), run).await;
+            let ended = tokio::time::timeout(limit, run).await;
             // Abandoned tasks release their files when they are next polled.
             tokio::time::sleep(Duration::from_millis(20)).await;
             ended.is_ok_and(|result| result.is_ok())
