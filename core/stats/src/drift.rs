@@ -41,7 +41,7 @@ const CATEGORIES_MAX: usize = 5;
 const VALUES_PER_CATEGORY: usize = 4;
 /// Minimum expected number in a cell of a chi-square test (Cochran, 1954).
 const EXPECTED_MIN: f64 = 5.0;
-/// Standard deviation that stands in for that of a constant reference.
+/// Divisor of the distance from a constant reference, whose standard deviation is zero.
 const CONSTANT_DEVIATION: f64 = 1e-3;
 
 /// The measure that decides whether a column has drifted.

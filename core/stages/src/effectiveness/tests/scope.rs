@@ -74,18 +74,20 @@ fn improvements_of_another_metric_are_listed_and_not_measured() {
     assert!(same.not_measured.is_empty());
 }
 
+/// The table of effects in money.
+fn money_table(rows: &[(&str, &str, &str)]) -> retrocast_domain::Table {
+    let params = json!({"unit_value": 10, "currency": "EUR"});
+    let mut cell = analyse_with(&params, rows, "2026-11-16");
+    cell.tables.pop().expect("a table")
+}
+
 #[test]
 fn a_total_takes_the_same_records_once() {
     let rows = [
         ("IMP-001", "billing", "2026-10-12"),
         ("IMP-002", "billing", "2026-10-13"),
     ];
-    let cell = analyse_with(
-        &json!({"unit_value": 10, "currency": "EUR"}),
-        &rows,
-        "2026-11-16",
-    );
-    let table = cell.tables.last().expect("a table");
+    let table = money_table(&rows);
     assert!(
         table.caption.contains("All together does not add IMP-002"),
         "{table:?}"
@@ -103,12 +105,7 @@ fn a_total_takes_proven_effects_only() {
         ("IMP-001", "billing", "2026-10-12"),
         ("IMP-002", "billing", "2026-05-04"),
     ];
-    let cell = analyse_with(
-        &json!({"unit_value": 10, "currency": "EUR"}),
-        &rows,
-        "2026-11-16",
-    );
-    let table = cell.tables.last().expect("a table");
+    let table = money_table(&rows);
     assert!(
         table
             .caption
