@@ -84,12 +84,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// The root of the checkout.
+/// The root of the checkout. Cargo names it when it runs this program, which may have been compiled
+/// in another checkout with the same build folder.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."))
-        .to_path_buf()
+    let manifest = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    manifest.parent().unwrap_or(Path::new(".")).to_path_buf()
 }
 
 fn cargo(arguments: &[&str]) -> Result<(), String> {
