@@ -2,7 +2,7 @@
 
 mod power;
 
-use crate::{build, program};
+use crate::{build, options::in_folder, program};
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -43,14 +43,12 @@ pub fn accuracy(arguments: &[String]) -> Result<(), String> {
     let data = env::var_os("RETROCAST_REAL_DATA").ok_or(USAGE)?;
     let data = PathBuf::from(data);
     build()?;
-    let folder = env::temp_dir().join(format!("retrocast-accuracy-{}", std::process::id()));
-    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     print_row("measure", "published", "measured");
-    let result = effects(&data, &folder)
-        .and_then(|()| drift(&data, &folder))
-        .and_then(|()| anomalies(&data, &folder));
-    let removed = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
-    result.and(removed)
+    in_folder(&env::temp_dir(), |folder| {
+        effects(&data, folder)?;
+        drift(&data, folder)?;
+        anomalies(&data, folder)
+    })
 }
 
 fn print_row(name: &str, published: &str, measured: &str) {

@@ -9,13 +9,16 @@ mod length;
 mod peers;
 mod run;
 
-use crate::{build, measure, program};
+use crate::{
+    measure,
+    options::{Options, in_folder},
+};
 use cases::{Case, Comparison};
 use peers::{InstalledPeer, PEERS};
 use run::{Program, Task, Timing};
 use std::{
-    env, fs,
-    path::{Path, PathBuf},
+    env,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -29,68 +32,21 @@ const REPEATED_MAX: Duration = Duration::from_secs(60);
 /// Ratio that the program aims for.
 const GOAL: f64 = 5.0;
 
-/// Settings of a measurement.
-#[derive(Debug, PartialEq, Eq)]
-struct Options {
-    times: usize,
-    /// Only cases whose title contains this, or `documented` or `growth`.
-    only: String,
-    /// A program that is already built.
-    program: Option<PathBuf>,
-    with_peers: bool,
-}
-
-impl Options {
-    fn parse(arguments: &[String]) -> Result<Self, String> {
-        let mut options = Self {
-            times: 3,
-            only: String::new(),
-            program: None,
-            with_peers: true,
-        };
-        let mut remaining = arguments.iter();
-        while let Some(name) = remaining.next() {
-            if name == "--no-peers" {
-                options.with_peers = false;
-                continue;
-            }
-            let value = remaining.next().ok_or(USAGE)?;
-            match name.as_str() {
-                "--times" => options.times = value.parse::<usize>().map_err(|_| USAGE)?.max(1),
-                "--only" => options.only.clone_from(value),
-                "--program" => options.program = Some(PathBuf::from(value)),
-                _ => return Err(USAGE.to_string()),
-            }
-        }
-        Ok(options)
-    }
-}
-
 /// Runs `cargo xtask bench analysis`.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
-    let options = Options::parse(arguments)?;
-    let path = match &options.program {
-        Some(path) => path
-            .canonicalize()
-            .map_err(|error| format!("{}: {error}", path.display()))?,
-        None => {
-            build()?;
-            program()
-        }
-    };
-    let folder = env::temp_dir().join(format!("retrocast-bench-{}", std::process::id()));
-    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let bench = Bench {
-        program: Program {
-            path,
-            folder: folder.clone(),
-        },
-        cores: thread::available_parallelism().map_or(1, usize::from),
-        options,
-    };
-    let result = bench.run(&folder);
-    let removed = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
-    result.and(removed)
+    let options = Options::parse(arguments, ("--times", 3), USAGE)?;
+    let path = options.program()?;
+    in_folder(&env::temp_dir(), |folder| {
+        let bench = Bench {
+            program: Program {
+                path,
+                folder: folder.to_path_buf(),
+            },
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            options,
+        };
+        bench.run(folder)
+    })
 }
 
 struct Bench {
@@ -116,7 +72,7 @@ impl Bench {
         let start = self.repeat(|| self.program.measure(&Task::version()))?;
         println!(
             "{} cores, median of up to {} repetitions; start of our program {:.3} s",
-            self.cores, self.options.times, start.seconds
+            self.cores, self.options.count, start.seconds
         );
         let missed = self.compare(folder, &installed)?;
         if "documented".contains(&self.options.only) {
@@ -138,7 +94,7 @@ impl Bench {
     fn repeat(&self, mut once: impl FnMut() -> Result<Timing, String>) -> Result<Timing, String> {
         let start = Instant::now();
         let mut timings = Vec::new();
-        while timings.len() < self.options.times
+        while timings.len() < self.options.count
             && (timings.is_empty() || start.elapsed() < LIMIT / 6)
         {
             timings.push(once()?);
@@ -192,7 +148,7 @@ impl Bench {
         let start_time = Instant::now();
         let (mut ours, mut theirs) = (Vec::new(), vec![Vec::new(); peers.len()]);
         let mut starts = Vec::new();
-        for i in 0..self.options.times {
+        for i in 0..self.options.count {
             if i > 0 && start_time.elapsed() > REPEATED_MAX {
                 break;
             }
@@ -396,25 +352,6 @@ mod tests {
             cpu_seconds: seconds / 2.0,
             peak_kib: 1024,
             computation_seconds: Some(seconds / 4.0),
-        }
-    }
-
-    #[test]
-    fn options_are_parsed() {
-        let parse = |line: &str| {
-            let words: Vec<String> = line.split(' ').map(String::from).collect();
-            Options::parse(&words)
-        };
-        let options = parse("--times 0 --only drift --program rc --no-peers").unwrap();
-        let expected = Options {
-            times: 1,
-            only: "drift".to_string(),
-            program: Some(PathBuf::from("rc")),
-            with_peers: false,
-        };
-        assert_eq!(options, expected);
-        for line in ["--times", "--times x", "--other 1"] {
-            assert_eq!(parse(line).unwrap_err(), USAGE);
         }
     }
 

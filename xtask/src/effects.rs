@@ -3,6 +3,7 @@
 
 use crate::{
     measure::{self, Measurement},
+    options::in_folder,
     program, venv,
 };
 use std::{env, fmt::Write as _, fs, path::Path, process::Command};
@@ -35,11 +36,11 @@ pub fn bench(arguments: &[String]) -> Result<(), String> {
             _ => return Err(USAGE.to_string()),
         }
     }
-    let folder = env::temp_dir().join(format!("retrocast-bench-{}", std::process::id()));
-    fs::create_dir_all(folder.join("series")).map_err(|error| error.to_string())?;
-    let result = measure_each(&folder, series, with_peers).and_then(|()| measure_job(&folder));
-    let removed = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
-    result.and(removed)
+    in_folder(&env::temp_dir(), |folder| {
+        fs::create_dir_all(folder.join("series")).map_err(|error| error.to_string())?;
+        measure_each(folder, series, with_peers)?;
+        measure_job(folder)
+    })
 }
 
 /// Random numbers (`SplitMix64`); their sums are approximately normal.

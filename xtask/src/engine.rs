@@ -4,6 +4,7 @@ mod peers;
 
 use crate::{
     measure::{self, Measurement, Series},
+    options::in_folder,
     program, target,
 };
 use std::{
@@ -30,10 +31,7 @@ pub fn bench(arguments: &[String]) -> Result<(), String> {
         _ => return Err("usage: cargo xtask bench engine [--no-peers]".to_string()),
     };
     // Not in the folder for temporary files: creating files is slow where many were just deleted.
-    let folder = target().join(format!("bench-engine-{}", std::process::id()));
-    let result = measure_all(&folder, with_peers);
-    let removed = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
-    result.and(removed)
+    in_folder(&target(), |folder| measure_all(folder, with_peers))
 }
 
 fn measure_all(folder: &Path, with_peers: bool) -> Result<(), String> {

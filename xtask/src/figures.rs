@@ -6,6 +6,7 @@
 
 use crate::{
     measure::{self, Measurement},
+    options::in_folder,
     program, root, venv,
 };
 use std::{env, fs, path::Path, process::Command};
@@ -39,11 +40,9 @@ pub fn bench(arguments: &[String]) -> Result<(), String> {
             _ => return Err(USAGE.to_string()),
         }
     }
-    let folder = env::temp_dir().join(format!("retrocast-bench-{}", std::process::id()));
-    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let result = compare(&folder, records, with_peers);
-    let removed = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
-    result.and(removed)
+    in_folder(&env::temp_dir(), |folder| {
+        compare(folder, records, with_peers)
+    })
 }
 
 fn compare(folder: &Path, records: u64, with_peers: bool) -> Result<(), String> {

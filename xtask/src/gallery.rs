@@ -1,6 +1,6 @@
 //! `cargo xtask gallery`: regenerates the sample reports in `reports/` from real records.
 
-use crate::{build, program, root, run};
+use crate::{build, options::in_folder, program, root, run};
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -26,10 +26,9 @@ pub fn gallery() -> Result<(), String> {
     let data = env::var_os("RETROCAST_REAL_DATA")
         .ok_or("set RETROCAST_REAL_DATA to the folder of real records; see data/README.md")?;
     build()?;
-    let workspace = env::temp_dir().join(format!("retrocast-gallery-{}", std::process::id()));
-    let result = write_sample(&Path::new(&data).join(JOB), &workspace);
-    let removed = fs::remove_dir_all(&workspace).map_err(|error| error.to_string());
-    result.and(removed)
+    in_folder(&env::temp_dir(), |workspace| {
+        write_sample(&Path::new(&data).join(JOB), workspace)
+    })
 }
 
 fn write_sample(data: &Path, workspace: &Path) -> Result<(), String> {

@@ -6,6 +6,7 @@ mod records;
 
 use crate::{
     measure::{self, Measurement, Series},
+    options::in_folder,
     program, target,
 };
 use peers::{InstalledPeer, PEERS, create_empty};
@@ -71,10 +72,7 @@ impl Options {
 /// Runs `cargo xtask bench ingest`.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
     let options = Options::parse(arguments)?;
-    let folder = target().join(format!("bench-ingest-{}", std::process::id()));
-    let result = Bench::new(&folder, options).and_then(|bench| bench.run());
-    let removed = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
-    result.and(removed)
+    in_folder(&target(), |folder| Bench::new(folder, options)?.run())
 }
 
 struct Bench {

@@ -10,6 +10,7 @@ mod figures;
 mod gallery;
 mod ingest;
 mod measure;
+mod options;
 mod package;
 mod reports;
 mod tidy_times;

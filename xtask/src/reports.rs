@@ -8,9 +8,9 @@ mod table;
 mod why;
 
 use crate::{
-    build,
     measure::{self, Measurement},
-    program, root,
+    options::{Options, in_folder},
+    root,
 };
 use std::{
     env, fs,
@@ -38,70 +38,27 @@ const PARTS: [Part; 4] = [
 /// Name of a part, and its measurement; returns the goals that it missed.
 type Part = (&'static str, fn(&Bench) -> Result<Vec<String>, String>);
 
-/// Settings of a measurement.
-#[derive(Debug, PartialEq, Eq)]
-struct Options {
-    times: usize,
-    /// Only parts whose name contains this.
-    only: String,
-    /// A program that is already built.
-    program: Option<PathBuf>,
-    with_peers: bool,
-}
-
-impl Options {
-    fn parse(arguments: &[String]) -> Result<Self, String> {
-        let mut options = Self {
-            times: 5,
-            only: String::new(),
-            program: None,
-            with_peers: true,
-        };
-        let mut rest = arguments.iter();
-        while let Some(name) = rest.next() {
-            if name == "--no-peers" {
-                options.with_peers = false;
-                continue;
-            }
-            let value = rest.next().ok_or(USAGE)?;
-            match name.as_str() {
-                "--times" => options.times = value.parse::<usize>().map_err(|_| USAGE)?.max(1),
-                "--only" => options.only.clone_from(value),
-                "--program" => options.program = Some(PathBuf::from(value)),
-                _ => return Err(USAGE.to_string()),
-            }
-        }
-        let is_wanted = |(name, _): &Part| name.contains(&options.only);
-        if !PARTS.iter().any(is_wanted) {
-            let names = PARTS.map(|(name, _)| name).join(", ");
-            return Err(format!("--only {}: the parts are {names}", options.only));
-        }
-        Ok(options)
-    }
-}
-
 /// Runs `cargo xtask bench reports`.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
-    let options = Options::parse(arguments)?;
-    let path = match &options.program {
-        Some(path) => path
-            .canonicalize()
-            .map_err(|error| format!("{}: {error}", path.display()))?,
-        None => {
-            build()?;
-            program()
-        }
-    };
-    let folder = env::temp_dir().join(format!("retrocast-bench-{}", std::process::id()));
-    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let bench = Bench {
-        program: path,
-        folder: folder.clone(),
-        options,
-    };
-    let result = bench.run();
-    let removed = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
-    result.and(removed)
+    let options = parse(arguments)?;
+    let program = options.program()?;
+    in_folder(&env::temp_dir(), |folder| {
+        let bench = Bench {
+            program,
+            folder: folder.to_path_buf(),
+            options,
+        };
+        bench.run()
+    })
+}
+
+fn parse(arguments: &[String]) -> Result<Options, String> {
+    let options = Options::parse(arguments, ("--times", 5), USAGE)?;
+    if !PARTS.iter().any(|(name, _)| name.contains(&options.only)) {
+        let names = PARTS.map(|(name, _)| name).join(", ");
+        return Err(format!("--only {}: the parts are {names}", options.only));
+    }
+    Ok(options)
 }
 
 /// The program under test, and a folder for its workspaces.
@@ -120,7 +77,7 @@ impl Bench {
         println!(
             "{} cores, median of up to {} repetitions; whole processes, with the start of the program",
             thread::available_parallelism().map_or(1, usize::from),
-            self.options.times
+            self.options.count
         );
         table::print_header();
         let mut missed = Vec::new();
@@ -193,7 +150,7 @@ impl Bench {
     ) -> Result<Measurement, String> {
         let start = Instant::now();
         let mut measured = Vec::new();
-        while measured.len() < self.options.times
+        while measured.len() < self.options.count
             && (measured.is_empty() || start.elapsed() < REPEATED_MAX)
         {
             measured.push(once()?);
@@ -263,23 +220,9 @@ mod tests {
     }
 
     #[test]
-    fn options_are_parsed() {
-        let text = "--no-peers --times 0 --only why --program p";
-        let options = Options::parse(&words(text)).unwrap();
-        assert_eq!(
-            options,
-            Options {
-                times: 1,
-                only: "why".to_string(),
-                program: Some("p".into()),
-                with_peers: false,
-            }
-        );
-        assert_eq!(Options::parse(&[]).unwrap().times, 5);
-        for wrong in ["--times", "--times x", "--more 1", "--program"] {
-            assert_eq!(Options::parse(&words(wrong)).unwrap_err(), USAGE, "{wrong}");
-        }
-        let error = Options::parse(&words("--only pages")).unwrap_err();
+    fn unknown_parts_are_refused() {
+        assert_eq!(parse(&words("--only why")).unwrap().only, "why");
+        let error = parse(&words("--only pages")).unwrap_err();
         assert!(error.contains("render, slices, restated, why"), "{error}");
     }
 

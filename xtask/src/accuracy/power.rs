@@ -10,15 +10,12 @@ mod peers;
 mod row;
 mod series;
 
-use crate::{build, program};
+use crate::options::{Options, in_folder};
 use cases::Case;
 use peers::{PeerRates, Peers, Rates};
 use row::Row;
 use series::Plant;
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-};
+use std::{env, path::Path};
 
 const USAGE: &str = "usage: cargo xtask accuracy power [--series N] [--only WORD] [--program FILE] \
     [--no-peers]";
@@ -50,60 +47,13 @@ follows  percentage of forecasts nearer to the new level than to the old one; wi
 story    percentage of series in which the stages do not contradict each other
 ";
 
-/// Settings of a measurement.
-#[derive(Debug, PartialEq, Eq)]
-struct Options {
-    series: usize,
-    /// Only rows whose title contains this.
-    only: String,
-    /// A program that is already built.
-    program: Option<PathBuf>,
-    with_peers: bool,
-}
-
-impl Options {
-    fn parse(arguments: &[String]) -> Result<Self, String> {
-        let mut options = Self {
-            series: 20,
-            only: String::new(),
-            program: None,
-            with_peers: true,
-        };
-        let mut rest = arguments.iter();
-        while let Some(name) = rest.next() {
-            if name == "--no-peers" {
-                options.with_peers = false;
-                continue;
-            }
-            let value = rest.next().ok_or(USAGE)?;
-            match name.as_str() {
-                "--series" => options.series = value.parse::<usize>().map_err(|_| USAGE)?.max(1),
-                "--only" => options.only.clone_from(value),
-                "--program" => options.program = Some(PathBuf::from(value)),
-                _ => return Err(USAGE.to_string()),
-            }
-        }
-        Ok(options)
-    }
-}
-
 /// Runs `cargo xtask accuracy power`.
 pub fn power(arguments: &[String]) -> Result<(), String> {
-    let options = Options::parse(arguments)?;
-    let path = match &options.program {
-        Some(path) => path
-            .canonicalize()
-            .map_err(|error| format!("{}: {error}", path.display()))?,
-        None => {
-            build()?;
-            program()
-        }
-    };
-    let folder = env::temp_dir().join(format!("retrocast-power-{}", std::process::id()));
-    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let result = print_table(&options, &path, &folder);
-    let removed = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
-    result.and(removed)
+    let options = Options::parse(arguments, ("--series", 20), USAGE)?;
+    let program = options.program()?;
+    in_folder(&env::temp_dir(), |folder| {
+        print_table(&options, &program, folder)
+    })
 }
 
 fn print_table(options: &Options, program: &Path, folder: &Path) -> Result<(), String> {
@@ -118,17 +68,17 @@ fn print_table(options: &Options, program: &Path, folder: &Path) -> Result<(), S
     let peers = options.with_peers.then(|| Peers::install(folder));
     println!(
         "{NOTES}\n{} series of each row\n\n{}",
-        options.series,
+        options.count,
         header()
     );
     let mut short = Vec::new();
     for cases in wanted.chunk_by(|a, b| a.kind == b.kind) {
         let rates = match &peers {
-            Some(peers) => peers.rates(cases[0].kind, cases, options.series)?,
+            Some(peers) => peers.rates(cases[0].kind, cases, options.count)?,
             None => vec![PeerRates::default(); cases.len()],
         };
         for (case, rates) in cases.iter().zip(rates) {
-            let row = Row::measure(case, options.series, program, &folder.join("row"))?;
+            let row = Row::measure(case, options.count, program, &folder.join("row"))?;
             println!("{:<40} {}{}", case.title, row, peer_columns(case, &rates));
             short.extend(row.shortfalls(case));
         }
@@ -187,25 +137,6 @@ fn peer_columns(case: &Case, rates: &PeerRates) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn options_are_parsed() {
-        let parse = |line: &str| {
-            let words: Vec<String> = line.split(' ').map(String::from).collect();
-            Options::parse(&words)
-        };
-        let expected = Options {
-            series: 1,
-            only: "ramp".to_string(),
-            program: Some(PathBuf::from("rc")),
-            with_peers: false,
-        };
-        let options = parse("--series 0 --only ramp --program rc --no-peers");
-        assert_eq!(options.unwrap(), expected);
-        for line in ["--series", "--series x", "--other 1"] {
-            assert_eq!(parse(line).unwrap_err(), USAGE);
-        }
-    }
 
     #[test]
     fn columns_of_a_row_without_an_event_are_alarms() {
