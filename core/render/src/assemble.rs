@@ -21,6 +21,7 @@ pub(crate) use figures::is_same;
 pub use headlines::{printed_count, sort_by_importance};
 pub use notes::{without_name, without_prefix};
 pub use verdict::{POOR_SHARE, has_no_records};
+pub(crate) use verdict::{count_failures, count_not_measured, many_refused};
 
 use jiff::civil::Date;
 use retrocast_domain::{

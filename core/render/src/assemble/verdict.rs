@@ -59,7 +59,8 @@ pub(super) fn verdict(spec: WindowSpec, inputs: &VerdictInputs) -> String {
     };
     let mut clauses: Vec<String> = alarm_clause(critical, warning).into_iter().collect();
     clauses.extend(kpi_clause(inputs, noun));
-    clauses.extend(effect_clause(inputs.effects, not_measured(inputs)));
+    let not_measured = count_not_measured(inputs.cells, inputs.effects) as u64;
+    clauses.extend(effect_clause(inputs.effects, not_measured));
     clauses.extend(failure_clause(inputs.cells));
     clauses.extend(refused_clause(sources));
     if clauses.is_empty() {
@@ -231,27 +232,29 @@ fn kpi_clause(inputs: &VerdictInputs, noun: &str) -> Option<String> {
 
 /// States the share of refused records, which no figure includes.
 fn refused_clause(sources: &[SourceNote]) -> Option<String> {
-    let records: u64 = sources.iter().map(|source| source.records).sum();
-    let refused = sources.iter().flat_map(|source| &source.quarantined);
-    let share = refused.map(|(_, n)| n).sum::<u64>() as f64 / records.max(1) as f64;
-    (share > 1.0 - POOR_SHARE).then(|| {
+    many_refused(sources).map(|share| {
         let refused = percent(share);
         format!("{refused} of the records were left out, so figures are based on the others")
     })
+}
+
+/// The share of refused records, if the data is poor because of them.
+pub fn many_refused(sources: &[SourceNote]) -> Option<f64> {
+    let records: u64 = sources.iter().map(|source| source.records).sum();
+    let refused = sources.iter().flat_map(|source| &source.quarantined);
+    let share = refused.map(|(_, n)| n).sum::<u64>() as f64 / records.max(1) as f64;
+    (share > 1.0 - POOR_SHARE).then_some(share)
 }
 
 /// Printed instead of "uncontrolled", which only a later table explains.
 const OTHER_CAUSES: &str = "other causes not ruled out";
 
 /// The number of improvements of the register that no stage measured.
-fn not_measured(inputs: &VerdictInputs) -> u64 {
-    let missing = inputs.cells.iter().flat_map(|cell| &cell.not_measured);
-    let is_measured = |id: &&String| {
-        let mut effects = inputs.effects.iter();
-        effects.any(|effect| effect.improvement == **id)
-    };
+pub fn count_not_measured(cells: &[Cell], effects: &[Effect]) -> usize {
+    let missing = cells.iter().flat_map(|cell| &cell.not_measured);
+    let is_measured = |id: &&String| effects.iter().any(|effect| effect.improvement == **id);
     let missing: BTreeSet<&String> = missing.filter(|id| !is_measured(id)).collect();
-    missing.len() as u64
+    missing.len()
 }
 
 pub(super) fn effect_clause(effects: &[Effect], not_measured: u64) -> Option<String> {
@@ -322,14 +325,7 @@ pub(super) fn effect_clause(effects: &[Effect], not_measured: u64) -> Option<Str
 }
 
 fn failure_clause(cells: &[Cell]) -> Option<String> {
-    let (mut failed, mut not_run) = (0, 0);
-    for cell in cells {
-        match &cell.status {
-            CellStatus::NotRun { .. } => not_run += 1,
-            CellStatus::Failed { .. } => failed += 1,
-            CellStatus::Done | CellStatus::NotEnough { .. } => {}
-        }
-    }
+    let [failed, not_run] = count_failures(cells).map(|n| n as u64);
     let verb = if not_run == 1 { "was" } else { "were" };
     let clause = match (failed, not_run) {
         (0, 0) => return None,
@@ -342,4 +338,17 @@ fn failure_clause(cells: &[Cell]) -> Option<String> {
         ),
     };
     Some(format!("{clause}, so the report is partial"))
+}
+
+/// Numbers of stages that failed, and of those that were not run because of that.
+pub fn count_failures(cells: &[Cell]) -> [usize; 2] {
+    let mut counts = [0, 0];
+    for cell in cells {
+        match &cell.status {
+            CellStatus::Failed { .. } => counts[0] += 1,
+            CellStatus::NotRun { .. } => counts[1] += 1,
+            CellStatus::Done | CellStatus::NotEnough { .. } => {}
+        }
+    }
+    counts
 }

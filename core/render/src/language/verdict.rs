@@ -1,7 +1,8 @@
 //! The verdict of a report in the words of its language.
 
 use super::Language;
-use retrocast_domain::{Direction, Report, Severity, Verdict, Window};
+use crate::assemble::{count_failures, count_not_measured, many_refused};
+use retrocast_domain::{Direction, Report, Severity, Verdict, Window, number::percent};
 
 impl Language {
     /// Builds the verdict from counts of findings, key figures and effects; `None` for cases that
@@ -12,17 +13,12 @@ impl Language {
             let words = words(&format!("{key}_{}", if n == 1 { "one" } else { "many" }));
             (n > 0).then(|| words.unwrap_or_default().replace("{n}", &n.to_string()))
         };
-        let has_failed = report.cells.iter().any(|cell| cell.status.is_failed());
-        let is_empty = report
-            .cells
+        // Where nothing could be judged, the English sentence explains why.
+        let unjudged = ["No ", "There "]
             .iter()
-            .all(|cell| cell.records.is_none_or(|n| n == 0))
-            && report.cells.iter().any(|cell| cell.records.is_some());
-        let accepted: u64 = report.sources.iter().map(|source| source.accepted).sum();
-        let lacks_records = !report.sources.is_empty() && accepted == 0;
-        let is_usual = !has_failed && !is_empty && !lacks_records && report.notices.is_empty();
-        // Unusual cases keep the English sentence, which explains them.
-        if !is_usual || report.verdict.starts_with("No ") || report.verdict.starts_with("There ") {
+            .any(|start| report.verdict.starts_with(start))
+            || report.verdict.contains("cannot be judged");
+        if unjudged {
             return None;
         }
         let window = Window::parse(&report.window, &report.timezone).ok()?;
@@ -33,9 +29,11 @@ impl Language {
                 .count()
         };
         let (critical, warnings) = (count_of(Severity::Critical), count_of(Severity::Warning));
+        let [failed, not_run] = count_failures(&report.cells);
         let lead = match (critical, warnings) {
             (1.., _) => "now",
             (0, 1..) => "attention",
+            (0, 0) if failed > 0 || !report.notices.is_empty() => "calm_partly",
             (0, 0) => "calm",
         };
         let noun = words(window.spec.noun())?;
@@ -70,6 +68,13 @@ impl Language {
         });
         let unchanged = (!report.kpis.is_empty() && better + worse == 0)
             .then(|| words("unchanged").unwrap_or_default().to_string());
+        let not_measured = count_not_measured(&report.cells, &report.effects);
+        let refused = many_refused(&report.sources).map(|share| {
+            let share = self.short(&percent(share));
+            words("refused")
+                .unwrap_or_default()
+                .replace("{share}", &share)
+        });
         let clauses: Vec<String> = [
             count("critical", critical),
             count("warning", warnings),
@@ -81,6 +86,10 @@ impl Language {
             count("harmful", effects(Verdict::Harmful)),
             count("unclear", effects(Verdict::Unclear)),
             count("too_early", effects(Verdict::TooEarly)),
+            count("not_measured", not_measured),
+            count("failed", failed),
+            count("not_run", not_run),
+            refused,
         ]
         .into_iter()
         .flatten()
@@ -91,5 +100,38 @@ impl Language {
         } else {
             format!("{lead}: {}.", clauses.join("; "))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Templates, sample};
+    use retrocast_domain::{CellStatus, Verdict};
+
+    #[test]
+    fn failures_notices_and_unmeasured_improvements_are_in_the_language() {
+        let templates = Templates::built_in();
+        let german = templates.language("de").unwrap();
+        let mut report = sample::sample();
+        report.notices = vec!["Records are missing.".to_string()];
+        report.cells[0].status = CellStatus::Failed {
+            message: "no".into(),
+        };
+        report.cells[0].not_measured = vec!["IMP-9".to_string()];
+        let verdict = german.verdict(&report).unwrap();
+        for clause in ["eine Verbesserung ist nicht gemessen", "fehlgeschlagen"] {
+            assert!(verdict.contains(clause), "{verdict}");
+        }
+        for cell in &mut report.cells {
+            cell.findings.clear();
+        }
+        report
+            .effects
+            .retain(|effect| effect.verdict == Verdict::TooEarly);
+        let verdict = german.verdict(&report).unwrap();
+        assert!(
+            verdict.starts_with("Soweit Datensätze vorliegen"),
+            "{verdict}"
+        );
     }
 }
