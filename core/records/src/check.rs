@@ -50,6 +50,8 @@ pub struct CheckReport {
     pub refused: Vec<RefusalCount>,
     /// Number of accepted records with the same key as a later record.
     pub duplicates: u64,
+    /// Field that decides between records with the same key; `None` for the order of records.
+    pub latest: Option<String>,
     /// Fields that the contract does not declare, with the number of records that had them.
     pub unknown_fields: Vec<(String, u64)>,
     /// Fields of the contract that no accepted record had.
@@ -307,6 +309,7 @@ impl Tally {
             accepted: self.accepted,
             refused,
             duplicates: self.duplicates,
+            latest: contract.latest.clone(),
             unknown_fields: sort_by_count(self.unknown),
             missing_fields: missing.map(|nulls| nulls.field.clone()).collect(),
             retyped_fields: sort_by_count(self.retyped),

@@ -45,7 +45,11 @@ impl fmt::Display for CheckReport {
             let duplicates = plural(self.duplicates, "record");
             writeln!(
                 f,
-                "duplicates: {duplicates} with the key of an earlier record; the last one counts"
+                "duplicates: {duplicates} with the key of an earlier record; {}",
+                match &self.latest {
+                    Some(field) => format!("the one with the latest {field} counts"),
+                    None => "the last one counts".to_string(),
+                }
             )?;
         }
         let names = |pairs: &[(String, u64)]| {

@@ -33,6 +33,27 @@ pub(super) struct Fields<'a> {
 }
 
 impl Fields<'_> {
+    /// Finds an identifier that is repeated with different times of update: versions of one record.
+    /// Returns the identifier, and the field that tells which version is the latest.
+    pub fn versions(&self) -> Option<[&str; 2]> {
+        let names = self.sample.names.iter().map(String::as_str);
+        let names: Vec<&str> = names.filter(|name| self.can_identify(name)).collect();
+        let is_identifier =
+            |name: &&str| hints::key_rank(name).is_some() && self.can_be_identifier(name);
+        let mut identifiers: Vec<&str> = names.iter().copied().filter(is_identifier).collect();
+        identifiers.sort_by_key(|name| hints::key_rank(name));
+        let is_update = |name: &&&str| {
+            hints::is_update_name(name) && self.has_type(name, &[InferredType::Timestamp])
+        };
+        let updates: Vec<&str> = names.iter().filter(is_update).copied().collect();
+        if (identifiers.iter()).any(|name| self.sample.is_unique(&[name])) {
+            return None;
+        }
+        let pairs = (identifiers.iter()).flat_map(|name| updates.iter().map(|time| [*name, *time]));
+        let mut pairs = pairs.filter(|_| self.sample.records >= NAMED_RECORDS_MIN);
+        pairs.find(|pair| self.sample.is_unique(pair))
+    }
+
     /// Chooses the fields that together identify a record.
     pub fn key(&self) -> Choice {
         let sample = self.sample;
@@ -41,6 +62,10 @@ impl Fields<'_> {
             fields: fields.iter().map(ToString::to_string).collect(),
             reason,
         };
+        if let Some([name, time]) = self.versions() {
+            let reason = format!("decide: repeated in {seen} with a different {time}");
+            return choice(&[name], reason);
+        }
         let names: Vec<&str> = sample.names.iter().map(String::as_str).collect();
         let names: Vec<&str> = names
             .into_iter()
@@ -219,4 +244,42 @@ fn triples<'n>(names: &[&'n str]) -> impl Iterator<Item = [&'n str; 3]> {
     names.iter().enumerate().flat_map(|(index, first)| {
         pairs(&names[index + 1..]).map(move |[second, third]| [*first, second, third])
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::infer::tests::draft_of;
+
+    #[test]
+    fn versions_of_a_record_share_its_key() {
+        let order = |i: u32| {
+            let (id, version, status) = (i / 2, i % 2, ["open", "returned"][i as usize % 2]);
+            format!(
+                r#"{{"order_id":"O-{id}","status":"{status}","updated_at":"2026-01-0{}T08:00:{:02}Z"}}"#,
+                1 + version * 7,
+                id
+            )
+        };
+        let orders = |n: u32| (0..n).map(|i| order(i) + "\n").collect::<String>();
+        for n in [8, 60] {
+            let draft = draft_of("order", "orders.jsonl", &orders(n)).text;
+            assert!(draft.contains("key = [\"order_id\"]"), "{draft}");
+            assert!(draft.contains("latest = \"updated_at\""), "{draft}");
+        }
+        // Equal times do not tell the versions apart.
+        let same = orders(60).replace("01-08", "01-01");
+        let draft = draft_of("order", "orders.jsonl", &same).text;
+        assert!(!draft.contains("latest ="), "{draft}");
+        // Records with keys of their own have no versions.
+        let unique = orders(60).replace("\"order_id\":\"O-", "\"order_id\":\"");
+        let unique: String = (unique.lines().enumerate())
+            .map(|(i, line)| line.replacen('"', &format!("\"id\":{i},\""), 1) + "\n")
+            .collect();
+        assert!(unique.starts_with("{\"id\":0,"), "{unique}");
+        let draft = draft_of("order", "orders.jsonl", &unique).text;
+        assert!(
+            draft.contains("key = [\"id\"]") && !draft.contains("latest ="),
+            "{draft}"
+        );
+    }
 }

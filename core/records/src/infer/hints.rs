@@ -214,6 +214,13 @@ pub(super) fn time_rank(name: &str) -> Option<usize> {
         .or_else(ending)
 }
 
+/// Returns true for names of the time at which a record was last changed.
+pub(super) fn is_update_name(name: &str) -> bool {
+    const WORDS: [&str; 5] = ["updated", "modified", "changed", "edited", "revised"];
+    let words = words(name);
+    words.iter().any(|word| WORDS.contains(&word.as_str()))
+}
+
 /// Returns true for names of times, such as `ts`, `created` or `updated_ms`.
 pub(super) fn is_time_name(name: &str) -> bool {
     const WORDS: [&str; 32] = [

@@ -12,7 +12,7 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Drafts a contract for a file with the given records.
-fn draft_of(name: &str, file: &str, records: &str) -> Draft {
+pub(super) fn draft_of(name: &str, file: &str, records: &str) -> Draft {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(file), records).unwrap();
     wait(infer(&Input::new(name, file), folder.path())).unwrap()
