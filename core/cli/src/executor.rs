@@ -230,17 +230,18 @@ fn no_valid_record(note: &retrocast_domain::report::SourceNote) -> Failure {
 /// Builds the CSV dialect of a source.
 fn dialect(source: &SourceSpec) -> Result<Dialect, Failure> {
     let first_byte = |text: &Option<String>| text.as_ref()?.bytes().next();
+    let invalid = |reason| Failure::data(format!("invalid settings of the source: {reason}"));
+    let encoding = source.encoding.as_deref().map(Dialect::encoding);
     let dialect = Dialect {
         delimiter: first_byte(&source.delimiter),
         quote: first_byte(&source.quote).or(Dialect::AS_FOUND.quote),
         comment: first_byte(&source.comment),
         header: source.header.unwrap_or(true),
         columns: source.columns.clone(),
+        encoding: encoding.transpose().map_err(invalid)?,
     };
-    match dialect.check() {
-        Ok(()) => Ok(dialect),
-        Err(reason) => Err(Failure::data(format!("invalid CSV settings: {reason}"))),
-    }
+    dialect.check().map_err(invalid)?;
+    Ok(dialect)
 }
 
 /// The days of dated files that a run on a window reads. Folders may be dated in another time zone, so

@@ -136,7 +136,7 @@ pub enum SourceError {
     #[error(
         "{name:?}: no record has a field that a contract can name, so there is nothing to draft a \
          contract from{}; \
-         name files that hold records, or set their format with --format",
+         name files that hold records, or set their --format or --encoding",
         describe_broken(*.broken, .first.as_ref())
     )]
     NothingToDescribe {

@@ -149,8 +149,8 @@ impl FileReader<'_> {
         }
         let opened = self.listing.open(file, self.runtime);
         let reader = opened.map_err(Stop::Broken)?;
-        let text =
-            decode::decode(reader, &file.name).map_err(|error| Stop::Broken(error.to_string()))?;
+        let text = decode::decode(reader, &file.name, self.dialect.encoding)
+            .map_err(|error| Stop::Broken(error.to_string()))?;
         let fields = &self.contract.fields;
         block::read_text(text, index, format, self.dialect, fields, emit)
     }
@@ -231,7 +231,7 @@ pub fn from_reader(
             .map_err(broken)
             .and_then(|_| parquet::read_file(&bytes::Bytes::from(bytes), 0, contract, &mut emit))
     } else {
-        decode::decode(Box::new(reader), "")
+        decode::decode(Box::new(reader), "", dialect.encoding)
             .map_err(broken)
             .and_then(|text| block::read_text(text, 0, format, dialect, fields, &mut emit))
     };

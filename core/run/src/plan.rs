@@ -260,6 +260,9 @@ pub struct SourceSpec {
     /// Column names of CSV, instead of those in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
+    /// Encoding of text without a byte-order mark; `None` for UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
     /// Time before the window for which daily files are read, such as "60 weeks"; `None` for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<String>,

@@ -18,6 +18,9 @@ pub struct FormatArguments {
     /// The first line of CSV is a record, not a header
     #[arg(long, requires = "columns")]
     pub no_header: bool,
+    /// Encoding of text without a byte-order mark, such as windows-1252 [default: UTF-8]
+    #[arg(long, value_name = "NAME")]
+    pub encoding: Option<String>,
 }
 
 /// Format of records.

@@ -198,16 +198,17 @@ fn dialect(format: &FormatArguments) -> Result<Dialect, WrongUsage> {
         }
     };
     let columns = Some(format.columns.clone()).filter(|columns| !columns.is_empty());
+    let wrong = |reason| WrongUsage(format!("the records cannot be read: {reason}"));
+    let encoding = format.encoding.as_deref().map(Dialect::encoding);
     let dialect = Dialect {
         delimiter,
         columns,
         header: !format.no_header,
+        encoding: encoding.transpose().map_err(wrong)?,
         ..Dialect::AS_FOUND
     };
-    match dialect.check() {
-        Ok(()) => Ok(dialect),
-        Err(reason) => Err(WrongUsage(format!("the records cannot be read: {reason}"))),
-    }
+    dialect.check().map_err(wrong)?;
+    Ok(dialect)
 }
 
 fn input(

@@ -222,6 +222,8 @@ struct SourceFile {
     header: Option<bool>,
     /// Column names of CSV, instead of those in the file.
     columns: Option<Vec<String>>,
+    /// Encoding of text without a byte-order mark, such as "windows-1252"; by default UTF-8.
+    encoding: Option<String>,
     /// Time before the window for which daily files are read, such as "60 weeks"; by default all.
     history: Option<String>,
     /// True if the run fails when there are no files.

@@ -1,17 +1,19 @@
-//! Decodes files to text: decompresses within limits, and converts UTF-16 to UTF-8.
+//! Decodes files to text: decompresses within limits, and converts other encodings to UTF-8.
 
 mod bounded;
 mod members;
-mod utf16;
+mod transcode;
 
 use bounded::{BoundedReader, CountingReader};
+use encoding_rs::Encoding;
 use flate2::bufread::GzDecoder;
 use members::Members;
 use std::io::{self, BufReader, Read};
 use zstd::stream::read::Decoder as ZstdDecoder;
 
 const BUFFER_BYTES: usize = 256 << 10;
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// Length of the longest byte-order mark, that of UTF-8.
+const BYTE_ORDER_MARK_BYTES: u64 = 3;
 
 /// Magic number of gzip.
 const GZIP: &[u8] = b"\x1f\x8b";
@@ -34,22 +36,29 @@ pub(super) struct Text<'a> {
     pub rest: Box<dyn Read + Send + 'a>,
 }
 
-/// Decodes a file to text; its first bytes and its name give the compression and the encoding.
-pub(super) fn decode<'a>(reader: Box<dyn Read + Send + 'a>, name: &str) -> io::Result<Text<'a>> {
+/// Decodes a file to text. Its first bytes and its name give the compression; a byte-order mark, or
+/// else the declared encoding, gives the encoding.
+pub(super) fn decode<'a>(
+    reader: Box<dyn Read + Send + 'a>,
+    name: &str,
+    declared: Option<&'static Encoding>,
+) -> io::Result<Text<'a>> {
     let mut rest = decompress(reader, name)?;
     let mut head = Vec::new();
     (&mut rest)
-        .take(BYTE_ORDER_MARK.len() as u64)
+        .take(BYTE_ORDER_MARK_BYTES)
         .read_to_end(&mut head)?;
-    if let Some(order) = utf16::ByteOrder::detect(&head) {
+    let marked = Encoding::for_bom(&head);
+    let encoding = marked.map(|(encoding, _)| encoding).or(declared);
+    if let Some(encoding) = encoding.filter(|encoding| *encoding != encoding_rs::UTF_8) {
         let bytes = io::Cursor::new(head).chain(rest);
         return Ok(Text {
             head: Vec::new(),
-            rest: Box::new(utf16::Transcoder::new(bytes, order)),
+            rest: Box::new(transcode::Transcoder::new(bytes, encoding)),
         });
     }
-    if head == BYTE_ORDER_MARK {
-        head.clear();
+    if let Some((_, length)) = marked {
+        head.drain(..length);
     }
     Ok(Text { head, rest })
 }

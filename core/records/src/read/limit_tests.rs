@@ -25,7 +25,7 @@ fn read_blocks(reader: impl Read + Send, format: Format) -> (usize, Vec<String>,
         }));
         true
     };
-    let text = decode::decode(Box::new(reader), "").unwrap();
+    let text = decode::decode(Box::new(reader), "", None).unwrap();
     let fields = &contract.fields;
     let read = block::read_text(text, 0, format, &Dialect::AS_FOUND, fields, &mut emit);
     let broken = match read {

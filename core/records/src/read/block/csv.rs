@@ -67,7 +67,11 @@ impl BlockReader<'_, '_> {
             Some(names) => Header::from_names(names.iter().map(String::as_str), marks, fields)
                 .map(|header| header.with_line(&bytes[..end])),
             None => std::str::from_utf8(&bytes[..end])
-                .map_err(|_| "the header is not UTF-8 text".to_string())
+                .map_err(|_| {
+                    "the header is not UTF-8 text; declare the encoding of the file, such as \
+                     windows-1252"
+                        .to_string()
+                })
                 .and_then(|line| Header::parse(line, marks, fields)),
         };
         let header = header.map_err(Stop::Broken)?;

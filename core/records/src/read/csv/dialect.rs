@@ -1,6 +1,7 @@
 //! The dialect of a CSV file: its declared parts, and the detection of the others.
 
 use super::marks::Marks;
+use encoding_rs::Encoding;
 
 /// The declared dialect of CSV files; undeclared parts are detected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Dialect {
     pub header: bool,
     /// Column names that replace the names in the file; required without a header.
     pub columns: Option<Vec<String>>,
+    /// Encoding of text without a byte-order mark, also of JSON; by default UTF-8.
+    pub encoding: Option<&'static Encoding>,
 }
 
 impl Dialect {
@@ -26,6 +29,7 @@ impl Dialect {
         comment: None,
         header: true,
         columns: None,
+        encoding: None,
     };
 
     /// Validates the dialect; the error contains advice.
@@ -49,6 +53,16 @@ impl Dialect {
             Some(columns) if columns.is_empty() => Err("`columns` is empty".to_string()),
             _ => Ok(()),
         }
+    }
+
+    /// Finds an encoding by a name of the Encoding Standard, such as "windows-1252"; the error
+    /// contains advice.
+    pub fn encoding(name: &str) -> Result<&'static Encoding, String> {
+        Encoding::for_label(name.as_bytes()).ok_or_else(|| {
+            format!(
+                "the encoding {name:?} is unknown; examples: windows-1252, iso-8859-15, utf-16le"
+            )
+        })
     }
 
     /// The delimiter declared by a line above the header, as spreadsheets write it: `sep=;`.

@@ -2,7 +2,7 @@ use super::*;
 
 fn text(bytes: &[u8], name: &str) -> Result<String, String> {
     let message = |error: io::Error| error.to_string();
-    let mut text = decode(Box::new(bytes), name).map_err(message)?;
+    let mut text = decode(Box::new(bytes), name, None).map_err(message)?;
     let mut rest = Vec::new();
     text.rest.read_to_end(&mut rest).map_err(message)?;
     text.head.extend(rest);
@@ -28,6 +28,21 @@ fn text_is_decompressed_and_loses_its_byte_order_mark() {
     check(&two, "one\ntwo\n");
     let zstd = zstd::stream::encode_all(&b"\xFE\xFF\0a\0b"[..], 3).unwrap();
     check(&[zstd.clone(), zstd].concat(), "ab\u{FEFF}ab");
+}
+
+#[test]
+fn a_byte_order_mark_overrides_the_declared_encoding() {
+    let check = |bytes: &[u8], expected: &str| {
+        let mut text = decode(Box::new(bytes), "x", Some(encoding_rs::WINDOWS_1252)).unwrap();
+        let mut rest = Vec::new();
+        text.rest.read_to_end(&mut rest).unwrap();
+        text.head.extend(rest);
+        assert_eq!(String::from_utf8_lossy(&text.head), expected);
+    };
+    check(b"Gr\xF6\xDFe", "Größe");
+    check("\u{FEFF}Größe".as_bytes(), "Größe");
+    check(b"\xFF\xFEa\0", "a");
+    check(&gzip(b"\xFC"), "ü");
 }
 
 #[test]
@@ -94,7 +109,7 @@ fn a_window_beyond_the_limit_is_refused() {
 fn expansion_is_limited() {
     // Compressed, 2 GiB of zeros take about 70 kB.
     let bomb = zstd::stream::encode_all(io::repeat(0).take(2 << 30), 1).unwrap();
-    let mut text = decode(Box::new(&bomb[..]), "x").unwrap();
+    let mut text = decode(Box::new(&bomb[..]), "x", None).unwrap();
     let mut chunk = vec![0; 1 << 20];
     let mut total = 0;
     let message = loop {
