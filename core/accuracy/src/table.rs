@@ -12,7 +12,7 @@ const BYTES_MAX: u64 = 2 << 30;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}{}: {reason}; {advice}", file.display(), line_suffix(*line), column.as_ref().map_or(String::new(), |column| format!(", column {column}")))]
 pub struct TableError {
-    /// The file.
+    /// Path of the file, as given by the caller.
     pub file: PathBuf,
     /// Line, from 1.
     pub line: Option<u64>,

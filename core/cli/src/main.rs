@@ -28,7 +28,7 @@ use std::process::ExitCode;
 /// The result of a command; each has its own exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: done.
+    /// 0: success.
     Done,
     /// 1: the run or the request failed.
     Failed,

@@ -134,7 +134,7 @@ pub struct Effect {
     pub days_needed: Option<u64>,
     /// Series that served as controls; empty for an uncontrolled estimate.
     pub controls: Vec<String>,
-    /// The verdict.
+    /// Judgement: works, harmful, unclear or too early.
     pub verdict: Verdict,
     /// Category of the improvement, such as configuration or scaling; empty for none.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -220,7 +220,7 @@ pub struct Finding {
     /// The change that the claim is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<MeasuredChange>,
-    /// Direction.
+    /// Direction of the measured quantity, whether that is good or bad.
     pub direction: Direction,
     /// Size.
     pub magnitude: Option<Magnitude>,
@@ -238,7 +238,7 @@ pub struct Finding {
     pub baseline: Option<String>,
     /// Sources of the numbers.
     pub evidence: Vec<Evidence>,
-    /// Severity.
+    /// Severity, which decides where a report prints the claim.
     pub severity: Severity,
     /// Confidence, 0 to 1.
     #[serde(deserialize_with = "crate::null_as_nan::number")]

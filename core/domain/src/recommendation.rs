@@ -119,7 +119,7 @@ pub struct Recommendation {
     pub confidence: f64,
     /// Earlier improvements of the category.
     pub past: PastSuccess,
-    /// State.
+    /// State in the register of improvements.
     pub state: RecommendationState,
     /// Improvement in the register that resulted from it; empty for none.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -169,7 +169,7 @@ impl Clock for SystemClock {
 /// The context of a node, besides its input datasets.
 #[derive(Clone)]
 pub struct RunContext {
-    /// The job.
+    /// The job of the run.
     pub job: Arc<Job>,
     /// The plan, for the stage map of reports.
     pub plan: Arc<Plan>,

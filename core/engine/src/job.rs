@@ -130,7 +130,7 @@ pub struct Job {
     pub compare: Vec<Comparison>,
     /// IANA name of the time zone.
     pub timezone: String,
-    /// The schedule.
+    /// Times at which the job is due; `None` if it runs only by hand.
     pub schedule: Option<Schedule>,
     /// The reports that may be removed on a full disk; `None` for none.
     pub retention: Option<Retention>,

@@ -133,7 +133,7 @@ pub(crate) struct PdfView {
 pub struct FailureNotice {
     /// Name of the job.
     pub job: String,
-    /// Its title.
+    /// Title of the report.
     pub title: String,
     /// Label of the window.
     pub window: String,

@@ -44,7 +44,7 @@ use retrocast_domain::{
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Points per millimetre.
+/// Number of points in a millimetre, for lengths in Typst.
 pub const POINTS_PER_MILLIMETRE: f64 = 72.0 / 25.4;
 /// Width of a chart that fills the text column, in millimetres.
 pub const FULL_WIDTH: f64 = 170.0;

@@ -23,7 +23,7 @@ use std::{path::PathBuf, time::Duration};
 pub struct ScheduledCommand<'a> {
     /// Name of the job.
     pub job: &'a str,
-    /// The schedule.
+    /// Times at which the job is due.
     pub schedule: &'a Schedule,
     /// The schedule as a calendar.
     pub calendar: &'a Calendar,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// A figure with the text that a report prints for it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PrintedFigure {
-    /// The figure.
+    /// ID and kind of the figure.
     #[serde(flatten)]
     pub figure: Figure,
     /// Summary of its text in a sentence.

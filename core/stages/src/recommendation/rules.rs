@@ -20,7 +20,7 @@ pub(super) struct Condition {
     /// Words, in any case: the claim, its subject or the name of its stage must contain one.
     #[serde(default)]
     words: Vec<String>,
-    /// Stages.
+    /// Names of the stages whose findings match; empty for all.
     #[serde(default)]
     stages: Vec<String>,
     /// Groups, such as components.

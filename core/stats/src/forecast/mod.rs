@@ -79,7 +79,7 @@ pub struct Options {
 /// The result of one forecaster in the backtest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Member {
-    /// Its name.
+    /// Name of the forecaster.
     pub name: &'static str,
     /// Mean absolute scaled error; below 1 is better than repeating the last season.
     pub mase: f64,

@@ -38,13 +38,13 @@ pub struct Input {
 pub struct NodeDefinition {
     /// Full name of the node.
     pub node: String,
-    /// Kind.
+    /// Kind of the node, such as `source` or `kpi`.
     pub kind: String,
     /// Title; empty for none.
     pub title: String,
     /// The method and its source.
     pub method: String,
-    /// Params.
+    /// Params, with the defaults of those that the job file does not set.
     pub params: Vec<ParamLine>,
     /// The query, for a stage that runs one.
     #[serde(skip_serializing_if = "Option::is_none")]
