@@ -22,7 +22,7 @@ pub enum CellStatus {
     Done,
     /// Too little data.
     NotEnough {
-        /// The available and the required amount, with advice: "not enough: have 9 days, need 21".
+        /// The available and the required amount, with advice: "not enough: 9 days, 21 needed".
         message: String,
     },
     /// An error or a timeout ended the stage.
@@ -218,7 +218,8 @@ pub struct Cell {
     pub findings: Vec<Finding>,
     /// Key figures.
     pub kpis: Vec<Kpi>,
-    /// Key figures of single groups, with the group as subject. Only reports on one group print them.
+    /// Key figures of single groups, with the group as subject. Only reports on one group print
+    /// them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub group_kpis: Vec<Kpi>,
     /// Effects of improvements.

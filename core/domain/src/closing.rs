@@ -44,8 +44,8 @@ pub struct LastMeasurement {
     pub window: String,
     /// The verdict on this metric.
     pub verdict: Verdict,
-    /// Effect relative to the counterfactual, with its 95 % interval; `None` without an estimate, or if
-    /// the counterfactual is not above zero.
+    /// Effect relative to the counterfactual, with its 95 % interval; `None` without an estimate,
+    /// or if the counterfactual is not above zero.
     pub relative: Option<[f64; 3]>,
     /// Effect as an amount, with its 95 % interval; `None` without an estimate.
     pub absolute: Option<[f64; 3]>,

@@ -120,8 +120,8 @@ pub struct Evidence {
     pub dataset: String,
     /// Version of the dataset.
     pub version: u64,
-    /// The filter that selects the rows: a subject, with a period if the rows are not those of the claim's own
-    /// period ("component = api; 2026-11-09 to 2026-11-15"), or words.
+    /// The filter that selects the rows: a subject, with a period if the rows are not those of the
+    /// claim's own period ("component = api; 2026-11-09 to 2026-11-15"), or words.
     pub filter: Option<String>,
 }
 
@@ -148,8 +148,8 @@ pub fn period_of_filter(filter: &str) -> Option<&str> {
 pub struct MeasuredChange {
     /// Its name: "cache-2026", "change 482 (Larger pool)", "`fast_path`".
     pub name: String,
-    /// Proven relative effect on the measure (0.38 for 38 % more): estimate, lower and upper bound of
-    /// its 95 % interval; `None` if the level without the change is not above zero.
+    /// Proven relative effect on the measure (0.38 for 38 % more): estimate, lower and upper bound
+    /// of its 95 % interval; `None` if the level without the change is not above zero.
     pub relative: Option<[f64; 3]>,
 }
 

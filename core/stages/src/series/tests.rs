@@ -313,14 +313,14 @@ fn reasons_for_empty_series_are_reported() {
         None,
         "the records of tickets end on 15 November 2026",
     );
-    let timeless = df!("at" => [None::<i64>, None]).expect("a frame");
-    let timeless = timeless
+    let without_time = df!("at" => [None::<i64>, None]).expect("a frame");
+    let without_time = without_time
         .lazy()
         .with_column(col("at").cast(DataType::Date))
         .collect()
         .expect("a frame");
     check(
-        timeless,
+        without_time,
         "2026-W46",
         None,
         "2 records of tickets without a time in \"at\"",

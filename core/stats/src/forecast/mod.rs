@@ -152,7 +152,7 @@ impl Outlook {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ForecastError {
     /// The series is too short for training and testing.
-    #[error("not enough: have {have} values, need {need}")]
+    #[error("not enough: {have} values, {need} needed")]
     Short {
         /// Number of values.
         have: usize,

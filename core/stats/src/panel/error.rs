@@ -6,7 +6,7 @@ use super::Inference;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PanelError {
     /// There are fewer than two units.
-    #[error("not enough units: have {have}, need 2, one of them without the change")]
+    #[error("not enough units: {have}, 2 needed, one of them without the change")]
     Units {
         /// Number of units.
         have: usize,
@@ -49,7 +49,7 @@ pub enum PanelError {
         periods: usize,
     },
     /// Too few periods before the change.
-    #[error("not enough periods before the change: have {have}, need {need}")]
+    #[error("not enough periods before the change: {have}, {need} needed")]
     Before {
         /// Number of periods before the change.
         have: usize,
@@ -88,7 +88,7 @@ pub enum PanelError {
     #[error("no unit without the change varies before it")]
     DonorsConstant,
     /// Too few donors, treated units or periods for this inference.
-    #[error("{inference} inference needs {need} {what}, have {have}")]
+    #[error("{inference} inference needs {need} {what}, not {have}")]
     Inference {
         /// Inference that was requested.
         inference: Inference,
