@@ -46,9 +46,9 @@ pub fn accuracy(arguments: &[String]) -> Result<(), String> {
     let folder = env::temp_dir().join(format!("retrocast-accuracy-{}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     print_row("measure", "published", "measured");
-    let result = effects(&data, &folder)
-        .and_then(|()| drift(&data, &folder))
-        .and_then(|()| anomalies(&data, &folder));
+    let result = compare_effects(&data, &folder)
+        .and_then(|()| compare_drift(&data, &folder))
+        .and_then(|()| compare_anomalies(&data, &folder));
     let removed = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
     result.and(removed)
 }
@@ -58,7 +58,7 @@ fn print_row(name: &str, published: &str, measured: &str) {
 }
 
 /// Proposition 99 by four methods, and the three series with controls of Google's package.
-fn effects(data: &Path, folder: &Path) -> Result<(), String> {
+fn compare_effects(data: &Path, folder: &Path) -> Result<(), String> {
     let causal = data.join("causal");
     for (method, published) in [
         ("did", "-27.349"),
@@ -130,7 +130,7 @@ fn effects(data: &Path, folder: &Path) -> Result<(), String> {
 }
 
 /// The first against the second half of a series.
-fn drift(data: &Path, folder: &Path) -> Result<(), String> {
+fn compare_drift(data: &Path, folder: &Path) -> Result<(), String> {
     let csv = read(&data.join("nab/data/realKnownCause/nyc_taxi.csv"))?;
     let values: Vec<&str> = csv
         .lines()
@@ -164,7 +164,7 @@ fn drift(data: &Path, folder: &Path) -> Result<(), String> {
 }
 
 /// The score of the Numenta benchmark, and the accuracy of detectors on the series of TSB-AD.
-fn anomalies(data: &Path, folder: &Path) -> Result<(), String> {
+fn compare_anomalies(data: &Path, folder: &Path) -> Result<(), String> {
     let nab = data.join("nab");
     let labels = nab.join("labels/combined_windows.json");
     let json = evaluate(&[

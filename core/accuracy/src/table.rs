@@ -101,8 +101,8 @@ fn separator(bytes: &[u8]) -> u8 {
     SEPARATORS[first]
 }
 
-/// Parses the rows of CSV text, with any number of cells each, separated by commas, semicolons, tabs
-/// or bars; empty lines are skipped. `path` is for errors only.
+/// Parses the rows of CSV text, with any number of cells each, separated by commas, semicolons,
+/// tabs or bars; empty lines are skipped. `path` is for errors only.
 pub(crate) fn parse_rows(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, TableError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new()

@@ -1,5 +1,5 @@
-//! `retrocast`: the composition root. Connects the crates; contains messages, exit codes and progress,
-//! and no analysis.
+//! `retrocast`: the composition root. Connects the crates; contains messages, exit codes and
+//! progress, and no analysis.
 
 // These panic if the stream cannot be written; `terminal` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]

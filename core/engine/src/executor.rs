@@ -98,8 +98,8 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Executes nodes. CPU-bound work belongs off the async threads; [`RunContext::cancel`] is cancelled
-/// when the result is no longer needed.
+/// Executes nodes. CPU-bound work belongs off the async threads; [`RunContext::cancel`] is
+/// cancelled when the result is no longer needed.
 #[async_trait]
 pub trait Executor: Send + Sync {
     /// Identifies the current contents of a source cheaply: the identity changes whenever the

@@ -136,8 +136,8 @@ pub struct Job {
     pub retention: Option<Retention>,
     /// Minimum relative movement for a restated figure to be listed.
     pub restatement_change_min: f64,
-    /// Probability that a report with nothing to find contains a false claim, shared among the stages
-    /// that make claims.
+    /// Probability that a report with nothing to find contains a false claim, shared among the
+    /// stages that make claims.
     pub false_claims: f64,
     /// The runs whose reports are sent as mail.
     pub send_mail: SendPolicy,

@@ -48,8 +48,8 @@ pub fn is_mail(name: &str) -> bool {
         .any(|prefix| name.starts_with(prefix))
 }
 
-/// Returns true for the pages of an archive, and the scripts and styles that they load, by path from
-/// the root of the archive: they are derived from the runs' folders, `<job>/<window>/<run>/`.
+/// Returns true for the pages of an archive, and the scripts and styles that they load, by path
+/// from the root of the archive: they are derived from the runs' folders, `<job>/<window>/<run>/`.
 pub fn is_page(path: &str) -> bool {
     path.split('/').count() < 4 || path.ends_with("/index.html")
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use retrocast_stats::detector::Method;
 use std::path::PathBuf;
 
-/// Labelled series, and the detector to measure on them.
+/// Labelled series, and the detector to score.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
@@ -68,9 +68,9 @@ Examples:
   retrocast evaluate drift reference.csv current.csv --json
 
 With up to 1,000 reference rows, a column drifts if a test rejects equality at 0.05
-(Kolmogorov-Smirnov for numbers, chi-square for categories, z for shares); with more rows, if also
-its distance reaches 0.1 (Wasserstein over the standard deviation for numbers, Jensen-Shannon for
-categories). The table drifts if half of its columns do.")]
+(Kolmogorov-Smirnov for numbers, chi-square for categories, z for shares). With more rows, its
+distance must also reach 0.1 (Wasserstein over the standard deviation for numbers, Jensen-Shannon
+for categories). The table drifts if at least half of its columns do.")]
 pub struct DriftArguments {
     /// CSV file with the reference table; the first row is a header
     pub reference: PathBuf,

@@ -140,7 +140,12 @@ pub struct ChangeArguments {
     /// Id of the improvement: letters, digits, dots and dashes
     pub id: String,
     /// Reason
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub why: String,
     /// Person or team that changes the state [default: the current user]
     #[arg(long, value_name = "NAME")]
@@ -160,16 +165,36 @@ pub struct Details {
     #[arg(long, value_name = "TEXT", required_unless_present = "recommendation")]
     pub title: Option<String>,
     /// Category, such as configuration, resources, scaling, workflow or quality
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub category: String,
     /// Person or team that will implement the improvement
-    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub owner: String,
     /// Component that the improvement changes [default: all]
-    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub component: String,
     /// Metric that the improvement is intended to change
-    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub metric: String,
     /// Expected change of the metric, such as -30% or 0.1
     #[arg(long, value_name = "CHANGE", value_parser = relative_change, allow_hyphen_values = true)]
@@ -178,7 +203,12 @@ pub struct Details {
     #[arg(long)]
     pub higher_is_better: bool,
     /// Link to a ticket or a change request
-    #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub link: String,
     /// Id of the finding that the improvement addresses
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]

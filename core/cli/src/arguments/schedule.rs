@@ -25,8 +25,8 @@ jobs, it exits with code 2.")]
     /// Run the jobs that are due now, then exit; for cron, systemd and Kubernetes
     #[command(after_help = "\
 Examples:
-  retrocast schedule tick                           every due job
-  retrocast schedule tick weekly-operations --again retry after giving up
+  retrocast schedule tick                            every due job
+  retrocast schedule tick weekly-operations --again  retry after giving up
 
 Later ticks retry failed runs and catch up missed runs, as configured in the job file. The exit
 code is the most severe of all jobs. On a full disk, old reports are removed as [retention]

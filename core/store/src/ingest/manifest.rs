@@ -56,8 +56,8 @@ pub struct Counts {
     pub present: FieldCounts,
     /// The reason why it was not read completely.
     pub broken: Option<String>,
-    /// Smallest and largest position of a key, see [`retrocast_records::read::key::positions`]; `None`
-    /// if unknown.
+    /// Smallest and largest position of a key, see [`retrocast_records::read::key::positions`];
+    /// `None` if unknown.
     pub key_range: Option<(u128, u128)>,
 }
 
