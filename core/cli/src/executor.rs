@@ -233,7 +233,7 @@ fn dialect(source: &SourceSpec) -> Result<Dialect, Failure> {
     let first_byte = |text: &Option<String>| text.as_ref()?.bytes().next();
     let dialect = Dialect {
         delimiter: first_byte(&source.delimiter),
-        quote: first_byte(&source.quote).or(Dialect::AS_FOUND.quote),
+        quote: first_byte(&source.quote).or(Dialect::DEFAULT.quote),
         comment: first_byte(&source.comment),
         header: source.header.unwrap_or(true),
         columns: source.columns.clone(),

@@ -102,7 +102,7 @@ impl ReportSection {
     }
 }
 
-/// Default minimum relative movement for a restated figure to be listed.
+/// Default minimum relative change for a restated figure to be listed.
 const RESTATEMENT_CHANGE_MIN: f64 = 0.005;
 
 /// Default probability that a report with nothing to find contains a false claim.
@@ -134,7 +134,7 @@ pub struct Job {
     pub schedule: Option<Schedule>,
     /// The reports that may be removed on a full disk; `None` for none.
     pub retention: Option<Retention>,
-    /// Minimum relative movement for a restated figure to be listed.
+    /// Minimum relative change for a restated figure to be listed.
     pub restatement_change_min: f64,
     /// Probability that a report with nothing to find contains a false claim, shared among the
     /// stages that make claims.

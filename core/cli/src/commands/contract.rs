@@ -202,7 +202,7 @@ fn dialect(format: &FormatArguments) -> Result<Dialect, WrongUsage> {
         delimiter,
         columns,
         header: !format.no_header,
-        ..Dialect::AS_FOUND
+        ..Dialect::DEFAULT
     };
     match dialect.check() {
         Ok(()) => Ok(dialect),

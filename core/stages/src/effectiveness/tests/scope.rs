@@ -109,7 +109,7 @@ fn a_total_takes_proven_effects_only() {
     assert!(
         table
             .caption
-            .ends_with("all together leaves out 1\u{a0}such effect."),
+            .ends_with("“all together” leaves out 1\u{a0}such effect."),
         "{table:?}"
     );
     let [unproven, works, total] = &table.rows[..] else {
