@@ -197,7 +197,7 @@ impl Verifier<'_> {
         let [stored, _] = stored_files(&folder, layout, report);
         let result = compare_with_file(&bytes, &stored);
         self.add("copy", None, result);
-        self.verify_data(&folder, layout, &contents, None);
+        self.compare(&folder, layout, &contents, None);
         self.verify_checksums(&folder)?;
         self.verify_datasets(&report.job, &cited_datasets(&folder, layout, report));
         let result = self.render_pdf(Some(&folder), &[layout], &contents.report, &bytes);
@@ -226,7 +226,7 @@ impl Verifier<'_> {
                 continue;
             };
             let report = &contents.report;
-            self.verify_data(folder, layout, &contents, Some(&pdf));
+            self.compare(folder, layout, &contents, Some(&pdf));
             let result = self.render_pdf(Some(folder), &[layout], report, &bytes);
             self.add("render", Some(&pdf), result);
             let result = self.render_html(folder, layout, report);
@@ -264,13 +264,7 @@ impl Verifier<'_> {
     }
 
     /// Compares the attached data with that of the archive.
-    fn verify_data(
-        &mut self,
-        folder: &Path,
-        layout: Layout,
-        contents: &Contents,
-        file: Option<&str>,
-    ) {
+    fn compare(&mut self, folder: &Path, layout: Layout, contents: &Contents, file: Option<&str>) {
         let [_, stored] = stored_files(folder, layout, &contents.report);
         let result = compare_with_file(&contents.json, &stored);
         self.add("data", file, result);
