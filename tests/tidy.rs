@@ -181,7 +181,8 @@ fn paths_and_links_in_pages_exist() {
     for page in pages() {
         let text = read(&page);
         let mut missing = BTreeSet::new();
-        // Every second part between backticks is code; code with a slash and without spaces is a path.
+        // Every second part between backticks is code; code with a slash and without spaces is a
+        // path.
         for code in text.split('`').skip(1).step_by(2) {
             let is_path = code.contains('/')
                 && !code.contains([' ', '<', '*', '\n', ':', '$', '"', '{'])

@@ -1,5 +1,5 @@
-//! Notifications from the command line: payloads as files, a webhook that is sent once, failed runs,
-//! and secrets that appear nowhere.
+//! Notifications from the command line: payloads as files, a webhook that is sent once, failed
+//! runs, and secrets that appear nowhere.
 
 use super::support::*;
 use serde_json::Value;

@@ -328,7 +328,9 @@ fn assert_report(scratch: &Scratch, figures: &RestatedFigures) {
         let row = format!("<th scope=\"row\">{window}</th><td class=\"text\">{name}</td>");
         assert!(technical.contains(&row), "{row}");
     }
-    assert!(executive.contains("have moved since publication") && executive.contains("Restated: "));
+    assert!(
+        executive.contains("have changed since publication") && executive.contains("Restated: ")
+    );
     let shown = retrocast_in(scratch.path(), &["show", "small"])
         .expect(0)
         .stdout;
@@ -357,7 +359,7 @@ fn changes_below_the_limit_are_one_line() {
     // The window has two runs: the published run and this run.
     let reports = runs(&scratch.join("reports"), "small").into_iter();
     let mut reports = reports.map(|run| fs::read_to_string(run.join("report.json")).unwrap());
-    let line = "1\u{a0}figure of earlier windows moved by less than 90\u{a0}%.";
+    let line = "1\u{a0}figure of earlier windows changed by less than 90\u{a0}%.";
     assert!(
         reports.any(|report| report.contains(line)),
         "no report has the line"

@@ -231,7 +231,8 @@ pub fn demo() -> (&'static Scratch, &'static Path) {
     (scratch, run)
 }
 
-/// The folder of real data; if it is not set, prints that the test is skipped. In CI it must be set.
+/// The folder of real data; if it is not set, prints that the test is skipped. In CI it must be
+/// set.
 pub fn real_data(test: &str) -> Option<PathBuf> {
     let Some(path) = std::env::var_os("RETROCAST_REAL_DATA") else {
         report_skipped(

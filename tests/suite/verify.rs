@@ -1,4 +1,5 @@
-//! Reports are rendered again with the same bytes, and `retrocast verify` answers each of its checks.
+//! Reports are rendered again with the same bytes, and `retrocast verify` answers each of its
+//! checks.
 
 use super::support::*;
 use serde_json::Value;

@@ -141,7 +141,8 @@ fn new_records_are_reported_within_a_minute() {
         "{line}"
     );
 
-    // Files rewritten with the same content are not reported; a change of the job file takes effect.
+    // Files rewritten with the same content are not reported; a change of the job file takes
+    // effect.
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text).unwrap();
     let job = JOB.replace("name = \"tickets\"", "name = \"all tickets\"");

@@ -140,8 +140,8 @@ impl Tree {
         id
     }
 
-    /// Resolves a path in a module; empty if it is not in this crate. `open` holds the imports being
-    /// resolved, since imports may be cyclic.
+    /// Resolves a path in a module; empty if it is not in this crate. `open` holds the imports
+    /// being resolved, since imports may be cyclic.
     fn resolve(
         &self,
         module: usize,

@@ -45,9 +45,9 @@ pub fn accuracy(arguments: &[String]) -> Result<(), String> {
     build()?;
     print_row("measure", "published", "measured");
     in_folder(&env::temp_dir(), |folder| {
-        effects(&data, folder)?;
-        drift(&data, folder)?;
-        anomalies(&data, folder)
+        compare_effects(&data, folder)?;
+        compare_drift(&data, folder)?;
+        compare_anomalies(&data, folder)
     })
 }
 
@@ -56,7 +56,7 @@ fn print_row(name: &str, published: &str, measured: &str) {
 }
 
 /// Proposition 99 by four methods, and the three series with controls of Google's package.
-fn effects(data: &Path, folder: &Path) -> Result<(), String> {
+fn compare_effects(data: &Path, folder: &Path) -> Result<(), String> {
     let causal = data.join("causal");
     for (method, published) in [
         ("did", "-27.349"),
@@ -128,7 +128,7 @@ fn effects(data: &Path, folder: &Path) -> Result<(), String> {
 }
 
 /// The first against the second half of a series.
-fn drift(data: &Path, folder: &Path) -> Result<(), String> {
+fn compare_drift(data: &Path, folder: &Path) -> Result<(), String> {
     let csv = read(&data.join("nab/data/realKnownCause/nyc_taxi.csv"))?;
     let values: Vec<&str> = csv
         .lines()
@@ -162,7 +162,7 @@ fn drift(data: &Path, folder: &Path) -> Result<(), String> {
 }
 
 /// The score of the Numenta benchmark, and the accuracy of detectors on the series of TSB-AD.
-fn anomalies(data: &Path, folder: &Path) -> Result<(), String> {
+fn compare_anomalies(data: &Path, folder: &Path) -> Result<(), String> {
     let nab = data.join("nab");
     let labels = nab.join("labels/combined_windows.json");
     let json = evaluate(&[

@@ -1,7 +1,8 @@
-//! Benchmarks the analysis: forecasts, anomalies, shifts and drift, compared with Python packages on
-//! the same data and cores, and the growth of their cost with length.
+//! Benchmarks the analysis: forecasts, anomalies, shifts and drift, compared with Python packages
+//! on the same data and cores, and the growth of their cost with length.
 //!
-//! Each repetition runs the program and then the packages, so that a busy machine slows all of them.
+//! Each repetition runs the program and then the packages, so that a busy machine slows all of
+//! them.
 
 mod cases;
 pub mod data;

@@ -219,7 +219,8 @@ fn ci() -> Result<(), String> {
     Ok(())
 }
 
-/// Runs the named benchmark, or those of the performance-critical code, the engine and the main job.
+/// Runs the named benchmark, or those of the performance-critical code, the engine and the main
+/// job.
 fn bench(arguments: &[String]) -> Result<(), String> {
     // These build only if no program is given.
     match arguments.first().map(String::as_str) {

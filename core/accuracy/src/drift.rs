@@ -42,9 +42,9 @@ pub enum ColumnType {
 /// A column of both tables.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ColumnDrift {
-    /// Its name.
+    /// Name in the header of both tables.
     pub name: String,
-    /// Its type.
+    /// Type of the values in both tables.
     pub column_type: ColumnType,
     /// Share of missing cells in the reference and in the current table.
     pub missing: [f64; 2],

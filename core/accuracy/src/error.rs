@@ -14,7 +14,7 @@ pub struct Error {
     pub column: Option<u64>,
     /// The reason why the data cannot be used.
     pub reason: String,
-    /// The remedy.
+    /// Advice: how to fix the data.
     pub remedy: String,
 }
 

@@ -2,10 +2,10 @@
 //! Assimakopoulos, 2020).
 //!
 //! Files have one series per row: its name, then its values; rows may have any length, and trailing
-//! cells may be empty or missing values (`NA`). A first row without numbers is a header, and so is one
-//! that numbers the columns of both files. The default combination is compared with Naive2, naive and seasonal naive.
-//! Its medians are scored, because they minimise the expected absolute error (Gneiting, 2011). The
-//! test values of a series are used only to score its forecasts.
+//! cells may be empty or missing values (`NA`). A first row without numbers is a header, and so is
+//! one that numbers the columns of both files. The default combination is compared with Naive2,
+//! naive and seasonal naive. Its medians are scored, because they minimise the expected absolute
+//! error (Gneiting, 2011). The test values of a series are used only to score its forecasts.
 
 use crate::table::{Row, TableError, parse_rows, read_bytes};
 use rayon::prelude::*;
@@ -88,8 +88,8 @@ pub struct Series {
 
 /// Forecasts the series of one file and scores the forecasts with the values of another. `seasons`
 /// are lengths in steps: the benchmarks use the first (1 for none, as in M4's weekly series), the
-/// combination uses the longest for which a series has enough values for a backtest, or else, without
-/// a backtest, the longest that the series contains twice.
+/// combination uses the longest for which a series has enough values for a backtest, or else,
+/// without a backtest, the longest that the series contains twice.
 pub fn evaluate(
     train: &Path,
     test: &Path,

@@ -21,7 +21,8 @@ pub fn range_f1(labels: &[bool], alerts: &[bool]) -> f64 {
 }
 
 /// The greatest F1 over 100 equally spaced thresholds; alerts are above the threshold. `None` if no
-/// row or every row is labelled. The labels choose the threshold, so this is an upper bound for a detector.
+/// row or every row is labelled. The labels choose the threshold, so this is an upper bound for a
+/// detector.
 pub fn best_range_f1(labels: &[bool], scores: &[f64]) -> Option<f64> {
     if !is_mixed(labels) {
         return None;

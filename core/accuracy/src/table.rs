@@ -12,7 +12,7 @@ const BYTES_MAX: u64 = 2 << 30;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}{}: {reason}; {advice}", file.display(), line_suffix(*line), column.as_ref().map_or(String::new(), |column| format!(", column {column}")))]
 pub struct TableError {
-    /// The file.
+    /// Path of the file, as given by the caller.
     pub file: PathBuf,
     /// Line, from 1.
     pub line: Option<u64>,
@@ -101,8 +101,8 @@ fn separator(bytes: &[u8]) -> u8 {
     SEPARATORS[first]
 }
 
-/// Parses the rows of CSV text, with any number of cells each, separated by commas, semicolons, tabs
-/// or bars; empty lines are skipped. `path` is for errors only.
+/// Parses the rows of CSV text, with any number of cells each, separated by commas, semicolons,
+/// tabs or bars; empty lines are skipped. `path` is for errors only.
 pub(crate) fn parse_rows(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, TableError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new()

@@ -9,9 +9,11 @@
 /// Number of thresholds, at equal steps of rank.
 const THRESHOLDS: usize = 250;
 
-/// VUS-PR of scores against labels, from 0 to 1, with buffers of 0 to `window` rows in all.
+/// VUS-PR of scores against labels, from 0 to 1. The buffers before and after an event together
+/// have 0 to `window` rows.
 ///
-/// `None` if no row or every row is labelled, since then all scores are equally good. Both slices have one entry per row; scores are finite.
+/// Both slices have one entry per row; scores are finite. `None` if no row or every row is
+/// labelled, since then all scores are equally good.
 pub fn vus_pr(labels: &[bool], scores: &[f64], window: usize) -> Option<f64> {
     if !is_mixed(labels) {
         return None;

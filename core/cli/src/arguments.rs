@@ -43,11 +43,11 @@ Examples:
   retrocast plan weekly-operations              what would run, and why
   retrocast run weekly-operations               report on the last complete week
   retrocast run weekly-operations --window 2026-W46 --set records=data/raw/operations
-  retrocast show weekly-operations              findings of its run of the latest date
+  retrocast show weekly-operations              findings of its latest run
 
-With --json, stdout is machine-readable: one document, or one object per line from run, rerun, backfill,
-watch and schedule. Mistakes in a job file go to stdout, too: under \"diagnostics\", or as lines with the
-event \"diagnostic\". Other errors go to stderr.
+With --json, stdout is machine-readable: one document, or one object per line from run, rerun,
+backfill, watch and schedule. Mistakes in a job file go to stdout, too: under \"diagnostics\", or
+as lines with the event \"diagnostic\". Other errors go to stderr.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage or a mistake in the job file, 3 partial result,
 4 already running in another process"
@@ -129,7 +129,8 @@ Examples:
   retrocast init review && cd review && retrocast run hello
   retrocast init review --until 2026-11-16      the same records every time
 
-The simulated records end yesterday, so that a run without options has a complete week to report on.")]
+The simulated records end yesterday, so that a run without options has a complete week to report
+on.")]
     Init {
         /// Folder to create
         #[arg(default_value = ".")]
@@ -179,7 +180,7 @@ The simulated records end yesterday, so that a run without options has a complet
         #[arg(long)]
         json: bool,
     },
-    /// Show why a node would run or be reused, with old and new values
+    /// Show why a node would run or be reused: inputs that changed, with old and new values
     #[command(after_help = "\
 Examples:
   retrocast explain weekly-operations stage.failures
@@ -216,7 +217,7 @@ Examples:
         #[command(flatten)]
         resources: ResourceArguments,
     },
-    /// Write and check the templates of reports
+    /// Export and check the templates of reports
     Templates {
         #[command(subcommand)]
         command: TemplatesCommand,
@@ -248,8 +249,8 @@ Examples:
 Example:
   retrocast backfill weekly-operations --from 2026-09-01 --to 2026-11-16
 
-Runs each window that ends in the range. Finished windows are reused, so the same command resumes an
-interrupted backfill.")]
+Runs each window that ends in the range. Finished windows are reused, so the same command resumes
+an interrupted backfill.")]
     Backfill {
         /// Name of the job in the jobs folder, or the path of a .toml file
         job: String,
@@ -274,9 +275,9 @@ Examples:
   retrocast watch weekly-operations
   retrocast watch weekly-operations --window 2026-W46 --every 30
 
-On local disks, new and changed files are detected immediately; elsewhere, sources are listed repeatedly.
-Without --window, the window is the current one: a weekly job reports on the days since Monday. Stop with
-Ctrl-C or SIGTERM.")]
+On local disks, new and changed files are detected immediately; elsewhere, sources are listed
+repeatedly. Without --window, the window is the current one: a weekly job reports on the days
+since Monday. Stop with Ctrl-C or SIGTERM.")]
     Watch {
         #[command(flatten)]
         job: JobArguments,
@@ -298,9 +299,9 @@ Examples:
   retrocast status
   retrocast status --check                 exit code 1 when a job needs attention, for monitoring
 
-Prints one line per scheduled job; jobs that need attention come first. A job is overdue if it was due
-at least an hour ago and has not succeeded, failing if its last attempt failed, and unreadable if its
-job file is invalid. Without scheduled jobs, the exit code is 0, even with --check.")]
+Prints one line per scheduled job; jobs that need attention come first. A job is overdue if it was
+due at least an hour ago and has not succeeded, failing if its last attempt failed, and unreadable
+if its job file is invalid. Without scheduled jobs, the exit code is 0, even with --check.")]
     Status {
         /// Only this job
         job: Option<String>,
@@ -318,10 +319,10 @@ Examples:
   retrocast deliver weekly-operations/2026-W46 --report executive
   retrocast deliver latest --dry-run out        write the messages to a folder, send nothing
 
-mail.toml in the workspace sets the sender and the server of mail; [notify.NAME] in the job file sets a
-webhook, Slack or Teams. Messages that a server accepted are not sent again; messages that were refused
-or given up are tried once more. The exit code is 0 if a server accepted all messages,
-3 if some wait for another attempt, 1 if some were refused.")]
+mail.toml in the workspace sets the sender and the server of mail; [notify.NAME] in the job file
+sets a webhook, Slack or Teams. Messages that a server accepted are not sent again; messages that
+were refused or given up are tried once more. The exit code is 0 if a server accepted all
+messages, 3 if some wait for another attempt, 1 if some were refused.")]
     Deliver {
         /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, its id, or a folder
         run: String,
@@ -350,9 +351,9 @@ or given up are tried once more. The exit code is 0 if a server accepted all mes
     /// Show the findings of a run
     #[command(after_help = "\
 Examples:
-  retrocast show                                the run of the latest date
-  retrocast show weekly-operations              the run of a job of the latest date
-  retrocast show 2026-W45                       the last run of a window
+  retrocast show                                the latest run, by the date of its report
+  retrocast show weekly-operations              the latest run of a job
+  retrocast show 2026-W45                       the latest run of a window
   retrocast show weekly-operations 2026-W45
   retrocast show weekly-operations/2026-W46/1a2b3c4d")]
     Show {
@@ -390,16 +391,16 @@ Examples:
         #[command(subcommand)]
         command: ReportCommand,
     },
-    /// Verify a report: its data, the run's checksums, the cited datasets, and its bytes
+    /// Verify that a report is unchanged: its data, checksums, cited datasets and bytes
     #[command(after_help = "\
 Examples:
   retrocast verify weekly-operations-2026-W46-executive.pdf    a PDF from a mail or elsewhere
   retrocast verify weekly-operations/2026-W46                  all reports of a run
   retrocast verify latest --json
 
-Answers each check with yes, no or not possible, and the reason:
+Answers each check with \"yes\", \"no\" or \"not possible\", and the reason:
   contents   the PDF has its data attached
-  run        the archive has the run that made it
+  run        the archive has the run that created it
   copy       the archive's PDF has the same bytes
   data       the archive has the same data
   checksums  the files of the run are unchanged
@@ -422,14 +423,14 @@ The exit code is 0 if all answers are yes, else 1.")]
         #[command(subcommand)]
         command: FindingCommand,
     },
-    /// List figures of earlier windows that moved since they were published, and why
+    /// List figures of earlier windows that changed after publication, and why
     #[command(after_help = "\
 Examples:
   retrocast restated weekly-operations
   retrocast restated weekly-operations --since 2026-W40 --json
 
-Each run compares the figures of earlier windows with the published ones. The list comes from the newest
-run of each window in the ledger.")]
+Each run compares the figures of earlier windows with the published ones. The list comes from the
+newest run of each window in the ledger.")]
     Restated {
         /// Name of the job
         job: String,
@@ -447,11 +448,11 @@ Examples:
   retrocast export weekly-operations/2026-W46 --format csv --out figures
   retrocast export latest --format ipynb --out notebook && jupyter lab notebook/notebook.ipynb
 
-Writes findings, key figures, effects, health, recommendations and the dataset of each stage as tables.
-JSON exports also have report.json and findings.json with their JSON Schemas. datapackage.json describes all files
-(Data Package, frictionlessdata.io). The notebook reads the cited dataset versions with pylance and
-polars. In CSV, text that a spreadsheet would read as a formula is preceded by an apostrophe. The exit
-code is 3 if a dataset version no longer exists.")]
+Writes findings, key figures, effects, health, recommendations and the dataset of each stage as
+tables. JSON exports also have report.json and findings.json with their JSON Schemas.
+datapackage.json describes all files (Data Package, frictionlessdata.io). The notebook reads the
+cited dataset versions with pylance and polars. In CSV, text that a spreadsheet would read as a
+formula is preceded by an apostrophe. The exit code is 3 if a dataset version no longer exists.")]
     Export {
         /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
         run: String,
@@ -498,7 +499,7 @@ Example:
         #[arg(long, value_name = "N", default_value_t = 3, value_parser = three_or_six)]
         improvements: u32,
     },
-    /// Compare the findings of a run with a simulation, measure a change, or measure methods on known data
+    /// Score a run against planted facts, measure a change, or score detectors and forecasts
     #[command(
         after_help = "\
 Examples:
@@ -583,9 +584,9 @@ pub enum MailCommand {
 pub enum EvaluateCommand {
     /// Measure the effect of a change from a CSV file
     Effect(EffectArguments),
-    /// Measure an anomaly detector on labelled series
+    /// Score an anomaly detector on labelled series
     Anomaly(AnomalyArguments),
-    /// Measure forecasts with the values that came after them
+    /// Score forecasts against the values that followed
     Forecast(ForecastArguments),
     /// Compare two tables: which columns have drifted
     Drift(DriftArguments),

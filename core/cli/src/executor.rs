@@ -66,7 +66,8 @@ impl WorkspaceExecutor {
         }
     }
 
-    /// Directs the datasets of stages to another lake, so that computing a stage again changes nothing.
+    /// Directs the datasets of stages to another lake, so that computing a stage again changes
+    /// nothing.
     #[must_use]
     pub fn writing_to(mut self, scratch: LakeRoot) -> Self {
         self.scratch = Some(scratch);
@@ -234,7 +235,7 @@ fn dialect(source: &SourceSpec) -> Result<Dialect, Failure> {
     let encoding = source.encoding.as_deref().map(Dialect::encoding);
     let dialect = Dialect {
         delimiter: first_byte(&source.delimiter),
-        quote: first_byte(&source.quote).or(Dialect::AS_FOUND.quote),
+        quote: first_byte(&source.quote).or(Dialect::DEFAULT.quote),
         comment: first_byte(&source.comment),
         header: source.header.unwrap_or(true),
         columns: source.columns.clone(),
@@ -244,8 +245,8 @@ fn dialect(source: &SourceSpec) -> Result<Dialect, Failure> {
     Ok(dialect)
 }
 
-/// The days of dated files that a run on a window reads. Folders may be dated in another time zone, so
-/// the range has one more day at either end.
+/// The days of dated files that a run on a window reads. Folders may be dated in another time zone,
+/// so the range has one more day at either end.
 pub fn days(source: &SourceSpec, window: &Window) -> Days {
     let first = match &source.history {
         Some(history) => subtract_period(window.start, history),
@@ -289,8 +290,8 @@ fn failure(error: StoreError) -> Failure {
     }
 }
 
-/// Converts an error of the store as [`failure`] does, and removes the node's name from the message:
-/// output prints it beside the message.
+/// Converts an error of the store as [`failure`] does, and removes the node's name from the
+/// message: output prints it beside the message.
 fn source_failure(node: &Node, error: StoreError) -> Failure {
     let mut failure = failure(error);
     let prefix = format!("source {:?}: ", node.short());

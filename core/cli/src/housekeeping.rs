@@ -16,11 +16,11 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// A run whose files may be removed.
 pub struct RemovableRun {
-    /// Its window.
+    /// Window that the run reports on.
     pub window: Window,
     /// Its id.
     pub run: String,
-    /// Its folder.
+    /// Folder to remove.
     pub folder: PathBuf,
 }
 

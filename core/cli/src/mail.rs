@@ -108,8 +108,8 @@ impl Mailer {
         Ok(contents)
     }
 
-    /// Adds the mail of a run to its outbox. With `requeue`, existing deliveries that no server accepted
-    /// become due again.
+    /// Adds the mail of a run to its outbox. With `requeue`, existing deliveries that no server
+    /// accepted become due again.
     pub fn enqueue(
         &self,
         outbox: &mut Outbox,

@@ -1,5 +1,5 @@
-//! `retrocast`: the composition root. Connects the crates; contains messages, exit codes and progress,
-//! and no analysis.
+//! `retrocast`: the composition root. Connects the crates; contains messages, exit codes and
+//! progress, and no analysis.
 
 // These panic if the stream cannot be written; `terminal` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -28,7 +28,7 @@ use std::process::ExitCode;
 /// The result of a command; each has its own exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: done.
+    /// 0: success.
     Done,
     /// 1: the run or the request failed.
     Failed,

@@ -49,8 +49,8 @@ fn listen(stop: &CancellationToken) {
     });
 }
 
-/// Keeps panics of tasks that wait for a cancelled task off the terminal; Lance unwraps the results of
-/// its tasks. Other panics are printed as before.
+/// Keeps panics of tasks that wait for a cancelled task off the terminal; Lance unwraps the results
+/// of its tasks. Other panics are printed as before.
 fn silence_cancelled_tasks() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

@@ -13,8 +13,8 @@ use std::{
     sync::OnceLock,
 };
 
-/// A write error of stdout. It is not an [`io::Error`] and has none as its source, so that it is not
-/// mistaken for a full disk of the lake.
+/// A write error of stdout. It is not an [`io::Error`] and has none as its source, so that it is
+/// not mistaken for a full disk of the lake.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("cannot write to stdout: {message}")]
 pub struct StdoutError {
@@ -169,8 +169,8 @@ pub fn escape_controls(text: &str) -> Cow<'_, str> {
 /// Reserved length of the note about omitted characters, in characters.
 const NOTE_LENGTH: usize = 24;
 
-/// Joins the lines of a text and truncates it to `limit` characters, followed by a note on how many are
-/// omitted. Text that is slightly longer than the limit is unchanged.
+/// Joins the lines of a text and truncates it to `limit` characters, followed by a note on how many
+/// are omitted. Text that is slightly longer than the limit is unchanged.
 pub fn truncate(text: &str, limit: usize) -> String {
     let text = text.replace(['\n', '\r', '\t'], " ");
     let length = text.chars().count();

@@ -38,7 +38,8 @@ pub struct Workspace {
 impl Workspace {
     /// Creates a workspace from the arguments. The default folders are in the current folder.
     pub fn new(arguments: &Arguments) -> Result<Self, WrongUsage> {
-        // A folder given as an option must exist, because folders that are only read are not created.
+        // A folder given as an option must exist, because folders that are only read are not
+        // created.
         let options = [
             ("--jobs", &arguments.jobs),
             ("--templates", &arguments.templates),

@@ -241,7 +241,8 @@ fn marker_on_full_disk(folder: &Path, alert: &str) -> PathBuf {
     folder.join(format!("alert.{alert}.sent"))
 }
 
-/// Reads the record of an earlier alert with this identity; an unreadable record is treated as missing.
+/// Reads the record of an earlier alert with this identity; an unreadable record is treated as
+/// missing.
 fn read_sent_record(folder: &Path, now: &SentAlert) -> Option<SentAlert> {
     let marker = std::fs::metadata(marker_on_full_disk(folder, &now.alert));
     if let Ok(modified) = marker.and_then(|data| data.modified()) {

@@ -52,7 +52,7 @@ impl<T> Pair<T> {
 pub struct ComparedRun {
     /// Its id.
     pub run: String,
-    /// Its job.
+    /// Name of the job.
     pub job: String,
     /// The job's title.
     pub title: String,
@@ -64,7 +64,7 @@ pub struct ComparedRun {
     pub date: String,
     /// Status at the end.
     pub status: RunStatus,
-    /// Its folder.
+    /// Path of the run's folder.
     pub folder: String,
 }
 
@@ -82,7 +82,7 @@ pub struct NodeChange {
 /// The difference between two runs.
 #[derive(Debug, Clone, Serialize)]
 pub struct Difference {
-    /// The runs.
+    /// Both runs, with their windows and dates.
     pub runs: Pair<ComparedRun>,
     /// Their setup.
     pub config: Config,

@@ -25,6 +25,7 @@ pub(crate) struct Trend<'a> {
     pub points: &'a [Point],
 }
 
+/// Size of the chart, and its margins around the plot, in pixels.
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 220.0;
 const LEFT: f64 = 92.0;

@@ -22,10 +22,10 @@ pub enum CellStatus {
     Done,
     /// Too little data.
     NotEnough {
-        /// The available and the required amount, with advice: "not enough: have 9 days, need 21".
+        /// The available and the required amount, with advice: "not enough: 9 days, 21 needed".
         message: String,
     },
-    /// Failed.
+    /// An error or a timeout ended the stage.
     Failed {
         /// The error, and advice.
         message: String,
@@ -115,7 +115,7 @@ pub struct Kpi {
     pub subject: String,
     /// Value in `unit`; `None` when there were no records.
     pub value: Option<f64>,
-    /// 95 % interval.
+    /// Lower and upper bound of the 95 % interval, in `unit`; `None` without enough records.
     pub interval: Option<[f64; 2]>,
     /// "share", "min", "per day", ...
     pub unit: String,
@@ -200,7 +200,7 @@ pub struct Cell {
     pub chapter: Chapter,
     /// Title from the job file, else derived from kind and inputs.
     pub title: String,
-    /// Status.
+    /// Status at the end of the stage.
     pub status: CellStatus,
     /// A description of the work of the stage, in one or two sentences.
     pub did: String,
@@ -218,7 +218,8 @@ pub struct Cell {
     pub findings: Vec<Finding>,
     /// Key figures.
     pub kpis: Vec<Kpi>,
-    /// Key figures of single groups, with the group as subject. Only reports on one group print them.
+    /// Key figures of single groups, with the group as subject. Only reports on one group print
+    /// them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub group_kpis: Vec<Kpi>,
     /// Effects of improvements.
@@ -233,9 +234,9 @@ pub struct Cell {
     /// Health of components, the worst first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub health: Vec<Health>,
-    /// Charts.
+    /// Charts, in the order in which reports print them.
     pub charts: Vec<Chart>,
-    /// Tables.
+    /// Tables, in the order in which reports print them.
     pub tables: Vec<Table>,
     /// Limitations of the result.
     pub caveats: Vec<String>,
@@ -303,7 +304,7 @@ impl Cell {
 /// The result of a node, cached by fingerprint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
-    /// The cell.
+    /// The result for reports, as plain data.
     pub cell: Cell,
     /// Datasets written: the node's own first.
     pub datasets: Vec<DatasetRef>,

@@ -69,7 +69,7 @@ pub struct Band {
 /// A marker at one time of a line chart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Marker {
-    /// Time.
+    /// Position on the time axis.
     #[schemars(with = "String")]
     pub time: DateTime,
     /// Value, or `None` for a vertical rule over the full height.
@@ -103,7 +103,7 @@ pub struct Panel {
     /// Times, ascending.
     #[schemars(with = "Vec<String>")]
     pub times: Vec<DateTime>,
-    /// Values.
+    /// One value per time; `None` is a gap.
     pub values: Vec<Option<f64>>,
     /// Note at the right, such as "+12 %".
     pub note: String,
@@ -159,7 +159,7 @@ pub enum ChartKind {
         /// Date of the change.
         #[schemars(with = "String")]
         change: DateTime,
-        /// Label of the change.
+        /// Text at the vertical rule of the change.
         change_label: String,
     },
     /// A small line chart without axes.
@@ -169,9 +169,9 @@ pub enum ChartKind {
     },
     /// A value with its target, on graded ranges.
     Bullet {
-        /// The value.
+        /// The measured value.
         value: f64,
-        /// The target.
+        /// The value to reach; `None` without a target.
         target: Option<f64>,
         /// Upper ends of the ranges, ascending; the last is the end of the axis.
         ranges: Vec<f64>,
@@ -183,13 +183,13 @@ pub enum ChartKind {
 /// A horizontal level between two times.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Level {
-    /// Start.
+    /// Left end.
     #[schemars(with = "String")]
     pub start: DateTime,
-    /// End.
+    /// Right end.
     #[schemars(with = "String")]
     pub end: DateTime,
-    /// Value.
+    /// Height, in the unit of the chart.
     #[serde(deserialize_with = "crate::null_as_nan::number")]
     #[schemars(with = "Option<f64>")]
     pub value: f64,

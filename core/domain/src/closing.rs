@@ -29,7 +29,7 @@ pub struct ClosedImprovement {
     pub who: String,
     /// The lesson; empty for none.
     pub why: String,
-    /// Its cost.
+    /// Cost of implementing it, in the currency of the job's users; `None` if it is unknown.
     pub cost: Option<f64>,
     /// The last measurement of each metric, by metric.
     pub measurements: Vec<LastMeasurement>,
@@ -42,10 +42,10 @@ pub struct LastMeasurement {
     pub metric: String,
     /// Window of the report that measured it.
     pub window: String,
-    /// The verdict.
+    /// The verdict on this metric.
     pub verdict: Verdict,
-    /// Effect relative to the counterfactual, with its 95 % interval; `None` without an estimate, or if
-    /// the counterfactual is not above zero.
+    /// Effect relative to the counterfactual, with its 95 % interval; `None` without an estimate,
+    /// or if the counterfactual is not above zero.
     pub relative: Option<[f64; 3]>,
     /// Effect as an amount, with its 95 % interval; `None` without an estimate.
     pub absolute: Option<[f64; 3]>,

@@ -97,7 +97,8 @@ pub struct Effect {
     #[serde(deserialize_with = "crate::null_as_nan::number")]
     #[schemars(with = "Option<f64>")]
     pub after: f64,
-    /// Mean of the counterfactual in the post-period; the mean in the pre-period while it is too early.
+    /// Mean of the counterfactual in the post-period; the mean in the pre-period while it is too
+    /// early.
     #[serde(deserialize_with = "crate::null_as_nan::number")]
     #[schemars(with = "Option<f64>")]
     pub counterfactual: f64,
@@ -134,7 +135,7 @@ pub struct Effect {
     pub days_needed: Option<u64>,
     /// Series that served as controls; empty for an uncontrolled estimate.
     pub controls: Vec<String>,
-    /// The verdict.
+    /// Judgement: works, harmful, unclear or too early.
     pub verdict: Verdict,
     /// Category of the improvement, such as configuration or scaling; empty for none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -199,7 +200,8 @@ pub struct Worth {
     pub cost: Option<f64>,
     /// Gain per day.
     pub per_day: [f64; 3],
-    /// Gain over the days after the change that were measured (`days_after`), not over all days since.
+    /// Gain over the days after the change that were measured (`days_after`), not over all days
+    /// since.
     #[serde(alias = "so_far")]
     pub measured: [f64; 3],
 }

@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 pub enum FigureKind {
     /// The window and the date of the report.
     Window,
-    /// The verdict.
+    /// The verdict: the sentences at the top of a report.
     Verdict,
     /// The summary of the data's health.
     Health,
     /// A key figure.
     Kpi,
-    /// A finding.
+    /// A finding in a list of findings.
     Finding,
     /// The comparison with the earlier report.
     News,
@@ -26,11 +26,11 @@ pub enum FigureKind {
     Resolved,
     /// A requested action.
     Ask,
-    /// A chart.
+    /// A chart, under its title.
     Chart,
     /// The effect of an improvement.
     Effect,
-    /// A recommendation.
+    /// A recommended action.
     Recommendation,
     /// A notice, or a note on data or method.
     Note,
@@ -96,7 +96,7 @@ pub struct Figure {
     /// ID within the report: the letter of its kind and a number in the order of the report, such
     /// as `k1`. The same inputs give the same IDs.
     pub id: String,
-    /// Kind.
+    /// Part of the report that prints it.
     #[serde(rename = "place")]
     pub kind: FigureKind,
     /// Its locations in `report.json`, as JSON pointers.

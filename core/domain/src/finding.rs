@@ -120,8 +120,8 @@ pub struct Evidence {
     pub dataset: String,
     /// Version of the dataset.
     pub version: u64,
-    /// The filter that selects the rows: a subject, with a period if the rows are not those of the claim's own
-    /// period ("component = api; 2026-11-09 to 2026-11-15"), or words.
+    /// The filter that selects the rows: a subject, with a period if the rows are not those of the
+    /// claim's own period ("component = api; 2026-11-09 to 2026-11-15"), or words.
     pub filter: Option<String>,
 }
 
@@ -148,8 +148,8 @@ pub fn period_of_filter(filter: &str) -> Option<&str> {
 pub struct MeasuredChange {
     /// Its name: "cache-2026", "change 482 (Larger pool)", "`fast_path`".
     pub name: String,
-    /// Proven relative effect on the measure (0.38 for 38 % more): estimate, lower and upper bound of
-    /// its 95 % interval; `None` if the level without the change is not above zero.
+    /// Proven relative effect on the measure (0.38 for 38 % more): estimate, lower and upper bound
+    /// of its 95 % interval; `None` if the level without the change is not above zero.
     pub relative: Option<[f64; 3]>,
 }
 
@@ -220,7 +220,7 @@ pub struct Finding {
     /// The change that the claim is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<MeasuredChange>,
-    /// Direction.
+    /// Direction of the measured quantity, whether that is good or bad.
     pub direction: Direction,
     /// Size.
     pub magnitude: Option<Magnitude>,
@@ -238,7 +238,7 @@ pub struct Finding {
     pub baseline: Option<String>,
     /// Sources of the numbers.
     pub evidence: Vec<Evidence>,
-    /// Severity.
+    /// Severity, which decides where a report prints the claim.
     pub severity: Severity,
     /// Confidence, 0 to 1.
     #[serde(deserialize_with = "crate::null_as_nan::number")]

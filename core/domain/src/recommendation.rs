@@ -111,15 +111,15 @@ pub struct Recommendation {
     pub risk: Risk,
     /// Expected relative change of the metric: estimate, lower and upper end; −0.3 for 30 % less.
     pub expected: [f64; 3],
-    /// True if `expected` is a measured effect, reversed, because the action undoes a change. Past success
-    /// of the category then does not count.
+    /// True if `expected` is a measured effect, reversed, because the action undoes a change. Past
+    /// success of the category then does not count.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_measured: bool,
     /// Confidence in the finding, 0 to 1.
     pub confidence: f64,
     /// Earlier improvements of the category.
     pub past: PastSuccess,
-    /// State.
+    /// State in the register of improvements.
     pub state: RecommendationState,
     /// Improvement in the register that resulted from it; empty for none.
     #[serde(default, skip_serializing_if = "String::is_empty")]

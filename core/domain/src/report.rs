@@ -66,9 +66,9 @@ pub struct EarlierFinding {
     pub id: String,
     /// The stage that reported it.
     pub stage: String,
-    /// Severity.
+    /// Severity in the earlier report.
     pub severity: Severity,
-    /// The sentence.
+    /// The claim as the earlier report printed it.
     pub sentence: String,
     /// Label of the first window of the uninterrupted series of reports with the finding.
     pub since: String,
@@ -254,7 +254,7 @@ pub struct Report {
 pub struct PlanNode {
     /// Name, such as "stage.rhythm".
     pub name: String,
-    /// Kind.
+    /// Kind of the node, such as `source` or `kpi`.
     pub kind: String,
     /// Names of the nodes it reads.
     pub inputs: Vec<String>,

@@ -213,7 +213,7 @@ impl Restatements {
         let limit = format!("{}\u{a0}%", number::recorded(self.change_min * 100.0));
         (self.smaller > 0).then(|| {
             format!(
-                "{} of earlier windows moved by less than {limit}.",
+                "{} of earlier windows changed by less than {limit}.",
                 plural(self.smaller, further)
             )
         })
@@ -299,7 +299,7 @@ mod tests {
         let line = all.smaller_in_words().unwrap().replace('\u{a0}', " ");
         assert_eq!(
             line,
-            "3 figures of earlier windows moved by less than 0.5 %."
+            "3 figures of earlier windows changed by less than 0.5 %."
         );
     }
 }

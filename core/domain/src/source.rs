@@ -72,7 +72,7 @@ pub struct SourceNote {
     pub name: String,
     /// Address of the records, without credentials.
     pub uri: String,
-    /// Contract.
+    /// Name of the contract that the records must meet.
     pub contract: String,
     /// Files read.
     pub files: u64,

@@ -98,8 +98,8 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Executes nodes. CPU-bound work belongs off the async threads; [`RunContext::cancel`] is cancelled
-/// when the result is no longer needed.
+/// Executes nodes. CPU-bound work belongs off the async threads; [`RunContext::cancel`] is
+/// cancelled when the result is no longer needed.
 #[async_trait]
 pub trait Executor: Send + Sync {
     /// Identifies the current contents of a source cheaply: the identity changes whenever the
@@ -169,7 +169,7 @@ impl Clock for SystemClock {
 /// The context of a node, besides its input datasets.
 #[derive(Clone)]
 pub struct RunContext {
-    /// The job.
+    /// The job of the run.
     pub job: Arc<Job>,
     /// The plan, for the stage map of reports.
     pub plan: Arc<Plan>,

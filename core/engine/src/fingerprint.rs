@@ -25,8 +25,8 @@ pub fn identity(fingerprint: &Fingerprint, outcome: &Outcome) -> String {
 }
 
 impl Components {
-    /// Collects the components of a node. `records` identifies the records of a source; `inputs` are short
-    /// names with identities.
+    /// Collects the components of a node. `records` identifies the records of a source; `inputs`
+    /// are short names with identities.
     pub fn new(
         node: &Node,
         plan: &Plan,

@@ -102,7 +102,7 @@ impl ReportSection {
     }
 }
 
-/// Default minimum relative movement for a restated figure to be listed.
+/// Default minimum relative change for a restated figure to be listed.
 const RESTATEMENT_CHANGE_MIN: f64 = 0.005;
 
 /// Default probability that a report with nothing to find contains a false claim.
@@ -130,14 +130,14 @@ pub struct Job {
     pub compare: Vec<Comparison>,
     /// IANA name of the time zone.
     pub timezone: String,
-    /// The schedule.
+    /// Times at which the job is due; `None` if it runs only by hand.
     pub schedule: Option<Schedule>,
     /// The reports that may be removed on a full disk; `None` for none.
     pub retention: Option<Retention>,
-    /// Minimum relative movement for a restated figure to be listed.
+    /// Minimum relative change for a restated figure to be listed.
     pub restatement_change_min: f64,
-    /// Probability that a report with nothing to find contains a false claim, shared among the stages
-    /// that make claims.
+    /// Probability that a report with nothing to find contains a false claim, shared among the
+    /// stages that make claims.
     pub false_claims: f64,
     /// The runs whose reports are sent as mail.
     pub send_mail: SendPolicy,

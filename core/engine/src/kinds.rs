@@ -1,4 +1,5 @@
-//! The stage kinds, tables and contracts that a job file may use; the composition root provides them.
+//! The stage kinds, tables and contracts that a job file may use; the composition root provides
+//! them.
 
 use retrocast_domain::Diagnostic;
 use serde_json::Value;
@@ -29,8 +30,8 @@ pub trait Kinds: Send + Sync {
     /// Kinds of stage, in the order of the manual.
     fn names(&self) -> Vec<String>;
     /// JSON Schema of a kind's params. A property with `"x-dataset": true` names input datasets;
-    /// one with `"x-column": "<property>"` names a column of the dataset that `<property>` names; one with
-    /// `"x-claims": true` is the probability of a false claim of the stage.
+    /// one with `"x-column": "<property>"` names a column of the dataset that `<property>` names;
+    /// one with `"x-claims": true` is the probability of a false claim of the stage.
     fn schema(&self, kind: &str) -> Option<Value>;
     /// Version of a kind's code, increased whenever the same inputs could give a different result.
     /// Also called with `source` and `report`, the kinds of nodes that are not stages.

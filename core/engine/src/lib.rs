@@ -5,9 +5,9 @@
 //! be tested without storage, data frames or fonts.
 //!
 //! Modules are listed in the order in which a job becomes a run: the [`executor`] of nodes, the
-//! [`job`] file, the visible part of the [`ledger`], the [`plan`], [`fingerprint`]s that decide what can be
-//! reused, the [`outcome_store`] with cached outcomes, the [`run`], and the [`schedule`]. The
-//! [`lease`] that serialises runs of one window, and shared storage, come from
+//! [`job`] file, the visible part of the [`ledger`], the [`plan`], [`fingerprint`]s that decide
+//! what can be reused, the [`outcome_store`] with cached outcomes, the [`run`], and the
+//! [`schedule`]. The [`lease`] that serialises runs of one window, and shared storage, come from
 //! [`retrocast_storage`]; the plan and the run's folder have their types in [`retrocast_run`].
 
 pub mod kinds;

@@ -48,7 +48,7 @@ pub struct Record {
     /// Time of creation.
     #[serde(rename = "made")]
     pub created: Timestamp,
-    /// The outcome.
+    /// The outcome to reuse.
     pub outcome: Outcome,
 }
 

@@ -17,7 +17,7 @@ pub enum HistoryError {
     /// Git is missing or too old.
     #[error("{reason}; install git {}.{} or newer, and put it on the PATH", .oldest.0, .oldest.1)]
     Git {
-        /// The reason.
+        /// Reason why git cannot be used.
         reason: String,
         /// Minimum major and minor version.
         oldest: (u32, u32),
@@ -29,7 +29,7 @@ pub enum HistoryError {
     NoRepository {
         /// The repository.
         uri: String,
-        /// The reason.
+        /// Reason why the folder is not a repository.
         reason: String,
     },
     /// The clone is shallow, so its oldest commits would seem to add every file.
@@ -98,7 +98,7 @@ pub enum HistoryError {
     TooLarge {
         /// The repository.
         uri: String,
-        /// The commit.
+        /// Hash of the commit.
         commit: String,
         /// The limit that it exceeds, such as "has more than 20000000 files".
         reason: String,
@@ -108,7 +108,7 @@ pub enum HistoryError {
     Io {
         /// The operation, such as "reading".
         action: &'static str,
-        /// The file.
+        /// Path of the file.
         file: String,
         /// The message of the system.
         reason: String,

@@ -107,7 +107,7 @@ pub fn read(
         output,
         field: Vec::new(),
     };
-    match fields.commits(each) {
+    match fields.for_each_commit(each) {
         Err(HistoryError::Output(error)) if error.kind() == ErrorKind::UnexpectedEof => Ok(()),
         result => result,
     }
@@ -150,7 +150,7 @@ impl Fields<'_> {
         io::Error::other(format!("unexpected output of git: {field:?}")).into()
     }
 
-    fn commits(
+    fn for_each_commit(
         mut self,
         mut each: impl FnMut(&Commit) -> Result<(), HistoryError>,
     ) -> Result<(), HistoryError> {

@@ -27,10 +27,12 @@ use std::{
 const CHART_WIDTH: u32 = 552;
 /// Maximum number of charts in a mail; the report has all.
 const CHARTS_MAX: usize = 3;
+/// Maximum number of key figures, findings, requested actions and notices in a mail.
 const KPIS_MAX: usize = 8;
 const FINDINGS_MAX: usize = 5;
 const ASKS_MAX: usize = 5;
 const NOTICES_MAX: usize = 4;
+/// Maximum length of a sentence and of a name, in characters.
 const SENTENCE_MAX: usize = 400;
 const NAME_MAX: usize = 120;
 /// Maximum length of the details of a failure, in characters; the run's folder has all.
@@ -133,7 +135,7 @@ pub(crate) struct PdfView {
 pub struct FailureNotice {
     /// Name of the job.
     pub job: String,
-    /// Its title.
+    /// Title of the report.
     pub title: String,
     /// Label of the window.
     pub window: String,

@@ -50,13 +50,13 @@ pub enum EventKind {
     Refused {
         /// Code of the reply.
         code: u16,
-        /// The reply.
+        /// Text of the server's reply.
         reply: String,
     },
     /// The message was not accepted for a reason that does not concern it, such as a failed
     /// connection or login, or an overloaded service.
     Deferred {
-        /// The reason.
+        /// Error of the attempt.
         reason: String,
         /// Earliest time at which the server accepts another attempt.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,12 +64,12 @@ pub enum EventKind {
     },
     /// The message was sent, and the reply was lost.
     Unknown {
-        /// The reason.
+        /// Error that ended the connection.
         reason: String,
     },
-    /// Given up.
+    /// No further attempt is made.
     GivenUp {
-        /// The reason.
+        /// Reason for giving up, such as the number of attempts.
         reason: String,
     },
 }
@@ -189,7 +189,7 @@ pub struct Delivery {
     /// The message.
     #[serde(flatten)]
     pub queued: QueuedMessage,
-    /// Its state.
+    /// State after the last event.
     pub state: DeliveryState,
     /// Number of attempts since it was last queued.
     pub attempts: u32,

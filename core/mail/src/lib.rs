@@ -58,7 +58,7 @@ pub enum Error {
     Notification {
         /// Its name in the job file.
         name: String,
-        /// The reason.
+        /// Error in the settings or the secret, with its fix.
         reason: String,
     },
     /// A template is invalid or uses an unknown value.

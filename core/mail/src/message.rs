@@ -27,7 +27,7 @@ const SUBJECT_MAX: usize = 120;
 /// A composed message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Its channel.
+    /// Channel by which it is sent.
     pub channel: Channel,
     /// Identity of its delivery; see [`identity`].
     pub id: String,

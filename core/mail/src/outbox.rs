@@ -129,7 +129,7 @@ impl Outbox {
         }
     }
 
-    /// The deliveries.
+    /// The deliveries of the run, as of the last event.
     pub fn deliveries(&self) -> &Deliveries {
         &self.deliveries
     }

@@ -90,14 +90,14 @@ pub enum Tls {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Auth {
-    /// None.
+    /// No login: the server accepts mail from this machine.
     #[default]
     None,
     /// With a password (AUTH PLAIN or LOGIN).
     Password {
         /// Name of the account.
         user: String,
-        /// Its password.
+        /// Location of the password.
         password: SecretLocation,
     },
     /// With an access token, fetched with client credentials (AUTH XOAUTH2; RFC 6749, 4.4).
@@ -108,7 +108,7 @@ pub enum Auth {
         token_url: Url,
         /// Identity of the application.
         client_id: String,
-        /// Its secret.
+        /// Location of the client secret.
         client_secret: SecretLocation,
         /// Requested scope of the token.
         #[serde(default)]

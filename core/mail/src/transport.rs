@@ -27,26 +27,26 @@ pub enum Outcome {
     Refused {
         /// Code of the reply.
         code: u16,
-        /// The reply.
+        /// Text of the server's reply.
         reply: String,
     },
     /// No server was reached, or it accepts no messages now: the message was not accepted, and
     /// others would fail, too.
     Deferred {
-        /// The reason.
+        /// Error of the attempt.
         reason: String,
         /// Earliest time at which the server accepts another attempt.
         until: Option<Timestamp>,
     },
     /// The connection was lost before the message was sent; others may succeed.
     Interrupted {
-        /// The reason.
+        /// Error that ended the connection.
         reason: String,
     },
     /// The connection was lost after the message was sent and before the reply: it may have been
     /// accepted.
     Unknown {
-        /// The reason.
+        /// Error that ended the connection.
         reason: String,
     },
 }

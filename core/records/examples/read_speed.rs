@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let reader = FileReader {
         listing: &listing,
         files: &files,
-        dialect: &Dialect::AS_FOUND,
+        dialect: &Dialect::DEFAULT,
         contract: &contract,
         hash_key: None,
         threads,

@@ -73,7 +73,7 @@ pub struct CheckReport {
 /// Records refused for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RefusalCount {
-    /// The reason.
+    /// The reason in words, such as "wrong type".
     pub reason: String,
     /// Number of records.
     pub records: u64,

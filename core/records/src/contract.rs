@@ -117,7 +117,7 @@ use toml::de::DeTable;
 pub struct Contract {
     /// Name of the file, without `.toml`.
     pub name: String,
-    /// Title.
+    /// Title, as printed in the data dictionary.
     pub title: String,
     /// The meaning of a record.
     pub description: String,

@@ -155,7 +155,7 @@ pub enum SourceError {
     Format {
         /// Name of the source.
         name: String,
-        /// The file.
+        /// Path of the file.
         file: String,
     },
     /// The contract is invalid.
@@ -175,7 +175,7 @@ pub enum SourceError {
     Io {
         /// The operation, such as "reading".
         action: &'static str,
-        /// The file.
+        /// Path of the file.
         file: String,
         /// The error of the system.
         reason: String,
@@ -198,7 +198,7 @@ pub enum SourceError {
 pub struct SkippedFile {
     /// Name as a user would write it.
     pub name: String,
-    /// The reason.
+    /// Reason why it is not read.
     pub reason: String,
 }
 

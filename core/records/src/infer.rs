@@ -24,7 +24,8 @@
 //!   0`** for quantities that start at zero by unit or name. Other numbers only get a comment with
 //!   their range.
 //! - **The key**: unique in the sample, and named like a key; otherwise, from 20 records on, the
-//!   first unique string without spaces, or a counting number such as `build_number`, or a time, or two
+//! first unique string without spaces, or a counting number such as `build_number`, or a time, or
+//! two
 //!   or three such fields together, possibly with names such as "Tier 1" that occur repeatedly.
 //! - **The time**: among the times that every record has, the field with the most certain name.
 //! - **Personal data**: by name, or if at least half of the strings look like mail addresses,

@@ -37,7 +37,7 @@ impl Input {
             name: name.to_string(),
             uri: uri.to_string(),
             format: None,
-            dialect: Dialect::AS_FOUND,
+            dialect: Dialect::DEFAULT,
             records: None,
             threads: 1,
             cancel: CancellationToken::new(),

@@ -189,7 +189,7 @@ pub(crate) fn read_block(
     format: Format,
     contract: &Contract,
 ) -> Result<ParsedBlock, arrow::error::ArrowError> {
-    let events = from_bytes(bytes, format, &Dialect::AS_FOUND, contract);
+    let events = from_bytes(bytes, format, &Dialect::DEFAULT, contract);
     let events = events.into_iter().flatten();
     let mut parsed = events.filter_map(|event| match event {
         ReadEvent::Records(parsed) => Some(parsed),

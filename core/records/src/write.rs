@@ -40,7 +40,7 @@ impl TableFormat {
         }
     }
 
-    /// Its media type.
+    /// Media type for descriptors, such as "text/csv".
     pub fn media_type(self) -> &'static str {
         match self {
             Self::Csv => "text/csv",

@@ -119,7 +119,8 @@ impl Language {
         self.words.get("lang").is_none_or(|lang| lang == ENGLISH)
     }
 
-    /// Translates the fixed words, numbers and dates of a view into this language, but not sentences.
+    /// Translates the fixed words, numbers and dates of a view into this language, but not
+    /// sentences.
     pub(crate) fn localise(&self, view: &mut Value, report: &Report) {
         if self.is_english() {
             return;
@@ -132,7 +133,7 @@ impl Language {
         if let Ok(date) = report.date.parse() {
             view["date"] = self.date(date).into();
         }
-        self.phrase_at(&mut view["before"]);
+        self.translate_phrase(&mut view["before"]);
         match self.verdict(report) {
             Some(verdict) => view["verdict"] = verdict.into(),
             None => view["verdict_english"] = true.into(),
@@ -144,16 +145,16 @@ impl Language {
             }
         }
         for list in ["findings", "headlines", "forecasts", "set_aside", "gone"] {
-            self.findings(&mut view[list]);
+            self.translate_findings(&mut view[list]);
         }
         for figure in items(&mut view["restated"]) {
-            self.fields(figure, &["published", "now"]);
+            self.translate_fields(figure, &["published", "now"]);
         }
-        self.kpis(&mut view["kpis"]);
-        self.effects(&mut view["effects"]);
-        self.effects(&mut view["ledger"]);
+        self.translate_kpis(&mut view["kpis"]);
+        self.translate_effects(&mut view["effects"]);
+        self.translate_effects(&mut view["ledger"]);
         for node in items(&mut view["plan"]) {
-            self.fields(node, &["rows", "status"]);
+            self.translate_fields(node, &["rows", "status"]);
         }
         for source in items(&mut view["sources"]) {
             let numbers = [
@@ -164,34 +165,34 @@ impl Language {
                 "left_out",
                 "duplicates",
             ];
-            self.fields(source, &numbers);
+            self.translate_fields(source, &numbers);
             for row in items(&mut source["reasons"]).iter_mut().flat_map(items) {
-                self.phrase_at(row);
+                self.translate_phrase(row);
             }
         }
         for row in items(&mut view["provenance"]["datasets"]) {
-            self.short_at(&mut row[2]);
+            self.translate_short(&mut row[2]);
         }
         for cell in items(&mut view["cells"]) {
-            self.fields(cell, &["status_words"]);
-            self.findings(&mut cell["findings"]);
-            self.kpis(&mut cell["kpis"]);
-            self.effects(&mut cell["effects"]);
+            self.translate_fields(cell, &["status_words"]);
+            self.translate_findings(&mut cell["findings"]);
+            self.translate_kpis(&mut cell["kpis"]);
+            self.translate_effects(&mut cell["effects"]);
             // The columns of queries have names, not headings.
             let is_raw = matches!(cell["kind"].as_str(), Some("sql" | "features"));
             items(&mut cell["tables"])
                 .iter_mut()
-                .for_each(|table| self.table(table, is_raw));
+                .for_each(|table| self.translate_table(table, is_raw));
         }
     }
 
-    fn findings(&self, findings: &mut Value) {
+    fn translate_findings(&self, findings: &mut Value) {
         for finding in items(findings) {
-            self.fields(finding, &["severity_word"]);
+            self.translate_fields(finding, &["severity_word"]);
         }
     }
 
-    fn kpis(&self, kpis: &mut Value) {
+    fn translate_kpis(&self, kpis: &mut Value) {
         let fields = [
             "text",
             "noun",
@@ -205,10 +206,10 @@ impl Language {
         ];
         items(kpis)
             .iter_mut()
-            .for_each(|kpi| self.fields(kpi, &fields));
+            .for_each(|kpi| self.translate_fields(kpi, &fields));
     }
 
-    fn effects(&self, effects: &mut Value) {
+    fn translate_effects(&self, effects: &mut Value) {
         let fields = [
             "date",
             "date_short",
@@ -227,12 +228,12 @@ impl Language {
         ];
         items(effects)
             .iter_mut()
-            .for_each(|effect| self.fields(effect, &fields));
+            .for_each(|effect| self.translate_fields(effect, &fields));
     }
 
     /// Translates headings, and the cells that hold figures or fixed words. Names from records are
     /// kept.
-    fn table(&self, table: &mut Value, is_raw: bool) {
+    fn translate_table(&self, table: &mut Value, is_raw: bool) {
         const FIXED: [&str; 8] = [
             "verdict", "trend", "state", "severity", "risk", "weekday", "month", "when",
         ];
@@ -244,7 +245,7 @@ impl Language {
             let has_words = !is_raw && FIXED.contains(&title.as_str());
             is_fixed.push(column["align"] == "right" || has_words);
             if !is_raw {
-                self.phrase_at(&mut column["title"]);
+                self.translate_phrase(&mut column["title"]);
             }
         }
         for row in items(&mut table["rows"]) {
@@ -255,25 +256,25 @@ impl Language {
             };
             cells
                 .filter(|(cell, is_fixed)| **is_fixed && is_short(cell))
-                .for_each(|(cell, _)| self.short_at(cell));
+                .for_each(|(cell, _)| self.translate_short(cell));
         }
     }
 
-    fn fields(&self, value: &mut Value, names: &[&str]) {
+    fn translate_fields(&self, value: &mut Value, names: &[&str]) {
         for name in names {
             if let Some(field) = value.get_mut(*name) {
-                self.short_at(field);
+                self.translate_short(field);
             }
         }
     }
 
-    fn phrase_at(&self, value: &mut Value) {
+    fn translate_phrase(&self, value: &mut Value) {
         if let Some(phrase) = value.as_str().and_then(|text| self.phrase(text)) {
             *value = phrase.into();
         }
     }
 
-    fn short_at(&self, value: &mut Value) {
+    fn translate_short(&self, value: &mut Value) {
         if let Some(text) = value.as_str() {
             *value = self.short(text).into();
         }
@@ -306,7 +307,8 @@ impl Language {
             && let (Ok(_), Some((n, month)), Ok(_)) =
                 (day.parse::<u8>(), self.month(english), year.parse::<u16>())
         {
-            // A short date has the first three letters of the month, and a numeric date is as short.
+            // A short date has the first three letters of the month, and a numeric date is as
+            // short.
             return if english.len() == 3 {
                 format!("{day}.{n}.{year}")
             } else {

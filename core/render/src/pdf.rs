@@ -26,9 +26,9 @@ use typst_pdf::{PdfOptions, PdfStandard, PdfStandards};
 
 /// Renders and exports a report. The attached `report.json` has the bytes of [`report_json`].
 ///
-/// A sequence of characters may fail the export although the fonts cover each of them. The report is
-/// then rendered again without combining marks, and finally with only the characters of the text font,
-/// because a title must not prevent a report.
+/// A sequence of characters may fail the export although the fonts cover each of them. The report
+/// is then rendered again without combining marks, and finally with only the characters of the text
+/// font, because a title must not prevent a report.
 pub fn pdf(report: &Report, layout: Layout, templates: &Templates) -> Result<Vec<u8>, Error> {
     let narrower = [world::covered_without_marks, world::covered_by_text_font];
     let mut result = attempt(report, layout, templates, &world::covered);

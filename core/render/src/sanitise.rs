@@ -65,7 +65,7 @@ pub fn report(
         changes: Changes::default(),
         seen: BTreeSet::new(),
     };
-    sanitiser.value(&mut value, "");
+    sanitiser.sanitise(&mut value, "");
     if let Some(figures) = figures {
         value["figures"] = figures;
     }
@@ -79,7 +79,7 @@ struct Sanitiser<'a> {
 }
 
 impl Sanitiser<'_> {
-    fn value(&mut self, value: &mut Value, key: &str) {
+    fn sanitise(&mut self, value: &mut Value, key: &str) {
         match value {
             Value::String(text) => {
                 let new = self.text(text, key == "query");
@@ -87,11 +87,11 @@ impl Sanitiser<'_> {
                     *text = new;
                 }
             }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item, key)),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.sanitise(item, key)),
             // Keys are names from stages and are not printed.
             Value::Object(map) => map
                 .iter_mut()
-                .for_each(|(key, value)| self.value(value, key)),
+                .for_each(|(key, value)| self.sanitise(value, key)),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
@@ -233,7 +233,7 @@ mod tests {
             seen: BTreeSet::new(),
         };
         let mut value = serde_json::json!({"a": ["é", "é", "ü😀"], "b": "plain"});
-        sanitiser.value(&mut value, "");
+        sanitiser.sanitise(&mut value, "");
         assert_eq!(
             value,
             serde_json::json!({"a": ["□", "□", "□□"], "b": "plain"})

@@ -24,8 +24,8 @@ const ROW: f64 = 30.0;
 const BOX: f64 = 21.0;
 /// Height of a lane, in points.
 const LANE: f64 = 9.0;
-/// Maximum number of columns; a larger map is illegible, and the table beside it has the same
-/// content.
+/// Maximum number of columns, and of rows in a column; a larger map is illegible, and the table
+/// beside it has the same content.
 const COLUMNS_MAX: usize = 6;
 const ROWS_MAX: usize = 18;
 

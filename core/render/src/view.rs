@@ -44,7 +44,7 @@ use retrocast_domain::{
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Points per millimetre.
+/// Number of points in a millimetre, for lengths in Typst.
 pub const POINTS_PER_MILLIMETRE: f64 = 72.0 / 25.4;
 /// Width of a chart that fills the text column, in millimetres.
 pub const FULL_WIDTH: f64 = 170.0;
@@ -53,14 +53,17 @@ pub const HALF_WIDTH: f64 = 81.0;
 /// Width of a sparkline, in millimetres.
 pub const SPARKLINE_WIDTH: f64 = 20.0;
 
+/// Maximum number of charts, forecasts and effects in an executive report.
 const CHARTS_MAX: usize = 6;
 const FORECASTS_MAX: usize = 3;
 const EFFECTS_MAX: usize = 8;
 /// Maximum number of effects that leave space for a chart on the page.
 const PROOF_EFFECTS_MAX: usize = 5;
+/// Maximum number of rows that a report prints of a longer table.
 const TABLE_ROWS_MAX: usize = 10;
 /// Maximum number of rows of a table that is shown completely, such as a table of hours or months.
 const WHOLE_TABLE_ROWS_MAX: usize = 24;
+/// Maximum number of findings that the technical report lists first.
 const FINDINGS_MAX: usize = 24;
 
 /// Maximum length of a sentence where the number of pages is limited, in characters.

@@ -7,23 +7,23 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// The plan.
+/// The plan of the run, as executed.
 pub const PLAN: &str = "plan.json";
 /// The copy of the job file.
 pub const JOB: &str = "job.toml";
-/// The journal.
+/// The journal: one event per line, as JSON.
 pub const JOURNAL: &str = "journal.jsonl";
 /// The folder of cells.
 pub const CELLS: &str = "cells";
 /// The findings of all stages.
 pub const FINDINGS: &str = "findings.json";
-/// The report.
+/// The contents of the first report.
 pub const REPORT: &str = "report.json";
 /// The hashes of the other files, for `b3sum --check`.
 pub const CHECKSUMS: &str = "checksums.b3";
 /// The summary. It is written last: if it exists, the other files do, too.
 pub const SUMMARY: &str = "run.json";
-/// The failure page.
+/// The page that describes a failed run.
 pub const FAILURE_PAGE: &str = "failure.html";
 /// The failure report as text, for a mail.
 pub const FAILURE_TEXT: &str = "failure.txt";
@@ -48,8 +48,8 @@ pub fn is_mail(name: &str) -> bool {
         .any(|prefix| name.starts_with(prefix))
 }
 
-/// Returns true for the pages of an archive, and the scripts and styles that they load, by path from
-/// the root of the archive: they are derived from the runs' folders, `<job>/<window>/<run>/`.
+/// Returns true for the pages of an archive, and the scripts and styles that they load, by path
+/// from the root of the archive: they are derived from the runs' folders, `<job>/<window>/<run>/`.
 pub fn is_page(path: &str) -> bool {
     path.split('/').count() < 4 || path.ends_with("/index.html")
 }

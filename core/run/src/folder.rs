@@ -33,7 +33,7 @@ pub enum NodeState {
 pub struct RunFolder {
     /// Path of the folder.
     pub folder: PathBuf,
-    /// The plan.
+    /// Nodes of the run, with their configuration.
     pub plan: Plan,
     /// Inputs of the run.
     pub origin: RunOrigin,

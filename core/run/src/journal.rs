@@ -26,7 +26,7 @@ pub enum EventKind {
     RunStarted,
     /// The run resumed after its process died.
     RunResumed,
-    /// A node started.
+    /// A node began its first attempt.
     NodeStarted,
     /// A node is waiting for a run that writes the same dataset.
     NodeWaiting,
@@ -36,13 +36,13 @@ pub enum EventKind {
     NodeFinished,
     /// A node's cached outcome was reused.
     NodeReused,
-    /// A node failed.
+    /// A node failed after its last attempt.
     NodeFailed,
     /// A node was cancelled with the run.
     NodeCancelled,
     /// A node was skipped.
     NodeSkipped,
-    /// The run finished.
+    /// The run ended, with or without failures.
     RunFinished,
 }
 

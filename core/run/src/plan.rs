@@ -20,9 +20,9 @@ pub const REPORT: &str = "report";
 pub struct Plan {
     /// Name of the job.
     pub job: String,
-    /// Its title.
+    /// Title of the job, printed in reports.
     pub title: String,
-    /// Its owner.
+    /// Person or team responsible for the reports.
     pub owner: String,
     /// The window to report on.
     pub window: Window,
@@ -54,7 +54,7 @@ pub struct Plan {
     /// The improvements closed before its date, the last closed first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<ClosedImprovement>,
-    /// Nodes.
+    /// Sources, stages and reports; each after the nodes that it reads.
     pub nodes: Vec<Node>,
     /// Index of each node by name.
     #[serde(skip)]
@@ -106,14 +106,14 @@ pub struct Node {
     /// Tables of the ledger that it reads, such as `ledger.findings`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ledger: Vec<String>,
-    /// Version of its code.
+    /// Version of the node's code; a higher one invalidates cached outcomes.
     pub code_version: u32,
     /// True if reports are written without it when it fails.
     pub optional: bool,
     /// Hash of a source's contract; empty for other nodes.
     #[serde(default)]
     pub contract_hash: String,
-    /// Timeout.
+    /// Maximum duration of one attempt; `None` for no limit.
     #[serde(skip)]
     pub timeout: Option<Duration>,
     /// Number of retries; `None` for the run's default.
@@ -280,7 +280,7 @@ fn required_by_default() -> bool {
 pub struct ReportSpec {
     /// Name of the report: "executive" or "technical".
     pub report: String,
-    /// Its title.
+    /// Title of the report.
     pub title: String,
     /// The job's owner.
     pub owner: String,

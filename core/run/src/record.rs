@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fmt, io, path::Path};
 /// The recorded plan of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RecordedPlan {
-    /// The plan.
+    /// Nodes of the run, with their configuration.
     #[serde(flatten)]
     pub plan: Plan,
     /// Inputs of the run.

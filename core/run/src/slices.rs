@@ -69,8 +69,8 @@ const READABLE_MAX: usize = 40;
 /// Length of the hash in a file name, in characters.
 const HASH_LENGTH: usize = 8;
 
-/// The name of a slice's files, such as "executive-billing". A value that is not itself a safe name in
-/// lower case gets a hash, so that no two values share a name on any file system.
+/// The name of a slice's files, such as "executive-billing". A value that is not itself a safe name
+/// in lower case gets a hash, so that no two values share a name on any file system.
 pub fn file_name(report: &str, value: &str) -> String {
     let mut readable = String::new();
     for c in value.chars().take(READABLE_MAX) {

@@ -12,7 +12,7 @@ pub enum RunStatus {
     Partial,
     /// A node that the reports need failed.
     Failed,
-    /// Cancelled.
+    /// A user or a signal stopped the run.
     Cancelled,
     /// Active.
     Running,

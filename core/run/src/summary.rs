@@ -27,7 +27,7 @@ pub struct RunSummary {
     /// Date of the run.
     #[serde(default, with = "or_empty")]
     pub date: Option<Date>,
-    /// Status.
+    /// Status at the end of the run.
     pub status: RunStatus,
     /// The first headline, or else the verdict.
     #[serde(default)]

@@ -8,7 +8,7 @@ use jiff::{ToSpan, civil::Date, tz::TimeZone};
 pub(crate) struct Day {
     /// Index from the first day of the simulation.
     pub index: usize,
-    /// Its date.
+    /// Civil date.
     pub date: Date,
     /// Start, in seconds since 1970.
     pub start: i64,

@@ -6,7 +6,7 @@ use crate::{
     catalogue::logs::{Decision, Logs},
     company::{COUNT_SHAPE, Company, DECISION_KINDS, DUPLICATE_SHARE, FLAWED_SHARE, LATE_SHARE},
     hostile::{self, Flaw},
-    output::{Codec, Feed, FileFormat, Layout, quoted},
+    output::{Codec, FileFormat, Layout, SourceWriter, quoted},
     random::Random,
     truth::{SourceTruth, reason},
 };
@@ -54,14 +54,14 @@ pub(crate) fn write(
     let days = &company.days;
     let last = days.len() - 1;
     let mut random = Random::new(seed, STREAM);
-    let mut feed = Feed::new(root, "decisions", "jsonl", None, Layout::Daily, last);
+    let mut output = SourceWriter::new(root, "decisions", "jsonl", None, Layout::Daily, last);
     let mut logs = Logs::new(root, seed, compress, days);
     let mut writer = Writer::new();
     let mut times: Vec<(i64, u8)> = Vec::new();
     let mut line = Vec::with_capacity(512);
     let mut flaws_so_far = 0;
     for day in days {
-        feed.open(day, || FileFormat {
+        output.open(day, || FileFormat {
             codec: if compress {
                 Codec::Zstandard
             } else {
@@ -78,10 +78,10 @@ pub(crate) fn write(
             line.clear();
             let kind = usize::from(kind);
             let record = writer.decision(&mut random, day.start + second, kind, true, &mut line);
-            logs.decision(day, &record.decision)?;
-            feed.truth.hostile_texts += u64::from(record.hostile);
+            logs.write_decision(day, &record.decision)?;
+            output.truth.hostile_texts += u64::from(record.hostile);
             if record.trace {
-                *feed
+                *output
                     .truth
                     .unknown_fields
                     .entry("trace".to_string())
@@ -93,23 +93,23 @@ pub(crate) fn write(
             }
             if random.chance(LATE_SHARE) {
                 let delay = 1 + random.below(4);
-                feed.accept_late(day, delay, &line)?;
+                output.accept_late(day, delay, &line)?;
                 continue;
             }
-            feed.accept(&line)?;
+            output.accept(&line)?;
             // Records with an undeclared field are not duplicated, so that their count is exact.
             if random.chance(DUPLICATE_SHARE) && !record.trace {
                 let delay = random.below(2);
-                feed.repeat(day, delay, &line)?;
+                output.repeat(day, delay, &line)?;
             }
         }
         if !truncated.is_empty() {
-            feed.truncated_file(day, &truncated)?;
+            output.write_truncated_file(day, &truncated)?;
         }
         let expected = times.len() as f64 * FLAWED_SHARE;
         let every_flaw = day.index + 7 == days.len();
         hostile::write_flawed_records(
-            &mut feed,
+            &mut output,
             &mut random,
             &mut flaws_so_far,
             expected,
@@ -120,11 +120,11 @@ pub(crate) fn write(
                 writer.decision(random, second, SYNC, false, out);
             },
         )?;
-        logs.end(day, days)?;
+        logs.end_day(day, days)?;
     }
-    feed.close()?;
+    output.close()?;
     let mut sources = logs.close()?;
-    sources.insert(0, ("decisions", feed.truth));
+    sources.insert(0, ("decisions", output.truth));
     Ok(sources)
 }
 

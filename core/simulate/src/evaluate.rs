@@ -90,7 +90,7 @@ pub struct FalseClaim {
     pub stage: String,
     /// Kind of the finding.
     pub kind: String,
-    /// Subject.
+    /// Subject: "component = billing", or "all".
     pub subject: String,
     /// The claim as a sentence.
     pub sentence: String,

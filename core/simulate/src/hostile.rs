@@ -1,7 +1,7 @@
 //! Records designed to break programs: strings with a meaning to some interpreter, and lines that
 //! violate their contract.
 
-use crate::{Error, output::Feed, random::Random, truth::reason};
+use crate::{Error, output::SourceWriter, random::Random, truth::reason};
 
 /// Strings that some programs interpret as code, markup or control characters, and that must be
 /// plain text in a report.
@@ -138,7 +138,7 @@ fn value_length(text: &str) -> usize {
 /// Writes a day's share of flawed lines; `flaws_so_far` makes the flaws alternate. With
 /// `every_flaw`, each flaw occurs once more. `write_valid` writes a new valid line.
 pub(crate) fn write_flawed_records(
-    feed: &mut Feed,
+    output: &mut SourceWriter,
     random: &mut Random,
     flaws_so_far: &mut usize,
     expected: f64,
@@ -148,23 +148,23 @@ pub(crate) fn write_flawed_records(
 ) -> Result<(), Error> {
     let count = random.poisson(expected) as usize;
     let mut line = Vec::new();
-    let mut write = |feed: &mut Feed, random: &mut Random, flaw: Flaw| {
+    let mut write = |output: &mut SourceWriter, random: &mut Random, flaw: Flaw| {
         line.clear();
         write_valid(random, &mut line);
         let (flawed, reason) = flaw.apply(&String::from_utf8_lossy(&line));
-        feed.reject(&flawed, reason)
+        output.reject(&flawed, reason)
     };
     for _ in 0..count {
         let flaw = flaws[*flaws_so_far % flaws.len()];
         *flaws_so_far += 1;
         // Strings of a million characters occur only once.
         if !matches!(flaw, Flaw::LongText(_)) {
-            write(feed, random, flaw)?;
+            write(output, random, flaw)?;
         }
     }
     if every_flaw {
         for flaw in flaws {
-            write(feed, random, *flaw)?;
+            write(output, random, *flaw)?;
         }
     }
     Ok(())

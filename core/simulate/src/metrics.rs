@@ -5,7 +5,7 @@ use crate::{
     calendar::{Clock, Day},
     catalogue::alerts::{Fault, FaultDetector},
     company::{Company, DUPLICATE_SHARE, FLAWED_SHARE, LATE_SHARE, Service},
-    output::{Codec, Feed, FileFormat, Layout},
+    output::{Codec, FileFormat, Layout, SourceWriter},
     random::Random,
     truth::{SourceTruth, reason},
 };
@@ -40,14 +40,14 @@ pub(crate) fn write(
     let days = &company.days;
     let last = days.len() - 1;
     let mut random = Random::new(seed, STREAM);
-    let mut feed = Feed::new(root, "metrics", "csv", Some(HEADER), Layout::Weekly, last);
+    let mut output = SourceWriter::new(root, "metrics", "csv", Some(HEADER), Layout::Weekly, last);
     let mut sampler = Sampler::new(company);
     let mut detector = FaultDetector::new();
     let mut line = Vec::with_capacity(128);
     let mut flaws_so_far = 0;
     for day in days {
         let even_week = (day.index / 7) % 2 == 0;
-        feed.open(day, || FileFormat {
+        output.open(day, || FileFormat {
             codec: match (compress && day.index + 14 <= last, even_week) {
                 (false, _) => Codec::Plain,
                 (true, false) => Codec::Gzip,
@@ -65,16 +65,16 @@ pub(crate) fn write(
                 let [_, observed @ ..] = sampler.values;
                 let normal = [service.latency_ms, service.error_rate];
                 detector.sample(second, index, observed, normal);
-                sampler.row(None, &mut line);
+                sampler.write_row(None, &mut line);
                 if random.chance(LATE_SHARE) {
                     let delay = 7 + random.below(7);
-                    feed.accept_late(day, delay, &line)?;
+                    output.accept_late(day, delay, &line)?;
                     continue;
                 }
-                feed.accept(&line)?;
+                output.accept(&line)?;
                 if random.chance(DUPLICATE_SHARE) {
                     let delay = random.below(9);
-                    feed.repeat(day, delay, &line)?;
+                    output.repeat(day, delay, &line)?;
                 }
             }
         }
@@ -85,7 +85,7 @@ pub(crate) fn write(
         }
         for _ in 0..count {
             write_flawed(
-                &mut feed,
+                &mut output,
                 day,
                 &mut random,
                 &mut sampler,
@@ -95,12 +95,12 @@ pub(crate) fn write(
             flaws_so_far += 1;
         }
     }
-    feed.close()?;
-    Ok((feed.truth, detector.faults))
+    output.close()?;
+    Ok((output.truth, detector.faults))
 }
 
 fn write_flawed(
-    feed: &mut Feed,
+    output: &mut SourceWriter,
     day: &Day,
     random: &mut Random,
     sampler: &mut Sampler,
@@ -109,8 +109,8 @@ fn write_flawed(
 ) -> Result<(), Error> {
     let (column, text, reason) = FLAWS[flaws_so_far % FLAWS.len()];
     sampler.second = day.start + random.below(day.seconds as usize) as i64;
-    sampler.row(Some((column, text)), line);
-    feed.reject(line, reason)
+    sampler.write_row(Some((column, text)), line);
+    output.reject(line, reason)
 }
 
 /// The last sample, and the autocorrelated noise of every service.
@@ -173,7 +173,7 @@ impl Sampler {
     }
 
     /// Formats the sample as a row, with one column replaced if requested.
-    fn row(&mut self, replaced: Option<(usize, &str)>, out: &mut Vec<u8>) {
+    fn write_row(&mut self, replaced: Option<(usize, &str)>, out: &mut Vec<u8>) {
         out.clear();
         for column in 0..6 {
             if column > 0 {

@@ -113,7 +113,7 @@ struct OpenFile {
 const BLOCK_BYTES: usize = 1 << 16;
 
 impl OpenFile {
-    fn line(&mut self, line: &[u8]) -> io::Result<()> {
+    fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
         if self.lines > 0 {
             self.buffer
                 .extend_from_slice(if self.file_format.carriage_return {
@@ -152,7 +152,7 @@ impl OpenFile {
 }
 
 /// Writes the records of one source to files.
-pub(crate) struct Feed {
+pub(crate) struct SourceWriter {
     root: PathBuf,
     name: &'static str,
     extension: &'static str,
@@ -167,7 +167,7 @@ pub(crate) struct Feed {
     pub truth: SourceTruth,
 }
 
-impl Feed {
+impl SourceWriter {
     /// Creates a writer for a source under `root/name/`.
     pub(crate) fn new(
         root: &Path,
@@ -220,7 +220,7 @@ impl Feed {
                 buffer,
             };
             if let Some(header) = self.header {
-                file.line(header.as_bytes())
+                file.write_line(header.as_bytes())
                     .map_err(|e| Error::write(&file.path, e))?;
             }
             self.file = Some(file);
@@ -228,7 +228,7 @@ impl Feed {
             self.truth.files += 1;
         }
         for line in self.delayed.remove(&day.index).unwrap_or_default() {
-            self.line(&line)?;
+            self.write_line(&line)?;
         }
         Ok(())
     }
@@ -250,19 +250,20 @@ impl Feed {
         )))
     }
 
-    fn line(&mut self, line: &[u8]) -> Result<(), Error> {
+    fn write_line(&mut self, line: &[u8]) -> Result<(), Error> {
         self.truth.bytes += line.len() as u64 + 1;
         let Some(file) = self.file.as_mut() else {
             return Ok(());
         };
-        file.line(line).map_err(|e| Error::write(&file.path, e))
+        file.write_line(line)
+            .map_err(|e| Error::write(&file.path, e))
     }
 
     /// Writes a valid record.
     pub(crate) fn accept(&mut self, line: &[u8]) -> Result<(), Error> {
         self.truth.records += 1;
         self.truth.accepted += 1;
-        self.line(line)
+        self.write_line(line)
     }
 
     /// Delays a valid record until the file of a later day.
@@ -289,7 +290,7 @@ impl Feed {
         self.truth.duplicates += 1;
         let due = (day.index + delay).min(self.last_index);
         if due == day.index {
-            return self.line(line);
+            return self.write_line(line);
         }
         self.delayed.entry(due).or_default().push(line.to_vec());
         Ok(())
@@ -303,17 +304,17 @@ impl Feed {
             .quarantined
             .entry(reason.to_string())
             .or_default() += 1;
-        self.line(line)
+        self.write_line(line)
     }
 
     /// Writes a blank line.
-    pub(crate) fn blank(&mut self) -> Result<(), Error> {
+    pub(crate) fn write_blank(&mut self) -> Result<(), Error> {
         self.truth.blank_lines += 1;
-        self.line(b"")
+        self.write_line(b"")
     }
 
     /// Writes an additional empty file for the day.
-    pub(crate) fn empty_file(&mut self, day: &Day) -> Result<(), Error> {
+    pub(crate) fn write_empty_file(&mut self, day: &Day) -> Result<(), Error> {
         let path = self.path(day.date, "-empty", "")?;
         self.truth.files += 1;
         File::create(&path)
@@ -323,7 +324,11 @@ impl Feed {
 
     /// Writes valid records to a truncated gzip file: every line is readable, but the end of the
     /// compressed data is missing.
-    pub(crate) fn truncated_file(&mut self, day: &Day, lines: &[Vec<u8>]) -> Result<(), Error> {
+    pub(crate) fn write_truncated_file(
+        &mut self,
+        day: &Day,
+        lines: &[Vec<u8>],
+    ) -> Result<(), Error> {
         let path = self.path(day.date, "-cut", ".gz")?;
         let write = || -> io::Result<Vec<u8>> {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());

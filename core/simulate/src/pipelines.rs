@@ -6,7 +6,7 @@ use crate::{
     catalogue::traces::{Execution, TraceSummary, Traces},
     company::{COUNT_SHAPE, Company, DUPLICATE_SHARE, FLAWED_SHARE, LATE_SHARE, PIPELINES},
     hostile::{self, Flaw},
-    output::{Codec, Feed, FileFormat, Layout, quoted},
+    output::{Codec, FileFormat, Layout, SourceWriter, quoted},
     random::Random,
     truth::{SourceTruth, reason},
 };
@@ -42,7 +42,7 @@ pub(crate) fn write(
 ) -> Result<(SourceTruth, TraceSummary), Error> {
     let days = &company.days;
     let mut random = Random::new(seed, STREAM);
-    let mut feed = Feed::new(
+    let mut output = SourceWriter::new(
         root,
         "pipelines",
         "jsonl",
@@ -57,7 +57,7 @@ pub(crate) fn write(
     let mut flaws_so_far = 0;
     for day in days {
         let odd_week = (day.index / 7) % 2 == 1;
-        feed.open(day, || FileFormat {
+        output.open(day, || FileFormat {
             codec: match (compress, odd_week) {
                 (false, _) => Codec::Plain,
                 (true, false) => Codec::Gzip,
@@ -85,23 +85,23 @@ pub(crate) fn write(
                 usize::from(pipeline),
                 &mut line,
             );
-            traces.execution(day, &execution)?;
-            feed.truth.hostile_texts += u64::from(pipeline >= 4);
+            traces.write_execution(day, &execution)?;
+            output.truth.hostile_texts += u64::from(pipeline >= 4);
             if random.chance(LATE_SHARE) {
                 let delay = 7 + random.below(7);
-                feed.accept_late(day, delay, &line)?;
+                output.accept_late(day, delay, &line)?;
                 continue;
             }
-            feed.accept(&line)?;
+            output.accept(&line)?;
             if random.chance(DUPLICATE_SHARE) {
                 let delay = random.below(9);
-                feed.repeat(day, delay, &line)?;
+                output.repeat(day, delay, &line)?;
             }
         }
         let expected = times.len() as f64 * FLAWED_SHARE;
         let every_flaw = day.index + 7 == days.len();
         hostile::write_flawed_records(
-            &mut feed,
+            &mut output,
             &mut random,
             &mut flaws_so_far,
             expected,
@@ -112,10 +112,10 @@ pub(crate) fn write(
                 writer.execution(random, company, second, 0, out);
             },
         )?;
-        traces.end(day, days)?;
+        traces.end_day(day, days)?;
     }
-    feed.close()?;
-    Ok((feed.truth, traces.close()?))
+    output.close()?;
+    Ok((output.truth, traces.close()?))
 }
 
 struct Writer {

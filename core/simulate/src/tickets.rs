@@ -5,7 +5,7 @@ use crate::{
     calendar::Clock,
     company::{Company, DUPLICATE_SHARE, FLAWED_SHARE, LATE_SHARE, TICKET_TYPES},
     hostile::{self, Flaw},
-    output::{Codec, Feed, FileFormat, Layout, quoted},
+    output::{Codec, FileFormat, Layout, SourceWriter, quoted},
     random::Random,
     truth::{SourceTruth, reason},
 };
@@ -78,7 +78,7 @@ pub(crate) fn write(
     let days = &company.days;
     let last = days.len() - 1;
     let mut random = Random::new(seed, STREAM);
-    let mut feed = Feed::new(root, "tickets", "jsonl", None, Layout::Daily, last);
+    let mut output = SourceWriter::new(root, "tickets", "jsonl", None, Layout::Daily, last);
     let mut writer = Writer::new();
     let mut times: Vec<(i64, u8, u8)> = Vec::new();
     let mut task_tickets = Vec::new();
@@ -86,7 +86,7 @@ pub(crate) fn write(
     let mut flaws_so_far = 0;
     for day in days {
         let recent = day.index + 14 > last;
-        feed.open(day, || FileFormat {
+        output.open(day, || FileFormat {
             codec: if compress && !recent {
                 Codec::Gzip
             } else {
@@ -119,22 +119,22 @@ pub(crate) fn write(
                 TICKET_TYPES[usize::from(kind)],
                 &mut line,
             );
-            feed.truth.hostile_texts += u64::from(hostile);
+            output.truth.hostile_texts += u64::from(hostile);
             if random.chance(LATE_SHARE) {
                 let delay = 1 + random.below(5);
-                feed.accept_late(day, delay, &line)?;
+                output.accept_late(day, delay, &line)?;
                 continue;
             }
-            feed.accept(&line)?;
+            output.accept(&line)?;
             if random.chance(DUPLICATE_SHARE) {
                 let delay = random.below(3);
-                feed.repeat(day, delay, &line)?;
+                output.repeat(day, delay, &line)?;
             }
         }
         let expected = times.len() as f64 * FLAWED_SHARE;
         let every_flaw = day.index + 7 == days.len();
         hostile::write_flawed_records(
-            &mut feed,
+            &mut output,
             &mut random,
             &mut flaws_so_far,
             expected,
@@ -146,15 +146,15 @@ pub(crate) fn write(
             },
         )?;
         if day.index % 10 == 3 {
-            feed.blank()?;
-            feed.blank()?;
+            output.write_blank()?;
+            output.write_blank()?;
         }
         if day.index + 5 == days.len() {
-            feed.empty_file(day)?;
+            output.write_empty_file(day)?;
         }
     }
-    feed.close()?;
-    Ok((feed.truth, task_tickets))
+    output.close()?;
+    Ok((output.truth, task_tickets))
 }
 
 /// Formats lines, with a cache of escaped strings.

@@ -66,7 +66,7 @@ impl FactKind {
 pub struct Fact {
     /// Short name, unique.
     pub id: String,
-    /// Kind.
+    /// Pattern that was planted.
     pub kind: FactKind,
     /// Name of the source whose records show it, such as "tickets".
     pub source: String,
@@ -98,7 +98,7 @@ pub struct Fact {
 pub struct Subject {
     /// Name of the column.
     pub column: String,
-    /// Value.
+    /// Value in that column.
     pub value: String,
 }
 

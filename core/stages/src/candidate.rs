@@ -51,8 +51,8 @@ use present::Reporter;
 pub const CANDIDATE: StageKind = StageKind {
     name: "candidate",
     chapter: Some(Chapter::Improvements),
-    code_version: 3,
-    summary: "Finds unregistered changes that moved a measure.",
+    code_version: 4,
+    summary: "Finds unregistered changes that affected a measure.",
     manual: include_str!("candidate.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&RESULT),
@@ -141,15 +141,15 @@ struct Params {
     value: Option<String>,
     /// Aggregate of the records of a day. Default: the sum of `value`, or the number of records.
     aggregate: Option<Aggregate>,
-    /// Columns of the groups; a series for each. A change that names a component is tested on the series of
-    /// that name.
+    /// Columns of the groups; a series for each. A change that names a component is tested on the
+    /// series of that name.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     by: Vec<String>,
     /// Name of the measure, such as "failures".
     measure: Option<String>,
-    /// Unit of the values, such as "ms"; "share" for shares, whose differences are in percentage points;
-    /// empty for counts.
+    /// Unit of the values, such as "ms"; "share" for shares, whose differences are in percentage
+    /// points; empty for counts.
     #[serde(default)]
     unit: String,
     /// Set to false if higher values are better.
@@ -225,7 +225,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     if candidates.is_empty() {
         cell.status = CellStatus::NotEnough {
             message: format!(
-                "not enough: have 0 changes before the end of the window in {:?}, need 1; add one with id and time",
+                "not enough: {:?} has no change before the end of the window; add one with id and time",
                 params.changes
             ),
         };
@@ -236,7 +236,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     if longest < DAYS_MIN {
         cell.status = CellStatus::NotEnough {
             message: format!(
-                "not enough: have {} with values, need {DAYS_MIN}; a longer history is needed",
+                "not enough: {} with values, {DAYS_MIN} needed; keep more history in the source",
                 number::plural(longest as u64, "day")
             ),
         };

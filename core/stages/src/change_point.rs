@@ -4,10 +4,11 @@
 //! series. Least squares finds the date that best divides the series in two. The difference is
 //! compared with the result of the same search on simulated series without a shift, of the same
 //! length and autocorrelation, so that a slow wave is not a shift; where values repeat, as rare
-//! counts do, these consist of the observed values (Theiler et al. 1992). Further shifts are searched on
-//! either side (binary segmentation, Vostrikova 1981), refined between their neighbours (Bai 1997)
-//! and tested again. p-values of all groups are corrected together (Benjamini and Hochberg 1995).
-//! The 95 % interval of the date follows Bai (1997); intervals of means allow for autocorrelation.
+//! counts do, these consist of the observed values (Theiler et al. 1992). Further shifts are
+//! searched on either side (binary segmentation, Vostrikova 1981), refined between their neighbours
+//! (Bai 1997) and tested again. p-values of all groups are corrected together (Benjamini and
+//! Hochberg 1995). The 95 % interval of the date follows Bai (1997); intervals of means allow for
+//! autocorrelation.
 //!
 //! From two years of records on, the season of the year is removed where the months of one year
 //! follow from those of the others; the caveats name the groups. With less, a season looks like a
@@ -32,8 +33,8 @@
 //! Reports name the improvements and candidates of the same group and dataset whose date is in the
 //! interval of a shift, or within a week of it. This is an observation, not a proof.
 //!
-//! A shift for the worse is a warning in the first two weeks and a notice until it is eight weeks (or
-//! four windows) old; older shifts, and most for the better, are for information.
+//! A shift for the worse is a warning in the first two weeks and a notice until it is eight weeks
+//! (or four windows) old; older shifts, and most for the better, are for information.
 //!
 //! If no shift is proven, there may still be one that is too small for this data, or too recent:
 //! see `segment_min`.
@@ -95,8 +96,8 @@ struct Params {
     /// Name of the metric, such as "failures". Default: from the column or dataset.
     #[serde(default)]
     measure: Option<String>,
-    /// Unit of the values, such as "ms"; "share" for shares, whose differences are in percentage points;
-    /// empty for counts.
+    /// Unit of the values, such as "ms"; "share" for shares, whose differences are in percentage
+    /// points; empty for counts.
     #[serde(default)]
     unit: String,
     /// Set to false if higher values are better.

@@ -51,10 +51,10 @@
 //! `pre_days` sets another maximum, up to five years.
 //!
 //! The measurement is repeated in each run until `post_days` days have passed after the change.
-//! Then it is final: later days do not change it, and the report says so. Records of these days that
-//! arrive or are corrected later still do, until the improvement is closed. If more days would prove
-//! an effect of its size, the report states their number for `post_days`. A larger `post_days` also
-//! needs more history.
+//! Then it is final: later days do not change it, and the report says so. Records of these days
+//! that arrive or are corrected later still do, until the improvement is closed. If more days would
+//! prove an effect of its size, the report states their number for `post_days`. A larger
+//! `post_days` also needs more history.
 //!
 //! A stage measures the improvements whose `metric` in the register is that of the stage: its
 //! `metric`, its `measure`, or else the name of its value column or of its records, without regard
@@ -126,7 +126,7 @@ use tables::frame_of;
 pub const EFFECTIVENESS: StageKind = StageKind {
     name: "effectiveness",
     chapter: Some(Chapter::Improvements),
-    code_version: 11,
+    code_version: 12,
     summary: "Measures the effects of improvements against a forecast without them.",
     manual: include_str!("effectiveness.rs"),
     schema: || schemars::schema_for!(Params),
@@ -194,9 +194,9 @@ struct Params {
     #[serde(default = "default_component")]
     #[schemars(extend("x-column" = "input"))]
     component_column: String,
-    /// Metric of the improvements to measure, as in the register. Default: `measure`, or the name of
-    /// the value column or of the records. Improvements of other metrics are listed, not measured;
-    /// improvements without a metric are always measured.
+    /// Metric of the improvements to measure, as in the register. Default: `measure`, or the name
+    /// of the value column or of the records. Improvements of other metrics are listed, not
+    /// measured; improvements without a metric are always measured.
     metric: Option<String>,
     /// Name of the metric, such as "failures". Default: the register's `metric`.
     measure: Option<String>,
@@ -206,20 +206,20 @@ struct Params {
     /// Set to false if higher values are better. An entry of the register takes precedence.
     #[serde(default = "default_true")]
     lower_is_better: bool,
-    /// Value of one unit of the metric, such as the cost of one failure: effects are given in money as
-    /// well.
+    /// Value of one unit of the metric, such as the cost of one failure: effects are given in money
+    /// as well.
     #[schemars(range(min = 0, max = 1e12))]
     unit_value: Option<f64>,
     /// Currency of `unit_value` and of costs, such as "EUR".
     #[serde(default)]
     #[schemars(length(max = 12))]
     currency: String,
-    /// Number of units per day, where the metric is a mean or a share: records a day, such as 900 requests
-    /// for a mean duration. Default: the metric is the number of units itself.
+    /// Number of units per day, where the metric is a mean or a share: records a day, such as 900
+    /// requests for a mean duration. Default: the metric is the number of units itself.
     #[schemars(range(min = 0, max = 1e15))]
     units_per_day: Option<f64>,
-    /// Metrics that an improvement must not make worse, measured in the same way. They do not change the
-    /// verdict: one that is proven to be worse is a warning of its own.
+    /// Metrics that an improvement must not make worse, measured in the same way. They do not
+    /// change the verdict: one that is proven to be worse is a warning of its own.
     #[serde(default)]
     guardrails: Vec<Guardrail>,
     /// Controls of the comparison.
@@ -229,8 +229,8 @@ struct Params {
     /// three years of weeks or months, whose season is that of the year.
     #[schemars(range(min = 28, max = 1825))]
     pre_days: Option<u32>,
-    /// Number of days after the change to use: the measurement is repeated in each run until they have
-    /// passed, and is final then.
+    /// Number of days after the change to use: the measurement is repeated in each run until they
+    /// have passed, and is final then.
     #[serde(default = "default_post")]
     #[schemars(range(min = 7, max = 365))]
     post_days: u32,
@@ -341,8 +341,8 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         let name = &params.improvements;
         cell.status = CellStatus::NotEnough {
             message: format!(
-                "not enough: have 0 improvements of this metric before the end of the window in \
-                 {name:?}, need 1; add one with id, title, component, metric and date"
+                "not enough: {name:?} has no improvement of this metric before the end of the window; \
+                 add one with id, title, component, metric and date"
             ),
         };
         return Ok(Analysis { cell, frame: None });

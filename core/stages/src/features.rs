@@ -36,10 +36,10 @@
 //! # No data leakage
 //!
 //! By default, features use earlier rows only: every feature of a row was known before its period
-//! began, so a forecaster may use them to predict the row's own value. With
-//! `include_present = true` features may use the row's own value: for stages that assess the past.
-//! Lags and `same_period` look back in either case. Calendar, holidays and dates are known in
-//! advance. The column of the series itself is the target, not a feature.
+//! began, so a forecaster may use them to predict the row's own value. With `include_present =
+//! true` features may use the row's own value: for stages that assess the past. Lags and
+//! `same_period` look back in either case. Calendar, holidays and dates are known in advance. The
+//! column of the series itself is the target, not a feature.
 //!
 //! A rolling statistic is missing until the window, or `periods_min`, values are known.
 //!
@@ -94,8 +94,8 @@ use rows::Rows;
 pub const FEATURES: StageKind = StageKind {
     name: "features",
     chapter: Some(Chapter::Other),
-    code_version: 3,
-    summary: "Makes regular series with lags, rolling statistics, calendar and holidays.",
+    code_version: 4,
+    summary: "Computes regular series with lags, rolling statistics, calendar and holidays.",
     manual: include_str!("features.rs"),
     schema: || schemars::schema_for!(Params),
     result: None,
@@ -116,7 +116,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let mut cell = Cell::new(&context.stage, FEATURES.name);
     cell.title = format!("Features of {}", params.input.replace('_', " "));
     cell.method = METHOD.to_string();
-    cell.did = format!("Could not make features of {}.", params.input);
+    cell.did = format!("Could not compute features of {}.", params.input);
     let rows = Rows::read(context, &params, input, &mut cell.caveats)?;
     cell.records = Some(rows.in_window);
     if rows.len() == 0 {
@@ -133,7 +133,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     features.extend(calendar::features(&params, &rows));
     features.extend(holidays::features(&params, &rows)?);
     cell.did = format!(
-        "Made {} of {} in {}, {}{}.",
+        "Computed {} of {} in {}, {}{}.",
         plural(features.len() as u64, "feature"),
         params.input,
         number::count(rows.ranges.len() as u64) + " series",

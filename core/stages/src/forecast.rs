@@ -20,8 +20,9 @@
 //! extrapolated, and so are events that recur a week later. Errors on the past include such days,
 //! and the intervals allow for as many of them as occurred. When the last one or two days are
 //! exceptional, it is unknown whether their level will last: the interval then covers both cases.
-//! From three days at a clearly different level on, the forecast follows it (weeks, months and hours
-//! likewise), and the earlier values are moved to that level, so that forecasters need not learn it.
+//! From three days at a clearly different level on, the forecast follows it (weeks, months and
+//! hours likewise), and the earlier values are moved to that level, so that forecasters need not
+//! learn it.
 //!
 //! The forecast begins after the last complete period of the records, which may be before the
 //! window's end. A series that was never negative is not forecast below zero. Days have a season of
@@ -81,7 +82,7 @@ use present::Reporter;
 pub const FORECAST: StageKind = StageKind {
     name: "forecast",
     chapter: Some(Chapter::Outlook),
-    code_version: 9,
+    code_version: 10,
     summary: "Forecasts a metric with intervals tested on the past, and says when a limit is reached.",
     manual: include_str!("forecast.rs"),
     schema: || schemars::schema_for!(Params),
@@ -141,7 +142,8 @@ struct Params {
     aggregate: Option<Aggregate>,
     /// Length of a period. Default: days, or weeks or months if records are that far apart.
     period: Option<Period>,
-    /// Number of periods to forecast; of days, if periods are hours. Default: 28 days, 8 weeks or 3 months.
+    /// Number of periods to forecast; of days, if periods are hours. Default: 28 days, 8 weeks or 3
+    /// months.
     #[schemars(range(min = 1, max = 365))]
     horizon: Option<u32>,
     /// Coverages of the intervals, each between 0 and 1.

@@ -34,8 +34,9 @@
 //! # Method
 //!
 //! Intervals (95 %): Garwood (1936) for counts and rates, Wilson (1927) for shares, or
-//! Clopper and Pearson (1934) below ten successes or failures, Student's t for means, order statistics for medians and percentiles, normal for sums; all widened for the
-//! clustering of records.
+//! Clopper and Pearson (1934) below ten successes or failures, Student's t for means, order
+//! statistics for medians and percentiles, normal for sums; all widened for the clustering of
+//! records.
 //!
 //! A change from the window before is tested on the ratio of both values (for shares, on their
 //! difference). Records cluster: a bad day has many failures. Therefore, the variance of
@@ -52,13 +53,13 @@
 //! changes tested at 5 % were false claims.
 //!
 //! Windows of different lengths are compared per day; if the records are weekly or monthly, found
-//! from their dates, per week or month, so that a monthly total is compared as recorded. When the records end within the window, every
-//! figure compares the covered part with the same part of the other windows, and the first page of
-//! the report says so. Days on which records are missing (no record of the source at all, although
-//! zero is next to impossible by its usual numbers) are left out: counts and sums are compared per
-//! day of the remaining days, each weighted by its usual number of records. A window that lacks
-//! more than half of its usual records is not compared. If the contract declares
-//! `silence = "zero"`, a window without records counts as zero.
+//! from their dates, per week or month, so that a monthly total is compared as recorded. When the
+//! records end within the window, every figure compares the covered part with the same part of the
+//! other windows, and the first page of the report says so. Days on which records are missing (no
+//! record of the source at all, although zero is next to impossible by its usual numbers) are left
+//! out: counts and sums are compared per day of the remaining days, each weighted by its usual
+//! number of records. A window that lacks more than half of its usual records is not compared. If
+//! the contract declares `silence = "zero"`, a window without records counts as zero.
 //!
 //! A target is missed when the whole interval lies beyond it; if only the value does, the table
 //! says "missed, but not clearly".
@@ -157,7 +158,7 @@ fn twenty() -> usize {
 pub const KPI: StageKind = StageKind {
     name: "kpi",
     chapter: Some(Chapter::Figures),
-    code_version: 11,
+    code_version: 12,
     summary: "Key figures of the window with intervals, against the window before and a baseline.",
     manual: include_str!("kpi.rs"),
     schema: || schemars::schema_for!(Params),
@@ -251,11 +252,11 @@ fn run(
         0..=TITLE_METRICS_MAX => format!("Key figures: {names}"),
         _ => format!("Key figures of {}", params.input.replace('_', " ")),
     };
-    let timeless = times.timeless;
-    if timeless > 0 {
+    let without_time = times.without_time;
+    if without_time > 0 {
         cell.caveats.push(format!(
             "{} without a time are not counted.",
-            params.format_count(timeless)
+            params.format_count(without_time)
         ));
     }
     cell.records = Some(times.in_window(&context.window));
@@ -360,8 +361,8 @@ fn run(
     })
 }
 
-/// Counts the proven changes, and those that are too small for a finding: "2 changes are proven; 1 is
-/// below `change_min`, so it is no finding".
+/// Counts the proven changes, and those that are too small for a finding: "2 changes are proven; 1
+/// is below `change_min`, so it is no finding".
 fn proven_changes(figures: &[Figure]) -> String {
     let proven = || figures.iter().filter(|figure| figure.proven);
     let small = proven().filter(|figure| !figure.significant).count();

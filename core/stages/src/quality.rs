@@ -81,7 +81,7 @@
 //!
 //! # Caveats
 //!
-//! A holiday that the source has not had before looks like an outage or a gap. Records that were
+//! Days off without precedent in the records look like an outage or a gap. Records that were
 //! refused together, for example after one bad release, are counted one by one: the p-values of
 //! `by` assume independence.
 //!
@@ -177,7 +177,7 @@ fn eight() -> u32 {
 pub const QUALITY: StageKind = StageKind {
     name: "quality",
     chapter: Some(Chapter::Data),
-    code_version: 10,
+    code_version: 11,
     summary: "Completeness, validity, uniqueness, freshness, volume and shape of datasets, as one score; flags or blocks the report.",
     manual: include_str!("quality.rs"),
     schema: || schemars::schema_for!(Params),

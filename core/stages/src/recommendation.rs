@@ -29,7 +29,8 @@
 //! posterior after a uniform prior: (improvements of the category that work + 1) ÷ (all that were
 //! measured + 2).
 //!
-//! A built-in rule expects that its action counters the finding: its range is reversed after a fall.
+//! A built-in rule expects that its action counters the finding: its range is reversed after a
+//! fall.
 //!
 //! A rule with `undoes = true` undoes the change that a finding measured. Its expected effect is
 //! the measured one, reversed (after 38 % more, 28 % less), and past success is 1, because this is

@@ -102,7 +102,7 @@ impl Input {
     }
 
     /// Reads `columns` of all rows once, in batches; one empty batch if there are no rows.
-    pub(crate) fn each<'a>(
+    pub(crate) fn for_each_batch<'a>(
         &'a self,
         columns: &[&str],
         mut consume: impl FnMut(&Batch<'a>) -> Result<(), StageError>,
@@ -123,7 +123,7 @@ impl Input {
     /// Reads all rows at once, for small datasets and for stages that return rows.
     pub(crate) fn read_all(&self, columns: &[&str]) -> Result<Batch<'_>, StageError> {
         let mut all_rows: Option<DataFrame> = None;
-        self.each(columns, |batch| {
+        self.for_each_batch(columns, |batch| {
             match &mut all_rows {
                 Some(frame) => {
                     frame.vstack_mut(&batch.frame)?;

@@ -431,7 +431,7 @@ impl RecordReader<'_> {
         let mut groups = Groups::new(request.by);
         let mut tallied: Vec<Option<GroupTally>> = Vec::new();
         let (mut without, mut unusable) = (0u64, UnusableValues::default());
-        self.input.each(&columns, |batch| {
+        self.input.for_each_batch(&columns, |batch| {
             self.context.stop.check();
             let times = self.times.of(batch, self.time)?;
             let values = match value {

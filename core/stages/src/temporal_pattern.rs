@@ -39,11 +39,11 @@
 //!
 //! Weekdays are compared within weeks, hours within days, months within years, so that a trend is
 //! not mistaken for a pattern: a log-linear Poisson model with a level for each week, day or year.
-//! Months are compared with a trend within the year, too: the centred moving average of twelve months
-//! (Macaulay 1931), continued at both ends by the growth from year to year.
+//! Months are compared with a trend within the year, too: the centred moving average of twelve
+//! months (Macaulay 1931), continued at both ends by the growth from year to year.
 //!
-//! Records a week or a month apart are compared as recorded: months by their weeks or months, not by
-//! their days, so that a long month is no busy one. They have no weekdays and no hours.
+//! Records a week or a month apart are compared as recorded: months by their weeks or months, not
+//! by their days, so that a long month is no busy one. They have no weekdays and no hours.
 //!
 //! Variances allow for clustering: the largest of Poisson, quasi-Poisson (`McCullagh` and Nelder
 //! 1989), and the sandwich estimator over those blocks (Newey and West 1987). A year is compared
@@ -96,8 +96,8 @@ use read::read;
 pub const TEMPORAL_PATTERN: StageKind = StageKind {
     name: "temporal_pattern",
     chapter: Some(Chapter::Rhythm),
-    code_version: 11,
-    summary: "Weekday, hour, month and year effects, and the volume at which things change.",
+    code_version: 12,
+    summary: "Weekday, hour, month and year effects, and the volume above which events are more frequent.",
     manual: include_str!("temporal_pattern.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
@@ -294,7 +294,7 @@ fn run(
     cell.title = format!("Patterns in time: {}", data.measure);
     if data.days() < params.days_min {
         results.skipped.push(format!(
-            "have {}, need {}",
+            "{}, {} needed",
             plural(data.days(), "day"),
             params.days_min
         ));

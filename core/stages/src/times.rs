@@ -6,9 +6,11 @@ use polars::prelude::DataType;
 use retrocast_domain::Window;
 use std::sync::Arc;
 
-const DAY: i64 = 86_400_000_000;
+/// Length of a day, in microseconds.
+const DAY_MICROS: i64 = 86_400_000_000;
 /// Maximum number of distinct times; with more, they are truncated to seconds, minutes or hours.
 const TIMES_MAX: usize = 1 << 20;
+/// Units to which times are truncated, in microseconds: none, seconds, minutes and hours.
 const UNITS: [i64; 4] = [1, 1_000_000, 60_000_000, 3_600_000_000];
 /// Number of unsorted times at which they are sorted and merged.
 const UNSORTED_MAX: usize = 1 << 18;
@@ -32,7 +34,7 @@ pub struct Times {
     /// times they are truncated to seconds, minutes or hours, except the first and the last.
     counts: Vec<(DateTime, u64)>,
     /// Number of records without a time.
-    pub timeless: u64,
+    pub without_time: u64,
     /// Resolution of the times.
     pub resolution: Resolution,
     zone: TimeZone,
@@ -44,14 +46,14 @@ impl Times {
         let zone = TimeZone::get(timezone).map_err(|error| StageError::Other(error.to_string()))?;
         let mut is_date = false;
         let mut counter = Counter::default();
-        input.each(&[name], |batch| {
+        input.for_each_batch(&[name], |batch| {
             is_date |= matches!(frame::column(batch, name)?.dtype(), DataType::Date);
             frame::micros(batch, name)?
                 .into_iter()
                 .for_each(|time| counter.add(time));
             Ok(())
         })?;
-        let (is_day, timeless) = (is_date || counter.is_day, counter.timeless);
+        let (is_day, without_time) = (is_date || counter.is_day, counter.without_time);
         let micros = counter.finish();
         let is_utc = is_date || zone == TimeZone::UTC;
         let zone = if is_day { TimeZone::UTC } else { zone };
@@ -65,7 +67,7 @@ impl Times {
         };
         Ok(Self {
             counts,
-            timeless,
+            without_time,
             resolution,
             zone,
         })
@@ -99,7 +101,7 @@ impl Times {
 
     /// Number of all records.
     pub fn records(&self) -> u64 {
-        self.known() + self.timeless
+        self.known() + self.without_time
     }
 
     /// Number of records in the window.
@@ -123,10 +125,10 @@ impl Times {
             let time = time.map(|time| zone.to_timestamp(time).expect("a time").as_microsecond());
             counter.add(time);
         }
-        let timeless = counter.timeless;
+        let without_time = counter.without_time;
         Self {
             counts: Self::in_zone(&counter.finish(), &zone),
-            timeless,
+            without_time,
             resolution,
             zone,
         }
@@ -173,7 +175,7 @@ struct Counter {
     /// First and last time.
     ends: Option<[i64; 2]>,
     /// Number of records without a time.
-    timeless: u64,
+    without_time: u64,
     /// True if all times are midnight UTC.
     is_day: bool,
 }
@@ -185,7 +187,7 @@ impl Default for Counter {
             counts: Vec::new(),
             unit: 0,
             ends: None,
-            timeless: 0,
+            without_time: 0,
             is_day: true,
         }
     }
@@ -194,10 +196,10 @@ impl Default for Counter {
 impl Counter {
     fn add(&mut self, time: Option<i64>) {
         let Some(time) = time else {
-            self.timeless += 1;
+            self.without_time += 1;
             return;
         };
-        self.is_day &= time.rem_euclid(DAY) == 0;
+        self.is_day &= time.rem_euclid(DAY_MICROS) == 0;
         let [first, last] = self.ends.unwrap_or([time; 2]);
         self.ends = Some([first.min(time), last.max(time)]);
         self.unsorted.push(time);

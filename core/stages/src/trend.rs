@@ -9,9 +9,9 @@
 //! A ramp of the last weeks hardly shows in a test of a whole year. So the best bend is tested as
 //! well: the date from which a level series rises or falls steadily (Hudson 1966; Feder 1975), with
 //! the result of the same search in simulated series of the same autocorrelation; where values
-//! repeat, as rare counts do, these consist of the observed values (Theiler et al. 1992). Both p-values are
-//! combined (Liu and Xie 2020), and those of all groups are corrected together (Benjamini and
-//! Hochberg 1995).
+//! repeat, as rare counts do, these consist of the observed values (Theiler et al. 1992). Both
+//! p-values are combined (Liu and Xie 2020), and those of all groups are corrected together
+//! (Benjamini and Hochberg 1995).
 //!
 //! The size of the movement is that of a fitted line. Non-negative counts and sums get a
 //! quasi-Poisson line (`McCullagh` and Nelder 1989) with a log, square-root or identity link and
@@ -99,8 +99,8 @@ struct Params {
     /// Name of the metric, such as "failures". Default: from the column or dataset.
     #[serde(default)]
     measure: Option<String>,
-    /// Unit of the values, such as "ms"; "share" for shares, whose differences are in percentage points;
-    /// empty for counts.
+    /// Unit of the values, such as "ms"; "share" for shares, whose differences are in percentage
+    /// points; empty for counts.
     #[serde(default)]
     unit: String,
     /// Whether lower values are better.
@@ -163,7 +163,7 @@ fn fifty() -> usize {
 pub const TREND: StageKind = StageKind {
     name: "trend",
     chapter: Some(Chapter::Changes),
-    code_version: 8,
+    code_version: 9,
     summary: "Slow movement for each group: improving, worsening, or not proven, with its interval.",
     manual: include_str!("trend.rs"),
     schema: || schemars::schema_for!(Params),

@@ -86,7 +86,7 @@ impl Options {
 /// A value compared with its expectation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Score {
-    /// The value.
+    /// Observed value.
     pub value: f64,
     /// Expected value, from the least surprised expert.
     pub expected: f64,

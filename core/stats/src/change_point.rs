@@ -16,9 +16,9 @@ pub struct Level {
     pub start: usize,
     /// Index after the last value.
     pub end: usize,
-    /// The mean.
+    /// Mean of the values.
     pub mean: f64,
-    /// 95 % interval.
+    /// Lower and upper bound of the 95 % interval of the mean.
     pub interval: [f64; 2],
 }
 

@@ -20,7 +20,7 @@ const MEAN_LARGE: f64 = 1e4;
 /// The predictive distribution of a count.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CountDistribution {
-    /// Mean.
+    /// Expected count, above zero.
     pub mean: f64,
     /// Variance beyond the mean, over the squared mean.
     pub dispersion: f64,

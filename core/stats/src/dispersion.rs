@@ -29,7 +29,7 @@ const ROUNDS: usize = 30;
 /// The value of a window, and its variance if records are independent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Level {
-    /// The value.
+    /// Count, sum, share or mean of the window.
     pub value: f64,
     /// Its variance if records are independent.
     pub variance: f64,
@@ -60,7 +60,7 @@ pub enum LevelModel {
 /// The factor by which the variance of independent records is multiplied.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dispersion {
-    /// The factor.
+    /// Ratio of the variance to that of independent records.
     pub factor: f64,
     /// Degrees of freedom of its estimate.
     pub df: f64,

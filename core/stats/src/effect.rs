@@ -193,7 +193,7 @@ const ALPHA: f64 = 0.05;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EffectError {
     /// Too few known steps before the change.
-    #[error("not enough: have {have} days before the change, need {need}")]
+    #[error("not enough days before the change: {have}, {need} needed")]
     Before {
         /// Number of known steps.
         have: usize,

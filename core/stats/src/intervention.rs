@@ -179,7 +179,7 @@ const BEFORE_MAX: usize = 42;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InterventionError {
     /// Too few known periods before the change.
-    #[error("not enough {unit} before the change: have {have}, need {need}")]
+    #[error("not enough {unit} before the change: {have}, {need} needed")]
     Before {
         /// Number of known periods.
         have: usize,

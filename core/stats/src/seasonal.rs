@@ -10,11 +10,11 @@ use crate::{describe::median, distribution::f_upper};
 /// A series as `level + season + remainder`, all as long as the series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decomposition {
-    /// Level.
+    /// Smooth level, without the season.
     pub level: Vec<f64>,
     /// Seasonal pattern, with median zero over a period.
     pub season: Vec<f64>,
-    /// The remainder.
+    /// Values without level and season.
     pub remainder: Vec<f64>,
 }
 

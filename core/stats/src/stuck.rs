@@ -16,7 +16,7 @@ pub struct StuckRun {
     pub steps: Range<usize>,
     /// Number of known values among these steps.
     pub count: usize,
-    /// The value.
+    /// Value that repeats.
     pub value: f64,
     /// Largest number of equal values in a row before.
     pub usual_max: usize,

@@ -31,7 +31,7 @@ const LIKELIHOOD_RATIO_MAX: f64 = 7.35;
 pub struct Threshold {
     /// Volumes above this are on the upper side.
     pub cut: f64,
-    /// 95 % interval of the cut.
+    /// Lower and upper bound of the 95 % interval of the cut.
     pub cut_interval: [f64; 2],
     /// Number of rows on the lower side.
     pub n_below: usize,

@@ -51,9 +51,9 @@ impl TheilSen {
 /// Test and line of one series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trend {
-    /// The test.
+    /// Test for a monotonic trend.
     pub test: MannKendall,
-    /// The line.
+    /// Robust slope and intercept.
     pub line: TheilSen,
 }
 

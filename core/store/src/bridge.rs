@@ -191,7 +191,8 @@ fn from_series(series: &Series) -> Result<ArrayRef, StoreError> {
     let schema: FFI_ArrowSchema = unsafe { std::mem::transmute(schema) };
     // SAFETY: the same for `ArrowArray`.
     let array: FFI_ArrowArray = unsafe { std::mem::transmute(array) };
-    // SAFETY: polars created both from one valid series just above, and they describe the same type.
+    // SAFETY: polars created both from one valid series just above, and they describe the same
+    // type.
     let data = unsafe { from_ffi(array, &schema) }?;
     Ok(make_array(data))
 }

@@ -16,7 +16,7 @@ pub enum StoreError {
          beginning with a letter or digit"
     )]
     Name {
-        /// The name.
+        /// The invalid name.
         name: String,
     },
     /// The dataset, or this version of it, does not exist.
@@ -88,7 +88,7 @@ pub enum StoreError {
         requester: String,
         /// The required memory.
         requested: String,
-        /// The limit.
+        /// Memory available to the query, formatted.
         limit: String,
     },
     /// An object storage operation failed.
@@ -96,7 +96,7 @@ pub enum StoreError {
     Storage {
         /// The operation, such as "listing".
         action: &'static str,
-        /// The address.
+        /// Address of the bucket or object.
         address: String,
         /// The error of the storage.
         reason: String,
@@ -106,7 +106,7 @@ pub enum StoreError {
     Io {
         /// The operation, such as "reading".
         action: &'static str,
-        /// The file.
+        /// Path of the file.
         file: String,
         /// The error of the system.
         reason: String,

@@ -33,7 +33,7 @@ const VERSIONS_SHOWN: usize = 8;
 /// A dataset in a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DatasetEntry {
-    /// Name.
+    /// Name in the lake of the job.
     pub name: String,
     /// Newest version.
     pub version: u64,

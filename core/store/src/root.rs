@@ -40,7 +40,7 @@ pub enum LakeRoot {
     Folder(PathBuf),
     /// In object storage.
     Bucket {
-        /// The address.
+        /// Bucket, with the path below which the lakes are.
         address: Address,
         /// A local folder for data that is not visible yet.
         scratch: PathBuf,

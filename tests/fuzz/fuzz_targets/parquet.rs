@@ -4,8 +4,8 @@ use std::panic::{set_hook, take_hook};
 
 libfuzzer_sys::fuzz_target!(
     init: {
-        // A panic of a library on a damaged file is caught and reported as an error. Any other panic
-        // is a defect.
+        // A panic of a library on a damaged file is caught and reported as an error. Any other
+        // panic is a defect.
         let default_hook = take_hook();
         set_hook(Box::new(move |panic| {
             let file = panic.location().map_or("", |location| location.file());

@@ -1,5 +1,5 @@
-//! Runs a target without a fuzzer: on its corpus, and on inputs derived from it by seeded mutations.
-//! No input may cause a panic, or need much time or memory.
+//! Runs a target without a fuzzer: on its corpus, and on inputs derived from it by seeded
+//! mutations. No input may cause a panic, or need much time or memory.
 
 use std::{
     fmt::Write as _,

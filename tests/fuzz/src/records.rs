@@ -28,7 +28,7 @@ pub fn jsonl(data: &[u8]) {
     let Some((&first, bytes)) = data.split_first() else {
         return;
     };
-    let dialect = Dialect::AS_FOUND;
+    let dialect = Dialect::DEFAULT;
     read_in_chunks(bytes, first >> 2, Format::Jsonl, &dialect, &contract(first));
 }
 
@@ -37,7 +37,7 @@ pub fn json_array(data: &[u8]) {
     let Some((&first, bytes)) = data.split_first() else {
         return;
     };
-    let (dialect, contract) = (Dialect::AS_FOUND, contract(first));
+    let (dialect, contract) = (Dialect::DEFAULT, contract(first));
     let output = read_in_chunks(bytes, first >> 2, Format::Json, &dialect, &contract);
     // If another parser reads an array, all its items are read here, too, even after reformatting.
     if let Ok(array @ serde_json::Value::Array(_)) = serde_json::from_slice(bytes) {
@@ -72,7 +72,7 @@ pub fn parquet(data: &[u8]) {
     let Some((&first, bytes)) = data.split_first() else {
         return;
     };
-    read(bytes, Format::Parquet, &Dialect::AS_FOUND, &contract(first));
+    read(bytes, Format::Parquet, &Dialect::DEFAULT, &contract(first));
 }
 
 /// Contracts: every text either is a valid contract or gets an error with its location.
@@ -83,7 +83,7 @@ pub fn contract_file(data: &[u8]) {
             read(
                 RECORDS.as_bytes(),
                 Format::Jsonl,
-                &Dialect::AS_FOUND,
+                &Dialect::DEFAULT,
                 &contract,
             );
         }

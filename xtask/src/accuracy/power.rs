@@ -1,5 +1,5 @@
-//! Measures the power of the program: the share of planted events that a job finds and dates, beside
-//! other methods with the same share of false alarms on the same series.
+//! Measures the power of the program: the share of planted events that a job finds and dates,
+//! beside other methods with the same share of false alarms on the same series.
 
 mod cases;
 mod claims;

@@ -32,7 +32,7 @@ impl Work {
 pub struct Comparison {
     pub peer: &'static Peer,
     pub arguments: Vec<String>,
-    /// Its method.
+    /// Method of the package, with its settings.
     pub method: &'static str,
     pub work: Work,
 }

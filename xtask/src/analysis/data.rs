@@ -26,8 +26,8 @@ fn write(path: PathBuf, text: &str) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-/// Writes a half-hourly series with a daily wave, noise and an outage, below a folder of its own, and
-/// labels without windows; returns its path and that of the labels.
+/// Writes a half-hourly series with a daily wave, noise and an outage, below a folder of its own,
+/// and labels without windows; returns its path and that of the labels.
 pub fn series(folder: &Path, rows: usize) -> Result<[PathBuf; 2], String> {
     let folder = folder.join(format!("series-{rows}"));
     let mut random = Random(1);

@@ -10,8 +10,8 @@ use std::path::Path;
 
 /// Lengths, each ten times the one before.
 const LENGTHS: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
-/// Growth of processor time for ten times the length up to which it is called `n log n`: 10 times the
-/// ratio of the logarithms is at most 13.3.
+/// Growth of processor time for ten times the length up to which it is called `n log n`: 10 times
+/// the ratio of the logarithms is at most 13.3.
 const N_LOG_N_MAX: f64 = 15.0;
 /// Processor time below which growth is not judged, in seconds.
 const JUDGED_MIN: f64 = 0.1;

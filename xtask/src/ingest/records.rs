@@ -127,8 +127,8 @@ pub fn write(
     for index in first..first + records {
         let ticket = Ticket::draw(index, number, index - first, records, &mut subject);
         match format {
-            Format::Jsonl => ticket.json(&mut out)?,
-            Format::Csv => ticket.csv(&mut out)?,
+            Format::Jsonl => ticket.write_json(&mut out)?,
+            Format::Csv => ticket.write_csv(&mut out)?,
         }
     }
     out.flush()?;
@@ -196,7 +196,7 @@ impl<'a> Ticket<'a> {
         ticket
     }
 
-    fn json(&self, out: &mut impl Write) -> io::Result<()> {
+    fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
         write!(
             out,
             r#"{{"id":"T-{:010}","customer":"customer-{:05}","service":"{}","channel":"#,
@@ -229,7 +229,7 @@ impl<'a> Ticket<'a> {
         writeln!(out, r#","subject":"{}"}}"#, self.subject)
     }
 
-    fn csv(&self, out: &mut impl Write) -> io::Result<()> {
+    fn write_csv(&self, out: &mut impl Write) -> io::Result<()> {
         let text = |seconds: Option<u64>| seconds.map(|seconds| Timestamp(seconds).to_string());
         let (euros, cents) = (self.cents / 100, self.cents.abs() % 100);
         writeln!(

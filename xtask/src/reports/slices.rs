@@ -1,4 +1,5 @@
-//! Runs the demo's tickets with one report, with a report for each of 500 values, and once per value.
+//! Runs the demo's tickets with one report, with a report for each of 500 values, and once per
+//! value.
 
 use super::{
     Bench, DATE, medians, remove,

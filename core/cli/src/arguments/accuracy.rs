@@ -4,15 +4,16 @@ use clap::Args;
 use retrocast_stats::detector::Method;
 use std::path::PathBuf;
 
-/// Labelled series, and the detector to measure on them.
+/// Labelled series, and the detector to score.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
   retrocast evaluate anomaly --data nab/data --labels nab/labels/combined_windows.json
   retrocast evaluate anomaly --data series --labels windows.json --method sub-pca --json
 
-Expects the layout of the Numenta Anomaly Benchmark: CSV files with the columns timestamp and value, and a JSON
-file with the anomaly windows of each file: {\"folder/file.csv\": [[\"2014-04-10 07:15:00\", \"2014-04-11 16:45:00\"]]}.")]
+Expects the layout of the Numenta Anomaly Benchmark: CSV files with the columns timestamp and
+value, and a JSON file with the anomaly windows of each file: {\"folder/file.csv\": [[\"2014-04-10
+07:15:00\", \"2014-04-11 16:45:00\"]]}.")]
 pub struct AnomalyArguments {
     /// Folder of the series
     #[arg(long, value_name = "DIR")]
@@ -33,12 +34,13 @@ pub struct AnomalyArguments {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  retrocast evaluate forecast --train Hourly-train.csv --test Hourly-test.csv --season 24,168 --horizon 48
+  retrocast evaluate forecast --train Hourly-train.csv --test Hourly-test.csv \\
+      --season 24,168 --horizon 48
   retrocast evaluate forecast --train train.csv --test test.csv --season 52 --horizon 13 --json
 
-Expects the layout of the M4 competition: one series per row, its name first, then its values; shorter rows may end
-with empty cells or NA. The test file has the next values under the same names. Cells are separated by commas,
-semicolons, tabs or bars.")]
+Expects the layout of the M4 competition: one series per row, its name first, then its values;
+shorter rows may end with empty cells or NA. The test file has the next values under the same
+names. Cells are separated by commas, semicolons, tabs or bars.")]
 pub struct ForecastArguments {
     /// CSV file of the series to forecast
     #[arg(long, value_name = "FILE")]
@@ -65,10 +67,10 @@ Examples:
   retrocast evaluate drift last_month.csv this_month.csv
   retrocast evaluate drift reference.csv current.csv --json
 
-With up to 1,000 reference rows, a column drifts if a test rejects equality at 0.05 (Kolmogorov-Smirnov for
-numbers, chi-square for categories, z for shares); with more rows, if also its distance reaches 0.1 (Wasserstein
-over the standard deviation for numbers, Jensen-Shannon for categories). The table drifts if half of its columns
-do.")]
+With up to 1,000 reference rows, a column drifts if a test rejects equality at 0.05
+(Kolmogorov-Smirnov for numbers, chi-square for categories, z for shares). With more rows, its
+distance must also reach 0.1 (Wasserstein over the standard deviation for numbers, Jensen-Shannon
+for categories). The table drifts if at least half of its columns do.")]
 pub struct DriftArguments {
     /// CSV file with the reference table; the first row is a header
     pub reference: PathBuf,

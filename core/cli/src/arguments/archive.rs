@@ -11,7 +11,8 @@ Examples:
   retrocast archive rebuild
   retrocast archive rebuild --templates templates
 
-Runs update the pages automatically. Rebuild the archive after pages were removed or edited by hand.")]
+Runs update the pages automatically. Rebuild the archive after pages were removed or edited by
+hand.")]
     Rebuild {
         /// Write only pages whose contents have changed, as a run does
         #[arg(long)]
@@ -29,7 +30,12 @@ Examples:
         /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
         run: String,
         /// Reason to show on the run's page
-        #[arg(long, value_name = "TEXT", default_value = "")]
+        #[arg(
+            long,
+            value_name = "TEXT",
+            default_value = "",
+            hide_default_value = true
+        )]
         why: String,
     },
     /// Let retention apply to a run again
@@ -45,9 +51,9 @@ Examples:
   retrocast archive prune weekly-operations --keep 90d
   retrocast archive prune --keep '26 weeks' --at-least 8
 
-Without --keep, [retention] in each job file decides, and jobs without it are unchanged. Pinned runs and
-runs on the newest windows are kept. A removed run keeps its summary, setup, journal and results, and its
-page shows what was removed, when and why.")]
+Without --keep, [retention] in each job file decides, and jobs without it are unchanged. Pinned
+runs and runs on the newest windows are kept. A removed run keeps its summary, setup, journal and
+results, and its page shows what was removed, when and why.")]
     Prune(PruneArguments),
 }
 

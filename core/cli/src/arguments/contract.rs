@@ -46,9 +46,10 @@ Examples:
   retrocast contract infer export.csv --name ticket --out jobs/contracts/ticket.toml
   retrocast contract infer export.log --format csv --delimiter ';'
 
-The draft describes the records that were read; comments mark what you must decide. It declares formats of
-times, numbers and missing values where all records agree, with the evidence. If there are more than --records,
-they are sampled from all files, and the draft lists the values of a field as a comment only.")]
+The draft describes the records that were read; comments mark what you must decide. It declares
+formats of times, numbers and missing values where all records agree, with the evidence. If there
+are more than --records, they are sampled from all files, and the draft lists the values of a
+field as a comment only.")]
     Infer {
         /// Files: a path or pattern, as in a job file
         uri: String,
@@ -71,8 +72,8 @@ Examples:
   retrocast contract check 'data/raw/tickets/**/*.jsonl' --contract ticket
   retrocast contract check export.csv --contract drafts/ticket.toml --json
 
-Exit codes: 0 all records conform to the contract and its expectations, 1 some records do not, or a file
-cannot be read completely, 2 wrong usage or an invalid contract")]
+Exit codes: 0 all records conform to the contract and its expectations, 1 some records do not, or
+a file cannot be read completely, 2 wrong usage or an invalid contract")]
     Check {
         /// Files: a path or pattern, as in a job file
         uri: String,

@@ -12,9 +12,9 @@ Examples:
   retrocast evaluate effect --csv daily.csv --time day --value errors \\
       --controls requests,latency --start 2026-03-02
 
-The method auto depends only on the number of units and periods. For a panel, it is synthetic difference in
-differences (sdid), or difp if five or more units changed, or did if there are too few units or periods
-for weights. For a single series, it is a regression on season and controls.")]
+The method auto depends only on the number of units and periods. For a panel, it is synthetic
+difference in differences (sdid), or difp if five or more units changed, or did if there are too
+few units or periods for weights. For a single series, it is a regression on season and controls.")]
 pub struct EffectArguments {
     /// CSV file with a header, delimited by commas, semicolons, tabs or vertical bars
     #[arg(long, value_name = "FILE")]

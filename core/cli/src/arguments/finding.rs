@@ -62,8 +62,8 @@ Examples:
 /// A decision to record.
 #[derive(Debug, Args)]
 pub struct DecisionArguments {
-    /// Run, as in `retrocast show`, and the id of a finding or the first characters of the id; `retrocast
-    /// show RUN --json` prints ids
+    /// Run, as in `retrocast show`, and id of a finding, or the start of its id; `retrocast show RUN
+    /// --json` prints ids
     #[arg(value_name = "RUN#FINDING")]
     pub finding: String,
     /// Reason

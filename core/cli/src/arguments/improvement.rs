@@ -32,11 +32,11 @@ Example of a file:
   expected  = -0.3
   date      = 2026-10-05
   cost      = 4000
-  on        = 2026-10-05             # day of the record, if it is made later
+  on        = 2026-10-05             # day of this change of state [default: now]
 
-A run sees what was recorded before its date: set `on`, or --on for all entries, for runs on past dates.
-Adds missing improvements and updates the states of the others, so the same file can be imported again
-after each change.")]
+A run sees the changes of state before its date. For runs on past dates, set `on`, or --on for all
+entries. Adds missing improvements and updates the states of the others, so the same file can be
+imported again after each change.")]
     Import {
         /// Name of the job
         job: String,
@@ -45,7 +45,7 @@ after each change.")]
         /// Person or team that imports the file [default: the current user]
         #[arg(long, value_name = "NAME")]
         who: Option<String>,
-        /// Day of entries without `on`, if they are recorded later [default: now]
+        /// Day on which the state of entries without `on` changed [default: now]
         #[arg(long, value_name = "DATE", value_parser = date)]
         on: Option<Date>,
     },
@@ -140,12 +140,17 @@ pub struct ChangeArguments {
     /// Id of the improvement: letters, digits, dots and dashes
     pub id: String,
     /// Reason
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub why: String,
     /// Person or team that changes the state [default: the current user]
     #[arg(long, value_name = "NAME")]
     pub who: Option<String>,
-    /// Day of the change, if it is recorded later [default: now]
+    /// Day on which the state changed [default: now]
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub on: Option<Date>,
 }
@@ -160,16 +165,36 @@ pub struct Details {
     #[arg(long, value_name = "TEXT", required_unless_present = "recommendation")]
     pub title: Option<String>,
     /// Category, such as configuration, resources, scaling, workflow or quality
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub category: String,
     /// Person or team that will implement the improvement
-    #[arg(long, value_name = "NAME", default_value = "")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub owner: String,
     /// Component that the improvement changes [default: all]
-    #[arg(long, value_name = "NAME", default_value = "")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub component: String,
     /// Metric that the improvement is intended to change
-    #[arg(long, value_name = "NAME", default_value = "")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub metric: String,
     /// Expected change of the metric, such as -30% or 0.1
     #[arg(long, value_name = "CHANGE", value_parser = relative_change, allow_hyphen_values = true)]
@@ -178,10 +203,15 @@ pub struct Details {
     #[arg(long)]
     pub higher_is_better: bool,
     /// Link to a ticket or a change request
-    #[arg(long, value_name = "URL", default_value = "")]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub link: String,
     /// Id of the finding that the improvement addresses
-    #[arg(long, value_name = "ID", default_value = "")]
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     pub finding: String,
 }
 

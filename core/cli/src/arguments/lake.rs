@@ -52,7 +52,7 @@ The newest version of each dataset and the versions cited by reports in the arch
 Examples:
   retrocast lake query weekly-operations 'select component, count(*) from tickets group by 1'
   retrocast lake query weekly-operations 'select count(*) from tickets@3'
-  retrocast lake query weekly-operations \
+  retrocast lake query weekly-operations \\
       \"select since, times, sentence from ledger.findings where state = 'persisting'\"
   retrocast lake query weekly-operations 'select reason, line, raw from tickets__quarantine'
   retrocast lake query weekly-operations 'select name, records from tickets__manifest' --csv")]

@@ -13,8 +13,8 @@ Examples:
   retrocast report render weekly-operations/2026-W46 --report executive --templates new-templates
 
 Reads only report.json of the run; neither records nor datasets are needed. The same build and
-templates give the same bytes; the command reports files that differ from those in the run. Nothing
-in the archive is changed.")]
+templates give the same bytes; the command reports files that differ from those in the run.
+Nothing in the archive is changed.")]
     Render {
         /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
         run: String,

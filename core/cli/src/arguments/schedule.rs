@@ -13,9 +13,9 @@ Examples:
   retrocast schedule run                            every scheduled job
   retrocast schedule run weekly-operations
 
-Runs jobs one after another. Job files are read again before every check, and the archive is the only
-state, so the scheduler can be stopped, started and moved at any time. Without scheduled jobs, it exits
-with code 2.")]
+Runs jobs one after another. Job files are read again before every check, and the archive is the
+only state, so the scheduler can be stopped, started and moved at any time. Without scheduled
+jobs, it exits with code 2.")]
     Run {
         /// Jobs [default: every scheduled job]
         job: Vec<String>,
@@ -25,12 +25,13 @@ with code 2.")]
     /// Run the jobs that are due now, then exit; for cron, systemd and Kubernetes
     #[command(after_help = "\
 Examples:
-  retrocast schedule tick                           every due job
-  retrocast schedule tick weekly-operations --again retry after giving up
+  retrocast schedule tick                            every due job
+  retrocast schedule tick weekly-operations --again  retry after giving up
 
-Later ticks retry failed runs and catch up missed runs, as configured in the job file. The exit code is
-the most severe of all jobs. On a full disk, old reports are removed as [retention] allows; if that does
-not free enough space, nothing runs, the exit code is 1, and the administrator is mailed once.")]
+Later ticks retry failed runs and catch up missed runs, as configured in the job file. The exit
+code is the most severe of all jobs. On a full disk, old reports are removed as [retention]
+allows; if that does not free enough space, nothing runs, the exit code is 1, and the
+administrator is mailed once.")]
     Tick {
         /// Jobs [default: every scheduled job]
         job: Vec<String>,
@@ -70,6 +71,6 @@ pub enum ExportTo {
     Cron,
     /// A service and a timer per job
     Systemd,
-    /// A volume, and a cron job per job
+    /// A volume claim, and one `CronJob` per job
     Kubernetes,
 }

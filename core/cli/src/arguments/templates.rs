@@ -12,8 +12,8 @@ Examples:
   retrocast templates export templates
   retrocast templates check                 after each change
 
-A workspace uses the files in its templates folder and the built-in templates for all others: keep only the
-files that you change.")]
+A workspace uses the files in its templates folder and the built-in templates for all others: keep
+only the files that you change.")]
     Export {
         /// Folder to write to; it must not contain changed templates
         folder: PathBuf,

@@ -74,6 +74,21 @@ fn documented_commands_parse() {
     assert!(commands > 30, "only {commands} commands were found");
 }
 
+/// Longer lines would be broken in the middle of a paragraph.
+#[test]
+fn examples_fit_the_width_of_help() {
+    use clap::CommandFactory as _;
+    fn check(command: &clap::Command) {
+        let help = command.get_after_help().map(ToString::to_string);
+        for line in help.unwrap_or_default().lines() {
+            let width = line.chars().count();
+            assert!(width <= 100, "{}: {width}: {line}", command.get_name());
+        }
+        command.get_subcommands().for_each(check);
+    }
+    check(&Arguments::command());
+}
+
 #[test]
 fn arguments_are_consistent() {
     use clap::CommandFactory as _;

@@ -10,9 +10,10 @@ Examples:
   retrocast why latest#f2 --rows 5              with example rows behind it
   retrocast why latest                          every figure with its ID
 
-Prints the definition of the figure and the versions of the datasets that it was computed from, and checks
-that its stage computes the same value from them again. The workspace does not change. If the value
-differs or can no longer be computed, the command lists the reasons and exits with code 1.")]
+Prints the definition of the figure and the versions of the datasets that it was computed from,
+and checks that its stage computes the same value from them again. The workspace does not change.
+If the value differs or can no longer be computed, the command lists the reasons and exits with
+code 1.")]
 pub struct WhyArguments {
     /// Run and ID of the figure; a run without an ID lists its figures. Run: "latest", JOB, WINDOW,
     /// JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder

@@ -205,7 +205,7 @@ fn dialect(format: &FormatArguments) -> Result<Dialect, WrongUsage> {
         columns,
         header: !format.no_header,
         encoding: encoding.transpose().map_err(wrong)?,
-        ..Dialect::AS_FOUND
+        ..Dialect::DEFAULT
     };
     dialect.check().map_err(wrong)?;
     Ok(dialect)

@@ -119,8 +119,8 @@ fn exit(deliveries: &Deliveries) -> Exit {
     exits.fold(Exit::Done, Exit::more_severe)
 }
 
-/// Loads the job of a run from the current job file, which may have corrected addresses, or else from
-/// the recorded one.
+/// Loads the job of a run from the current job file, which may have corrected addresses, or else
+/// from the recorded one.
 fn load_job(workspace: &Workspace, folder: &Path) -> anyhow::Result<Job> {
     let name = RunSummary::read(folder)?.job;
     let arguments = JobArguments {

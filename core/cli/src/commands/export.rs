@@ -48,14 +48,14 @@ pub fn export(
     };
     let is_all = format == ExportFormat::All;
     if !exporter.formats.is_empty() {
-        exporter.results()?;
-        exporter.stages()?;
+        exporter.export_results()?;
+        exporter.export_stages()?;
     }
     if is_all || format == ExportFormat::Json {
-        exporter.contents()?;
+        exporter.export_contents()?;
     }
     if is_all || format == ExportFormat::Ipynb {
-        exporter.notebook(&report)?;
+        exporter.export_notebook(&report)?;
     }
     let descriptor = exporter.package.finish(&report)?;
     if as_json {
@@ -92,33 +92,33 @@ struct Exporter<'a> {
     run: RunFolder,
     formats: Vec<TableFormat>,
     package: Package,
-    /// Sentences about datasets that no longer exist.
+    /// Warnings about datasets that no longer exist.
     missing: Vec<String>,
     /// Lines that list the written files on the terminal.
     lines: Vec<String>,
 }
 
 impl Exporter<'_> {
-    /// Findings, key figures, effects, health and recommendations as tables.
-    fn results(&mut self) -> anyhow::Result<()> {
+    /// Writes findings, key figures, effects, health and recommendations as tables.
+    fn export_results(&mut self) -> anyhow::Result<()> {
         let rows = ledger::results(&self.run.folder)?;
         for table in RESULTS {
             let name = format!("tables/{}", table.name);
             let rows = rows.get(table.name).map_or(&[][..], Vec::as_slice);
-            let written = table.export(rows, &self.files(&name))?;
+            let written = table.export(rows, &self.table_files(&name))?;
             let described = Table {
                 name,
                 title: table.title.to_string(),
                 description: table.description.to_string(),
                 columns: table.columns,
             };
-            self.add(&described, &written)?;
+            self.add_table(&described, &written)?;
         }
         Ok(())
     }
 
-    /// The dataset of each stage at the version that the run wrote or reused.
-    fn stages(&mut self) -> anyhow::Result<()> {
+    /// Writes the dataset of each stage, at the version that the run wrote or reused.
+    fn export_stages(&mut self) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -143,9 +143,9 @@ impl Exporter<'_> {
                 description: format!("{}@{}: {}", dataset.name, dataset.version, cell.did),
                 columns,
             };
-            let files = self.files(&described.name);
+            let files = self.table_files(&described.name);
             match runtime.block_on(lake.export(&dataset, &files)) {
-                Ok(written) => self.add(&described, &written)?,
+                Ok(written) => self.add_table(&described, &written)?,
                 Err(error @ (StoreError::NoDataset { .. } | StoreError::NoVersion { .. })) => {
                     self.missing.push(format!("{}: {error}", described.name));
                 }
@@ -155,8 +155,8 @@ impl Exporter<'_> {
         Ok(())
     }
 
-    /// The contents of the reports, with their JSON Schemas.
-    fn contents(&mut self) -> anyhow::Result<()> {
+    /// Writes the contents of the reports, with their JSON Schemas.
+    fn export_contents(&mut self) -> anyhow::Result<()> {
         let schemas = [
             (REPORT, "report.schema.json", schema::report()),
             (FINDINGS, "findings.schema.json", schema::findings()),
@@ -177,8 +177,8 @@ impl Exporter<'_> {
         fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
     }
 
-    /// The notebook, with the files that it reads.
-    fn notebook(&mut self, report: &Report) -> anyhow::Result<()> {
+    /// Writes the notebook, with the files that it reads.
+    fn export_notebook(&mut self, report: &Report) -> anyhow::Result<()> {
         let lake = lake_address(self.workspace, &report.job)?;
         let charts = executor::drawings(report);
         let text = json_text(&notebook::notebook(report, &self.run, &lake, &charts))?;
@@ -198,8 +198,8 @@ impl Exporter<'_> {
         Ok(())
     }
 
-    /// The files of a table, one per format.
-    fn files(&self, name: &str) -> Vec<(TableFormat, PathBuf)> {
+    /// Paths of the files of a table, one per format.
+    fn table_files(&self, name: &str) -> Vec<(TableFormat, PathBuf)> {
         let formats = self.formats.iter();
         let file = |format: &TableFormat| {
             let path = self.package.path(&format!("{name}.{}", format.name()));
@@ -208,7 +208,7 @@ impl Exporter<'_> {
         formats.map(file).collect()
     }
 
-    fn add(
+    fn add_table(
         &mut self,
         table: &Table,
         written: &retrocast_store::ExportedTable,

@@ -19,8 +19,8 @@ pub(super) fn person_or_current_user(
     }
 }
 
-/// The name in `USER` or `LOGNAME`, which schedulers and containers may not set, or else the name of
-/// the user id.
+/// The name in `USER` or `LOGNAME`, which schedulers and containers may not set, or else the name
+/// of the user id.
 fn current_user() -> Option<String> {
     name_in_environment(|variable| std::env::var(variable).ok()).or_else(name_of_user_id)
 }

@@ -26,8 +26,8 @@ impl<'a> Runs<'a> {
     /// Finds the run named by "latest", `JOB`, `WINDOW`, `JOB/WINDOW`, `JOB/WINDOW/RUN`,
     /// `JOB/latest` or a run id; the error lists the runs that exist.
     ///
-    /// For a job, this is the run of the latest date, not the one that started last: a run on an old
-    /// window does not become the latest. For a window, it is the run that started last.
+    /// For a job, this is the run of the latest date, not the one that started last: a run on an
+    /// old window does not become the latest. For a window, it is the run that started last.
     pub fn resolve(self, text: &str) -> Result<&'a Run, String> {
         let parts: Vec<&str> = text.trim_end_matches('/').split('/').collect();
         match parts.as_slice() {

@@ -233,7 +233,8 @@ fn read_job(workspace: &Workspace, name: &str, is_needed: bool) -> anyhow::Resul
     }
 }
 
-/// Selects the runs to remove. Runs that the ledger lacks are published first, and kept if that fails.
+/// Selects the runs to remove. Runs that the ledger lacks are published first, and kept if that
+/// fails.
 fn select(workspace: &Workspace, job: &str, rule: RetentionRule, dry_run: bool) -> PrunedJob {
     let mut runs = housekeeping::removable(workspace, job, &rule);
     let mut unpublished = 0;

@@ -204,8 +204,8 @@ impl JobCheck {
     }
 }
 
-/// Runs a job for its due times, oldest first, unless another process does. `is_named` is true for a job
-/// that the command line names.
+/// Runs a job for its due times, oldest first, unless another process does. `is_named` is true for
+/// a job that the command line names.
 fn check_job(
     workspace: &Workspace,
     name: &str,

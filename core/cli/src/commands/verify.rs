@@ -85,10 +85,10 @@ pub fn verify(workspace: &Workspace, target: &str, as_json: bool) -> anyhow::Res
         checks: Vec::new(),
     };
     let run = if Path::new(target).is_file() {
-        verifier.file(Path::new(target))?
+        verifier.verify_file(Path::new(target))?
     } else {
         let folder = archive::find_with_files(workspace, target)?;
-        verifier.run(&folder)?;
+        verifier.verify_run(&folder)?;
         Some(folder)
     };
     let checks = verifier.checks;
@@ -161,9 +161,9 @@ impl Verifier<'_> {
     }
 
     /// Checks a PDF from anywhere; returns the folder of its run.
-    fn file(&mut self, path: &Path) -> anyhow::Result<Option<PathBuf>> {
+    fn verify_file(&mut self, path: &Path) -> anyhow::Result<Option<PathBuf>> {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let Some(contents) = self.contents(&bytes, None) else {
+        let Some(contents) = self.read_contents(&bytes, None) else {
             let result = |check| {
                 (
                     check,
@@ -186,7 +186,7 @@ impl Verifier<'_> {
                 report.window
             );
             self.add("run", None, (CheckStatus::Failed, reason));
-            self.datasets(&report.job, &report.provenance.datasets);
+            self.verify_datasets(&report.job, &report.provenance.datasets);
             let result = self.render_pdf(None, &Layout::ALL, &contents.report, &bytes);
             self.add("render", None, result);
             return Ok(None);
@@ -197,18 +197,18 @@ impl Verifier<'_> {
         let [stored, _] = stored_files(&folder, layout, report);
         let result = compare_with_file(&bytes, &stored);
         self.add("copy", None, result);
-        self.data(&folder, layout, &contents, None);
-        self.checksums(&folder)?;
-        self.datasets(&report.job, &cited_datasets(&folder, layout, report));
+        self.compare(&folder, layout, &contents, None);
+        self.verify_checksums(&folder)?;
+        self.verify_datasets(&report.job, &cited_datasets(&folder, layout, report));
         let result = self.render_pdf(Some(&folder), &[layout], &contents.report, &bytes);
         self.add("render", None, result);
         Ok(Some(folder))
     }
 
     /// Checks all reports of a run.
-    fn run(&mut self, folder: &Path) -> anyhow::Result<()> {
+    fn verify_run(&mut self, folder: &Path) -> anyhow::Result<()> {
         let RecordedPlan { plan, .. } = RecordedPlan::read(folder)?;
-        self.checksums(folder)?;
+        self.verify_checksums(folder)?;
         let mut cited: Vec<DatasetRef> = Vec::new();
         let reports = plan.nodes.iter().filter(|node| node.is_report());
         for layout in reports.filter_map(|node| Layout::from_name(node.short())) {
@@ -222,11 +222,11 @@ impl Verifier<'_> {
                     continue;
                 }
             };
-            let Some(contents) = self.contents(&bytes, Some(&pdf)) else {
+            let Some(contents) = self.read_contents(&bytes, Some(&pdf)) else {
                 continue;
             };
             let report = &contents.report;
-            self.data(folder, layout, &contents, Some(&pdf));
+            self.compare(folder, layout, &contents, Some(&pdf));
             let result = self.render_pdf(Some(folder), &[layout], report, &bytes);
             self.add("render", Some(&pdf), result);
             let result = self.render_html(folder, layout, report);
@@ -237,12 +237,12 @@ impl Verifier<'_> {
                 }
             }
         }
-        self.datasets(&plan.job, &cited);
+        self.verify_datasets(&plan.job, &cited);
         Ok(())
     }
 
     /// Reads the report that is attached to a PDF.
-    fn contents(&mut self, pdf: &[u8], file: Option<&str>) -> Option<Contents> {
+    fn read_contents(&mut self, pdf: &[u8], file: Option<&str>) -> Option<Contents> {
         let contents = attachment(pdf, REPORT)
             .map_err(|error| error.to_string())
             .and_then(|json| match serde_json::from_slice::<Report>(&json) {
@@ -264,13 +264,13 @@ impl Verifier<'_> {
     }
 
     /// Compares the attached data with that of the archive.
-    fn data(&mut self, folder: &Path, layout: Layout, contents: &Contents, file: Option<&str>) {
+    fn compare(&mut self, folder: &Path, layout: Layout, contents: &Contents, file: Option<&str>) {
         let [_, stored] = stored_files(folder, layout, &contents.report);
         let result = compare_with_file(&contents.json, &stored);
         self.add("data", file, result);
     }
 
-    fn checksums(&mut self, folder: &Path) -> anyhow::Result<()> {
+    fn verify_checksums(&mut self, folder: &Path) -> anyhow::Result<()> {
         let result = match check_checksums(folder)? {
             None => {
                 let reason = match tombstone_of(folder) {
@@ -305,7 +305,7 @@ impl Verifier<'_> {
     }
 
     /// Checks that every dataset version that a report cites is in the lake.
-    fn datasets(&mut self, job: &str, cited: &[DatasetRef]) {
+    fn verify_datasets(&mut self, job: &str, cited: &[DatasetRef]) {
         let result = self
             .cited_versions(job, cited)
             .unwrap_or_else(|error| (CheckStatus::NotPossible, diagnose::in_one_line(&error)));

@@ -123,7 +123,8 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Reads the job file and lists its sources; `reported_hash` is that of the last reported listing.
+    /// Reads the job file and lists its sources; `reported_hash` is that of the last reported
+    /// listing.
     fn check(&mut self, reported_hash: Option<&str>) -> anyhow::Result<CheckResult> {
         let Some(planned) = self.plan()? else {
             return Ok(CheckResult::Invalid);
@@ -134,7 +135,8 @@ impl Watch<'_> {
         }
     }
 
-    /// Reads and plans the job, which may have changed, for the current window unless another is given.
+    /// Reads and plans the job, which may have changed, for the current window unless another is
+    /// given.
     fn plan(&mut self) -> anyhow::Result<Option<job::PlannedRun>> {
         let mut arguments = self.arguments.clone();
         let mut loaded = job::load(self.workspace, &arguments)?;
@@ -160,8 +162,8 @@ impl Watch<'_> {
         )
     }
 
-    /// Hashes the listings of the sources. If the hash differs from `reported_hash`, waits until files
-    /// stop growing.
+    /// Hashes the listings of the sources. If the hash differs from `reported_hash`, waits until
+    /// files stop growing.
     fn listing_hash(&mut self, plan: &Plan, reported_hash: Option<&str>) -> Result<String, String> {
         let started = Instant::now();
         let mut last = self.list(plan)?;

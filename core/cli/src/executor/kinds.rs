@@ -37,7 +37,7 @@ impl Catalogue {
         }
     }
 
-    /// The file of a contract.
+    /// Path of a contract in the workspace.
     pub fn contract_file(&self, name: &str) -> PathBuf {
         self.contracts.join(format!("{name}.toml"))
     }

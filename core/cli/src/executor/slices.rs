@@ -1,5 +1,5 @@
-//! The slices of a report: reads the values of the column and their recipients, and writes one report per
-//! value.
+//! The slices of a report: reads the values of the column and their recipients, and writes one
+//! report per value.
 
 use super::{WorkspaceExecutor, failure, lineage::time_limit};
 use futures::StreamExt as _;
@@ -39,7 +39,8 @@ pub struct SliceValues {
     slices: BTreeMap<String, SliceFile>,
 }
 
-/// Reads the values of the column from the datasets that the report's stages read, and the recipients.
+/// Reads the values of the column from the datasets that the report's stages read, and the
+/// recipients.
 pub async fn read_values(
     executor: &WorkspaceExecutor,
     lake: &Lake,

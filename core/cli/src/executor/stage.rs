@@ -226,8 +226,8 @@ fn ledger_caveat(node: &Node, view: &LedgerView) -> Option<String> {
     })
 }
 
-/// Inputs for the tables of a query that have a time column: its stage reports how many rows are after
-/// the window.
+/// Inputs for the tables of a query that have a time column: its stage reports how many rows are
+/// after the window.
 async fn tables_with_times(
     executor: &WorkspaceExecutor,
     inputs: &BTreeMap<String, Arc<Outcome>>,
@@ -386,8 +386,8 @@ async fn find_selected_dataset(
     Ok(Some((column, Box::new(input))))
 }
 
-/// Estimates the memory for the rows of a dataset: all rows, in the columns that the params name, or one
-/// batch if the kind reads in batches.
+/// Estimates the memory for the rows of a dataset: all rows, in the columns that the params name,
+/// or one batch if the kind reads in batches.
 async fn estimate_memory(
     lake: &Lake,
     dataset: &DatasetRef,

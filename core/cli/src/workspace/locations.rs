@@ -22,7 +22,8 @@ pub struct LakeLocations {
     pub files: LakeFiles,
 }
 
-/// Resolves the lake at a folder or address. Errors name `option`, the option that set the location.
+/// Resolves the lake at a folder or address. Errors name `option`, the option that set the
+/// location.
 pub fn lake(option: &str, location: &Path) -> Result<LakeLocations, WrongUsage> {
     let Some(address) = address(option, location)? else {
         return Ok(LakeLocations {

@@ -13,7 +13,7 @@ use serde::Serialize;
 pub struct Figure {
     /// Stage that measured it.
     pub stage: String,
-    /// Its name.
+    /// Name of the figure, such as "Success rate".
     pub name: String,
     /// Subject: "all", or a group.
     pub subject: String,

@@ -19,11 +19,11 @@ pub struct Claim {
     pub node: String,
     /// Kind of claim.
     pub kind: String,
-    /// Subject.
+    /// Subject: "component = billing", or "all".
     pub subject: String,
     /// The claim, without numbers.
     pub what: String,
-    /// Severity.
+    /// Severity in the run that has the claim.
     pub severity: Severity,
     /// The claim as a sentence.
     pub sentence: String,
@@ -84,7 +84,7 @@ pub struct ImprovementVerdicts {
     pub node: String,
     /// Identity of the improvement in the register.
     pub improvement: String,
-    /// Its title.
+    /// Title in the register.
     pub title: String,
     /// The intended metric.
     pub metric: String,

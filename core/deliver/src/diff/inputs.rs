@@ -19,7 +19,7 @@ pub struct SourceIntake {
     pub quarantined: Option<u64>,
     /// Records left out as duplicates of a key.
     pub duplicates: Option<u64>,
-    /// Files.
+    /// Number of files read.
     pub files: Option<u64>,
     /// Files that could not be read completely.
     pub broken_files: Option<u64>,

@@ -288,7 +288,7 @@ fn too_little_data_resolves_no_findings() {
     let (mut old, mut new) = (Run::new("r1", 45), Run::new("r2", 46));
     new.cell("figures").findings = vec![finding("latency", 100.0, Severity::Notice)];
     old.cell("figures").status = CellStatus::NotEnough {
-        message: "have 9 days, need 21".to_string(),
+        message: "9 days, 21 needed".to_string(),
     };
     let difference = compare_runs(&old, &new);
     assert_eq!(difference.findings.new.len(), 1);
@@ -297,7 +297,7 @@ fn too_little_data_resolves_no_findings() {
     assert_eq!(back.findings.not_compared[0].findings, 1);
     let text = plain_text(&back);
     assert!(
-        text.contains("  not enough  stage.figures: have 9 days, need 21\n"),
+        text.contains("  not enough  stage.figures: 9 days, 21 needed\n"),
         "{text}"
     );
 }

@@ -19,21 +19,21 @@ const WIDTH_MAX: usize = 100;
 
 pub(super) fn text(difference: &Difference) -> String {
     let mut page = Page::new(WIDTH_MAX);
-    run_headings(&mut page, &difference.runs);
+    write_run_headings(&mut page, &difference.runs);
     for sentence in summary::summary(difference) {
         page.paragraph(&sentence);
     }
     let findings = &difference.findings;
-    claims(&mut page, "New findings", &findings.new);
-    claims(&mut page, "Resolved findings", &findings.resolved);
-    changed_findings(&mut page, &findings.changed);
-    figures(&mut page, &difference.metrics, &difference.runs);
-    improvements(&mut page, &difference.effects);
-    decisions(&mut page, &difference.decisions);
-    restated_figures(&mut page, &difference.restated);
-    setup::records(&mut page, &difference.inputs);
-    setup::settings(&mut page, difference);
-    setup::nodes(&mut page, difference);
+    write_claims(&mut page, "New findings", &findings.new);
+    write_claims(&mut page, "Resolved findings", &findings.resolved);
+    write_changed_findings(&mut page, &findings.changed);
+    write_figures(&mut page, &difference.metrics, &difference.runs);
+    write_improvements(&mut page, &difference.effects);
+    write_decisions(&mut page, &difference.decisions);
+    write_restated_figures(&mut page, &difference.restated);
+    setup::write_records(&mut page, &difference.inputs);
+    setup::write_settings(&mut page, difference);
+    setup::write_nodes(&mut page, difference);
     let unreadable = difference.unreadable.iter();
     page.list(
         "Left out",
@@ -43,7 +43,7 @@ pub(super) fn text(difference: &Difference) -> String {
 }
 
 /// Adds the two runs, one per line, after the job if it is the same.
-fn run_headings(page: &mut Page, runs: &Pair<ComparedRun>) {
+fn write_run_headings(page: &mut Page, runs: &Pair<ComparedRun>) {
     let same_job = runs.old.job == runs.new.job;
     if same_job {
         let (title, job) = (clean(&runs.new.title, 120), clean(&runs.new.job, 80));
@@ -91,7 +91,7 @@ fn entries<T>(
     items.map(show).collect()
 }
 
-fn claims(page: &mut Page, title: &str, claims: &[Claim]) {
+fn write_claims(page: &mut Page, title: &str, claims: &[Claim]) {
     let show = |claim: &Claim| {
         (
             severity_word(claim.severity).to_string(),
@@ -101,7 +101,7 @@ fn claims(page: &mut Page, title: &str, claims: &[Claim]) {
     page.list(title, &entries(claims.iter(), show));
 }
 
-fn changed_findings(page: &mut Page, changed: &[PersistingFinding]) {
+fn write_changed_findings(page: &mut Page, changed: &[PersistingFinding]) {
     let show = |persisting: &PersistingFinding| {
         let mut text = clean(&persisting.claim.sentence, 600);
         let mut was = clean(&persisting.was, 300);
@@ -121,7 +121,7 @@ fn changed_findings(page: &mut Page, changed: &[PersistingFinding]) {
     page.list("Changed findings", &entries(changed.iter(), show));
 }
 
-fn figures(page: &mut Page, figures: &[Figure], runs: &Pair<ComparedRun>) {
+fn write_figures(page: &mut Page, figures: &[Figure], runs: &Pair<ComparedRun>) {
     let changed: Vec<&Figure> = figures
         .iter()
         .filter(|figure| figure.is_changed() && figure.compared)
@@ -187,7 +187,7 @@ fn notes(figure: &Figure) -> String {
 }
 
 /// Adds the decisions that only the second run has, and those that are no longer in force in it.
-fn decisions(page: &mut Page, decisions: &Pair<Vec<FindingDecision>>) {
+fn write_decisions(page: &mut Page, decisions: &Pair<Vec<FindingDecision>>) {
     let show = |decision: &FindingDecision| {
         (
             clean(&decision.finding, 20),
@@ -204,7 +204,7 @@ fn decisions(page: &mut Page, decisions: &Pair<Vec<FindingDecision>>) {
 }
 
 /// Adds the figures that only the second run restated.
-fn restated_figures(page: &mut Page, restated: &Pair<Vec<Restatement>>) {
+fn write_restated_figures(page: &mut Page, restated: &Pair<Vec<Restatement>>) {
     let figures = restated
         .new
         .iter()
@@ -213,7 +213,7 @@ fn restated_figures(page: &mut Page, restated: &Pair<Vec<Restatement>>) {
     page.list("Restated figures", &entries(figures, show));
 }
 
-fn improvements(page: &mut Page, effects: &[ImprovementVerdicts]) {
+fn write_improvements(page: &mut Page, effects: &[ImprovementVerdicts]) {
     let shown = effects
         .iter()
         .filter(|effect| effect.compared && !effect.verdict.is_same());

@@ -39,9 +39,9 @@ pub enum Node {
 /// A key with its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// Key.
+    /// Key, without quotes.
     pub key: String,
-    /// Span of the key.
+    /// Position of the key in the file.
     pub key_span: Span,
     /// Value.
     pub item: SpannedValue,

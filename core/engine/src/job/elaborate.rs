@@ -36,7 +36,7 @@ pub(crate) struct Elaboration {
     pub ledger: BTreeMap<String, BTreeSet<String>>,
     /// Names of the referenced params.
     pub used: BTreeSet<String>,
-    /// The diagnostics.
+    /// Errors and warnings, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
 }
 

@@ -13,7 +13,7 @@ pub enum ParamKind {
     String,
     /// A whole number.
     Integer,
-    /// A number.
+    /// A number, with or without a fraction.
     Number,
     /// true or false.
     Boolean,
@@ -108,7 +108,7 @@ impl ParamSpec {
 pub struct Param {
     /// Type.
     pub kind: ParamKind,
-    /// Value.
+    /// Value in this run.
     pub value: Option<Value>,
 }
 

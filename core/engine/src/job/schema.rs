@@ -39,8 +39,8 @@ struct JobFile {
     /// IANA name of the time zone in which days begin, such as "Europe/London".
     #[serde(default = "default_timezone")]
     timezone: String,
-    /// Probability that a report with nothing to find contains a false claim. It is shared among the
-    /// stages that make claims: each has an equal part as its `alpha`, unless that is set.
+    /// Probability that a report with nothing to find contains a false claim. It is shared among
+    /// the stages that make claims: each has an equal part as its `alpha`, unless that is set.
     #[serde(default = "default_false_claims")]
     #[schemars(range(min = 1e-4, max = 0.5))]
     false_claims: f64,
@@ -125,8 +125,8 @@ struct OnlyIfFile {
     fresh_within: Option<String>,
 }
 
-/// Reports that may be removed when the disk is full: a run removes the oldest of them, continues, and
-/// the next report mentions it.
+/// Reports that may be removed when the disk is full: a run removes the oldest of them, continues,
+/// and the next report mentions it.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RetentionFile {

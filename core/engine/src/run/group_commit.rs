@@ -48,8 +48,8 @@ impl<T> GroupCommit<T> {
         self.next.is_empty() && self.flush.is_none()
     }
 
-    /// Returns nodes whose lines are durable. While other nodes are `running`, waits briefly for them
-    /// to share the flush. Cancel-safe.
+    /// Returns nodes whose lines are durable. While other nodes are `running`, waits briefly for
+    /// them to share the flush. Cancel-safe.
     pub(super) async fn next_durable(&mut self, running: bool) -> Vec<T> {
         if self.flush.is_none() {
             if self.next.is_empty() {

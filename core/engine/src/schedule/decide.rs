@@ -60,7 +60,7 @@ pub enum State {
 pub struct DueTime {
     /// The due time.
     pub due: Timestamp,
-    /// Its state.
+    /// State of its attempts.
     #[serde(flatten)]
     pub state: State,
     /// Number of failed attempts.
@@ -83,7 +83,7 @@ pub struct ScheduleStatus {
     pub next_due: Option<Timestamp>,
     /// The last attempt that fulfilled a due time.
     pub last_success: Option<Attempt>,
-    /// The last attempt.
+    /// The last attempt for any due time; `None` before the first.
     pub last_attempt: Option<Attempt>,
     /// Number of failed attempts since the last success.
     pub failures: u32,

@@ -23,7 +23,7 @@ use std::{path::PathBuf, time::Duration};
 pub struct ScheduledCommand<'a> {
     /// Name of the job.
     pub job: &'a str,
-    /// The schedule.
+    /// Times at which the job is due.
     pub schedule: &'a Schedule,
     /// The schedule as a calendar.
     pub calendar: &'a Calendar,
@@ -60,8 +60,9 @@ impl ScheduledCommand<'_> {
         format!("due \"{}\" in {}", self.schedule.cron, self.timezone)
     }
 
-    /// Minutes of the hour at which to check: those at which the job may be due, and others, so that
-    /// checks are at most `longest` minutes apart, and at most the shortest wait before a retry.
+    /// Minutes of the hour at which to check: those at which the job may be due, and others, so
+    /// that checks are at most `longest` minutes apart, and at most the shortest wait before a
+    /// retry.
     fn check_times(&self, longest: u32) -> CheckTimes {
         let waits = self.schedule.retry.iter().min();
         let shortest = waits.map_or(u64::MAX, Duration::as_secs) / 60;
@@ -116,8 +117,8 @@ impl CheckTimes {
     }
 }
 
-/// A name for units and objects: lowercase letters, digits and hyphens, at most `max_length` characters,
-/// distinct for distinct jobs.
+/// A name for units and objects: lowercase letters, digits and hyphens, at most `max_length`
+/// characters, distinct for distinct jobs.
 fn name(job: &str, max_length: usize) -> String {
     let to_allowed = |c: char| match c.to_ascii_lowercase() {
         c if c.is_ascii_lowercase() || c.is_ascii_digit() => c,

@@ -145,7 +145,7 @@ struct Simulation {
     calendar: Calendar,
     archive: Vec<Attempt>,
     now: Timestamp,
-    /// Duration of a run.
+    /// Time that each run takes.
     run_duration: SignedDuration,
     /// Number of newest runs that the archive keeps.
     archive_limit: usize,

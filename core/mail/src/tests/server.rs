@@ -27,7 +27,7 @@ pub enum Step {
 /// The server's action at a step.
 #[derive(Debug, Clone)]
 pub enum Action {
-    /// Accepts.
+    /// Replies with success.
     Accept,
     /// Replies with this line.
     Reply(String),

@@ -115,12 +115,12 @@ impl Zone {
         zone_database().get(name).ok().map(Self)
     }
 
-    /// Its name.
+    /// IANA name, such as "Europe/Berlin".
     pub fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("UTC")
     }
 
-    /// Its rules.
+    /// Offsets from UTC, with their changes.
     pub fn rules(&self) -> &TimeZone {
         &self.0
     }

@@ -79,7 +79,7 @@ fn anchor(group: &str, name: &str) -> String {
 }
 
 fn write_record(out: &mut String, contract: &Contract) {
-    section_head(
+    write_section_head(
         out,
         &anchor("record", &contract.name),
         (&contract.title, &contract.name),
@@ -104,17 +104,17 @@ fn write_record(out: &mut String, contract: &Contract) {
     }
     open_table(out, &contract.title, "Field");
     for entry in entries(contract) {
-        table_row(out, &entry);
+        write_table_row(out, &entry);
     }
     out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
 }
 
 fn write_result(out: &mut String, table: &ResultTable) {
     let anchor = anchor("result", table.name);
-    section_head(out, &anchor, (table.title, table.name), table.description);
+    write_section_head(out, &anchor, (table.title, table.name), table.description);
     open_table(out, table.title, "Column");
     for column in table.columns {
-        table_row(
+        write_table_row(
             out,
             &Entry {
                 name: column.name.to_string(),
@@ -133,7 +133,12 @@ fn write_result(out: &mut String, table: &ResultTable) {
     out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
 }
 
-fn section_head(out: &mut String, anchor: &str, (title, name): (&str, &str), description: &str) {
+fn write_section_head(
+    out: &mut String,
+    anchor: &str,
+    (title, name): (&str, &str),
+    description: &str,
+) {
     let _ = writeln!(
         out,
         "<section id=\"{}\">\n<h3>{} {}</h3>\n<p class=\"about\">{}</p>",
@@ -154,7 +159,7 @@ fn open_table(out: &mut String, title: &str, first: &str) {
     );
 }
 
-fn table_row(out: &mut String, entry: &Entry) {
+fn write_table_row(out: &mut String, entry: &Entry) {
     let indent = entry.depth.min(4);
     let _ = write!(
         out,

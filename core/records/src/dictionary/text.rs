@@ -28,7 +28,7 @@ pub fn markdown(contracts: &[Contract], results: &[ResultTable]) -> String {
         out.push_str("\n| field | type | required | unit | values | meaning |\n");
         out.push_str("|---|---|---|---|---|---|\n");
         for entry in entries(contract) {
-            table_row(&mut out, &entry);
+            write_table_row(&mut out, &entry);
         }
     }
     if !results.is_empty() {
@@ -56,7 +56,7 @@ pub fn markdown(contracts: &[Contract], results: &[ResultTable]) -> String {
     out
 }
 
-fn table_row(out: &mut String, entry: &Entry) {
+fn write_table_row(out: &mut String, entry: &Entry) {
     let mut values = vec![entry.limits.clone()];
     values.extend(entry.rules.iter().map(|(label, texts)| {
         let texts: Vec<String> = texts.iter().map(|text| code(text)).collect();

@@ -180,8 +180,9 @@ impl Fields<'_> {
         }
     }
 
-    /// Returns true if a field's values can be names with spaces, such as "Tier 1", rather than prose:
-    /// each occurs at least twice on average. They are no identifiers, but may be part of a key.
+    /// Returns true if a field's values can be names with spaces, such as "Tier 1", rather than
+    /// prose: each occurs at least twice on average. They are no identifiers, but may be part of a
+    /// key.
     fn can_be_label(&self, name: &str) -> bool {
         let is_short = (self.sample.profiles.get(name))
             .is_some_and(|profile| profile.longest <= IDENTIFIER_LENGTH_MAX);

@@ -65,7 +65,7 @@ pub(super) struct Profile {
 }
 
 impl Profile {
-    /// Adds one value.
+    /// Adds one value; `cell` is true for a cell of a CSV file, which may be a number in text.
     pub fn add(&mut self, value: &Value, cell: bool) {
         self.add_nested(value, cell, 0);
     }

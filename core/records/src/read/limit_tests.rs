@@ -27,7 +27,7 @@ fn read_blocks(reader: impl Read + Send, format: Format) -> (usize, Vec<String>,
     };
     let text = decode::decode(Box::new(reader), "", None).unwrap();
     let fields = &contract.fields;
-    let read = block::read_text(text, 0, format, &Dialect::AS_FOUND, fields, &mut emit);
+    let read = block::read_text(text, 0, format, &Dialect::DEFAULT, fields, &mut emit);
     let broken = match read {
         Err(Stop::Broken(reason)) => Some(reason),
         _ => None,
@@ -79,7 +79,7 @@ fn memory_is_bounded_for_a_line_of_two_gigabytes() {
 fn blocks_of_tiny_records_are_limited() {
     let records = 200_000;
     let check = |text: String, format: Format| {
-        let events = from_bytes(text.as_bytes(), format, &Dialect::AS_FOUND, &contract()).unwrap();
+        let events = from_bytes(text.as_bytes(), format, &Dialect::DEFAULT, &contract()).unwrap();
         let blocks = events.iter().map(|event| match event {
             ReadEvent::Records(parsed) => parsed.records,
             ReadEvent::End { .. } => 0,
@@ -108,12 +108,7 @@ fn blocks_never_split_records_of_several_lines() {
         "\"a\n\n\",1\n".repeat(100_000),
         "b,x\n".repeat(100_000)
     );
-    let events = from_bytes(
-        text.as_bytes(),
-        Format::Csv,
-        &Dialect::AS_FOUND,
-        &contract(),
-    );
+    let events = from_bytes(text.as_bytes(), Format::Csv, &Dialect::DEFAULT, &contract());
     let read = collect_events(events.unwrap());
     let short: Vec<u64> = (0..=100_000).map(|record| 2 + 3 * record).collect();
     assert_eq!(read.lines, short);
@@ -140,7 +135,7 @@ impl<R: Read> Read for ReadCounter<R> {
 fn blank_lines_and_comments_before_a_header_are_skipped_together() {
     let dialect = Dialect {
         comment: Some(b'#'),
-        ..Dialect::AS_FOUND
+        ..Dialect::DEFAULT
     };
     let lines = 1 << 20;
     let reads = Arc::new(AtomicUsize::new(0));
@@ -188,7 +183,7 @@ fn the_start_of_a_truncated_file_is_read() {
         .read_to_end(&mut compressed)
         .unwrap();
     compressed.truncate(compressed.len() - 100);
-    let events = from_bytes(&compressed, Format::Jsonl, &Dialect::AS_FOUND, &contract()).unwrap();
+    let events = from_bytes(&compressed, Format::Jsonl, &Dialect::DEFAULT, &contract()).unwrap();
     let read = collect_events(events);
     let rows = read.lines.len();
     assert!(rows > 15_000 && rows < 20_000, "{rows}");
@@ -205,7 +200,7 @@ fn depth_is_limited() {
         "]".repeat(10_000)
     );
     let check = |text: String, format: Format, line: &str| {
-        let events = from_bytes(text.as_bytes(), format, &Dialect::AS_FOUND, &contract()).unwrap();
+        let events = from_bytes(text.as_bytes(), format, &Dialect::DEFAULT, &contract()).unwrap();
         let read = collect_events(events);
         assert_eq!(read.refused.len(), 1, "{read:?}");
         assert!(read.refused[0].starts_with(line), "{read:?}");
@@ -221,7 +216,7 @@ fn depth_is_limited() {
     let events = from_bytes(
         opened.as_bytes(),
         Format::Json,
-        &Dialect::AS_FOUND,
+        &Dialect::DEFAULT,
         &contract(),
     );
     assert_eq!(collect_events(events.unwrap()).lines.len(), 0);
@@ -234,7 +229,7 @@ fn columns_are_limited() {
         let events = from_bytes(
             header.as_bytes(),
             Format::Csv,
-            &Dialect::AS_FOUND,
+            &Dialect::DEFAULT,
             &contract(),
         );
         collect_events(events.unwrap()).broken
@@ -249,7 +244,7 @@ fn columns_are_limited() {
     let events = from_bytes(
         cells.as_bytes(),
         Format::Csv,
-        &Dialect::AS_FOUND,
+        &Dialect::DEFAULT,
         &contract(),
     );
     let refused = collect_events(events.unwrap()).refused;
@@ -277,7 +272,7 @@ fn unclosed_quotes_do_not_take_quadratic_time() {
     // Many quotes in a comment.
     let dialect = Dialect {
         comment: Some(b'#'),
-        ..Dialect::AS_FOUND
+        ..Dialect::DEFAULT
     };
     let text = format!("id,n\n#{}\n1,2\n", ",\"".repeat(1 << 20));
     let events = from_bytes(text.as_bytes(), Format::Csv, &dialect, &contract()).unwrap();

@@ -6,7 +6,7 @@ use arrow::array::{Array, AsArray};
 fn read(contract: &str, header: Option<&str>, records: &str) -> ParsedBlock {
     let contract = contract::parse("t", "t.toml", &format!("title = \"T\"\n{contract}")).unwrap();
     let header = header.map(|line| {
-        let marks = crate::read::Dialect::AS_FOUND.marks(line);
+        let marks = crate::read::Dialect::DEFAULT.marks(line);
         Arc::new(Header::parse(line, marks, &contract.fields).unwrap())
     });
     let block = Block {

@@ -183,7 +183,7 @@ fn truncated_records_reveal_nothing() {
 fn csv_records_are_reported_without_personal_cells() {
     let contract = contract::parse("t", "t.toml", CONTRACT).unwrap();
     let line = "id;email;nick;user;n";
-    let marks = crate::Dialect::AS_FOUND.marks(line);
+    let marks = crate::Dialect::DEFAULT.marks(line);
     let header = Header::parse(line, marks, &contract.fields).unwrap();
     let content = || Content::Csv(Arc::new(header.clone()));
     let messages = |text: &str| {
@@ -248,7 +248,7 @@ async fn hashes_depend_on_the_key_or_the_name_of_the_source() {
             let reader = read::FileReader {
                 listing: &listing,
                 files: &files,
-                dialect: &read::Dialect::AS_FOUND,
+                dialect: &read::Dialect::DEFAULT,
                 contract: &contract::parse("t", "t.toml", CONTRACT).unwrap(),
                 hash_key,
                 threads: 1,

@@ -121,7 +121,7 @@ pub(super) fn join_path(outer: &str, path: &str) -> String {
 pub struct RefusedRecord {
     /// Line where it begins, from 1.
     pub line: u64,
-    /// The violation.
+    /// Reason for the refusal, with the field.
     pub violation: Violation,
     /// Its start.
     pub raw: String,

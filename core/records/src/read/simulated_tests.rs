@@ -54,7 +54,7 @@ fn read(folder: &Path, source: &str, contract: &Contract) -> (SourceTruth, usize
         listing: &listing,
         files: &files,
         contract,
-        dialect: &super::Dialect::AS_FOUND,
+        dialect: &super::Dialect::DEFAULT,
         hash_key: None,
         threads: 2,
         cancel: &CancellationToken::new(),

@@ -79,7 +79,7 @@ fn read_as(bytes: &[u8], format: Format, dialect: &Dialect) -> ReadOutput {
 }
 
 fn read(text: &str, format: Format) -> ReadOutput {
-    read_as(text.as_bytes(), format, &Dialect::AS_FOUND)
+    read_as(text.as_bytes(), format, &Dialect::DEFAULT)
 }
 
 fn check(text: &str, format: Format, lines: &[u64], refused: &[&str], broken: Option<&str>) {
@@ -259,12 +259,7 @@ fn common_variants_of_csv_are_read() {
 #[test]
 fn columns_with_the_same_name_form_a_list() {
     let lists = |text: &str| {
-        let events = from_bytes(
-            text.as_bytes(),
-            Format::Csv,
-            &Dialect::AS_FOUND,
-            &contract(),
-        );
+        let events = from_bytes(text.as_bytes(), Format::Csv, &Dialect::DEFAULT, &contract());
         let mut lists = Vec::new();
         for event in events.unwrap() {
             let ReadEvent::Records(parsed) = event else {
@@ -340,7 +335,7 @@ fn a_line_above_the_header_declares_the_delimiter() {
         utf16(text, u16::to_be_bytes),
         text.replace("\r\n", "\r").into_bytes(),
     ] {
-        let (lines, messages, broken) = outcome(&bytes, &Dialect::AS_FOUND);
+        let (lines, messages, broken) = outcome(&bytes, &Dialect::DEFAULT);
         assert_eq!((lines, broken), (vec![3, 4], None));
         assert!(
             messages.len() == 1 && messages[0].starts_with(refused),
@@ -348,10 +343,10 @@ fn a_line_above_the_header_declares_the_delimiter() {
         );
     }
     // A delimiter that cannot be detected from the header.
-    assert_eq!(outcome(b"sep=:\nid:n\n1:2\n", &Dialect::AS_FOUND).0, [3]);
+    assert_eq!(outcome(b"sep=:\nid:n\n1:2\n", &Dialect::DEFAULT).0, [3]);
     let declared = |delimiter| Dialect {
         delimiter: Some(delimiter),
-        ..Dialect::AS_FOUND
+        ..Dialect::DEFAULT
     };
     assert_eq!(outcome(b"\nsep=;\nid;n\n1;2\n", &declared(b';')).0, [4]);
     let (lines, _, broken) = outcome(b"sep=;\nid;n\n1;2\n", &declared(b','));
@@ -364,13 +359,10 @@ fn a_line_above_the_header_declares_the_delimiter() {
     let unnamed = Dialect {
         header: false,
         columns: Some(vec!["id".to_string(), "n".to_string()]),
-        ..Dialect::AS_FOUND
+        ..Dialect::DEFAULT
     };
     assert_eq!(outcome(b"sep=;\n1;2\n", &unnamed).0, [2]);
-    assert_eq!(
-        outcome(b"sep=;", &Dialect::AS_FOUND),
-        (vec![], vec![], None)
-    );
+    assert_eq!(outcome(b"sep=;", &Dialect::DEFAULT), (vec![], vec![], None));
 }
 
 #[test]
@@ -383,25 +375,25 @@ fn declared_dialects_are_used() {
     let plain = Dialect {
         header: false,
         columns: columns.clone(),
-        ..Dialect::AS_FOUND
+        ..Dialect::DEFAULT
     };
     assert_eq!(outcome(&plain, "a,1\nb,2\n"), (vec![1, 2], 0, None));
     let named = Dialect {
         columns,
-        ..Dialect::AS_FOUND
+        ..Dialect::DEFAULT
     };
     assert_eq!(outcome(&named, "who,what\nb,2\n"), (vec![2], 0, None));
     let marked = Dialect {
         delimiter: Some(b':'),
         quote: Some(b'\''),
         comment: Some(b'#'),
-        ..Dialect::AS_FOUND
+        ..Dialect::DEFAULT
     };
     let text = "# a 'note\n\nid:n\n'a:b':1\n#:'\n\"c:2\n";
     assert_eq!(outcome(&marked, text), (vec![4, 6], 0, None));
     let wrong = Dialect {
         header: false,
-        ..Dialect::AS_FOUND
+        ..Dialect::DEFAULT
     };
     assert!(
         outcome(&wrong, "a,1\n")
@@ -419,7 +411,7 @@ fn utf16_is_read() {
         .chain(text.encode_utf16())
         .flat_map(u16::to_le_bytes)
         .collect();
-    let read = read_as(&bytes, Format::Csv, &Dialect::AS_FOUND);
+    let read = read_as(&bytes, Format::Csv, &Dialect::DEFAULT);
     assert_eq!(
         (read.lines, read.refused.len(), read.broken),
         (vec![2], 0, None)
@@ -429,7 +421,7 @@ fn utf16_is_read() {
 #[test]
 fn invalid_utf8_is_refused_with_its_position() {
     let refused = |bytes: &[u8], format| {
-        let read = read_as(bytes, format, &Dialect::AS_FOUND);
+        let read = read_as(bytes, format, &Dialect::DEFAULT);
         (read.lines, read.refused)
     };
     let lines = b"{\"id\":\"1\"}\n{\"id\":\"\xFF\"}\n{\"id\":\"3\"}\n";

@@ -1,8 +1,8 @@
 //! Gives every printed figure an ID, in reading order.
 //!
-//! An ID is the letter of the [`FigureKind`] and a number: `k1` is the first key figure of the first
-//! page, `f2` the second headline. The figures of the first page come first, then those of the
-//! stages. A figure that is printed several times has one ID.
+//! An ID is the letter of the [`FigureKind`] and a number: `k1` is the first key figure of the
+//! first page, `f2` the second headline. The figures of the first page come first, then those of
+//! the stages. A figure that is printed several times has one ID.
 
 use super::{
     asks::{TITLE_MAX, ask_for},
@@ -34,7 +34,7 @@ pub fn figures(report: &Report) -> Vec<Figure> {
         let nodes = nodes.of_notice(notice);
         list.add_in_order(FigureKind::Note, "notice", format!("/notices/{i}"), nodes);
     }
-    kpis(report, &mut list);
+    add_kpis(report, &mut list);
     if report.earlier.is_some() {
         list.add(
             FigureKind::News,
@@ -43,12 +43,12 @@ pub fn figures(report: &Report) -> Vec<Figure> {
             nodes.all_stages(),
         );
     }
-    findings(report, &mut list);
+    add_findings(report, &mut list);
     for (i, ask) in report.asks.iter().enumerate() {
         let nodes = nodes.of_ask(ask);
         list.add_in_order(FigureKind::Ask, "ask", format!("/asks/{i}"), nodes);
     }
-    cell_items(report, &mut list);
+    add_cell_items(report, &mut list);
     for (i, note) in report.notes.iter().enumerate() {
         let nodes = nodes.of_note(note);
         let key = nodes.join(" ");
@@ -59,7 +59,7 @@ pub fn figures(report: &Report) -> Vec<Figure> {
         let pointers = vec![format!("/sources/{i}")];
         list.add(FigureKind::Source, &source.name, pointers, node);
     }
-    resolved(report, &mut list);
+    add_resolved(report, &mut list);
     list.add(
         FigureKind::Provenance,
         "provenance",
@@ -110,7 +110,7 @@ impl FigureList {
 }
 
 /// Adds the key figures of the first page, then those of the stages.
-fn kpis(report: &Report, list: &mut FigureList) {
+fn add_kpis(report: &Report, list: &mut FigureList) {
     let mut in_cells: Vec<(usize, usize)> = Vec::new();
     for (i, cell) in report.cells.iter().enumerate() {
         in_cells.extend((0..cell.kpis.len()).map(|j| (i, j)));
@@ -141,7 +141,7 @@ fn kpis(report: &Report, list: &mut FigureList) {
 }
 
 /// Adds the headlines, then the other findings of the stages.
-fn findings(report: &Report, list: &mut FigureList) {
+fn add_findings(report: &Report, list: &mut FigureList) {
     let mut in_cells: Vec<(usize, usize)> = Vec::new();
     for (i, cell) in report.cells.iter().enumerate() {
         in_cells.extend((0..cell.findings.len()).map(|j| (i, j)));
@@ -175,7 +175,7 @@ pub(crate) fn is_same(finding: &Finding, headline: &Finding) -> bool {
 }
 
 /// Adds the charts, effects, recommendations and tables of the stages, and the stages themselves.
-fn cell_items(report: &Report, list: &mut FigureList) {
+fn add_cell_items(report: &Report, list: &mut FigureList) {
     let mut effects = 0;
     for (i, cell) in report.cells.iter().enumerate() {
         let stage = &cell.stage;
@@ -222,7 +222,7 @@ fn cell_items(report: &Report, list: &mut FigureList) {
 }
 
 /// Adds the findings of the earlier report that are no longer found.
-fn resolved(report: &Report, list: &mut FigureList) {
+fn add_resolved(report: &Report, list: &mut FigureList) {
     let Some(earlier) = &report.earlier else {
         return;
     };

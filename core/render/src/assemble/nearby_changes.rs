@@ -1,6 +1,8 @@
-//! Names the changes near the date of a shift: registered improvements, and candidates that moved the same data.
+//! Names the changes near the date of a shift: registered improvements, and candidates that moved
+//! the same data.
 //!
-//! A shift and a change at about the same time may be unrelated, so this is an observation in the shift's sentence.
+//! A shift and a change at about the same time may be unrelated, so this is an observation in the
+//! shift's sentence.
 
 use jiff::{ToSpan, civil::Date};
 use retrocast_domain::{Cell, Finding, number::list, window::date_in_words};
@@ -54,7 +56,8 @@ fn datasets(finding: &Finding) -> impl Iterator<Item = &str> {
     evidence.map(|evidence| evidence.dataset.as_str())
 }
 
-/// Adds to the sentence of each shift: "The change api-fix on 19 October 2026 is close to this date."
+/// Adds to the sentence of each shift: "The change api-fix on 19 October 2026 is close to this
+/// date."
 pub(super) fn name_nearby_changes(cells: &mut [Cell]) {
     let findings = cells.iter().flat_map(|cell| &cell.findings);
     let mut changes: Vec<Change> = findings.filter_map(Change::of).collect();

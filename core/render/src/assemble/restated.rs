@@ -37,7 +37,7 @@ pub(super) fn note(cells: &[Cell]) -> Option<String> {
     };
     let windows = list(&windows.into_iter().collect::<Vec<_>>());
     let note = format!(
-        "{figures} of {windows} {verb} moved since publication: {}. The technical report lists them.",
+        "{figures} of {windows} {verb} changed since publication: {}. The technical report lists them.",
         list(&causes)
     );
     Some(match smaller {
@@ -113,10 +113,10 @@ mod tests {
     fn restated_figures_are_one_line() {
         let plain = |text: Option<String>| text.map(|text| text.replace('\u{a0}', " "));
         assert_eq!(note(&[Cell::new("a", "kpi")]), None);
-        let small = "2 figures of earlier windows moved by less than 0.5 %.";
+        let small = "2 figures of earlier windows changed by less than 0.5 %.";
         assert_eq!(plain(note(&[cell(&[], 2)])).as_deref(), Some(small));
-        let expected = "1 figure of 2026-W45 has moved since publication: late records. The technical \
-                    report lists them. 1 further figure of earlier windows moved by less than 0.5 %.";
+        let expected = "1 figure of 2026-W45 has changed since publication: late records. The technical \
+                    report lists them. 1 further figure of earlier windows changed by less than 0.5 %.";
         assert_eq!(
             plain(note(&[cell(&["Delay"], 0), cell(&[], 1)])).as_deref(),
             Some(expected)

@@ -385,7 +385,7 @@ fn a_window_without_records_is_reported() {
 
 #[test]
 fn the_verdict_judges_only_what_stages_analysed() {
-    let message = "not enough: have 2 days, need 21".to_string();
+    let message = "not enough: 2 days, 21 needed".to_string();
     let short = with_status("a", CellStatus::NotEnough { message });
     let failed_cell = failure("b", "no");
     let skipped = not_run("c", "stage.b failed");

@@ -4,8 +4,9 @@ use super::{
     Options,
     line::{draw_band, draw_series},
     plot::{
-        EndLabel, Flag, LabelAreas, Plot, assign_lanes, draw_flags, end_label_width, end_labels,
-        lanes_height, smallest_gap, time_axis_height, time_extent, unit_line, value_axis_width,
+        EndLabel, Flag, LabelAreas, Plot, assign_lanes, draw_end_labels, draw_flags,
+        end_label_width, lanes_height, smallest_gap, time_axis_height, time_extent, unit_line,
+        value_axis_width,
     },
     scale::{Axis, Format, drawable, seconds},
     stroke::{Key, Stroke, is_narrow, key_rows},
@@ -98,15 +99,15 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     };
 
     let mut areas = LabelAreas::default();
-    upper.value_axis(&mut canvas, format);
+    upper.draw_value_axis(&mut canvas, format);
     let lower_title = if narrow {
         total_text.clone()
     } else {
         cumulative_unit(unit)
     };
     unit_line(&mut canvas, &lower_title, upper.bottom + font * 0.4);
-    lower.value_axis(&mut canvas, format);
-    lower.time_axis(
+    lower.draw_value_axis(&mut canvas, format);
+    lower.draw_time_axis(
         &mut canvas,
         smallest_gap([parts.observed.times.as_slice()].into_iter()),
     );
@@ -153,7 +154,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         });
     }
     if !narrow {
-        end_labels(&mut canvas, &upper, &labels, &mut areas);
+        draw_end_labels(&mut canvas, &upper, &labels, &mut areas);
     }
     let total_text = if narrow { "" } else { total_text.as_str() };
     draw_effect(&mut canvas, &lower, &effect, total_text, &mut areas);
@@ -262,5 +263,5 @@ fn draw_effect(
         ink: Ink::Accent,
         bold: true,
     };
-    end_labels(canvas, plot, &[label], areas);
+    draw_end_labels(canvas, plot, &[label], areas);
 }

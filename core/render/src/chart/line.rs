@@ -3,9 +3,9 @@
 use super::{
     Options,
     plot::{
-        EndLabel, Flag, LabelAreas, Plot, assign_lanes, draw_flags, end_label_width, end_labels,
-        lanes_height, move_apart, smallest_gap, time_axis_height, time_extent, unit_line,
-        value_axis_width,
+        EndLabel, Flag, LabelAreas, Plot, assign_lanes, draw_end_labels, draw_flags,
+        end_label_width, lanes_height, move_apart, smallest_gap, time_axis_height, time_extent,
+        unit_line, value_axis_width,
     },
     scale::{Axis, Format, drawable, seconds},
     stroke::{Key, Stroke, is_narrow, key_rows},
@@ -79,8 +79,8 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     plot.top = top + lanes_height(&placed, font) + font * 0.5;
     plot.bottom = plot.top + (height - plot.top - time_axis_height(font)).max(font * 8.0);
 
-    plot.value_axis(&mut canvas, format);
-    plot.time_axis(
+    plot.draw_value_axis(&mut canvas, format);
+    plot.draw_time_axis(
         &mut canvas,
         smallest_gap(parts.series.iter().map(|s| s.times.as_slice())),
     );
@@ -112,7 +112,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     draw_points(&mut canvas, &plot, parts.markers, &mut areas);
     if named && !narrow {
         let labels = line_labels(&mut canvas, &plot, parts, &mut areas);
-        end_labels(&mut canvas, &plot, &labels, &mut areas);
+        draw_end_labels(&mut canvas, &plot, &labels, &mut areas);
     }
     let bottom = plot.bottom + time_axis_height(font);
     (canvas, bottom)

@@ -35,7 +35,7 @@ impl Plot {
     }
 
     /// Draws gridlines, with the numbers of the value axis to their left.
-    pub(crate) fn value_axis(&self, canvas: &mut Canvas, format: Format) {
+    pub(crate) fn draw_value_axis(&self, canvas: &mut Canvas, format: Format) {
         let size = canvas.font * 0.92;
         for tick in self.axis.ticks() {
             let y = self.y(tick);
@@ -48,7 +48,7 @@ impl Plot {
     }
 
     /// Draws ticks and labels of the time axis below the plot, in at most two lines.
-    pub(crate) fn time_axis(&self, canvas: &mut Canvas, smallest_gap: f64) {
+    pub(crate) fn draw_time_axis(&self, canvas: &mut Canvas, smallest_gap: f64) {
         let size = canvas.font * 0.92;
         let count = ((self.right - self.left) / (size * 4.6)) as usize;
         let style = Style::new(size, Ink::Muted, Anchor::Middle);
@@ -145,7 +145,7 @@ pub(crate) fn end_label_width(labels: &[&str], font: f64, limit: f64) -> f64 {
 
 /// Writes labels to the right of a plot, moved apart if they would touch, with a leader to each
 /// label that was moved.
-pub(crate) fn end_labels(
+pub(crate) fn draw_end_labels(
     canvas: &mut Canvas,
     plot: &Plot,
     labels: &[EndLabel],

@@ -83,7 +83,7 @@ pub(crate) fn draw(unit: &str, panels: &[Panel], options: &Options) -> (Canvas, 
             canvas.dot((plot.x(seconds(time)), plot.y(value)), font * 0.3, ink);
         }
         if i + columns >= shown.len() {
-            plot.time_axis(
+            plot.draw_time_axis(
                 &mut canvas,
                 smallest_gap([panel.times.as_slice()].into_iter()),
             );
@@ -162,7 +162,7 @@ fn draw_heading(canvas: &mut Canvas, panel: &Panel, panels: &[Panel], plot: &Plo
 
 fn draw_grid(canvas: &mut Canvas, plot: &Plot, format: Format, numbers: bool) {
     if numbers {
-        plot.value_axis(canvas, format);
+        plot.draw_value_axis(canvas, format);
         return;
     }
     for tick in plot.axis.ticks() {

@@ -23,7 +23,7 @@ pub(crate) enum Ink {
     Expected,
     /// Context for comparison.
     Context,
-    /// Warnings.
+    /// Shapes and text that warn of harm.
     Warning,
     /// Intervals; translucent.
     Band,

@@ -152,7 +152,7 @@ pub(super) fn too_short() -> Cell {
     Cell {
         title: "Drift of decision scores".to_string(),
         status: CellStatus::NotEnough {
-            message: "not enough: have 9 days of scores, need 21; it will run from 28 November on"
+            message: "not enough: 9 days of scores, 21 needed; it will run from 28 November on"
                 .to_string(),
         },
         inputs: vec![dataset("decisions", 41, 1_204_530)],

@@ -13,6 +13,7 @@ use crate::words::shorten;
 use retrocast_domain::{Cell, CellStatus, Chapter, ChartKind, cell::DatasetRef, number::plural};
 use serde::Serialize;
 
+/// Maximum number of findings in the chapter of a stage; the others are counted.
 const CELL_FINDINGS_MAX: usize = 12;
 
 #[derive(Debug, Serialize)]

@@ -26,7 +26,8 @@ pub(super) struct FindingView {
     figure: String,
 }
 
-/// Formats a period of hours: "10 Nov 2026, 06:00 to 20:00" from the starts of the first and last hour.
+/// Formats a period of hours: "10 Nov 2026, 06:00 to 20:00" from the starts of the first and last
+/// hour.
 fn hours_in_words(period: &str) -> Option<String> {
     let (first, last) = period.split_once(" to ")?;
     let [first, last]: [DateTime; 2] = [first.parse().ok()?, last.parse().ok()?];

@@ -104,11 +104,11 @@ fn contains_words(text: &str, words: &str) -> bool {
 }
 
 /// Collects all strings in a value, without the names of its fields.
-fn texts(value: &Value, out: &mut Vec<String>) {
+fn collect_texts(value: &Value, out: &mut Vec<String>) {
     match value {
         Value::String(text) => out.push(text.to_lowercase().replace('\u{a0}', " ")),
-        Value::Array(items) => items.iter().for_each(|item| texts(item, out)),
-        Value::Object(fields) => fields.values().for_each(|field| texts(field, out)),
+        Value::Array(items) => items.iter().for_each(|item| collect_texts(item, out)),
+        Value::Object(fields) => fields.values().for_each(|field| collect_texts(field, out)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -117,7 +117,7 @@ fn texts(value: &Value, out: &mut Vec<String>) {
 /// defined by templates.
 pub(super) fn glossary(view: &Value, headings: &[&str]) -> Vec<[&'static str; 2]> {
     let mut strings: Vec<String> = headings.iter().map(|text| text.to_lowercase()).collect();
-    texts(view, &mut strings);
+    collect_texts(view, &mut strings);
     let occurs = |words: &&str| match *words {
         // A letter may mean anything within a text, but as a heading it is a probability.
         "p" => strings.iter().any(|text| text == "p"),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// A figure with the text that a report prints for it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PrintedFigure {
-    /// The figure.
+    /// ID and kind of the figure.
     #[serde(flatten)]
     pub figure: Figure,
     /// Summary of its text in a sentence.
@@ -29,7 +29,7 @@ pub fn printed(report: &Report) -> Result<Vec<PrintedFigure>, serde_json::Error>
     let value = serde_json::to_value(&rendered.view)?;
     let mut texts: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     collect(&value, &rendered.drawings, &mut texts);
-    plain_texts(&value, &mut texts);
+    collect_plain_texts(&value, &mut texts);
     // Findings and tables beyond those that a section shows are in the data only.
     let data = serde_json::to_value(report)?;
     let in_data = |figure: &Figure| -> Vec<Value> {
@@ -97,7 +97,7 @@ fn without_figures(value: &Value, drawings: &BTreeMap<String, String>) -> Value 
 }
 
 /// Adds the figures that are plain text.
-fn plain_texts(view: &Value, texts: &mut BTreeMap<String, Vec<Value>>) {
+fn collect_plain_texts(view: &Value, texts: &mut BTreeMap<String, Vec<Value>>) {
     let figures = &view["figures"];
     let mut add = |id: &Value, item: Value| {
         if let Some(id) = id.as_str().filter(|id| !id.is_empty()) {

@@ -209,7 +209,7 @@ pub(crate) fn write(
             let row = alert(&mut table.random, &id, (second, trigger), incident, until);
             table.put(day, row)?;
         }
-        table.end(day, days)?;
+        table.end_day(day, days)?;
     }
     table.close()
 }

@@ -66,7 +66,7 @@ pub(crate) fn write(
                 table.put(day, row)?;
             }
         }
-        table.end(day, days)?;
+        table.end_day(day, days)?;
     }
     table.close()
 }

@@ -91,7 +91,7 @@ pub(crate) fn write(
                 second += table.random.below(20) as i64;
             }
         }
-        table.end(day, days)?;
+        table.end_day(day, days)?;
     }
     table.close()
 }

@@ -202,7 +202,7 @@ pub(crate) fn write(
             let row = row(&mut table.random, incident, until);
             table.put(day, row)?;
         }
-        table.end(day, days)?;
+        table.end_day(day, days)?;
     }
     table.close()
 }

@@ -115,7 +115,7 @@ impl Logs {
     }
 
     /// Adds the next decision.
-    pub(crate) fn decision(&mut self, day: &Day, decision: &Decision) -> Result<(), Error> {
+    pub(crate) fn write_decision(&mut self, day: &Day, decision: &Decision) -> Result<(), Error> {
         if !decision.number.is_multiple_of(LOGGED_EVERY) {
             return Ok(());
         }
@@ -130,10 +130,10 @@ impl Logs {
         table.put(day, row)
     }
 
-    pub(crate) fn end(&mut self, day: &Day, days: &[Day]) -> Result<(), Error> {
+    pub(crate) fn end_day(&mut self, day: &Day, days: &[Day]) -> Result<(), Error> {
         self.tables
             .iter_mut()
-            .try_for_each(|table| table.end(day, days))
+            .try_for_each(|table| table.end_day(day, days))
     }
 
     pub(crate) fn close(self) -> Result<Vec<(&'static str, SourceTruth)>, Error> {

@@ -6,7 +6,7 @@ use crate::{
     calendar::Day,
     company::{DUPLICATE_SHARE, LATE_SHARE},
     hostile::Flaw,
-    output::{Codec, Feed, FileFormat, Layout},
+    output::{Codec, FileFormat, Layout, SourceWriter},
     random::Random,
     truth::SourceTruth,
 };
@@ -36,7 +36,7 @@ pub(crate) struct Spec {
 /// A table being written.
 pub(crate) struct Table {
     spec: Spec,
-    feed: Feed,
+    output: SourceWriter,
     /// Random numbers of the table, shared with the code that fills it.
     pub random: Random,
     /// Number of flaws so far; the kinds alternate.
@@ -55,11 +55,11 @@ impl Table {
             RecordFormat::Csv(_) => "csv",
         };
         let last = days.len() - 1;
-        let feed = Feed::new(root, spec.name, extension, spec.header, spec.layout, last);
+        let output = SourceWriter::new(root, spec.name, extension, spec.header, spec.layout, last);
         Self {
             random: Random::new(seed, spec.stream),
             spec,
-            feed,
+            output,
             flaws: 0,
             today: 0,
             last: None,
@@ -76,7 +76,7 @@ impl Table {
             Codec::Plain
         };
         let file_format = self.spec.file_format;
-        self.feed.open(day, || FileFormat {
+        self.output.open(day, || FileFormat {
             codec,
             ..file_format
         })
@@ -86,28 +86,28 @@ impl Table {
     pub(crate) fn put(&mut self, day: &Day, row: Row) -> Result<(), Error> {
         let line = row.line(self.spec.format);
         self.today += 1;
-        self.feed.truth.hostile_texts += u64::from(row.hostile);
+        self.output.truth.hostile_texts += u64::from(row.hostile);
         self.last = Some(row);
         if self.random.chance(LATE_SHARE) {
             let delay = 1 + self.random.below(self.spec.delay);
-            return self.feed.accept_late(day, delay, &line);
+            return self.output.accept_late(day, delay, &line);
         }
-        self.feed.accept(&line)?;
+        self.output.accept(&line)?;
         if self.random.chance(DUPLICATE_SHARE) {
             let delay = self.random.below(self.spec.delay);
-            self.feed.repeat(day, delay, &line)?;
+            self.output.repeat(day, delay, &line)?;
         }
         Ok(())
     }
 
     /// Writes a newer state of an earlier record, some days later.
     pub(crate) fn put_update(&mut self, day: &Day, delay: usize, row: &Row) -> Result<(), Error> {
-        self.feed.repeat(day, delay, &row.line(self.spec.format))
+        self.output.repeat(day, delay, &row.line(self.spec.format))
     }
 
     /// Ends a day with its share of invalid records. On the first day of the last week each kind of
     /// flaw occurs once, and one record is duplicated, however few records there are.
-    pub(crate) fn end(&mut self, day: &Day, days: &[Day]) -> Result<(), Error> {
+    pub(crate) fn end_day(&mut self, day: &Day, days: &[Day]) -> Result<(), Error> {
         let count = self.random.poisson(self.today as f64 * FLAWED_SHARE);
         let Some(last) = self.last.clone() else {
             return Ok(());
@@ -124,19 +124,19 @@ impl Table {
             for flaw in self.spec.flaws {
                 self.reject(&last, *flaw)?;
             }
-            self.feed.repeat(day, 0, &last.line(self.spec.format))?;
+            self.output.repeat(day, 0, &last.line(self.spec.format))?;
         }
         Ok(())
     }
 
     fn reject(&mut self, row: &Row, flaw: Flaw) -> Result<(), Error> {
         let (line, reason) = row.flawed_line(self.spec.format, flaw);
-        self.feed.reject(&line, reason)
+        self.output.reject(&line, reason)
     }
 
     /// Closes the table.
     pub(crate) fn close(mut self) -> Result<(&'static str, SourceTruth), Error> {
-        self.feed.close()?;
-        Ok((self.spec.name, self.feed.truth))
+        self.output.close()?;
+        Ok((self.spec.name, self.output.truth))
     }
 }

@@ -165,7 +165,7 @@ pub(crate) fn write(
             &mut tables.executions,
             &mut tables.dependencies,
         ] {
-            table.end(day, days)?;
+            table.end_day(day, days)?;
         }
     }
     Ok([

@@ -30,6 +30,7 @@ pub(crate) const STEPS: [[&str; 4]; 6] = [
         "close",
     ],
 ];
+/// One execution in so many has records of its steps, and one in so many of its resource usage.
 const TRACED_EVERY: u64 = 5;
 const MEASURED_EVERY: u64 = 10;
 
@@ -136,7 +137,7 @@ impl Traces {
     }
 
     /// Adds the next execution, in order of start.
-    pub(crate) fn execution(&mut self, day: &Day, run: &Execution) -> Result<(), Error> {
+    pub(crate) fn write_execution(&mut self, day: &Day, run: &Execution) -> Result<(), Error> {
         let failures = &mut self.failures[run.pipeline];
         *failures = if run.error.is_some() {
             *failures + 1
@@ -163,9 +164,9 @@ impl Traces {
         Ok(())
     }
 
-    pub(crate) fn end(&mut self, day: &Day, days: &[Day]) -> Result<(), Error> {
-        self.steps.end(day, days)?;
-        self.usage.end(day, days)
+    pub(crate) fn end_day(&mut self, day: &Day, days: &[Day]) -> Result<(), Error> {
+        self.steps.end_day(day, days)?;
+        self.usage.end_day(day, days)
     }
 
     pub(crate) fn close(self) -> Result<TraceSummary, Error> {

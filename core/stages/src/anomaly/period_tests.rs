@@ -77,7 +77,7 @@ fn a_short_history_of_weeks_says_what_it_lacks() {
     assert!(
         message
             .replace('\u{a0}', " ")
-            .contains("have 20 weeks, need 26"),
+            .contains("20 weeks, 26 needed"),
         "{message}"
     );
     let analysis = analyse(&weeks(60), |_| 50.0 + noise.normal().round(), json!({}));

@@ -284,7 +284,7 @@ fn little_history_is_reported() {
     assert!(
         message
             .replace('\u{a0}', " ")
-            .starts_with("not enough: have 9 days, need 42")
+            .starts_with("not enough: 9 days, 42 needed")
     );
 }
 

@@ -98,11 +98,11 @@ impl Reporter<'_> {
                 )
             }
             None => format!(
-                "While {} is on, {}{in_group} {verb} {}, over {}.",
+                "While {} is on, {}{in_group} {verb} {}; it was turned on or off {}.",
                 effect.switch,
                 self.measure,
                 self.estimate(effect).claim("than while it is off"),
-                number::plural(effect.turns as u64, "turn")
+                number::plural(effect.turns as u64, "time")
             ),
         };
         finding.caveats.push(
@@ -144,7 +144,7 @@ impl Reporter<'_> {
         }
     }
 
-    pub(super) fn table(&self, found: &[&Effect]) -> Table {
+    pub(super) fn table(&self, proven: &[&Effect]) -> Table {
         let mut table = Table::new(
             "Changes after which the level is different, the most certain first.",
             &[
@@ -157,7 +157,7 @@ impl Reporter<'_> {
                 "<inseparable from",
             ],
         );
-        for effect in found {
+        for effect in proven {
             let group = &self.set.groups[effect.group].label;
             let (name, date) = match effect.change {
                 Some(change) => {

@@ -49,7 +49,7 @@ impl Calibration {
         self.fired as f64 / self.dates as f64
     }
 
-    /// Returns true if the test fires more often than chance explains: its verdicts cannot be
+    /// Returns true if the test rejects more often than chance explains: its verdicts cannot be
     /// relied upon.
     pub(super) fn is_unreliable(self) -> bool {
         // Overlapping dates are not independent, so they count as fewer dates.
@@ -68,7 +68,7 @@ impl Calibration {
         let dates = number::plural(self.dates as u64, "date");
         let fired = number::count(self.fired as u64);
         Some(format!(
-            "On your data the 5{}% test fires {share} of the time where nothing was changed ({fired} of \
+            "On dates without a change, the 5{}% test reports an effect {share} of the time ({fired} of \
              {dates}).",
             number::NBSP
         ))
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_test_that_fires_too_often_is_unreliable() {
+    fn a_test_that_rejects_too_often_is_unreliable() {
         let check = |dates, fired, independent, is_unreliable, has_sentence: bool| {
             let calibration = Calibration {
                 dates,

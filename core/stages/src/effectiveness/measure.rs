@@ -72,9 +72,9 @@ pub(super) fn periods_of(days: u32, period: Period) -> usize {
     (days as usize).div_ceil(period.days())
 }
 
-/// The caveat of an effect whose test is unreliable.
-const FIRES_TOO_OFTEN: &str = "The test fires too often on dates without a change in this metric, so no effect on it is \
-                               called proven.";
+/// Caveat of an effect whose test is unreliable.
+const UNRELIABLE_TEST: &str = "The test reports an effect on this metric too often on dates without a change, so no \
+                               effect on it is called proven.";
 
 /// Maximum number of controls of one improvement.
 const CONTROLS_MAX: usize = 3;
@@ -233,12 +233,12 @@ pub(super) fn measure(
                 end,
                 controls: controls.iter().map(|group| group.label.clone()).collect(),
             };
-            // A test that fires too often on the metric's own history proves nothing.
+            // A test that rejects too often on the metric's own history proves nothing.
             if measured.verdict.is_proven()
                 && Calibration::from_estimate(&measured.estimate).is_unreliable()
             {
                 measured.verdict = Verdict::Unclear;
-                measured.caveats.push(FIRES_TOO_OFTEN.to_string());
+                measured.caveats.push(UNRELIABLE_TEST.to_string());
             }
             Outcome::Measured(Box::new(measured))
         }
@@ -276,19 +276,19 @@ fn test_caveat(estimate: &Estimate, noun: &str) -> Option<String> {
     match estimate.test {
         Test::Placebo => None,
         Test::Model if estimate.steps_of_history < estimate.placebo_steps => Some(format!(
-            "The estimate could not be tried at earlier dates: there are {} before the change, need \
-             {}. Its interval rests on a model of the noise alone.",
+            "The estimate could not be tested at earlier dates: there are {} before the change, {} \
+             are needed. Its interval relies only on a model of the noise.",
             periods(estimate.steps_of_history),
-            periods(estimate.placebo_steps)
+            estimate.placebo_steps
         )),
         Test::Model => Some(
-            "The estimate could not be tried at earlier dates: other changes leave too few of them. \
-             Its interval rests on a model of the noise alone."
+            "The estimate could not be tested at earlier dates: other changes leave too few of them. \
+             Its interval relies only on a model of the noise."
                 .to_string(),
         ),
         Test::Constant => Some(format!(
-            "The metric followed one pattern without exception on the {} before the change, so \
-             chance is judged by how often it departed from it: never.",
+            "The metric never departed from its pattern in the {} before the change, so the p-value \
+             comes from counting departures, not from a model of the noise.",
             periods(estimate.steps_before)
         )),
     }
@@ -319,7 +319,7 @@ fn missing_data(set: &SeriesSet, group: &Group, improvement: &Improvement) -> Op
     if improvement.date <= group.first.date() || known == 0 {
         return Some(format!(
             "the records of {name} that can be used begin on {}, so there is nothing before the \
-             change to compare with; need {} before it",
+             change to compare with; {} before it are needed",
             date_in_words(
                 set.starts
                     .get(begin)
@@ -330,13 +330,13 @@ fn missing_data(set: &SeriesSet, group: &Group, improvement: &Improvement) -> Op
     }
     if known < pre_min {
         return Some(format!(
-            "have {} of {name} before the change, need {pre_min}",
+            "{} of {name} before the change, {pre_min} needed",
             number::plural(known as u64, noun)
         ));
     }
     (group.records < RECORDS_MIN).then(|| {
         format!(
-            "have {} of {name}, need {RECORDS_MIN}",
+            "{} of {name}, {RECORDS_MIN} needed",
             number::plural(group.records, "record")
         )
     })
@@ -448,6 +448,7 @@ fn select_controls<'a>(
         .filter(|other| other.label != ALL_RECORDS && group.label != ALL_RECORDS)
         .filter(|other| other.values[begin..end].iter().all(Option::is_some))
         .collect();
+    // The normal quantile at 1 % for one candidate, raised for the number of candidates.
     let limit = 2.6 + (candidates.len().max(1) as f64).ln() / 3.0;
     let mut scored: Vec<(f64, &Group)> = candidates
         .into_iter()

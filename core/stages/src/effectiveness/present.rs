@@ -408,8 +408,8 @@ impl Reporter<'_> {
             " No {measure}{place} {were} recorded from {first} on, {days} before the change, so the change \
              cannot have started this."
         } else {
-            " {Measure}{place} had moved before the change: {mean}{per} in the {days} before it, \
-             {earlier}{per} until then; what moved {them} may be something else."
+            " {Measure}{place} had changed before the improvement: {mean}{per} in the {days} before it, \
+             {earlier}{per} until then; something else may have changed {them}."
         };
         fill(
             template,

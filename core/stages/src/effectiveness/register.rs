@@ -60,8 +60,8 @@ impl MetricNames {
         let own: Vec<String> = self.0.iter().map(|name| format!("{name:?}")).collect();
         Some(format!(
             "Not measured here, because this stage measures {}: {}. Each needs a stage with `metric` set to \
-             its metric and with the records of that metric as `input`; if it means the same, use the name of \
-             this stage in the register.",
+             its metric and with the records of that metric as `input`; if both names mean the same metric, use \
+             that of this stage in the register.",
             number::list(&own),
             words::short_list(others)
         ))

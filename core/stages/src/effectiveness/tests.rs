@@ -218,7 +218,7 @@ fn a_change_before_the_data_is_not_too_early() {
     );
     let soon = sentence("2025-10-01");
     assert!(
-        soon.contains("have 9 days of billing before the change, need 42"),
+        soon.contains("9 days of billing before the change, 42 needed"),
         "{soon}"
     );
 }
@@ -269,7 +269,7 @@ fn very_few_records_are_not_measured() {
         assert!(!sentence.contains("too early"), "{sentence}");
         assert!(
             sentence.contains("could not be measured: the records of billing")
-                || sentence.contains("have 3 records of billing, need 20"),
+                || sentence.contains("3 records of billing, 20 needed"),
             "{sentence}"
         );
     }
@@ -382,7 +382,7 @@ fn an_effect_before_its_change_is_reported() {
     let early = analyse(&[("billing", levels)], &ROWS[..1]);
     let sentence = early.cell.findings[0].sentence.replace('\u{a0}', " ");
     assert!(
-        sentence.contains("Failures in billing had moved before the change: "),
+        sentence.contains("Failures in billing had changed before the improvement: "),
         "{sentence}"
     );
     let late = analyse(&[("billing", counts(1, 15.0, 0.5))], &ROWS[..1]);
@@ -411,7 +411,7 @@ fn a_history_too_short_for_placebos_is_reported() {
     let caveats = finding.caveats.join(" ").replace('\u{a0}', " ");
     assert!(
         caveats.contains(
-            "could not be tried at earlier dates: there are 70 days before the change, need 162"
+            "could not be tested at earlier dates: there are 70 days before the change, 162 are needed"
         ),
         "{caveats}"
     );

@@ -139,15 +139,15 @@ impl Reporter<'_> {
                 .collect();
             let _ = write!(
                 title,
-                " All together does not add {}: measured on the same records in the same days as an earlier \
-                 row, which contains its gain.",
+                " “All together” leaves out {}: an earlier row was measured on the same records and days, and \
+                 contains its gain.",
                 number::list(&ids)
             );
         }
         if !unproven.is_empty() {
             let _ = write!(
                 title,
-                " Without proof of an effect there is only its interval, and all together leaves out {}.",
+                " Effects without proof have only an interval; “all together” leaves out {}.",
                 number::plural(unproven.len() as u64, "such effect")
             );
         }

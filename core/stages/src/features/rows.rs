@@ -267,10 +267,10 @@ fn too_many_rows(series: usize) -> StageError {
 }
 
 fn note_missing_times(times: &Times, caveats: &mut Vec<String>) {
-    let timeless = times.timeless;
-    if timeless > 0 {
-        let records = plural(timeless, "record");
-        let have = if timeless == 1 { "has" } else { "have" };
+    let without_time = times.without_time;
+    if without_time > 0 {
+        let records = plural(without_time, "record");
+        let have = if without_time == 1 { "has" } else { "have" };
         caveats.push(format!("{records} {have} no time and are left out."));
     }
 }

@@ -11,9 +11,9 @@ use retrocast_domain::{
 };
 
 impl Reporter<'_> {
-    /// Claims when the limit would be reached, or that the present value is above it: "Memory in api
-    /// would reach 80 % of its limit of 100 % on 15 December 2026". The line is extrapolated; the
-    /// forecast may expect a smaller rise.
+    /// Claims when the limit would be reached, or that the present value is above it: "Memory in
+    /// api would reach 80 % of its limit of 100 % on 15 December 2026". The line is extrapolated;
+    /// the forecast may expect a smaller rise.
     fn breach_claim(&self, group: &GroupForecast) -> Option<String> {
         let capacity = self.params.capacity?;
         let (breach, _) = group.reached()?;

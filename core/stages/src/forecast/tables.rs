@@ -87,10 +87,10 @@ impl Reporter<'_> {
         let used = outlook.members.iter().filter(|member| member.weight > 0.0);
         let is_one = used.count() == 1;
         let selection = if is_one {
-            "the forecaster with the smallest recent errors is used; the error column counts all dates alike"
+            "the forecaster with the smallest recent errors is used; the error column weights all dates equally"
         } else {
             "forecasters close to the best recently are combined (for each date, the mean of the middle \
-             half); the error column counts all dates alike"
+             half); the error column weights all dates equally"
         };
         table.caption = format!(
             "Mean absolute errors{} on {} over {}; {selection}.",

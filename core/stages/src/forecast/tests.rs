@@ -293,7 +293,7 @@ fn little_history_is_reported() {
     assert!(
         message
             .replace('\u{a0}', " ")
-            .starts_with("not enough: have 9 days, need")
+            .starts_with("not enough: 9 days, ")
     );
 }
 

@@ -26,7 +26,7 @@ const EXACT_TEST_BELOW: u64 = 50;
 pub(super) struct Measurement {
     /// `None` without records to compute it from.
     pub(super) value: Option<f64>,
-    /// 95 % interval.
+    /// Lower and upper bound of the 95 % interval.
     pub(super) interval: Option<[f64; 2]>,
     /// Variance of `value` if records are independent; NaN if unknown.
     variance: f64,

@@ -380,7 +380,7 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
     let has_uneven_windows = params.metrics.iter().any(Metric::grows_with_length)
         && windows.length(0) != windows.length(1);
     let uneven_note = format!(
-        "changes are per {noun}, and the baseline is for as many {noun}s as the value",
+        "changes are per {noun}, and the baseline is scaled to the number of {noun}s of the value",
         noun = windows.period.noun()
     );
     // Among many figures, an interval that excludes "no change" proves nothing by itself, and its

@@ -271,19 +271,20 @@ impl RecordReader<'_> {
         let mut groups = Groups::new(by);
         let mut sizes: Vec<u64> = Vec::new();
         let columns = by.iter().map(String::as_str).chain([self.time]);
-        self.input.each(&columns.collect::<Vec<_>>(), |batch| {
-            let group_indices = groups.of(batch)?;
-            sizes.resize(groups.labels.len(), 0);
-            for (group, time) in group_indices
-                .into_iter()
-                .zip(self.times.of(batch, self.time)?)
-            {
-                if time.and_then(|time| self.windows.position(time)).is_some() {
-                    sizes[group] += 1;
+        self.input
+            .for_each_batch(&columns.collect::<Vec<_>>(), |batch| {
+                let group_indices = groups.of(batch)?;
+                sizes.resize(groups.labels.len(), 0);
+                for (group, time) in group_indices
+                    .into_iter()
+                    .zip(self.times.of(batch, self.time)?)
+                {
+                    if time.and_then(|time| self.windows.position(time)).is_some() {
+                        sizes[group] += 1;
+                    }
                 }
-            }
-            Ok(())
-        })?;
+                Ok(())
+            })?;
         let mut order: Vec<(u64, String)> = sizes.into_iter().zip(groups.labels).collect();
         order.retain(|(size, _)| *size > 0);
         order.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
@@ -310,7 +311,7 @@ impl RecordReader<'_> {
             .collect();
         let mut groups = Groups::new(&params.by);
         let mut unusable = UnusableValues::default();
-        self.input.each(&self.columns(), |batch| {
+        self.input.for_each_batch(&self.columns(), |batch| {
             self.context.stop.check();
             let group_indices = groups.of(batch)?;
             let times = self.times.of(batch, self.time)?;

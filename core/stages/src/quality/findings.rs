@@ -195,7 +195,7 @@ fn silence_finding(
         clauses.join("; ")
     );
     finding.caveats =
-        vec!["A holiday that the source has not had before looks like a stop.".to_string()];
+        vec!["Days off without precedent in the records would look the same.".to_string()];
     if params.inputs.len() > 1 && silence.p.is_some() {
         finding.caveats.push(format!(
             "Corrected for {} tested (Bonferroni).",

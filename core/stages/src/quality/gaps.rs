@@ -140,7 +140,7 @@ pub(super) fn finding(
         gaps.usual(*longest)
     );
     finding.caveats = vec![
-        "Holidays that the source has not had before look like a gap.".to_string(),
+        "Days off without precedent in the records would look the same.".to_string(),
         "If the absence of records means that nothing happened, set `silence = \"zero\"` under [expect] in the \
          contract."
             .to_string(),

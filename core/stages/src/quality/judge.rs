@@ -109,7 +109,7 @@ impl Quality {
         &self.components[component as usize].basis
     }
 
-    /// The known components.
+    /// Components whose value could be computed, with the value.
     pub(super) fn known_components(&self) -> impl Iterator<Item = (Component, f64)> {
         Component::ALL
             .into_iter()

@@ -181,7 +181,7 @@ pub(super) fn block(
         return Ok(());
     }
     Err(StageError::Other(format!(
-        "the data is too bad for a report on {}: {}. Fix the source and run the job again; the limits \
+        "the data is not good enough for a report on {}: {}. Fix the source and run the job again; the limits \
          are in `block_below` of stage {:?}",
         context.window.words(),
         reasons.join("; "),

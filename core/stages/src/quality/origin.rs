@@ -99,7 +99,7 @@ fn count_source(context: &Context, column: &str, input: &Input) -> Result<Origin
     let by = [column.to_string()];
     let mut groups = frame::Groups::new(&by);
     let mut accepted: Vec<u64> = Vec::new();
-    input.each(&[column], |batch| {
+    input.for_each_batch(&[column], |batch| {
         let numbers = groups.of(batch)?;
         accepted.resize(groups.labels.len(), 0);
         numbers.into_iter().for_each(|number| accepted[number] += 1);

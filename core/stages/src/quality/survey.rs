@@ -68,7 +68,7 @@ impl Survey {
         };
         let names: Vec<&str> = input.columns().map(|(name, _)| name).collect();
         let time = times.zip(input.time.as_deref());
-        input.each(&names, |batch| {
+        input.for_each_batch(&names, |batch| {
             context.stop.check();
             let height = batch.frame.height();
             survey.records += height as u64;

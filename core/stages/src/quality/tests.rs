@@ -174,7 +174,7 @@ fn components_below_their_limits_are_flagged_or_block_the_report() {
         json!({"block_below": {"validity": 0.95}}),
         &[],
         Some(
-            "the data is too bad for a report on 9 to 15 November 2026: tickets: its validity is \
+            "the data is not good enough for a report on 9 to 15 November 2026: tickets: its validity is \
              90.0 %, below 95.0 % (lowest: validity 90.0 %, 100 of 1000 records left out). Fix the \
              source and run the job again; the limits are in `block_below` of stage \"test\"",
         ),

@@ -20,7 +20,7 @@ pub(super) struct Condition {
     /// Words, in any case: the claim, its subject or the name of its stage must contain one.
     #[serde(default)]
     words: Vec<String>,
-    /// Stages.
+    /// Names of the stages whose findings match; empty for all.
     #[serde(default)]
     stages: Vec<String>,
     /// Groups, such as components.
@@ -94,9 +94,9 @@ pub(super) struct Rule {
     /// Category, such as configuration or scaling.
     #[schemars(length(min = 1, max = 64))]
     pub(super) category: String,
-    /// The action, without a full stop. `{what}` is what the finding is about, `{change}` the change that it
-    /// measured, `{subject}` its group; `{in}`, `{of}` and `{for}` are the group after that word, and empty
-    /// without groups.
+    /// The action, without a full stop. `{what}` is what the finding is about, `{change}` the
+    /// change that it measured, `{subject}` its group; `{in}`, `{of}` and `{for}` are the group
+    /// after that word, and empty without groups.
     #[schemars(length(min = 1, max = 200))]
     title: String,
     /// Steps, as sentences, with the same placeholders.
@@ -108,12 +108,13 @@ pub(super) struct Rule {
     pub(super) effort_days: f64,
     /// Risk of making it. Default: low.
     risk: Option<RiskLevel>,
-    /// Range of the expected relative change of the metric: −0.3 for 30 % less. Default: −0.3 to −0.1.
+    /// Range of the expected relative change of the metric: −0.3 for 30 % less. Default: −0.3 to
+    /// −0.1.
     #[serde(default = "default_expected")]
     #[schemars(inner(range(min = -1, max = 10)), length(min = 2, max = 2))]
     pub(super) expected: Vec<f64>,
-    /// Set to true if the action undoes the change that a finding measured: the expected effect is then the
-    /// measured one, reversed, and each change has its own recommendation.
+    /// Set to true if the action undoes the change that a finding measured: the expected effect is
+    /// then the measured one, reversed, and each change has its own recommendation.
     #[serde(default)]
     pub(super) undoes: bool,
     /// True for a rule that fits metrics of both kinds: its range is for a metric that has risen.

@@ -331,8 +331,8 @@ impl Coverage {
             && period_start(*first) > period_start(first_day)
         {
             caveats.push(format!(
-                "The {}s count from the first of all {all}, dated {}; the first of those picked is dated \
-                 {}.",
+                "The {}s are counted from {}, the date of the first of all {all}; the first selected one \
+                 is dated {}.",
                 period.noun(),
                 date_in_words(first_day),
                 date_in_words(*first)

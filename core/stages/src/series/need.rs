@@ -83,27 +83,27 @@ impl SeriesSet {
             .collect()
     }
 
-    /// Describes what a group lacks: "have 9 days, need 21".
+    /// Describes what a group lacks: "9 days, 21 needed".
     pub(crate) fn missing_data(&self, group: &Group, periods: usize) -> Option<String> {
         let noun = self.period.noun();
-        let have = |n: usize, need: usize| format!("have {}, need {need}", plural(n as u64, noun));
+        let periods_of = |n: usize| plural(n as u64, noun);
         if group.known() < periods {
-            return Some(have(group.known(), periods));
+            return Some(format!("{}, {periods} needed", periods_of(group.known())));
         }
         if self.adds_up && group.records < RECORDS_MIN {
             let records = plural(group.records, "record");
-            return Some(format!("have {records}, need {RECORDS_MIN}"));
+            return Some(format!("{records}, {RECORDS_MIN} needed"));
         }
         if group.active < ACTIVE_MIN {
             return Some(format!(
-                "{} with records in them",
-                have(group.active, ACTIVE_MIN)
+                "{} with records, {ACTIVE_MIN} needed",
+                periods_of(group.active)
             ));
         }
         None
     }
 
-    /// The message for the group that lacks least, with advice: "not enough: have 9 days, need 21";
+    /// The message for the group that lacks least, with advice: "not enough: 9 days, 21 needed";
     /// `None` if some group has enough.
     pub(crate) fn not_enough(&self, periods: usize) -> Option<String> {
         if self
@@ -120,7 +120,7 @@ impl SeriesSet {
         let noun = self.period.noun();
         let missing = best
             .and_then(|group| self.missing_data(group, periods))
-            .unwrap_or_else(|| format!("have 0 {noun}s, need {periods}"));
+            .unwrap_or_else(|| format!("0 {noun}s, {periods} needed"));
         let advice = match self.period {
             Period::Hour | Period::Day => String::new(),
             Period::Week | Period::Month => format!(", or take a shorter period than {noun}s"),

@@ -313,14 +313,14 @@ fn reasons_for_empty_series_are_reported() {
         None,
         "the records of tickets end on 15 November 2026",
     );
-    let timeless = df!("at" => [None::<i64>, None]).expect("a frame");
-    let timeless = timeless
+    let without_time = df!("at" => [None::<i64>, None]).expect("a frame");
+    let without_time = without_time
         .lazy()
         .with_column(col("at").cast(DataType::Date))
         .collect()
         .expect("a frame");
     check(
-        timeless,
+        without_time,
         "2026-W46",
         None,
         "2 records of tickets without a time in \"at\"",
@@ -425,15 +425,15 @@ fn silence_is_zero_while_the_unselected_records_continue() {
     let set = daily(&selected(&incidents, &hours));
     assert_eq!(last(&set), (Some(date(2026, 11, 15)), Some(0.0)));
     assert!(
-        !set.caveats.iter().any(|c| c.contains("picked")),
+        !set.caveats.iter().any(|c| c.contains("selected one")),
         "{:?}",
         set.caveats
     );
     // The first incidents come a week after the first tickets, and this is reported.
     let late: Vec<DateTime> = incidents.iter().copied().skip(2).collect();
     let set = daily(&selected(&late, &hours));
-    let expected = "The days count from the first of all tickets, dated 7 September 2026; the first of those \
-                picked is dated 14 September 2026.";
+    let expected = "The days are counted from 7 September 2026, the date of the first of all tickets; \
+                    the first selected one is dated 14 September 2026.";
     assert!(
         set.caveats.iter().any(|c| c == expected),
         "{:?}",

@@ -111,8 +111,8 @@ fn whole_days(coverage: &Coverage, caveats: &mut Vec<String>) -> [Date; 2] {
     [first, end]
 }
 
-/// The first day of the first week or month with a record, and the day after the last one that ends in
-/// the window.
+/// The first day of the first week or month with a record, and the day after the last one that ends
+/// in the window.
 fn whole_periods(context: &Context, coverage: &Coverage, period: Period) -> [Date; 2] {
     let first = period.floor(coverage.first());
     let last = period.after(period.floor(coverage.last()), 1);
@@ -141,8 +141,8 @@ impl RecordReader<'_> {
         let mut hours: Vec<BTreeMap<DateTime, Hour>> = Vec::new();
         let needs_records = params.volume.is_some() || params.split.is_some();
         let mut sample = Sample::new(if needs_records { SAMPLE_MAX } else { 0 });
-        let (mut timeless, mut without_value, mut unusable) = (0, 0, UnusableValues::default());
-        self.input.each(&self.columns(), |batch| {
+        let (mut without_time, mut without_value, mut unusable) = (0, 0, UnusableValues::default());
+        self.input.for_each_batch(&self.columns(), |batch| {
             self.context.stop.check();
             let matching = frame::matches(
                 batch,
@@ -164,7 +164,7 @@ impl RecordReader<'_> {
             hours.resize_with(labels.labels.len(), BTreeMap::new);
             for row in (0..times.len()).filter(|row| matching[*row]) {
                 let Some(time) = times[row] else {
-                    timeless += 1;
+                    without_time += 1;
                     continue;
                 };
                 if time.date() < self.days[0] || time.date() >= self.days[1] {
@@ -202,10 +202,10 @@ impl RecordReader<'_> {
             Ok(())
         })?;
         caveats.extend(unusable.caveats());
-        if timeless > 0 {
+        if without_time > 0 {
             caveats.push(format!(
                 "{} without a time are not counted.",
-                plural(timeless, "record")
+                plural(without_time, "record")
             ));
         }
         if without_value > 0 {

@@ -184,7 +184,7 @@ fn candidate(
     finding.baseline = Some(format!("the time before {day}"));
     finding
         .caveats
-        .push("Records are taken as independent of each other.".to_string());
+        .push("Records are assumed to be independent of each other.".to_string());
     let [before_text, after_text] = medians(before, after, unit);
     finding.sentence = fill(
         "The median {value}{in_group} is {after} since {day}, a date set in advance, and was {before} before: {claim}.",

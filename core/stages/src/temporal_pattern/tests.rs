@@ -639,7 +639,7 @@ fn a_volume_threshold_is_reported() {
 #[test]
 fn too_little_data_is_reported_with_what_is_needed() {
     let cell = analyse(records(9, |_| 9.0, 1), json!({}), "2026-01-13");
-    check_message(&cell, "not enough: have 9\u{a0}days, need 28");
+    check_message(&cell, "not enough: 9\u{a0}days, 28 needed");
     let cell = analyse(records(0, |_| 9.0, 1), json!({}), "2026-01-13");
     check_message(
         &cell,

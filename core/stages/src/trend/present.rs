@@ -99,7 +99,7 @@ pub(super) fn finding(
     finding.caveats.clone_from(&set.caveats);
     if test.inflation > 1.5 {
         finding.caveats.push(format!(
-            "Neighbouring {noun}s resemble each other: {} tell as much as {} independent ones.",
+            "Neighbouring {noun}s resemble each other: {} carry as much information as {} independent ones.",
             plural(test.n as u64, noun),
             number::fixed(test.n_effective, 0)
         ));

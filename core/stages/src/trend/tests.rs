@@ -132,7 +132,7 @@ fn too_little_data_is_reported_with_what_is_needed() {
         panic!("{status:?}")
     };
     assert!(
-        message.starts_with("not enough: have 9\u{a0}days, need 21"),
+        message.starts_with("not enough: 9\u{a0}days, 21 needed"),
         "{message}"
     );
 }
@@ -317,7 +317,7 @@ fn few_records_are_not_tested() {
         panic!("{status:?}")
     };
     assert!(
-        message.starts_with("not enough: have 4\u{a0}days, need 21"),
+        message.starts_with("not enough: 4\u{a0}days, 21 needed"),
         "{message}"
     );
     // Many days, few records.
@@ -331,7 +331,7 @@ fn few_records_are_not_tested() {
         panic!("{status:?}")
     };
     assert!(
-        message.starts_with("not enough: have 4\u{a0}records, need 20"),
+        message.starts_with("not enough: 4\u{a0}records, 20 needed"),
         "{message}"
     );
 }

@@ -16,7 +16,7 @@ pub enum Benchmark {
 }
 
 impl Benchmark {
-    /// Its name.
+    /// Name in the published results of the competition.
     pub fn name(self) -> &'static str {
         match self {
             Self::Naive => "naive",

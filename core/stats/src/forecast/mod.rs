@@ -79,7 +79,7 @@ pub struct Options {
 /// The result of one forecaster in the backtest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Member {
-    /// Its name.
+    /// Name of the forecaster.
     pub name: &'static str,
     /// Mean absolute scaled error; below 1 is better than repeating the last season.
     pub mase: f64,
@@ -152,7 +152,7 @@ impl Outlook {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ForecastError {
     /// The series is too short for training and testing.
-    #[error("not enough: have {have} values, need {need}")]
+    #[error("not enough: {have} values, {need} needed")]
     Short {
         /// Number of values.
         have: usize,

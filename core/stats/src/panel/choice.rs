@@ -5,7 +5,7 @@ use super::{Inference, Method, Panel};
 /// A method with the reason for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Choice {
-    /// The method.
+    /// Method for this panel.
     pub method: Method,
     /// The reason for it.
     pub reason: Reason,

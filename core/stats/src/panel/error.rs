@@ -6,7 +6,7 @@ use super::Inference;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PanelError {
     /// There are fewer than two units.
-    #[error("not enough units: have {have}, need 2, one of them without the change")]
+    #[error("not enough units: {have}, 2 needed, one of them without the change")]
     Units {
         /// Number of units.
         have: usize,
@@ -22,7 +22,7 @@ pub enum PanelError {
     /// Two units have the same name.
     #[error("unit {name:?} occurs twice")]
     Duplicate {
-        /// The name.
+        /// Name that both units have.
         name: String,
     },
     /// No unit is treated.
@@ -31,7 +31,7 @@ pub enum PanelError {
     /// A treated unit is not in the panel.
     #[error("the data have no unit {name:?}")]
     TreatedAbsent {
-        /// The name.
+        /// Name of the treated unit.
         name: String,
     },
     /// Every unit is treated.
@@ -49,7 +49,7 @@ pub enum PanelError {
         periods: usize,
     },
     /// Too few periods before the change.
-    #[error("not enough periods before the change: have {have}, need {need}")]
+    #[error("not enough periods before the change: {have}, {need} needed")]
     Before {
         /// Number of periods before the change.
         have: usize,
@@ -59,7 +59,7 @@ pub enum PanelError {
     /// A unit has no value in some periods.
     #[error("{unit:?} has no value in {missing} of {periods} periods, first in period {first}")]
     Missing {
-        /// The unit.
+        /// Name of the unit.
         unit: String,
         /// Number of periods without a value.
         missing: usize,
@@ -71,7 +71,7 @@ pub enum PanelError {
     /// A series is shorter or longer than the first series.
     #[error("{unit:?} has {have} periods, the first unit {need}")]
     Length {
-        /// The unit.
+        /// Name of the unit.
         unit: String,
         /// Number of its periods.
         have: usize,
@@ -81,16 +81,16 @@ pub enum PanelError {
     /// The treated series is constant.
     #[error("the values of {unit:?} are the same in every period")]
     Constant {
-        /// The unit.
+        /// Name of the treated unit.
         unit: String,
     },
     /// No donor varies before the change, so there is no noise to compare with.
     #[error("no unit without the change varies before it")]
     DonorsConstant,
     /// Too few donors, treated units or periods for this inference.
-    #[error("{inference} inference needs {need} {what}, have {have}")]
+    #[error("{inference} inference needs {need} {what}, not {have}")]
     Inference {
-        /// The inference.
+        /// Inference that was requested.
         inference: Inference,
         /// Plural noun for the missing items, such as "units".
         what: &'static str,

@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 pub struct Placebo {
     /// The donors, as many as there are treated units.
     pub units: Vec<String>,
-    /// The estimate.
+    /// Mean difference after the change, in the unit of the values.
     pub estimate: f64,
     /// Root mean square difference to their counterfactual before the change.
     pub pre_rmse: f64,

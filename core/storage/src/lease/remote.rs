@@ -176,7 +176,8 @@ pub(super) fn request(
     let renewed = Instant::now();
     let etag = match store.put_if(key, claim.bytes()?, etag.as_ref())? {
         Some(etag) => etag,
-        // The lease was granted after all if only the response was lost and a retry found the object.
+        // The lease was granted after all if only the response was lost and a retry found the
+        // object.
         None => match read(&**store, key)? {
             Some((Some(stored), etag)) if stored.is_same(&claim) => etag,
             Some((claim, _)) => return Ok(RemoteResponse::Held(claim.map(|claim| claim.holder))),

@@ -31,7 +31,8 @@ use std::{
 /// The column where Lance returns the address of a row: its fragment in the upper 32 bits, its
 /// offset in the lower 32 bits.
 pub(crate) const ROW_ADDRESS: &str = "_rowaddr";
-/// Maximum number of versions searched for a property, because compaction creates versions without properties.
+/// Maximum number of versions searched for a property, because compaction creates versions without
+/// properties.
 const SEARCHED_VERSIONS_MAX: u64 = 16;
 
 /// The rows of a dataset to read.

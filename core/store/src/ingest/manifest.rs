@@ -56,8 +56,8 @@ pub struct Counts {
     pub present: FieldCounts,
     /// The reason why it was not read completely.
     pub broken: Option<String>,
-    /// Smallest and largest position of a key, see [`retrocast_records::read::key::positions`]; `None`
-    /// if unknown.
+    /// Smallest and largest position of a key, see [`retrocast_records::read::key::positions`];
+    /// `None` if unknown.
     pub key_range: Option<(u128, u128)>,
 }
 
@@ -88,9 +88,9 @@ pub struct Object {
 /// The newest version of a source.
 #[derive(Debug, Clone)]
 pub struct SourceVersion {
-    /// The rows.
+    /// Dataset of the accepted records.
     pub rows: DatasetRef,
-    /// The manifest.
+    /// Dataset of the objects read.
     pub manifest: DatasetRef,
     /// The refused records.
     pub quarantine: Option<DatasetRef>,
@@ -185,9 +185,9 @@ fn quarantine(source: &str, properties: &Properties) -> Option<DatasetRef> {
 
 /// The datasets that belong to a version of the rows.
 pub(super) struct VersionDatasets {
-    /// The manifest.
+    /// Dataset of the objects read.
     pub manifest: DatasetRef,
-    /// The quarantine.
+    /// Dataset of the refused records; `None` if there is none.
     pub quarantine: Option<DatasetRef>,
 }
 

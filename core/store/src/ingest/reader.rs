@@ -121,8 +121,8 @@ impl ReadTask {
             }
         })?;
         result.starts.resize(self.files.len(), result.rows);
-        outputs.refused.end()?;
-        outputs.rows.end()?;
+        outputs.refused.finish()?;
+        outputs.rows.finish()?;
         if let Some(key_table) = key_table {
             let return_kept = outputs.existing.is_some();
             result.keys = key_table.resolve(return_kept, &mut |row| result.supersede(row))?;
@@ -236,7 +236,7 @@ impl BatchSender {
     }
 
     /// Sends the remaining rows, then the end marker.
-    fn end(&mut self) -> Result<(), StoreError> {
+    fn finish(&mut self) -> Result<(), StoreError> {
         self.flush()?;
         self.send_message(Message::End)
     }

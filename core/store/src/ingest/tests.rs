@@ -51,7 +51,7 @@ impl Fixture {
             days: None,
             contract: crate::contract::parse("ticket", "ticket.toml", contract).unwrap(),
             format: None,
-            dialect: crate::Dialect::AS_FOUND,
+            dialect: crate::Dialect::DEFAULT,
             required: true,
         }
     }

@@ -63,7 +63,7 @@ impl fmt::Display for ImprovementState {
 pub struct Improvement {
     /// Id chosen by the user, such as `cache-2026`.
     pub id: String,
-    /// The state.
+    /// State after the change.
     pub state: ImprovementState,
     /// Time of the change of state.
     pub time: Timestamp,
@@ -72,7 +72,7 @@ pub struct Improvement {
     /// The reason.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
-    /// Title.
+    /// Title, as printed in reports.
     pub title: String,
     /// Category, such as configuration or scaling.
     #[serde(default, skip_serializing_if = "String::is_empty")]

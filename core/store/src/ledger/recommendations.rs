@@ -15,7 +15,7 @@ pub struct PublishedRecommendation {
     pub state: String,
     /// The action.
     pub title: String,
-    /// Category.
+    /// Category, such as configuration or scaling.
     pub category: String,
     /// Component that it changes; "all" for all.
     pub component: String,

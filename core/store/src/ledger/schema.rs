@@ -24,7 +24,7 @@ pub struct LedgerTable {
     pub name: &'static str,
     /// Name in queries: `ledger.findings`.
     pub query_name: &'static str,
-    /// Title.
+    /// Title in exports and in the data dictionary.
     pub title: &'static str,
     /// Meaning of a row.
     pub description: &'static str,

@@ -17,11 +17,11 @@ pub struct PublishedRun {
     pub job: String,
     /// Label of the window.
     pub window: String,
-    /// Kind of the window.
+    /// Kind of the window, such as "week".
     pub window_kind: String,
-    /// Start of the window.
+    /// First moment of the window.
     pub window_start: Timestamp,
-    /// End of the window.
+    /// First moment after the window.
     pub window_end: Timestamp,
     /// Id of the run.
     pub run: String,

@@ -73,8 +73,8 @@ impl Selection {
         self.select.selection.is_none()
     }
 
-    /// Returns the name that the column `name` has in the result; `None` if the query omits or changes
-    /// the column, or filters rows by it.
+    /// Returns the name that the column `name` has in the result; `None` if the query omits or
+    /// changes the column, or filters rows by it.
     pub fn column(&self, name: &str) -> Option<String> {
         let is_filtered_by = self.select.selection.as_ref().is_some_and(|filter| {
             let mut finder = ColumnFinder(name);

@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub struct SqlTable {
     /// Name in the query.
     pub name: String,
-    /// The rows.
+    /// Dataset or ledger table that provides the rows.
     pub rows: SqlRows,
 }
 
@@ -31,14 +31,14 @@ pub struct SqlTable {
 pub enum SqlRows {
     /// The rows of a dataset.
     Dataset {
-        /// The dataset.
+        /// Name and version of the dataset.
         dataset: DatasetRef,
         /// Filter for rows that the query must not see.
         before: Option<TimeLimit>,
     },
     /// The rows of a table of the ledger.
     Ledger {
-        /// The table.
+        /// Schema of the table, and its dataset.
         table: &'static LedgerTable,
         /// Keys of the publications or events whose rows the query sees.
         keys: Vec<String>,

@@ -142,7 +142,7 @@ impl TimeFunction {
         }
     }
 
-    /// The operation.
+    /// Operation that the function performs.
     pub fn operation(&self) -> Operation {
         self.operation
     }

@@ -170,9 +170,9 @@ impl Claims {
         })
     }
 
-    /// Returns true if the claims about each subject agree: no movement beside a step, unless both are
-    /// left open; the same direction; a forecast that moves only if a movement is claimed; and no
-    /// lasting change around an event of hours or days.
+    /// Returns true if the claims about each subject agree: no movement beside a step, unless both
+    /// are left open; the same direction; a forecast that moves only if a movement is claimed; and
+    /// no lasting change around an event of hours or days.
     fn is_one_story(&self, kind: Kind) -> bool {
         let day = |step: usize| if kind.is_daily() { step } else { step / 24 };
         let pairs = self.0.iter().enumerate().flat_map(|(i, one)| {

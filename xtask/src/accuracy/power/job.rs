@@ -14,8 +14,8 @@ use std::{
     process::Command,
 };
 
-/// The part of each stage in the budget of false claims (5 %) of a job with one series and three kinds of
-/// stages that make claims.
+/// The part of each stage in the budget of false claims (5 %) of a job with one series and three
+/// kinds of stages that make claims.
 pub const ALPHA: f64 = 0.016;
 
 const CONTRACT: &str = "\
@@ -75,8 +75,8 @@ impl<'a> Workspace<'a> {
         fs::write(&path, text).map_err(message)
     }
 
-    /// Runs these kinds of stages on these series, on the window of `days` days that ends before this day,
-    /// counted from the start of the series; returns the claims about each.
+    /// Runs these kinds of stages on these series, on the window of `days` days that ends before
+    /// this day, counted from the start of the series; returns the claims about each.
     pub fn run(
         &self,
         kinds: &[char],

@@ -20,7 +20,8 @@ pub struct Place {
 /// Days before the end at which a step or a bend may be.
 const DAYS_BACK: Range<usize> = 10..64;
 
-/// Finds the most likely place of the event in a week of hours that ends at `end`, or in the last days.
+/// Finds the most likely place of the event in a week of hours that ends at `end`, or in the last
+/// days.
 pub fn search(series: &Series, kind: Kind, plant: Plant, end: usize) -> Option<Place> {
     let groups = series.evidence.iter().enumerate();
     groups
@@ -101,7 +102,8 @@ fn onsets(evidence: &[Evidence], kind: Kind, plant: Plant) -> Vec<(usize, f64)> 
     allowed.map(|days| place(DAYS - days)).collect()
 }
 
-/// Logarithm of the likelihood ratio of a shift, in standard deviations of an autoregressive series.
+/// Logarithm of the likelihood ratio of a shift, in standard deviations of an autoregressive
+/// series.
 fn whitened_score(
     evidence: &[Evidence],
     correlation: f64,
@@ -122,7 +124,8 @@ fn whitened_score(
         .sum()
 }
 
-/// Residuals from the medians of the season, in robust standard deviations; 0 where there is no value.
+/// Residuals from the medians of the season, in robust standard deviations; 0 where there is no
+/// value.
 pub fn residuals(values: &[f64], season: usize) -> Vec<f64> {
     let medians: Vec<f64> = (0..season)
         .map(|phase| median(values.iter().skip(phase).step_by(season).copied().collect()))

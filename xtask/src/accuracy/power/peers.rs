@@ -1,5 +1,5 @@
-//! Methods beside ours on the same series, with the same share of false alarms: two Python packages, a
-//! threshold of robust residuals, and an oracle.
+//! Methods beside ours on the same series, with the same share of false alarms: two Python
+//! packages, a threshold of robust residuals, and an oracle.
 
 use super::{
     cases::{Case, name},
@@ -21,7 +21,8 @@ use std::{
 const LIMIT: Duration = Duration::from_secs(600);
 /// Nominal limit of the threshold of robust residuals.
 const NOMINAL: f64 = 3.5;
-/// Series without an event on which limits are calibrated: for the packages, and for the other methods.
+/// Series without an event on which limits are calibrated: for the packages, and for the other
+/// methods.
 const CALIBRATION_PACKAGES: usize = 40;
 const CALIBRATION_PACKAGES_DAYS: usize = 250;
 const CALIBRATION_HOURS: usize = 60;
@@ -227,7 +228,8 @@ fn largest(residuals: &[Vec<f64>], from: usize, to: usize) -> f64 {
     values.fold(0.0, |largest, value| value.abs().max(largest))
 }
 
-/// The rates of the threshold on each row, and the share of series with an alarm at its nominal limit.
+/// The rates of the threshold on each row, and the share of series with an alarm at its nominal
+/// limit.
 fn thresholds(
     kind: Kind,
     cases: &[&Case],

@@ -32,7 +32,8 @@ struct Runs<'a> {
 }
 
 impl Runs<'_> {
-    /// Runs these kinds of stages on these series, on the window of `days` days that ends before day `end`.
+    /// Runs these kinds of stages on these series, on the window of `days` days that ends before
+    /// day `end`.
     fn run(
         &mut self,
         kinds: &[char],

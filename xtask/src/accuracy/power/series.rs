@@ -109,8 +109,8 @@ pub struct Series {
     pub group: usize,
     /// Planted hours or days; empty if there are none.
     pub planted: Range<usize>,
-    /// Usual value, and that at the end of the series, as in forecasts: of counts the total of a week, of other
-    /// values their mean.
+    /// Usual value, and that at the end of the series, as in forecasts: of counts the total of a
+    /// week, of other values their mean.
     pub levels: [f64; 2],
 }
 
@@ -212,8 +212,8 @@ impl Series {
         series
     }
 
-    /// The usual value of a week: the mean number of records in one of the weeks before the last, or the mean
-    /// of their values.
+    /// The usual value of a week: the mean number of records in one of the weeks before the last,
+    /// or the mean of their values.
     fn usual_level(&self, kind: Kind) -> f64 {
         let hours = self.records.iter().flat_map(|hours| &hours[..HOURS - WEEK]);
         let values: Vec<&f64> = hours.flatten().collect();

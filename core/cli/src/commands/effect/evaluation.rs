@@ -34,9 +34,13 @@ pub(super) struct Evaluation {
     pub(super) time_weights: Vec<Weight>,
     pub(super) rank: Option<RankOfTreated>,
     pub(super) segments: Option<SegmentChanges>,
+    /// All periods, in order.
     pub(super) path: Vec<Point>,
+    /// Estimates for units that did not change.
     pub(super) placebos: Vec<Alternative>,
+    /// Estimates without one of the units.
     pub(super) leave_one_out: Vec<Alternative>,
+    /// Estimates for changes that are assumed at earlier periods.
     pub(super) backdated: Vec<Alternative>,
     pub(super) caveats: Vec<String>,
 }
@@ -71,6 +75,7 @@ pub(super) struct RankOfTreated {
     pub(super) rank: usize,
     pub(super) units: usize,
     pub(super) p_value: f64,
+    /// Smallest p-value that a rank among so many units can have.
     pub(super) least_p_value: f64,
 }
 

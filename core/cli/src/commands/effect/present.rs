@@ -112,7 +112,7 @@ fn chance(evaluation: &Evaluation) -> String {
         "jackknife" => "from leaving each unit out in turn",
         "conformal" => "from shifting the residuals in time",
         "placebo in time" => "from a model of the noise and the same estimate at earlier dates",
-        "constant" => "from counting, since the series never varied before",
+        "constant" => "from counting departures, since the series was constant before the change",
         _ => "from a model of the noise",
     };
     match &evaluation.rank {

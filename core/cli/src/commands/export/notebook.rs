@@ -46,17 +46,17 @@ pub fn notebook(
         escape(&report.window),
         escape(lake),
     ));
-    notebook.code(&SETUP.replace("\"LAKE\"", &literal(lake)));
+    notebook.add_code(&SETUP.replace("\"LAKE\"", &literal(lake)));
     notebook.markdown("## Datasets\n\nEach dataset at the version that the report cites.");
-    notebook.code(DATASETS);
+    notebook.add_code(DATASETS);
     notebook.markdown(
         "## Key figures\n\nRead again from the datasets of the stages that computed them.",
     );
-    notebook.code(FIGURES);
+    notebook.add_code(FIGURES);
     notebook.markdown("## Findings and effects");
-    notebook.code(FINDINGS);
+    notebook.add_code(FINDINGS);
     notebook.markdown("## Stages\n\nThe first rows of each dataset, and its charts.");
-    notebook.code(DRAW);
+    notebook.add_code(DRAW);
     for cell in &report.cells {
         add_stage(&mut notebook, cell, charts);
     }
@@ -83,7 +83,7 @@ fn add_stage(notebook: &mut Notebook, cell: &Cell, charts: &[(String, Vec<u8>)])
         } else {
             ""
         };
-        notebook.code(&format!(
+        notebook.add_code(&format!(
             "rows = scan({name}).collect()\ndisplay(rows.head(10)){draw}"
         ));
     }
@@ -92,7 +92,7 @@ fn add_stage(notebook: &mut Notebook, cell: &Cell, charts: &[(String, Vec<u8>)])
         let picture = charts.iter().find(|(name, _)| *name == file);
         let svg = picture.map(|(_, svg)| String::from_utf8_lossy(svg));
         let code = format!("display(SVG(filename={}))", literal(&file));
-        notebook.code_with_picture(&code, &svg.unwrap_or_default());
+        notebook.add_code_with_picture(&code, &svg.unwrap_or_default());
     }
 }
 
@@ -115,12 +115,12 @@ impl Notebook {
         }));
     }
 
-    fn code(&mut self, text: &str) {
-        self.add_code(text, json!([]));
+    fn add_code(&mut self, text: &str) {
+        self.add_cell(text, json!([]));
     }
 
     /// Adds code with its output, so that the notebook shows the picture before it runs.
-    fn code_with_picture(&mut self, text: &str, svg: &str) {
+    fn add_code_with_picture(&mut self, text: &str, svg: &str) {
         let output = json!({
             "output_type": "display_data",
             "metadata": {},
@@ -129,10 +129,10 @@ impl Notebook {
                 "text/plain": ["<IPython.core.display.SVG object>"],
             },
         });
-        self.add_code(text, json!([output]));
+        self.add_cell(text, json!([output]));
     }
 
-    fn add_code(&mut self, text: &str, outputs: Value) {
+    fn add_cell(&mut self, text: &str, outputs: Value) {
         self.cells.push(json!({
             "cell_type": "code",
             "id": self.id(),
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(literal("a\"\\\n\u{7}"), r#""a\"\\\n\u0007""#);
         let mut notebook = Notebook::default();
         notebook.markdown("# a\n\nb\n");
-        notebook.code("x = 1");
+        notebook.add_code("x = 1");
         let notebook = notebook.finish();
         assert_eq!(notebook["cells"][0]["source"], json!(["# a\n", "\n", "b"]));
         assert_eq!(notebook["cells"][1]["id"], "cell-2");

@@ -123,8 +123,8 @@ impl Package {
         Ok(entry)
     }
 
-    /// Writes the descriptor and returns it. It names no licence, because only the owner of the data
-    /// can.
+    /// Writes the descriptor and returns it. It names no licence, because only the owner of the
+    /// data can.
     pub fn finish(mut self, report: &Report) -> anyhow::Result<Value> {
         for entries in [&mut self.resources, &mut self.files] {
             entries.sort_by(|a, b| a["path"].as_str().cmp(&b["path"].as_str()));

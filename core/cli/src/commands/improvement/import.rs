@@ -38,7 +38,7 @@ struct Entry {
     #[serde(default)]
     higher_is_better: bool,
     date: Option<toml::value::Datetime>,
-    /// Day of the record.
+    /// Day on which the state changed; `None` for the day of the import.
     on: Option<toml::value::Datetime>,
     cost: Option<f64>,
     #[serde(default)]

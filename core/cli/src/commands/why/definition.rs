@@ -38,13 +38,13 @@ pub struct Input {
 pub struct NodeDefinition {
     /// Full name of the node.
     pub node: String,
-    /// Kind.
+    /// Kind of the node, such as `source` or `kpi`.
     pub kind: String,
     /// Title; empty for none.
     pub title: String,
     /// The method and its source.
     pub method: String,
-    /// Params.
+    /// Params, with the defaults of those that the job file does not set.
     pub params: Vec<ParamLine>,
     /// The query, for a stage that runs one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -332,8 +332,8 @@ fn quoted_text(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// The condition for rows of a period such as "2026-11-09 to 2026-11-15", by local days, or "2026-11-11T14:00 to
-/// 2026-11-11T18:00", by hours.
+/// The condition for rows of a period such as "2026-11-09 to 2026-11-15", by local days, or
+/// "2026-11-11T14:00 to 2026-11-11T18:00", by hours.
 fn period_condition(time: &str, period: &str) -> Option<String> {
     let (first, last) = period.split_once(" to ").unwrap_or((period, period));
     let time = quoted_name(time);

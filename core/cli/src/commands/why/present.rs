@@ -62,7 +62,7 @@ pub fn explanation(explanation: &Explanation<'_>) -> String {
     text
 }
 
-fn line(text: &mut String, label: &str, value: &str) {
+fn push_line(text: &mut String, label: &str, value: &str) {
     if value.is_empty() {
         return;
     }
@@ -71,23 +71,23 @@ fn line(text: &mut String, label: &str, value: &str) {
 }
 
 fn define(text: &mut String, figure: &PrintedFigure, definition: &Definition) {
-    line(text, "place", figure.figure.kind.word());
-    line(
+    push_line(text, "place", figure.figure.kind.word());
+    push_line(
         text,
         "window",
         &format!("{} ({})", definition.window, definition.timezone),
     );
-    line(text, "group", &definition.group);
-    line(text, "period", &definition.period);
+    push_line(text, "group", &definition.group);
+    push_line(text, "period", &definition.period);
     if let Some(records) = definition.records {
         match figure.figure.kind {
-            FigureKind::Kpi => line(text, "records", &count(records)),
+            FigureKind::Kpi => push_line(text, "records", &count(records)),
             // The periods or records that the method counts.
-            _ => line(text, "n", &plural(records, "observation")),
+            _ => push_line(text, "n", &plural(records, "observation")),
         }
     }
     if let Some(rows) = &definition.rows {
-        line(text, "rows", &select(rows));
+        push_line(text, "rows", &select(rows));
     }
     if definition.nodes.len() > NODES_MAX {
         let names: Vec<&str> = definition
@@ -95,7 +95,7 @@ fn define(text: &mut String, figure: &PrintedFigure, definition: &Definition) {
             .iter()
             .map(|node| node.node.as_str())
             .collect();
-        line(text, "computed by", &names.join(", "));
+        push_line(text, "computed by", &names.join(", "));
         return;
     }
     for node in &definition.nodes {
@@ -117,20 +117,20 @@ fn define_node(text: &mut String, node: &NodeDefinition) {
         "" => format!("{}, kind {}", node.node, node.kind),
         title => format!("{}, kind {}: {title}", node.node, node.kind),
     };
-    line(text, "computed by", &name);
-    line(text, "method", &node.method);
+    push_line(text, "computed by", &name);
+    push_line(text, "method", &node.method);
     let set = node.params.iter().filter(|param| param.set);
     let set: Vec<String> = set
         .map(|param| format!("{} = {}", param.name, param.value))
         .collect();
-    line(text, "params", &set.join(" · "));
+    push_line(text, "params", &set.join(" · "));
     if let Some(query) = &node.query {
-        line(text, "query", &one_line(query));
+        push_line(text, "query", &one_line(query));
     }
     for (i, input) in node.inputs.iter().enumerate() {
-        line(text, if i == 0 { "reads" } else { "" }, &describe(input));
+        push_line(text, if i == 0 { "reads" } else { "" }, &describe(input));
     }
-    line(text, "ledger", &node.ledger.join(", "));
+    push_line(text, "ledger", &node.ledger.join(", "));
 }
 
 fn describe(input: &Input) -> String {

@@ -19,13 +19,13 @@ pub type Outcomes = BTreeMap<String, Arc<Outcome>>;
 
 /// A run with a report.
 pub struct RecordedRun {
-    /// Its folder.
+    /// Folder of the run in the archive.
     pub folder: PathBuf,
     /// Its plan, with the params of each node as its report shows them.
     pub plan: Arc<Plan>,
     /// Inputs of the run.
     pub origin: RunOrigin,
-    /// Its report.
+    /// Contents of the report that prints the figure.
     pub report: Report,
     /// Outcomes of its sources and stages.
     pub outcomes: Outcomes,

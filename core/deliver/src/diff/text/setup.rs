@@ -19,7 +19,7 @@ use serde_json::Value;
 /// Maximum number of differing lines shown of a long value.
 const LINES_MAX: usize = 8;
 
-pub(super) fn records(page: &mut Page, inputs: &[Input]) {
+pub(super) fn write_records(page: &mut Page, inputs: &[Input]) {
     let show = |input: &Input| (clean(&input.source, 60), input_text(input));
     let mut shown = entries(inputs.iter(), show);
     shown.retain(|(_, text)| !text.is_empty());
@@ -69,7 +69,7 @@ fn input_text(input: &Input) -> String {
     parts.join(", ")
 }
 
-pub(super) fn settings(page: &mut Page, difference: &Difference) {
+pub(super) fn write_settings(page: &mut Page, difference: &Difference) {
     let config = &difference.config;
     let (program, own): (Vec<&Setting>, Vec<&Setting>) = config
         .settings
@@ -129,7 +129,7 @@ fn lines_text(old: &str, new: &str) -> String {
 }
 
 /// Nodes grouped by the change of their result.
-pub(super) fn nodes(page: &mut Page, difference: &Difference) {
+pub(super) fn write_nodes(page: &mut Page, difference: &Difference) {
     let mut groups: Vec<(Pair<&str>, String, Vec<String>)> = Vec::new();
     for change in &difference.nodes {
         let (states, message) = (change.state.clone(), message(change));

@@ -2,8 +2,8 @@
 
 use super::{ScheduledCommand, name};
 
-/// Maximum length of the name of a `CronJob`: Kubernetes appends eleven characters for a job, whose limit
-/// is 63.
+/// Maximum length of the name of a `CronJob`: Kubernetes appends eleven characters for a job, whose
+/// limit is 63.
 const MAX_NAME_LENGTH: usize = 52;
 /// Mount path of the volume.
 const WORKSPACE: &str = "/workspace";

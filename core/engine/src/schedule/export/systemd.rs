@@ -8,7 +8,7 @@ use std::path::Path;
 pub struct Unit {
     /// Name of the file.
     pub name: String,
-    /// Its text.
+    /// Contents of the file.
     pub text: String,
 }
 

@@ -22,8 +22,8 @@ pub struct Dialect {
 }
 
 impl Dialect {
-    /// A dialect without declared parts.
-    pub const AS_FOUND: Self = Self {
+    /// A dialect with double quotes, a header and a detected delimiter.
+    pub const DEFAULT: Self = Self {
         delimiter: None,
         quote: Some(b'"'),
         comment: None,
@@ -124,7 +124,7 @@ impl Dialect {
 
 impl Default for Dialect {
     fn default() -> Self {
-        Self::AS_FOUND
+        Self::DEFAULT
     }
 }
 
@@ -136,7 +136,7 @@ mod tests {
     fn delimiters_are_detected() {
         let check = |line: &str, delimiter: u8| {
             assert_eq!(
-                Dialect::AS_FOUND.marks(line).delimiter,
+                Dialect::DEFAULT.marks(line).delimiter,
                 delimiter,
                 "{line:?}"
             );
@@ -164,17 +164,17 @@ mod tests {
         check("s\u{e9}p=;", None);
         let semicolon = Dialect {
             delimiter: Some(b';'),
-            ..Dialect::AS_FOUND
+            ..Dialect::DEFAULT
         };
         assert_eq!(
-            Dialect::AS_FOUND.with_delimiter(b';', 1),
+            Dialect::DEFAULT.with_delimiter(b';', 1),
             Ok(semicolon.clone())
         );
         assert_eq!(semicolon.with_delimiter(b';', 1), Ok(semicolon.clone()));
         let message = "line 1 names the delimiter ',' (`sep=`), and the source declares ';'; remove its \
                     `delimiter`, or make it ','";
         assert_eq!(semicolon.with_delimiter(b',', 1), Err(message.to_string()));
-        let message = Dialect::AS_FOUND.with_delimiter(b'"', 3).unwrap_err();
+        let message = Dialect::DEFAULT.with_delimiter(b'"', 3).unwrap_err();
         assert!(
             message.contains("line 3") && message.contains("`quote` and `delimiter`"),
             "{message}"
@@ -190,7 +190,7 @@ mod tests {
                 "{message}"
             );
         };
-        let undeclared = Dialect::AS_FOUND;
+        let undeclared = Dialect::DEFAULT;
         check(undeclared.clone(), "");
         check(
             Dialect {

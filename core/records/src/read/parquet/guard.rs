@@ -17,8 +17,8 @@ const VALUES_MAX: u64 = 1 << 26;
 /// Validates the metadata in the footer of a file.
 pub(super) fn check_footer(bytes: &[u8]) -> Result<(), ThriftError> {
     let mut children = Vec::new();
-    ThriftReader::new(bytes).fields(&mut |reader, id, kind| match (id, kind) {
-        (2, LIST) => reader.list(&mut |reader, kind| {
+    ThriftReader::new(bytes).for_each_field(&mut |reader, id, kind| match (id, kind) {
+        (2, LIST) => reader.for_each_item(&mut |reader, kind| {
             children.push(schema_element(reader, kind)?);
             Ok(())
         }),
@@ -33,7 +33,7 @@ fn schema_element(reader: &mut ThriftReader<'_>, kind: u8) -> Result<u64, Thrift
         return Err("its schema is invalid");
     }
     let mut children = 0;
-    reader.fields(&mut |reader, id, kind| match id {
+    reader.for_each_field(&mut |reader, id, kind| match id {
         5 => {
             children = u64::try_from(reader.integer(kind)?).map_err(|_| "its schema is invalid")?;
             Ok(())
@@ -177,19 +177,19 @@ fn size(value: i64) -> Result<u64, ThriftError> {
 /// Reads the header of a page.
 fn read_page_header(reader: &mut ThriftReader<'_>) -> Result<Page, ThriftError> {
     let mut page = Page::default();
-    reader.fields(&mut |reader, id, kind| {
+    reader.for_each_field(&mut |reader, id, kind| {
         match (id, kind) {
             (2, _) => page.decompressed = reader.integer(kind)?,
             (3, _) => page.compressed = reader.integer(kind)?,
-            (5, STRUCT) => reader.fields(&mut |reader, id, kind| match id {
+            (5, STRUCT) => reader.for_each_field(&mut |reader, id, kind| match id {
                 1 => set(reader, kind, &mut page.values),
                 _ => reader.skip(kind),
             })?,
-            (7, STRUCT) => reader.fields(&mut |reader, id, kind| match id {
+            (7, STRUCT) => reader.for_each_field(&mut |reader, id, kind| match id {
                 1 => set(reader, kind, &mut page.dictionary),
                 _ => reader.skip(kind),
             })?,
-            (8, STRUCT) => reader.fields(&mut |reader, id, kind| {
+            (8, STRUCT) => reader.for_each_field(&mut |reader, id, kind| {
                 match id {
                     1 => set(reader, kind, &mut page.values)?,
                     2 => page.nulls = reader.integer(kind)?,

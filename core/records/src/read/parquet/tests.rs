@@ -81,7 +81,7 @@ fn read(bytes: &[u8]) -> ReadOutput {
 
 fn read_under(bytes: &[u8], contract: &Contract) -> ReadOutput {
     let mut read = ReadOutput::default();
-    let events = from_bytes(bytes, Format::Parquet, &Dialect::AS_FOUND, contract).unwrap();
+    let events = from_bytes(bytes, Format::Parquet, &Dialect::DEFAULT, contract).unwrap();
     for event in events {
         match event {
             ReadEvent::Records(parsed) => {

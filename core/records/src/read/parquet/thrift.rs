@@ -88,7 +88,7 @@ impl<'a> ThriftReader<'a> {
                 let length = self.varint()?;
                 self.advance(length)
             }
-            LIST | SET => self.list(&mut |reader, kind| reader.element(kind)),
+            LIST | SET => self.for_each_item(&mut |reader, kind| reader.skip_element(kind)),
             MAP => {
                 let pairs = self.varint()?;
                 if pairs == 0 {
@@ -96,19 +96,19 @@ impl<'a> ThriftReader<'a> {
                 }
                 let kinds = self.byte()?;
                 for _ in 0..pairs {
-                    self.element(kinds >> 4)?;
-                    self.element(kinds & 0x0F)?;
+                    self.skip_element(kinds >> 4)?;
+                    self.skip_element(kinds & 0x0F)?;
                 }
                 Ok(())
             }
-            STRUCT => self.fields(&mut |reader, _, kind| reader.skip(kind)),
+            STRUCT => self.for_each_field(&mut |reader, _, kind| reader.skip(kind)),
             _ => Err("a type in it is unknown"),
         }
     }
 
     /// Skips an element of a list. Unlike the value of a boolean field, a boolean element takes a
     /// byte.
-    fn element(&mut self, kind: u8) -> Result<(), ThriftError> {
+    fn skip_element(&mut self, kind: u8) -> Result<(), ThriftError> {
         match kind {
             TRUE | FALSE => self.advance(1),
             kind => self.skip(kind),
@@ -116,7 +116,7 @@ impl<'a> ThriftReader<'a> {
     }
 
     /// Reads a list; `each` reads an element.
-    pub fn list(
+    pub fn for_each_item(
         &mut self,
         each: &mut dyn FnMut(&mut Self, u8) -> Result<(), ThriftError>,
     ) -> Result<(), ThriftError> {
@@ -135,7 +135,7 @@ impl<'a> ThriftReader<'a> {
     }
 
     /// Reads a struct; `each` gets the number and type of a field, and reads its value.
-    pub fn fields(
+    pub fn for_each_field(
         &mut self,
         each: &mut dyn FnMut(&mut Self, i64, u8) -> Result<(), ThriftError>,
     ) -> Result<(), ThriftError> {
@@ -187,7 +187,7 @@ mod tests {
         let mut seen = Vec::new();
         // Field numbers 1 and 3 as deltas, then 100 as an absolute number.
         ThriftReader::new(&[0x15, 2, 0x25, 4, 0x05, 200, 1, 6, 0])
-            .fields(&mut |reader, id, kind| {
+            .for_each_field(&mut |reader, id, kind| {
                 seen.push((id, reader.integer(kind)?));
                 Ok(())
             })

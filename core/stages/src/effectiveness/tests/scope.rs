@@ -89,7 +89,7 @@ fn a_total_takes_the_same_records_once() {
     ];
     let table = money_table(&rows);
     assert!(
-        table.caption.contains("All together does not add IMP-002"),
+        table.caption.contains("“All together” leaves out IMP-002"),
         "{table:?}"
     );
     let [first, _, total] = &table.rows[..] else {
@@ -109,7 +109,7 @@ fn a_total_takes_proven_effects_only() {
     assert!(
         table
             .caption
-            .ends_with("all together leaves out 1\u{a0}such effect."),
+            .ends_with("“all together” leaves out 1\u{a0}such effect."),
         "{table:?}"
     );
     let [unproven, works, total] = &table.rows[..] else {

@@ -19,8 +19,8 @@ fn amounts(days: &[Date], mut cost: impl FnMut(usize) -> f64) -> DataFrame {
 
 #[test]
 fn monthly_amounts_are_compared_as_recorded_and_without_their_growth() {
-    // Costs of five years that grow by 1 % a month; December is a quarter higher. By days, February would be
-    // higher than January, and without the growth removed, autumn higher than spring.
+    // Costs of five years that grow by 1 % a month; December is a quarter higher. By days, February
+    // would be higher than January, and without the growth removed, autumn higher than spring.
     let first = jiff::civil::date(2021, 11, 1);
     let months: Vec<Date> = (0..60_i32).map(|n| first + n.months()).collect();
     for seed in 0..10 {
