@@ -63,6 +63,9 @@ pub fn csv(data: &[u8]) {
         header: second & 0x20 == 0,
         columns: (second & 0x40 != 0)
             .then(|| ["id", "n", "tags", "z"].map(str::to_string).to_vec()),
+        encoding: Dialect::encoding("gb18030")
+            .ok()
+            .filter(|_| second & 0x80 != 0),
     };
     read_in_chunks(bytes, first >> 2, Format::Csv, &dialect, &contract(first));
 }
