@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use retrocast_domain::number::plural;
 use retrocast_engine::job::ReportSection;
 use retrocast_mail::{
-    Address, Channel, Content, Delivery, EnqueueResult, Fonts, Message, Outbox, Selection,
+    Address, Auth, Channel, Content, Delivery, EnqueueResult, Fonts, Message, Outbox, Selection,
     Settings, Smtp, Templates, compose,
 };
 use retrocast_render::{theme::Theme, world::font_files};
@@ -52,7 +52,12 @@ impl Mailer {
         })
     }
 
-    /// Connects to the server and logs in, and sends nothing.
+    /// True if the settings have a login for the server.
+    pub fn has_login(&self) -> bool {
+        !matches!(self.settings.auth, Auth::None)
+    }
+
+    /// Connects to the server, logs in if there is a login, and sends nothing.
     pub fn check(&self) -> anyhow::Result<()> {
         self.server()?.check().map_err(anyhow::Error::msg)
     }

@@ -40,7 +40,7 @@ pub use message::{Message, check, compose};
 pub use notification::Target;
 pub use outbox::{EnqueueResult, Outbox, Selection};
 pub use picture::Fonts;
-pub use settings::{Secret, Settings};
+pub use settings::{Auth, Secret, Settings};
 pub use smtp::Smtp;
 pub use template::Templates;
 pub use transport::{Outcome, Transport};

@@ -95,7 +95,11 @@ pub fn deliver(
 pub fn check(workspace: &Workspace) -> anyhow::Result<Exit> {
     let mailer = Mailer::new(workspace)?.ok_or_else(|| no_settings(workspace))?;
     mailer.check()?;
-    print("the mail server accepts the login; nothing was sent")?;
+    print(if mailer.has_login() {
+        "the mail server accepts the login; nothing was sent"
+    } else {
+        "the mail server accepts the connection; no login is configured; nothing was sent"
+    })?;
     Ok(Exit::Done)
 }
 

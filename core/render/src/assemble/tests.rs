@@ -259,7 +259,7 @@ fn the_verdict_mentions_many_refused_records_and_uncompared_figures() {
     };
     assert_eq!(
         verdict(WindowSpec::Week, &more),
-        format!("{calm}: neither of the two key figures on this page shows a proven change.")
+        format!("{calm}: neither of the two main key figures shows a proven change.")
     );
     // A single group has changed.
     let mut cell = Cell::new("figures", "kpi");

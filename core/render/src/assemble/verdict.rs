@@ -176,7 +176,7 @@ fn kpi_clause(inputs: &VerdictInputs, noun: &str) -> Option<String> {
         return None;
     }
     let shown = if inputs.has_more_kpis {
-        "key figures on this page"
+        "main key figures"
     } else {
         "key figures"
     };
