@@ -21,6 +21,9 @@ use largest::LargestScore;
 use std::ops::Range;
 
 mod largest;
+mod values;
+
+pub use values::{ValueHour, scan_values};
 
 /// Longest run of hours.
 pub const HOURS_MAX: usize = 24;

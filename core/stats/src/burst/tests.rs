@@ -185,3 +185,97 @@ fn outages_and_gaps_are_found_at_a_small_level() {
         assert!(found >= power, "{event:?}: {found}");
     }
 }
+
+/// Twenty weeks of hourly values with a season of the day and the week: logarithms with this
+/// deviation and autocorrelation, of single records or of the mean of a few; on the last Thursday so
+/// many hours with so many times the usual value.
+fn twenty_weeks_of_values(
+    seed: u64,
+    (spread, correlation): (f64, f64),
+    records: f64,
+    (length, factor): (usize, f64),
+) -> (Vec<ValueHour>, std::ops::Range<usize>) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let start = 168 * 19 + 3 * 24 + (random.random::<f64>() * (25 - length) as f64) as usize;
+    let planted = start..start + length;
+    let mut level = normal(&mut random);
+    let hours = (0..168 * 20).map(|i| {
+        level =
+            correlation * level + (1.0 - correlation * correlation).sqrt() * normal(&mut random);
+        let factor = if planted.contains(&i) { factor } else { 1.0 };
+        let usual = 20.0 * season(i).sqrt() * factor;
+        let (value, n) = if records > 1.0 {
+            let n = poisson(&mut random, records * season(i));
+            let sum: f64 = (0..n as usize)
+                .map(|_| (spread * normal(&mut random)).exp())
+                .sum();
+            ((n > 0.0).then(|| usual * sum / n), n)
+        } else {
+            (Some(usual * (spread * level).exp()), 1.0)
+        };
+        ValueHour {
+            value,
+            records: n,
+            day: (i / 24) as i32,
+            hour: i % 24,
+            weekday: i / 24 % 7,
+        }
+    });
+    (hours.collect(), planted)
+}
+
+/// Share of series of values with a run that overlaps the planted hours; without, with any run.
+fn share_of_values(
+    seeds: std::ops::Range<u64>,
+    p_max: f64,
+    noise: (f64, f64),
+    records: f64,
+    event: (usize, f64),
+) -> f64 {
+    let n = (seeds.end - seeds.start) as f64;
+    let found = |seed: &u64| {
+        let (hours, planted) = twenty_weeks_of_values(*seed, noise, records, event);
+        let is_right = |burst: &Burst| {
+            event.1 == 1.0
+                || burst.is_up() && burst.first < planted.end && planted.start < burst.end
+        };
+        scan_values(&hours, 168 * 19, p_max).iter().any(is_right)
+    };
+    seeds.filter(found).count() as f64 / n
+}
+
+#[test]
+fn quiet_weeks_of_values_have_no_runs_at_the_nominal_rate() {
+    let cases = [((0.4, 0.5), 1.0), ((0.4, 0.7), 1.0), ((0.8, 0.0), 6.0)];
+    for (noise, records) in cases {
+        let rate = share_of_values(5_000..5_150, 0.05, noise, records, (1, 1.0));
+        eprintln!("{noise:?}, {records} records: {rate}");
+        assert!(rate <= 0.16, "{noise:?} {records}: {rate}");
+    }
+}
+
+#[test]
+fn hours_of_high_values_are_found() {
+    let cases = [
+        ((0.4, 0.5), 1.0, (24, 3.0), 0.95),
+        ((0.4, 0.5), 1.0, (24, 2.0), 0.5),
+        ((0.8, 0.0), 6.0, (6, 3.0), 0.85),
+        ((0.8, 0.0), 6.0, (24, 2.0), 0.9),
+    ];
+    for (noise, records, event, power) in cases {
+        let found = share_of_values(0..40, 0.004, noise, records, event);
+        eprintln!("{noise:?}, {records} records, {event:?}: {found}");
+        assert!(found >= power, "{noise:?} {records} {event:?}: {found}");
+    }
+}
+
+#[test]
+fn values_without_variation_or_history_have_no_runs() {
+    let (mut hours, _) = twenty_weeks_of_values(1, (0.4, 0.0), 1.0, (24, 9.0));
+    assert!(scan_values(&hours[168 * 17..], 168 * 2, 0.05).is_empty());
+    assert!(scan_values(&[], 0, 0.05).is_empty());
+    for hour in &mut hours {
+        hour.value = Some(3.0);
+    }
+    assert!(scan_values(&hours, 168 * 19, 0.05).is_empty());
+}
