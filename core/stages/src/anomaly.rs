@@ -22,12 +22,14 @@
 //! the expected share of false claims, and on pure noise the probability of any, half of it for the
 //! window, half for the history that `look_back` adds. Neighbouring anomalous steps are one event.
 //!
-//! Counts of records with times of day are also scanned by the hour: any run of 1 to 24 hours in
-//! the window is compared with the level of the four weeks before it, the hours and the weekdays (a
-//! scan statistic: Naus, 1965). The largest scores of earlier weeks give the distribution of the
-//! largest score (Gumbel, 1958). This detects, for example, an outage of five hours that hardly
-//! affects the total of its day. Days and runs of hours then have half of `alpha` each. A run on a
-//! day that is itself reported in the same direction is not reported again.
+//! Records with times of day that are counted, or whose mean, median or maximum is taken, are also
+//! scanned by the hour: any run of 1 to 24 hours in the window is compared with the level of the four
+//! weeks before it, the hours and the weekdays (a scan statistic: Naus, 1965). Values are compared on
+//! their own scale or that of their logarithms, whichever is less skewed, and hours with few records
+//! weigh less. The largest scores of earlier days give the distribution of the largest score (Gumbel,
+//! 1958). This detects, for example, an outage of five hours that hardly affects the total of its
+//! day, or a day whose hours are all a little slower. Steps and runs of hours then have half of
+//! `alpha` each. A run on a day, or in hours, reported in the same direction is not reported again.
 //!
 //! Without an event, the heading states how many steps are outside the band of 95 % of usual
 //! values, and how many are expected by chance, because a step that is not proven unusual need not
@@ -94,14 +96,14 @@ mod tests;
 
 pub(crate) use detect::SILENCE;
 use detect::score_groups;
-use hours::{collect_hours, find_bursts};
+use hours::{collect_hours, find_bursts, is_scanned};
 use present::{Reporter, frame_of};
 
 /// The registered kind.
 pub const ANOMALY: StageKind = StageKind {
     name: "anomaly",
     chapter: Some(Chapter::Events),
-    code_version: 12,
+    code_version: 13,
     summary: "Finds days, hours, weeks or months that the usual rhythm does not explain.",
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),
@@ -282,9 +284,13 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     };
     set.note_small(options.need(), &mut cell.caveats);
     cell.caveats.extend(caveat_without_year(&set));
-    let hours = match period {
+    let collected = match period {
         Period::Day => collect_hours(context, &params, input)?,
         _ => None,
+    };
+    let hours = match period {
+        Period::Hour => Some(&set).filter(|set| is_scanned(set, params.aggregate())),
+        _ => collected.as_ref(),
     };
     if hours.is_some() {
         params.alpha /= 2.0;
@@ -298,7 +304,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         name: &name,
         options,
     };
-    let bursts = hours.as_ref().map_or_else(Vec::new, |hours| {
+    let bursts = hours.map_or_else(Vec::new, |hours| {
         find_bursts(context, &params, hours, &set, &scored)
     });
     let burst_findings = hours.iter().flat_map(|hours| {
@@ -322,7 +328,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let burst_count = bursts.iter().map(|group| group.bursts.len()).sum();
     cell.did = reporter.summarise(&scored, burst_count);
     cell.tables.extend(reporter.table(&scored));
-    if let Some(hours) = &hours {
+    if let Some(hours) = hours {
         cell.tables.extend(reporter.burst_table(hours, &bursts));
     }
     cell.charts = reporter.charts(&scored, &bursts);

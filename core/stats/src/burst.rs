@@ -9,14 +9,21 @@
 //! after a clock change, is not a burst.
 //!
 //! The largest score of many overlapping runs is large by chance alone, especially if the rate
-//! wanders. Therefore, its distribution is estimated from the largest scores of earlier stretches
-//! of the same length: a Gumbel distribution (Gumbel, 1958), fitted robustly, whose tail is never
-//! lighter than that of independent runs.
+//! wanders. Therefore, its distribution is estimated from the largest scores of all earlier days: a
+//! Gumbel distribution (Gumbel, 1958), fitted robustly, whose scale is drawn to that of independent
+//! runs and never below it. The largest score of several days follows from it.
 
 use crate::{
     anomaly::count_tails,
     describe::{median, quantile_sorted, sorted, trimmed_mean},
 };
+use largest::LargestScore;
+use std::ops::Range;
+
+mod largest;
+mod values;
+
+pub use values::{ValueHour, scan_values};
 
 /// Longest run of hours.
 pub const HOURS_MAX: usize = 24;
@@ -38,18 +45,14 @@ const RESIDUALS_OUT: f64 = 0.02;
 /// Number of days whose same hours are compared, and how far back they may be.
 const RECENT_DAYS: usize = 5;
 const RECENT_BACK: usize = 21;
+/// Weight of the score against the same hours of the last days.
+const RECENT_WEIGHT: f64 = 3.0;
 /// Hours before and after a run that show the level of the day.
 const HOURS_AROUND: usize = 12;
 /// Shape of the gamma distribution of a level that does not vary.
 const SHAPE_MAX: f64 = 1e9;
-/// Minimum number of earlier stretches for the distribution of the largest score.
-const STRETCHES_MIN: usize = 8;
-/// Scale of the largest of independent scores: they are decimal logarithms of probabilities.
-const SCALE: f64 = std::f64::consts::LOG10_E;
-/// Weight of this scale, as a number of earlier stretches.
-const SCALE_STRETCHES: f64 = 8.0;
-/// Approximate number of independent runs per hour, over all lengths.
-const RUNS_PER_HOUR: f64 = 2.0;
+/// Relative uncertainty of the scale of largest scores from one day.
+const UNCERTAINTY: f64 = 1.0;
 /// Runs that deviate by fewer standard deviations are not scored.
 const DEVIATIONS_MIN: f64 = 2.0;
 
@@ -121,8 +124,9 @@ fn expect(hours: &[Hour], from: usize) -> Option<Vec<Option<f64>>> {
         return None;
     }
     // A weekday without events still has some chance of an event.
-    let factor = by_weekday.map(|(sum, n)| (sum + 1.0) / (n * total / count + 1.0));
-    let profiles = profiles(&hours[..from]);
+    let factor_of = |(sum, n): (f64, f64)| (sum + 1.0) / (n * total / count + 1.0);
+    let factor = by_weekday.map(factor_of);
+    let profiles = Profiles::new(&hours[..from]);
     let mut levels = Vec::with_capacity(days.len());
     for (i, _) in days.iter().enumerate() {
         let recent: Vec<f64> = days[i.saturating_sub(LEVEL_DAYS)..i]
@@ -133,12 +137,15 @@ fn expect(hours: &[Hour], from: usize) -> Option<Vec<Option<f64>>> {
     }
     let mut expected = vec![None; hours.len()];
     for (day, level) in days.iter().zip(levels) {
-        for (slot, hour) in expected[day.first..day.end]
-            .iter_mut()
-            .zip(&hours[day.first..])
-        {
-            let profile = &profiles[usize::from(hour.weekday >= 5)];
-            *slot = level.map(|level| (level * factor[day.weekday] * profile[hour.hour]).max(1e-3));
+        let (sum, n) = by_weekday[day.weekday];
+        // A day of the history does not predict itself.
+        let factor = match day.total {
+            Some(own) if day.first < from => factor_of((sum - own, n - 1.0)),
+            _ => factor[day.weekday],
+        };
+        for i in day.first..day.end {
+            let share = profiles.share(&hours[i], i < from);
+            expected[i] = level.map(|level| (level * factor * share).max(1e-3));
         }
     }
     adjust_hours_of_week(hours, from, &mut expected);
@@ -194,17 +201,39 @@ fn days(hours: &[Hour]) -> Vec<Day> {
 }
 
 /// Share of a day's events in each hour, on weekdays and at weekends.
-fn profiles(history: &[Hour]) -> [[f64; HOURS_OF_DAY]; 2] {
-    let mut sums = [[0.0; HOURS_OF_DAY]; 2];
-    for hour in history {
-        sums[usize::from(hour.weekday >= 5)][hour.hour] += hour.count.unwrap_or_default();
+struct Profiles {
+    shares: [[f64; HOURS_OF_DAY]; 2],
+    /// Numbers of events behind the shares, with those of the prior.
+    events: [[f64; HOURS_OF_DAY]; 2],
+}
+
+impl Profiles {
+    fn new(history: &[Hour]) -> Self {
+        let mut sums = [[0.0; HOURS_OF_DAY]; 2];
+        for hour in history {
+            sums[usize::from(hour.weekday >= 5)][hour.hour] += hour.count.unwrap_or_default();
+        }
+        let prior = 0.5 * HOURS_OF_DAY as f64;
+        let all: f64 = sums.iter().flatten().sum();
+        let overall = |hour: usize| (sums[0][hour] + sums[1][hour] + 0.5) / (all + prior);
+        let events = sums.map(|sums| {
+            std::array::from_fn(|hour| sums[hour] + PROFILE_EVENTS * overall(hour) + 0.5)
+        });
+        let shares = events.map(|events: [f64; HOURS_OF_DAY]| {
+            let total: f64 = events.iter().sum();
+            events.map(|events| events / total)
+        });
+        Self { shares, events }
     }
-    let shares = |sum: &dyn Fn(usize) -> f64| -> [f64; HOURS_OF_DAY] {
-        let total: f64 = (0..HOURS_OF_DAY).map(sum).sum();
-        std::array::from_fn(|hour| (sum(hour) + 0.5) / (total + 0.5 * HOURS_OF_DAY as f64))
-    };
-    let overall = shares(&|hour| sums[0][hour] + sums[1][hour]);
-    sums.map(|sums| shares(&|hour| sums[hour] + PROFILE_EVENTS * overall[hour]))
+
+    /// Share of the events of its day in an hour. An hour of the history does not predict itself:
+    /// else it would seem more usual than it is, above all where events are few.
+    fn share(&self, hour: &Hour, is_history: bool) -> f64 {
+        let day = usize::from(hour.weekday >= 5);
+        let own = hour.count.filter(|_| is_history).unwrap_or_default();
+        let events = self.events[day][hour.hour];
+        self.shares[day][hour.hour] * ((events - own) / events).max(0.1)
+    }
 }
 
 /// Scores runs of hours.
@@ -307,11 +336,11 @@ impl Scanner {
         if score == 0.0 {
             return score;
         }
-        // The other expectation is the median of few counts and therefore less certain.
+        // The median of few counts is no expectation: it only shows a rhythm that has shifted.
         self.recent(first, length).map_or(score, |recent| {
             let recent = recent.max(0.5);
             let variance = recent + dispersion * recent * recent + recent / RECENT_DAYS as f64;
-            score.min(self::score(up, observed, recent, variance))
+            score.min(RECENT_WEIGHT * self::score(up, observed, recent, variance))
         })
     }
 
@@ -327,11 +356,12 @@ impl Scanner {
         (counts.len() == RECENT_DAYS).then(|| median(&counts))
     }
 
-    /// The run with the largest score in a stretch, and that score.
-    fn largest(&self, up: bool, stretch: std::ops::Range<usize>) -> Option<(usize, usize, f64)> {
+    /// The run with the largest score among those that start in `first` and end before `end`, and that
+    /// score.
+    fn largest(&self, up: bool, first: Range<usize>, end: usize) -> Option<(usize, usize, f64)> {
         let mut largest: Option<(usize, usize, f64)> = None;
-        for first in stretch.clone() {
-            for length in 1..=HOURS_MAX.min(stretch.end - first) {
+        for first in first {
+            for length in 1..=HOURS_MAX.min(end - first) {
                 let score = self.score(up, first, length);
                 if score > largest.map_or(0.0, |(_, _, score)| score) {
                     largest = Some((first, length, score));
@@ -347,11 +377,17 @@ impl Scanner {
         if hours == 0 {
             return Vec::new();
         }
-        let distribution = self.largest_score_distribution(up, from, hours);
+        let is_known = |i: &usize| self.unknown[*i] == self.unknown[i + 1];
+        let first_known = (0..from).find(is_known).unwrap_or(from);
+        let distribution =
+            LargestScore::of_history(first_known..from, hours, UNCERTAINTY, |first, end| {
+                self.largest(up, first, end)
+                    .map_or(0.0, |(.., score)| score)
+            });
         let mut bursts = Vec::new();
         let mut free = vec![(from, n)];
         while let Some((start, end)) = free.pop() {
-            let Some((first, length, score)) = self.largest(up, start..end) else {
+            let Some((first, length, score)) = self.largest(up, start..end, end) else {
                 continue;
             };
             let p = distribution.p(score);
@@ -370,21 +406,6 @@ impl Scanner {
         bursts.sort_by(|a, b| a.p.total_cmp(&b.p).then(a.first.cmp(&b.first)));
         bursts
     }
-
-    /// The distribution of the largest score of as many hours without a burst.
-    fn largest_score_distribution(&self, up: bool, from: usize, hours: usize) -> LargestScore {
-        let first_known = (0..from).find(|i| self.unknown[*i] == self.unknown[i + 1]);
-        let first_known = first_known.unwrap_or(from);
-        let stretches = (from - first_known) / hours;
-        let largest: Vec<f64> = (1..=stretches)
-            .map(|back| from - back * hours)
-            .map(|start| {
-                let run = self.largest(up, start..start + hours);
-                run.map_or(0.0, |(_, _, score)| score)
-            })
-            .collect();
-        LargestScore::fit(&sorted(&largest), hours)
-    }
 }
 
 /// Negative decimal logarithm of the probability of a count; 0 for a count that deviates little, or
@@ -402,145 +423,5 @@ fn score(up: bool, observed: f64, expected: f64, variance: f64) -> f64 {
     -(if up { above } else { below }).max(1e-300).log10()
 }
 
-/// The distribution of the largest score of a stretch: a Gumbel distribution, or a bound if there
-/// are too few earlier stretches.
-#[derive(Debug, Clone, Copy)]
-enum LargestScore {
-    Gumbel { location: f64, scale: f64 },
-    Bound { runs: f64 },
-}
-
-impl LargestScore {
-    fn fit(largest: &[f64], hours: usize) -> Self {
-        if largest.len() < STRETCHES_MIN {
-            return Self::Bound {
-                runs: hours as f64 * RUNS_PER_HOUR,
-            };
-        }
-        // Quartiles, so that earlier bursts do not hide new bursts.
-        let [low, middle, high] = [0.25, 0.5, 0.75].map(|share| quantile_sorted(largest, share));
-        let gumbel = |share: f64| -f64::ln(-f64::ln(share));
-        let n = largest.len() as f64;
-        let fitted = (high - low) / (gumbel(0.75) - gumbel(0.25));
-        let scale = ((n * fitted + SCALE_STRETCHES * SCALE) / (n + SCALE_STRETCHES)).max(SCALE);
-        // The location, too, is estimated from few stretches.
-        let scale = scale * (1.0 + 0.5 / n.sqrt());
-        Self::Gumbel {
-            location: middle - scale * gumbel(0.5),
-            scale,
-        }
-    }
-
-    /// Probability that the largest score is at least `score`.
-    fn p(self, score: f64) -> f64 {
-        match self {
-            Self::Gumbel { location, scale } => {
-                -f64::exp_m1(-f64::exp(-(score - location) / scale))
-            }
-            Self::Bound { runs } => (runs * 10f64.powf(-score)).min(1.0),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::random::{normal, poisson};
-    use rand::{RngExt, SeedableRng};
-    use rand_chacha::ChaCha8Rng;
-
-    const DAYS: usize = 300;
-
-    /// Events of hours with a rhythm of day and week and a rate that wanders by `wander` from day
-    /// to day with memory 0.7; `burst` is (hours, factor) in the last week.
-    fn hours(seed: u64, per_day: f64, wander: f64, burst: Option<(usize, f64)>) -> Vec<Hour> {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let start = 24 * (DAYS - 7) + (random.random::<f64>() * 24.0 * 6.0) as usize;
-        let mut level = 0.0;
-        let mut hours = Vec::new();
-        for day in 0..DAYS {
-            level = 0.7 * level + 0.714 * wander * normal(&mut random);
-            let weekday = day % 7;
-            let week = if weekday >= 5 { 0.5 } else { 1.2 };
-            for hour in 0..24 {
-                let busy = if (8..20).contains(&hour) { 1.6 } else { 0.4 };
-                let i = hours.len();
-                let factor = match burst {
-                    Some((length, factor)) if (start..start + length).contains(&i) => factor,
-                    _ => 1.0,
-                };
-                let mean = per_day / 24.0 * week * busy * f64::exp(level) * factor;
-                hours.push(Hour {
-                    count: Some(poisson(&mut random, mean)),
-                    day: day as i32,
-                    hour,
-                    weekday,
-                });
-            }
-        }
-        hours
-    }
-
-    /// Share of series with a burst or gap at a level of 5 %; with a planted burst, only findings
-    /// in its direction are counted.
-    fn share(runs: u64, per_day: f64, wander: f64, burst: Option<(usize, f64)>) -> f64 {
-        let found = |seed: &u64| {
-            let hours = hours(*seed, per_day, wander, burst);
-            let bursts = scan(&hours, 24 * (DAYS - 7), 0.025);
-            bursts
-                .iter()
-                .any(|found| burst.is_none_or(|(_, factor)| found.is_up() == (factor > 1.0)))
-        };
-        (0..runs).filter(found).count() as f64 / runs as f64
-    }
-
-    #[test]
-    fn quiet_weeks_have_no_bursts_at_the_nominal_rate() {
-        for (per_day, wander) in [
-            (3.0, 0.0),
-            (20.0, 0.0),
-            (200.0, 0.0),
-            (20.0, 0.3),
-            (200.0, 0.3),
-        ] {
-            let rate = share(200, per_day, wander, None);
-            eprintln!("{per_day} a day, wandering by {wander}: {rate}");
-            assert!(rate <= 0.085, "{per_day} {wander}: {rate}");
-        }
-    }
-
-    #[test]
-    fn an_outage_of_five_hours_is_found() {
-        // At a random time of the week: an outage on a quiet night has three events, which cannot
-        // be distinguished from chance.
-        let cases = [
-            (20.0, 0.0, 0.5),
-            (40.0, 0.0, 0.75),
-            (40.0, 0.3, 0.6),
-            (200.0, 0.3, 0.9),
-        ];
-        for (per_day, wander, power) in cases {
-            let found = share(100, per_day, wander, Some((5, 4.0)));
-            eprintln!("{per_day} a day, wandering by {wander}: {found}");
-            assert!(found >= power, "{per_day} {wander}: {found}");
-        }
-        let gap = share(60, 400.0, 0.1, Some((4, 0.0)));
-        eprintln!("gap: {gap}");
-        assert!(gap >= 0.7, "{gap}");
-    }
-
-    #[test]
-    fn too_little_history_has_no_bursts() {
-        let hours = hours(1, 50.0, 0.0, Some((5, 20.0)));
-        assert!(scan(&hours[24 * (DAYS - 20)..], 24 * 13, 0.05).is_empty());
-        assert!(scan(&[], 0, 0.05).is_empty());
-        let silent: Vec<Hour> = hours
-            .iter()
-            .map(|hour| Hour {
-                count: Some(0.0),
-                ..*hour
-            })
-            .collect();
-        assert!(scan(&silent, 24 * (DAYS - 7), 0.05).is_empty());
-    }
-}
+mod tests;

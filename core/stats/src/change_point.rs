@@ -4,6 +4,7 @@
 //! the same search in series without a shift ([`search`](crate::search)).
 
 use crate::{
+    describe::sorted,
     distribution::t_quantile,
     search::{Candidate, Correlation, NoisePosterior, Search, simulated_p},
     trend::{median_of, running_median},
@@ -67,6 +68,9 @@ pub struct Shifts {
 /// segmentation, Vostrikova 1981), each time with half of the remaining error rate; then indices
 /// are refined between their neighbours (Bai 1997) and tested again.
 ///
+/// A series that has its most frequent value but for a few times, fewer than a shift would have, has
+/// no shift: its p-value is 1.
+///
 /// `None` if the series is shorter than four times the smallest segment or constant.
 pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<Shifts> {
     let n = values.len();
@@ -76,10 +80,14 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
     }
     let clean = clip_outliers(adjusted, m);
     let whole = best_split(&clean, m)?;
-    let p = simulated_p(best_split, &clean, &whole, search);
     let mut positions = Vec::new();
     let mut drifts = false;
-    split(&clean, 0, search.alpha, search, &mut positions, &mut drifts);
+    let p = if has_rare_events(values, m) {
+        1.0
+    } else {
+        split(&clean, 0, search.alpha, search, &mut positions, &mut drifts);
+        simulated_p(best_split, &clean, &whole, search)
+    };
     positions.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     positions.truncate(search.shifts_max.max(1));
     let mut positions: Vec<usize> = positions.into_iter().map(|split| split.0).collect();
@@ -105,6 +113,19 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
         autocorrelation: spread.rho,
         drifts,
     })
+}
+
+/// Number of events that may form any pattern by chance.
+const EVENTS_MIN: usize = 7;
+
+/// Returns true if fewer values than this differ from the most frequent one, and fewer than a segment
+/// has: how such values happen to lie says nothing about a level.
+fn has_rare_events(values: &[f64], m: usize) -> bool {
+    let sorted = sorted(values);
+    let equal = sorted
+        .chunk_by(|a, b| a.total_cmp(b).is_eq())
+        .map(<[f64]>::len);
+    values.len() - equal.max().unwrap_or_default() < EVENTS_MIN.min(m)
 }
 
 /// The levels between steps at known dates.

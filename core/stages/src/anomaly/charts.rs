@@ -5,7 +5,7 @@ use super::{
     hours::GroupBursts,
     present::Reporter,
 };
-use crate::series::{period::Period, words};
+use crate::series::words;
 use jiff::civil::DateTime;
 use retrocast_domain::{
     Chart, ChartKind, Finding,
@@ -25,11 +25,10 @@ impl Reporter<'_> {
         let latest = |group: &AnomalyScores| {
             let events = group.events.iter().map(|event| event.last);
             let of_burst = |group_bursts: &GroupBursts| {
-                let days = group_bursts
-                    .bursts
-                    .iter()
-                    .map(|burst| group_bursts.day(burst));
-                days.max().map(|day| self.set.index_of(day))
+                let bursts = group_bursts.bursts.iter();
+                bursts
+                    .filter_map(|burst| group_bursts.step(self.set, burst))
+                    .max()
             };
             let silent = group.silence.as_ref().map(|silence| silence.steps.end);
             let stuck = group.stuck.as_ref().map(|run| run.steps.end - 1);
@@ -107,12 +106,12 @@ impl Reporter<'_> {
         });
         let burst_markers = bursts.into_iter().flat_map(|group_bursts| {
             group_bursts.bursts.iter().filter_map(|burst| {
-                let day = self.set.index_of(group_bursts.day(burst));
-                let time = *self.set.starts.get(day)?;
+                let step = group_bursts.step(self.set, burst)?;
+                let time = self.set.starts[step];
                 Some(Marker {
                     time,
-                    value: group.series.values[day],
-                    label: Period::Day.iso(time),
+                    value: group.series.values[step],
+                    label: self.set.period.iso(time),
                 })
             })
         });

@@ -1,6 +1,11 @@
-//! Bursts and gaps of a few hours within days, which the totals of days hide.
+//! Unusual runs of a few hours, which the totals and means of days, and single hours, hide.
 
-use super::{ANOMALY, Params, Sides, detect::AnomalyScores, history_max, present::Reporter};
+use super::{
+    ANOMALY, Params, Sides,
+    detect::{AnomalyScores, Event},
+    history_max,
+    present::Reporter,
+};
 use crate::{
     Context, Input, StageError, frame,
     series::{self, Aggregate, Group, PartPeriods, Request, SeriesSet, period::Period, words},
@@ -11,11 +16,16 @@ use rayon::prelude::*;
 use retrocast_domain::{
     ActionRequest, Direction, Estimate, Finding, Magnitude, Severity, Table, number, sentence::fill,
 };
-use retrocast_stats::burst::{Burst, Hour, scan};
+use retrocast_stats::burst::{Burst, Hour, ValueHour, scan, scan_values};
 
 /// The method, for findings.
 const METHOD: &str = "Scan of all runs of 1 to 24 hours, negative binomial tail, corrected by the largest scores of \
                       earlier weeks (Naus, 1965; Gumbel, 1958); Bonferroni over groups";
+
+/// The same, of values.
+const METHOD_OF_VALUES: &str = "Scan of all runs of 1 to 24 hours, weighted mean of residuals on a robust scale, \
+                                corrected by the largest scores of earlier weeks (Naus, 1965; Gumbel, 1958); \
+                                Bonferroni over groups";
 
 /// The bursts of a group.
 pub(super) struct GroupBursts<'a> {
@@ -32,19 +42,23 @@ impl GroupBursts<'_> {
         format!("unusually {side} {}", when(self.hours, burst))
     }
 
-    /// The day on which a burst begins.
-    pub(super) fn day(&self, burst: &Burst) -> Date {
-        self.hours.day(burst.first)
+    /// The step in which a burst begins.
+    pub(super) fn step(&self, steps: &SeriesSet, burst: &Burst) -> Option<usize> {
+        let start = self.hours.starts[burst.first];
+        let after = steps.starts.partition_point(|other| *other <= start);
+        after.checked_sub(1)
     }
 }
 
-/// Counts per hour, if the records have times of day and are counted; `None` otherwise.
+/// Counts or values per hour, if the records have times of day and are not summed, and most hours
+/// of some group have a value; `None` otherwise.
 pub(super) fn collect_hours(
     context: &Context,
     params: &Params,
     input: &Input,
 ) -> Result<Option<SeriesSet>, StageError> {
-    if params.aggregate() != Aggregate::Count {
+    let aggregate = params.aggregate();
+    if aggregate == Aggregate::Sum {
         return Ok(None);
     }
     let time = frame::time_column(input, params.time.as_deref())?;
@@ -55,7 +69,7 @@ pub(super) fn collect_hours(
         time: params.time.as_deref(),
         value: params.value.as_deref(),
         by: &params.by,
-        aggregate: Aggregate::Count,
+        aggregate,
         period: Period::Hour,
         part_periods: PartPeriods::LeaveOut,
         periods_max: history_max(Period::Hour),
@@ -65,16 +79,29 @@ pub(super) fn collect_hours(
         filter: None,
     };
     let set = series::collect(context, input, &request)?;
-    Ok(set.empty_reason.is_none().then_some(set))
+    Ok((set.empty_reason.is_none() && is_scanned(&set, aggregate)).then_some(set))
 }
 
-/// Finds the bursts of every group in the window, but for those on days that are themselves unusual
-/// in the same direction.
+/// Returns true if runs of these hours can be scanned.
+pub(super) fn is_scanned(hours: &SeriesSet, aggregate: Aggregate) -> bool {
+    let has_most_hours =
+        |group: &Group| 2 * group.known() > hours.starts.len() - group.first_known();
+    match aggregate {
+        Aggregate::Count => true,
+        Aggregate::Sum => false,
+        Aggregate::Mean | Aggregate::Median | Aggregate::Max => {
+            hours.groups.iter().any(has_most_hours)
+        }
+    }
+}
+
+/// Finds the bursts of every group in the window, but for those on days, or in hours, that are
+/// themselves unusual in the same direction.
 pub(super) fn find_bursts<'a>(
     context: &Context,
     params: &Params,
     hours: &'a SeriesSet,
-    days: &SeriesSet,
+    steps: &SeriesSet,
     scored: &[AnomalyScores],
 ) -> Vec<GroupBursts<'a>> {
     let from = hours.index_of(context.window.start);
@@ -95,18 +122,16 @@ pub(super) fn find_bursts<'a>(
             .flat_map(|scores| &scores.events)
             .filter(|event| event.up == burst.is_up());
         let mut silences = of_group().filter_map(|scores| scores.silence.as_ref());
-        events.any(|event| days.day(event.first) <= span[1] && span[0] <= days.day(event.last))
-            || (!burst.is_up() && silences.any(|silence| days.day(silence.steps.start) <= span[1]))
+        let overlaps = |event: &Event| match steps.period {
+            Period::Hour => event.first < burst.end && burst.first <= event.last,
+            _ => steps.day(event.first) <= span[1] && span[0] <= steps.day(event.last),
+        };
+        events.any(overlaps)
+            || (!burst.is_up() && silences.any(|silence| steps.day(silence.steps.start) <= span[1]))
     };
     let find = |group: &'a Group| {
         context.stop.check();
-        let counts: Vec<Hour> = hours
-            .starts
-            .iter()
-            .zip(&group.values)
-            .map(|(start, count)| hour(*start, *count))
-            .collect();
-        let bursts = scan(&counts, from, p_max)
+        let bursts = scan_group(hours, group, params.aggregate(), from, p_max)
             .into_iter()
             .filter(|burst| match params.direction {
                 Sides::Both => true,
@@ -128,19 +153,52 @@ pub(super) fn find_bursts<'a>(
     bursts
 }
 
-fn hour(start: DateTime, count: Option<f64>) -> Hour {
-    let since = Date::constant(1970, 1, 1).until(start.date());
-    Hour {
-        count,
-        day: since.map_or(0, |span| span.get_days()),
-        hour: usize::try_from(start.hour()).unwrap_or_default(),
-        weekday: usize::try_from(start.weekday().to_monday_zero_offset()).unwrap_or_default(),
+/// Scans the hours of a group.
+fn scan_group(
+    hours: &SeriesSet,
+    group: &Group,
+    aggregate: Aggregate,
+    from: usize,
+    p_max: f64,
+) -> Vec<Burst> {
+    let day = |start: &DateTime| {
+        let since = Date::constant(1970, 1, 1).until(start.date());
+        since.map_or(0, |span| span.get_days())
+    };
+    let hour = |start: &DateTime| usize::try_from(start.hour()).unwrap_or_default();
+    let weekday = |start: &DateTime| {
+        usize::try_from(start.weekday().to_monday_zero_offset()).unwrap_or_default()
+    };
+    let pairs = hours.starts.iter().zip(&group.values);
+    if aggregate == Aggregate::Count {
+        let counts = pairs.map(|(start, count)| Hour {
+            count: *count,
+            day: day(start),
+            hour: hour(start),
+            weekday: weekday(start),
+        });
+        return scan(&counts.collect::<Vec<_>>(), from, p_max);
     }
+    let values = pairs
+        .zip(&group.counts)
+        .map(|((start, value), count)| ValueHour {
+            value: *value,
+            // A maximum does not become more certain with the number of records.
+            records: if aggregate == Aggregate::Max {
+                1.0
+            } else {
+                *count
+            },
+            day: day(start),
+            hour: hour(start),
+            weekday: weekday(start),
+        });
+    scan_values(&values.collect::<Vec<_>>(), from, p_max)
 }
 
-/// Deviation relative to the expected number.
+/// Deviation relative to the expected value.
 fn relative(burst: &Burst) -> f64 {
-    burst.observed / burst.expected - 1.0
+    (burst.observed - burst.expected) / burst.expected.abs().max(1e-12)
 }
 
 /// "from 14:00 to 19:00 on 11 November 2026".
@@ -170,18 +228,24 @@ impl Reporter<'_> {
         } else {
             Direction::Down
         };
+        let is_count = self.params.aggregate() == Aggregate::Count;
         finding.magnitude = Some(Magnitude {
             value: burst.observed - burst.expected,
             lower: None,
             upper: None,
             level: None,
-            unit: self.name.to_string(),
+            unit: if is_count || self.params.unit.is_empty() {
+                self.name.to_string()
+            } else {
+                self.params.unit.clone()
+            },
         });
-        finding.n = burst.observed as u64;
+        let records: f64 = group.counts[burst.first..burst.end].iter().sum();
+        finding.n = records as u64;
         finding.p = Some(burst.p);
         let tests = hours.groups.len() as f64;
         finding.p_adjusted = Some((burst.p * tests).min(1.0));
-        finding.method = METHOD.to_string();
+        finding.method = if is_count { METHOD } else { METHOD_OF_VALUES }.to_string();
         finding.period = format!("{} to {}", iso(burst.first), iso(burst.end - 1));
         finding.baseline = Some(
             "the level of the four weeks before, with the usual hours and weekdays".to_string(),
@@ -196,23 +260,26 @@ impl Reporter<'_> {
             Severity::Notice
         };
         finding.confidence = (1.0 - burst.p * tests).clamp(0.5, 0.999);
-        let expected = number::sensible(burst.expected);
-        let difference = Estimate::relative(relative(burst), None, true).of_counts();
+        let [expected, observed, difference] = self.burst_amounts(burst);
         finding.sentence = fill(
-            "{Name}{group} {were} unusually {high} {when}: {observed} in {hours}, {expected} expected ({difference}).",
+            "{Name}{group} {were} unusually {high} {when}: {observed} {in_hours}, {expected} expected ({difference}).",
             &[
                 ("Name", &words::capitalised(self.name)),
                 ("group", &words::in_group(group)),
                 ("were", were),
                 ("high", high),
                 ("when", &when(hours, burst)),
-                ("observed", &number::count(burst.observed as u64)),
+                ("observed", &observed),
                 (
-                    "hours",
-                    &number::plural((burst.end - burst.first) as u64, "hour"),
+                    "in_hours",
+                    &format!(
+                        "{} {}",
+                        if is_count { "in" } else { "over" },
+                        number::plural((burst.end - burst.first) as u64, "hour")
+                    ),
                 ),
                 ("expected", &expected),
-                ("difference", &difference.signed()),
+                ("difference", &difference),
             ],
         );
         finding
@@ -225,22 +292,47 @@ impl Reporter<'_> {
             .number("relative", relative(burst))
     }
 
+    /// Expected and observed value of a burst, and their difference.
+    fn burst_amounts(&self, burst: &Burst) -> [String; 3] {
+        let unit = self.params.unit.as_str();
+        let Burst {
+            observed, expected, ..
+        } = *burst;
+        if self.params.aggregate() == Aggregate::Count {
+            let difference = Estimate::relative(relative(burst), None, true).of_counts();
+            let observed = number::count(observed as u64);
+            return [number::sensible(expected), observed, difference.signed()];
+        }
+        let difference = if matches!(unit, "%" | "share") || expected <= 1e-9 || observed < 0.0 {
+            Estimate::amount(observed - expected, None, unit, true)
+        } else {
+            Estimate::relative(relative(burst), None, true)
+        };
+        let [low, high] = difference.levels([expected, observed], None, unit);
+        [low, high, difference.signed()]
+    }
+
     /// The table of all bursts; `None` without any.
     pub(super) fn burst_table(&self, hours: &SeriesSet, groups: &[GroupBursts]) -> Option<Table> {
+        let (of, value) = match self.params.aggregate() {
+            Aggregate::Count => ("an unusual number of ", ">number"),
+            _ => ("unusual ", ">value"),
+        };
         let mut table = Table::new(
-            format!("Runs of hours with an unusual number of {}.", self.name),
-            &["<group", "<from", "<to", ">number", ">expected", ">p"],
+            format!("Runs of hours with {of}{}.", self.name),
+            &["<group", "<from", "<to", value, ">expected", ">p"],
         );
         for GroupBursts { group, bursts, .. } in groups {
             for burst in bursts {
                 let iso = |hour: usize| hours.starts[hour].strftime("%Y-%m-%d %H:%M").to_string();
                 let end = Period::Hour.after(hours.starts[burst.end - 1], 1);
+                let [expected, observed, _] = self.burst_amounts(burst);
                 table.push([
                     group.label.clone(),
                     iso(burst.first),
                     end.strftime("%Y-%m-%d %H:%M").to_string(),
-                    number::count(burst.observed as u64),
-                    number::sensible(burst.expected),
+                    observed,
+                    expected,
                     number::p_bare(burst.p),
                 ]);
             }
@@ -250,91 +342,4 @@ impl Reporter<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Inputs, series::test_data};
-    use jiff::ToSpan;
-    use polars::prelude::{Column, DataFrame};
-    use serde_json::json;
-
-    /// Failures of two services over 120 days, 40 a day each; in billing four times as many from
-    /// 14:00 to 19:00 on 11 November, if `outage` is set.
-    fn failures(seed: u64, outage: bool) -> Input {
-        let mut noise = test_data::Noise(seed);
-        let first = Date::constant(2026, 7, 19);
-        let bad_day = Date::constant(2026, 11, 11);
-        let (mut at, mut component) = (Vec::new(), Vec::new());
-        for day in 0..120_i64 {
-            let date = first + day.days();
-            for (hour, name) in (0..24_i8).flat_map(|hour| [(hour, "billing"), (hour, "search")]) {
-                let is_bad =
-                    outage && date == bad_day && (14..19).contains(&hour) && name == "billing";
-                let mean = if is_bad { 4.0 } else { 1.0 } * 40.0 / 24.0;
-                for _ in 0..noise.poisson(mean) {
-                    let minute = (noise.uniform() * 60.0) as i8;
-                    at.push(date.at(hour, minute, 0, 0));
-                    component.push(name.to_string());
-                }
-            }
-        }
-        let component = Column::new("component".into(), component);
-        let frame = DataFrame::new(at.len(), vec![test_data::times("at", &at), component]);
-        test_data::input("tickets", frame.expect("a frame"))
-    }
-
-    /// The findings and the titles of the charts.
-    fn findings(seed: u64, outage: bool) -> (Vec<Finding>, Vec<String>) {
-        let params = json!({
-            "input": "tickets", "by": ["component"], "measure": "failures", "metric_type": "error_rate",
-        });
-        let inputs = Inputs::from([("tickets".to_string(), failures(seed, outage))]);
-        let context = test_data::context("2026-11-16");
-        let analysis = super::super::run(&context, &params, &inputs).expect("an analysis");
-        let table = analysis.cell.tables.last();
-        assert_eq!(
-            analysis
-                .cell
-                .findings
-                .iter()
-                .any(|finding| finding.period.contains('T')),
-            table.is_some_and(|table| table.caption.starts_with("Runs of hours")),
-        );
-        let titles = analysis.cell.charts.iter();
-        let titles = titles.map(|chart| chart.title.replace('\u{a0}', " "));
-        (analysis.cell.findings, titles.collect())
-    }
-
-    #[test]
-    fn an_outage_of_five_hours_is_found_in_counts_of_days() {
-        let (outages, titles): (Vec<Vec<Finding>>, Vec<Vec<String>>) =
-            (0..20).map(|seed| findings(seed, true)).unzip();
-        let is_found = |found: &&Vec<Finding>| {
-            found
-                .iter()
-                .any(|finding| finding.subject == "component = billing")
-        };
-        let found = outages.iter().filter(is_found).count();
-        assert!(found >= 17, "{found} of 20");
-        let false_claims: usize = (100..120).map(|seed| findings(seed, false).0.len()).sum();
-        assert!(false_claims <= 2, "{false_claims} in 20 weeks");
-        let start = "Failures in billing were unusually high from 11 November 2026, 1";
-        let sentences = outages.iter().flatten().map(|finding| &finding.sentence);
-        let hours = sentences.filter(|sentence| sentence.replace('\u{a0}', " ").starts_with(start));
-        assert!(hours.count() >= 1, "{outages:#?}");
-        assert!(
-            titles.iter().flatten().any(|title| title
-                .starts_with("Failures in billing: unusually high from 11 November 2026, 1")),
-            "{titles:?}"
-        );
-        let bursts = outages
-            .iter()
-            .flatten()
-            .filter(|finding| finding.period.contains('T'));
-        for burst in bursts {
-            let observed = burst.numbers["value"].as_f64().map(|value| value as u64);
-            assert_eq!(Some(burst.n), observed, "{burst:#?}");
-            let filter = burst.evidence[0].filter.as_deref().expect("a filter");
-            assert_eq!(filter, format!("{}; {}", burst.subject, burst.period));
-        }
-    }
-}
+mod tests;

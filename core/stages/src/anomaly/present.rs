@@ -372,11 +372,15 @@ impl Reporter<'_> {
             1 => "1 unusual event is proven".to_string(),
             n => format!("{} are proven", number::plural(n as u64, "unusual event")),
         };
+        let hours = match self.set.period {
+            Period::Hour => "in runs of hours",
+            _ => "by hours",
+        };
         let by_hours = match bursts {
             0 => String::new(),
-            1 => "; by hours, 1 unusual event is proven".to_string(),
+            1 => format!("; {hours}, 1 unusual event is proven"),
             n => format!(
-                "; by hours, {} are proven",
+                "; {hours}, {} are proven",
                 number::plural(n as u64, "unusual event")
             ),
         };

@@ -129,6 +129,23 @@ fn short_or_constant_series_have_no_shifts() {
     assert!(mean_shifts(&[1.0; 60], &[1.0; 60], &settings).is_none());
 }
 
+#[test]
+fn a_few_events_are_no_shift() {
+    // Six events in a fortnight of 90 days; with a seventh they may be a shift.
+    let mut values = vec![0.0; 90];
+    for day in [77, 79, 81, 83, 85, 87] {
+        values[day] = 1.0;
+    }
+    assert_eq!(search(&values, 14).p, 1.0);
+    values[89] = 1.0;
+    assert!(search(&values, 14).p < 1.0);
+    // A level of five months differs from the one before.
+    let levels: Vec<f64> = (0..30)
+        .map(|month| if month < 25 { 10.0 } else { 12.0 })
+        .collect();
+    assert!(!has_rare_events(&levels, 5));
+}
+
 /// Checks the share of series without a shift in which a shift is claimed at 5 %.
 fn check(n: usize, rho: f64, poisson: Option<f64>, bound: f64) {
     let mut noise = Noise::new(n as u64 * 17 + (rho * 100.0) as u64);
