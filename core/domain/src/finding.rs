@@ -72,6 +72,18 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// The severity as a word: "critical".
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// A number with its unit and interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Magnitude {
