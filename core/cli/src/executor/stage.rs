@@ -144,20 +144,19 @@ fn ledger_table(table: &str, view: &LedgerView) -> Result<SqlTable, Failure> {
     Ok(SqlTable::ledger(ledger_table, view.keys(table)))
 }
 
-/// Runs a kind that reads findings of stages and tables of the ledger.
-pub async fn findings(
+/// The tables of the ledger that a stage reads, as inputs.
+async fn ledger_tables(
     executor: &WorkspaceExecutor,
-    Stage { node, kind, params }: Stage<'_>,
-    inputs: &BTreeMap<String, Arc<Outcome>>,
+    node: &Node,
+    lake: &Lake,
     ctx: &RunContext,
-) -> Result<Outcome, Failure> {
-    let lake = executor.lake(ctx)?;
+) -> Result<Inputs, Failure> {
     let view = ctx.plan.ledger.clone().unwrap_or_default();
-    let mut ledger_tables = Inputs::new();
+    let mut inputs = Inputs::new();
     for table in &node.ledger {
         let tables = [ledger_table(table, &view)?];
         let query = format!("select * from {table}");
-        let result = executor.sql(ctx).query(&lake, &query, &tables).await;
+        let result = executor.sql(ctx).query(lake, &query, &tables).await;
         let (schema, batches) = result.map_err(failure)?;
         let frame = retrocast_store::bridge::to_frame(&schema, &batches).map_err(failure)?;
         let dataset = DatasetRef {
@@ -165,7 +164,7 @@ pub async fn findings(
             version: 0,
             rows: frame.height() as u64,
         };
-        ledger_tables.insert(table.clone(), Input::new(frame, dataset));
+        inputs.insert(table.clone(), Input::new(frame, dataset));
     }
     let mut stage = context(node, ctx);
     stage.cells = inputs.values().map(|input| input.cell.clone()).collect();
@@ -174,6 +173,18 @@ pub async fn findings(
     let datasets = write_rows(&executor.output_lake(ctx)?, node, &analysis, ctx).await?;
     Ok(build_outcome(node, inputs, analysis.cell, datasets))
 }
+    Ok(inputs)
+}
+
+/// Runs a kind that reads findings of stages and tables of the ledger.
+pub async fn findings(
+    executor: &WorkspaceExecutor,
+    Stage { node, kind, params }: Stage<'_>,
+    inputs: &BTreeMap<String, Arc<Outcome>>,
+    ctx: &RunContext,
+) -> Result<Outcome, Failure> {
+    let lake = executor.lake(ctx)?;
+    let ledger_tables = ledger_tables(executor, node, &lake, ctx).await?;
 
 /// Writes the rows of an analysis as a dataset, if it has any.
 async fn write_rows(
@@ -274,7 +285,7 @@ pub async fn analyse(
     let lake = executor.lake(ctx)?;
     let schema = (kind.schema)().to_value();
     let reads_refused = needs_refused_records(&schema, params);
-    let (mut tables, mut bytes) = (Inputs::new(), 0_u64);
+    let (mut tables, mut bytes) = (ledger_tables(executor, node, &lake, ctx).await?, 0_u64);
     for (name, outcome) in inputs {
         let Some(dataset) = outcome.datasets.first() else {
             continue;
