@@ -101,7 +101,7 @@ use present::{Reporter, frame_of};
 pub const ANOMALY: StageKind = StageKind {
     name: "anomaly",
     chapter: Some(Chapter::Events),
-    code_version: 12,
+    code_version: 13,
     summary: "Finds days, hours, weeks or months that the usual rhythm does not explain.",
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),

@@ -51,7 +51,7 @@ use present::Reporter;
 pub const CANDIDATE: StageKind = StageKind {
     name: "candidate",
     chapter: Some(Chapter::Improvements),
-    code_version: 3,
+    code_version: 4,
     summary: "Finds unregistered changes that moved a measure.",
     manual: include_str!("candidate.rs"),
     schema: || schemars::schema_for!(Params),

@@ -94,7 +94,7 @@ use rows::Rows;
 pub const FEATURES: StageKind = StageKind {
     name: "features",
     chapter: Some(Chapter::Other),
-    code_version: 3,
+    code_version: 4,
     summary: "Makes regular series with lags, rolling statistics, calendar and holidays.",
     manual: include_str!("features.rs"),
     schema: || schemars::schema_for!(Params),

@@ -81,7 +81,7 @@ use present::Reporter;
 pub const FORECAST: StageKind = StageKind {
     name: "forecast",
     chapter: Some(Chapter::Outlook),
-    code_version: 9,
+    code_version: 10,
     summary: "Forecasts a metric with intervals tested on the past, and says when a limit is reached.",
     manual: include_str!("forecast.rs"),
     schema: || schemars::schema_for!(Params),

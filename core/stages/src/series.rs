@@ -33,6 +33,7 @@ mod extremes;
 pub(crate) mod missing;
 pub(crate) mod need;
 pub(crate) mod period;
+pub(crate) mod silence;
 mod span;
 #[cfg(test)]
 pub(crate) mod test_data;

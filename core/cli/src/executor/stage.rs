@@ -6,7 +6,8 @@ use super::{
     properties, restatement,
     rows::LakeRows,
 };
-use retrocast_domain::{Outcome, cell::DatasetRef, number::count, report::Expectation};
+use jiff::civil::DateTime;
+use retrocast_domain::{Outcome, Window, cell::DatasetRef, number::count, report::Expectation};
 use retrocast_engine::{
     Failure, LedgerView, RunContext,
     ledger::{LEDGER, is_of_events},
@@ -124,8 +125,14 @@ pub async fn query(
     let mut tables = tables_with_times(executor, inputs, ctx).await?;
     tables.insert(retrocast_stages::sql::RESULT.to_string(), input);
     let (stage, params) = (context(node, ctx), params.clone());
+    let expected = expectations(executor, inputs, ctx)?;
+    let end = ctx.window.end.min(ctx.date).at(0, 0, 0, 0);
     // The times of the tables are read on a thread that may block.
-    let mut analysis = run_blocking(ctx, move || (kind.run)(&stage, &params, &tables)).await?;
+    let mut analysis = run_blocking(ctx, move || {
+        set_complete_until(&mut tables, &expected, &stage.window, end);
+        (kind.run)(&stage, &params, &tables)
+    })
+    .await?;
     debug_assert!(
         rows >= analysis
             .frame
@@ -166,13 +173,6 @@ async fn ledger_tables(
         };
         inputs.insert(table.clone(), Input::new(frame, dataset));
     }
-    let mut stage = context(node, ctx);
-    stage.cells = inputs.values().map(|input| input.cell.clone()).collect();
-    let params = params.clone();
-    let analysis = run_blocking(ctx, move || (kind.run)(&stage, &params, &ledger_tables)).await?;
-    let datasets = write_rows(&executor.output_lake(ctx)?, node, &analysis, ctx).await?;
-    Ok(build_outcome(node, inputs, analysis.cell, datasets))
-}
     Ok(inputs)
 }
 
@@ -185,6 +185,13 @@ pub async fn findings(
 ) -> Result<Outcome, Failure> {
     let lake = executor.lake(ctx)?;
     let ledger_tables = ledger_tables(executor, node, &lake, ctx).await?;
+    let mut stage = context(node, ctx);
+    stage.cells = inputs.values().map(|input| input.cell.clone()).collect();
+    let params = params.clone();
+    let analysis = run_blocking(ctx, move || (kind.run)(&stage, &params, &ledger_tables)).await?;
+    let datasets = write_rows(&executor.output_lake(ctx)?, node, &analysis, ctx).await?;
+    Ok(build_outcome(node, inputs, analysis.cell, datasets))
+}
 
 /// Writes the rows of an analysis as a dataset, if it has any.
 async fn write_rows(
@@ -259,6 +266,7 @@ async fn tables_with_times(
         let rows = LakeRows::new(&executor.lake(ctx)?, dataset, scan).await;
         let mut input = Input::new(Rows::new(rows.map_err(failure)?), dataset.clone());
         input.time = Some(time);
+        input.source.clone_from(&outcome.source);
         tables.insert(name.clone(), input);
     }
     Ok(tables)
@@ -312,32 +320,13 @@ pub async fn analyse(
         tables.insert(name.clone(), input);
     }
     let reservation = executor.reserve(node, ctx, bytes).await?;
-    // End of the period in which the absence of records means that nothing happened, if the
-    // contract of the source declares it; for an unfinished window, at most the day of the run.
-    let expected: BTreeMap<String, (Expectation, String)> = inputs
-        .keys()
-        .filter_map(|name| {
-            let result = expectation(executor, name, ctx, LINEAGE_MAX).transpose()?;
-            Some(result.map(|expected| (name.clone(), expected)))
-        })
-        .collect::<Result<_, Failure>>()?;
+    let expected = expectations(executor, inputs, ctx)?;
     let (stage, stage_params) = (context(node, ctx), params.clone());
     let end = ctx.window.end.min(ctx.date).at(0, 0, 0, 0);
     let mut analysis = run_blocking(ctx, move || {
         // Memory is released when the analysis has ended, even if its result is no longer needed.
         let _reservation = reservation;
-        for (name, (expectation, time)) in &expected {
-            let Some(input) = tables.get_mut(name) else {
-                continue;
-            };
-            let full_input = input.selected_from.as_ref();
-            let full_input =
-                full_input.and_then(|(_, full)| Some((&**full, full.time.as_deref()?)));
-            let (full_input, time) = full_input.unwrap_or((input, time));
-            if let Some(last) = full_input.last_time(time, &stage.window.timezone) {
-                input.complete_until = expectation.complete_until(last, end);
-            }
-        }
+        set_complete_until(&mut tables, &expected, &stage.window, end);
         (kind.run)(&stage, &stage_params, &tables)
     })
     .await?;
@@ -353,6 +342,41 @@ pub async fn analyse(
     compared_stage.compare(&mut analysis.cell).await?;
     let datasets = write_rows(&executor.output_lake(ctx)?, node, &analysis, ctx).await?;
     Ok(build_outcome(node, inputs, analysis.cell, datasets))
+}
+
+/// What the contracts of the sources behind the inputs expect, with the time columns.
+fn expectations(
+    executor: &WorkspaceExecutor,
+    inputs: &BTreeMap<String, Arc<Outcome>>,
+    ctx: &RunContext,
+) -> Result<BTreeMap<String, (Expectation, String)>, Failure> {
+    let expected = inputs.keys().filter_map(|name| {
+        let result = expectation(executor, name, ctx, LINEAGE_MAX).transpose()?;
+        Some(result.map(|expected| (name.clone(), expected)))
+    });
+    expected.collect()
+}
+
+/// Sets the end of the period in which the absence of records means that nothing happened, if the
+/// contract of the source declares it: at most `end`, which is the day of the run in an unfinished
+/// window. Reads the times of the records.
+fn set_complete_until(
+    tables: &mut Inputs,
+    expected: &BTreeMap<String, (Expectation, String)>,
+    window: &Window,
+    end: DateTime,
+) {
+    for (name, (expectation, time)) in expected {
+        let Some(input) = tables.get_mut(name) else {
+            continue;
+        };
+        let full_input = input.selected_from.as_ref();
+        let full_input = full_input.and_then(|(_, full)| Some((&**full, full.time.as_deref()?)));
+        let (full_input, time) = full_input.unwrap_or((input, time));
+        if let Some(last) = full_input.last_time(time, &window.timezone) {
+            input.complete_until = expectation.complete_until(last, end);
+        }
+    }
 }
 
 /// Returns the dataset with the same records, if `name` results from queries that select all rows.
