@@ -22,10 +22,8 @@ use retrocast_domain::{
 use retrocast_stats::describe::median;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::{Range, RangeFrom},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Range, RangeFrom};
 
 pub(crate) mod clock;
 pub(crate) mod coverage;
