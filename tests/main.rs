@@ -14,6 +14,7 @@ mod suite {
     mod failures;
     mod finding;
     mod hostile;
+    mod identity;
     mod incidents;
     mod lake;
     mod ledger;

@@ -5,7 +5,10 @@
 //! numbers, cells that are not numbers count as missing. Distances, tests
 //! and thresholds are those of [`retrocast_stats::drift`].
 
-use crate::table::{TableError, parse_rows, read_bytes};
+use crate::{
+    Error,
+    table::{parse_rows, read_bytes},
+};
 use jiff::{Timestamp, civil};
 use rayon::prelude::*;
 use retrocast_stats::drift::{Comparison, DRIFTED_SHARE_MIN, compare_categories, compare_numbers};
@@ -82,17 +85,17 @@ pub struct Table {
 
 impl Table {
     /// Reads a CSV file whose first row names the columns.
-    pub fn read(path: &Path) -> Result<Self, TableError> {
+    pub fn read(path: &Path) -> Result<Self, Error> {
         Self::parse(path, &read_bytes(path)?)
     }
 
     /// Parses CSV text; `path` is for errors only.
-    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, TableError> {
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, Error> {
         let mut rows = parse_rows(path, bytes)?.into_iter();
         let advice = "the first row must name the columns, and further rows must follow";
         let header = rows
             .next()
-            .ok_or_else(|| TableError::new(path, "the file is empty", advice))?;
+            .ok_or_else(|| Error::new(path, "the file is empty", advice))?;
         let mut names: Vec<String> = Vec::with_capacity(header.cells.len());
         for (i, name) in header.cells.into_iter().enumerate() {
             let name = if name.is_empty() {
@@ -102,8 +105,8 @@ impl Table {
             };
             if names.contains(&name) {
                 let reason = format!("two columns are named {name}");
-                let error = TableError::new(path, reason, "rename one of them");
-                return Err(error.with_line(header.line).with_column(i + 1));
+                let error = Error::new(path, reason, "rename one of them");
+                return Err(error.with_position(header.line, Some(i as u64 + 1)));
             }
             names.push(name);
         }
@@ -112,15 +115,15 @@ impl Table {
             if row.cells.len() != names.len() {
                 let (found, expected) = (row.cells.len(), names.len());
                 let reason = format!("{found} cells where the first row has {expected}");
-                let error = TableError::new(path, reason, "quote cells that contain commas");
-                return Err(error.with_line(row.line));
+                let error = Error::new(path, reason, "quote cells that contain commas");
+                return Err(error.with_position(row.line, None));
             }
             for (column, cell) in columns.iter_mut().zip(row.cells) {
                 column.push(cell);
             }
         }
         if columns.first().is_none_or(Vec::is_empty) {
-            return Err(TableError::new(path, "there are no rows", advice));
+            return Err(Error::new(path, "there are no rows", advice));
         }
         Ok(Self {
             names,
@@ -140,7 +143,7 @@ impl Table {
 }
 
 /// Compares a table with a reference.
-pub fn compare(reference: &Table, current: &Table) -> Result<TableDrift, TableError> {
+pub fn compare(reference: &Table, current: &Table) -> Result<TableDrift, Error> {
     let pairs: Vec<(&String, &[String], &[String])> = reference
         .names
         .iter()
@@ -150,7 +153,7 @@ pub fn compare(reference: &Table, current: &Table) -> Result<TableDrift, TableEr
     if pairs.is_empty() {
         let reason = format!("no column in common with {}", reference.path.display());
         let advice = "both files must name the same columns in their first row";
-        return Err(TableError::new(&current.path, reason, advice).with_line(1));
+        return Err(Error::new(&current.path, reason, advice).with_position(1, None));
     }
     let columns: Vec<ColumnDrift> = pairs
         .par_iter()
@@ -377,7 +380,7 @@ mod tests {
                 .to_string()
         };
         assert!(error("").starts_with("t.csv: the file is empty"));
-        assert!(error("a,a\n1,2\n").starts_with("t.csv:1, column 2: two columns are named a"));
+        assert!(error("a,a\n1,2\n").starts_with("t.csv:1:2: two columns are named a"));
         assert!(error("a,b\n1,2\n1,2,3\n").starts_with("t.csv:3: 3 cells where"));
         let error = compare(&table("a\n1\n"), &table("b\n1\n")).unwrap_err();
         assert!(

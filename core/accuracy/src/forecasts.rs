@@ -7,7 +7,10 @@
 //! naive and seasonal naive. Its medians are scored, because they minimise the expected absolute
 //! error (Gneiting, 2011). The test values of a series are used only to score its forecasts.
 
-use crate::table::{Row, TableError, parse_rows, read_bytes};
+use crate::{
+    Error,
+    table::{Row, parse_rows, read_bytes},
+};
 use rayon::prelude::*;
 use retrocast_stats::forecast::{
     Band, Options, forecast, forecast_short,
@@ -95,7 +98,7 @@ pub fn evaluate(
     test: &Path,
     seasons: &[usize],
     horizon: usize,
-) -> Result<ForecastScores, TableError> {
+) -> Result<ForecastScores, Error> {
     let series = pair(
         (train, &parse_rows(train, &read_bytes(train)?)?),
         (test, &parse_rows(test, &read_bytes(test)?)?),
@@ -109,7 +112,7 @@ fn pair(
     (train, train_rows): (&Path, &[Row]),
     (test, test_rows): (&Path, &[Row]),
     horizon: usize,
-) -> Result<Vec<Series>, TableError> {
+) -> Result<Vec<Series>, Error> {
     let is_numbered = [(train_rows, 3), (test_rows, 1)]
         .iter()
         .all(|(rows, columns_min)| {
@@ -123,7 +126,7 @@ fn pair(
             let have = values.len();
             let reason = format!("series {name} has {have} values, the horizon is {horizon}");
             let advice = "add the missing values or lower the horizon";
-            return Err(TableError::new(test, reason, advice).with_line(row.line));
+            return Err(Error::new(test, reason, advice).with_position(row.line, None));
         }
         values.truncate(horizon);
         insert(&mut tests, test, row, name, values)?;
@@ -134,14 +137,12 @@ fn pair(
         let (name, values) = parse(train, row)?;
         if values.is_empty() {
             let reason = format!("series {name} has no values");
-            return Err(TableError::new(train, reason, "remove the row").with_line(row.line));
+            return Err(Error::new(train, reason, "remove the row").with_position(row.line, None));
         }
         let Some((_, test_values)) = tests.get(name) else {
             let reason = format!("series {name} is not in {}", test.display());
             let advice = "give both files the same names in the first column";
-            return Err(TableError::new(train, reason, advice)
-                .with_line(row.line)
-                .with_column(1));
+            return Err(Error::new(train, reason, advice).with_position(row.line, Some(1)));
         };
         insert(&mut trains, train, row, name, Vec::new())?;
         pairs.push(Series {
@@ -151,7 +152,7 @@ fn pair(
     }
     if pairs.is_empty() {
         let advice = "each row needs a name and numbers";
-        return Err(TableError::new(train, "there are no series", advice));
+        return Err(Error::new(train, "there are no series", advice));
     }
     Ok(pairs)
 }
@@ -162,11 +163,11 @@ fn insert<'a>(
     row: &Row,
     name: &'a str,
     values: Vec<f64>,
-) -> Result<(), TableError> {
+) -> Result<(), Error> {
     if let Some((line, _)) = names.insert(name, (row.line, values)) {
         let reason = format!("series {name} is also on line {line}");
-        let error = TableError::new(file, reason, "rename or remove one of them");
-        return Err(error.with_line(row.line).with_column(1));
+        let error = Error::new(file, reason, "rename or remove one of them");
+        return Err(error.with_position(row.line, Some(1)));
     }
     Ok(())
 }
@@ -197,7 +198,7 @@ fn is_missing(cell: &str) -> bool {
 }
 
 /// Name and values of a row.
-fn parse<'a>(file: &Path, row: &'a Row) -> Result<(&'a str, Vec<f64>), TableError> {
+fn parse<'a>(file: &Path, row: &'a Row) -> Result<(&'a str, Vec<f64>), Error> {
     let (name, cells) = row
         .cells
         .split_first()
@@ -217,9 +218,7 @@ fn parse<'a>(file: &Path, row: &'a Row) -> Result<(&'a str, Vec<f64>), TableErro
                     let advice = "write numbers with a point, and none beyond 1e100";
                     (format!("\"{shown}\" is not a number"), advice)
                 };
-                TableError::new(file, reason, advice)
-                    .with_line(row.line)
-                    .with_column(i + 2)
+                Error::new(file, reason, advice).with_position(row.line, Some(i as u64 + 2))
             })
     });
     Ok((name, values.collect::<Result<_, _>>()?))
@@ -392,7 +391,7 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 mod tests {
     use super::*;
 
-    fn read(train: &str, test: &str, horizon: usize) -> Result<Vec<Series>, TableError> {
+    fn read(train: &str, test: &str, horizon: usize) -> Result<Vec<Series>, Error> {
         let (a, b) = (Path::new("train.csv"), Path::new("test.csv"));
         let rows = |path, text: &str| parse_rows(path, text.as_bytes());
         pair((a, &rows(a, train)?), (b, &rows(b, test)?), horizon)
@@ -459,14 +458,14 @@ mod tests {
     #[test]
     fn errors_name_the_location() {
         let error = |train: &str, test: &str| read(train, test, 1).unwrap_err().to_string();
-        let gap = "train.csv:1, column 3: a value is missing";
+        let gap = "train.csv:1:3: a value is missing";
         assert!(error("a,1,,3\n", "a,1\n").starts_with(gap));
         let text = error("a,1\nb,1,x\n", "a,1\nb,1\n");
         assert!(
-            text.starts_with("train.csv:2, column 3: \"x\" is not a number"),
+            text.starts_with("train.csv:2:3: \"x\" is not a number"),
             "{text}"
         );
-        assert!(error("a,inf,1\n", "a,1\n").starts_with("train.csv:1, column 2"));
+        assert!(error("a,inf,1\n", "a,1\n").starts_with("train.csv:1:2"));
         assert!(error("a,1\na,2\n", "a,1\n").contains("also on line 1"));
         assert!(error("a,1\n", "b,1\n").contains("is not in test.csv"));
         assert!(

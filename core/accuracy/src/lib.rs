@@ -1,7 +1,7 @@
 //! Scores methods on labelled data, by the published definitions of public benchmarks.
 
 mod error;
-pub mod table;
+mod table;
 
 pub mod anomaly;
 pub mod nab;

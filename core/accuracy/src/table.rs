@@ -1,55 +1,10 @@
 //! Tables of text in CSV files, with errors that name line and column.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use crate::Error;
+use std::{fs, path::Path};
 
 /// Largest file that is read, in bytes.
 const BYTES_MAX: u64 = 2 << 30;
-
-/// The reason why a file cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}{}: {reason}; {advice}", file.display(), line_suffix(*line), column.as_ref().map_or(String::new(), |column| format!(", column {column}")))]
-pub struct TableError {
-    /// Path of the file, as given by the caller.
-    pub file: PathBuf,
-    /// Line, from 1.
-    pub line: Option<u64>,
-    /// Name of the column, or its number from 1.
-    pub column: Option<String>,
-    /// The problem.
-    pub reason: String,
-    /// The remedy.
-    pub advice: String,
-}
-
-fn line_suffix(line: Option<u64>) -> String {
-    line.map_or(String::new(), |line| format!(":{line}"))
-}
-
-impl TableError {
-    /// Creates an error about a whole file.
-    pub(crate) fn new(file: &Path, reason: impl ToString, advice: impl ToString) -> Self {
-        Self {
-            file: file.to_path_buf(),
-            line: None,
-            column: None,
-            reason: reason.to_string(),
-            advice: advice.to_string(),
-        }
-    }
-
-    pub(crate) fn with_line(mut self, line: u64) -> Self {
-        self.line = Some(line);
-        self
-    }
-
-    pub(crate) fn with_column(mut self, column: impl ToString) -> Self {
-        self.column = Some(column.to_string());
-        self
-    }
-}
 
 /// A row with its line number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,17 +14,13 @@ pub(crate) struct Row {
 }
 
 /// Reads a file; fails if it is larger than [`BYTES_MAX`].
-pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, TableError> {
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, Error> {
     let unreadable =
-        |error: std::io::Error| TableError::new(path, error, "check the path and its permissions");
+        |error: std::io::Error| Error::new(path, error, "check the path and its permissions");
     let size = fs::metadata(path).map_err(unreadable)?.len();
     if size > BYTES_MAX {
         let reason = format!("the file has {size} bytes, more than {BYTES_MAX}");
-        return Err(TableError::new(
-            path,
-            reason,
-            "split the file or use a sample",
-        ));
+        return Err(Error::new(path, reason, "split the file or use a sample"));
     }
     fs::read(path).map_err(unreadable)
 }
@@ -101,9 +52,9 @@ fn separator(bytes: &[u8]) -> u8 {
     SEPARATORS[first]
 }
 
-/// Parses the rows of CSV text, with any number of cells each, separated by commas, semicolons,
-/// tabs or bars; empty lines are skipped. `path` is for errors only.
-pub(crate) fn parse_rows(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, TableError> {
+/// Parses the rows of CSV text, with any number of cells each, separated by commas, semicolons, tabs
+/// or bars; empty lines are skipped. `path` is for errors only.
+pub(crate) fn parse_rows(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, Error> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(separator(bytes))
@@ -119,8 +70,8 @@ pub(crate) fn parse_rows(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, TableErr
             Ok(true) => {}
             Ok(false) => return Ok(rows),
             Err(error) => {
-                let error = TableError::new(path, error, "save the table as CSV");
-                return Err(error.with_line(line));
+                let error = Error::new(path, error, "save the table as CSV");
+                return Err(error.with_position(line, None));
             }
         }
         // The reader counts empty lines before a row as part of it.
@@ -132,9 +83,8 @@ pub(crate) fn parse_rows(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, TableErr
         let mut cells = Vec::with_capacity(record.len());
         for (i, cell) in record.iter().enumerate() {
             let text = std::str::from_utf8(cell).map_err(|_| {
-                TableError::new(path, "the text is not UTF-8", "save the table as UTF-8")
-                    .with_line(line)
-                    .with_column(i + 1)
+                Error::new(path, "the text is not UTF-8", "save the table as UTF-8")
+                    .with_position(line, Some(i as u64 + 1))
             })?;
             cells.push(text.to_string());
         }
@@ -167,7 +117,7 @@ mod tests {
         assert_eq!(lines, [(1, 2), (3, 2), (5, 3)]);
         assert_eq!(read[0].cells[0], "name");
         let error = parse_rows(path, b"a,b\nc,\xff\n").unwrap_err();
-        let expected = "a.csv:2, column 2: the text is not UTF-8; save the table as UTF-8";
+        let expected = "a.csv:2:2: the text is not UTF-8; save the table as UTF-8";
         assert_eq!(error.to_string(), expected);
         assert!(read_bytes(Path::new("/does/not/exist")).is_err());
     }

@@ -28,9 +28,9 @@ pub(crate) struct Report<'a> {
     year: usize,
 }
 
-/// State of a finding in a report.
+/// Recurrence of a finding: its state in a report relative to the reports before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FindingState {
+pub(crate) enum Recurrence {
     /// In the first report of the series, with nothing to compare.
     First,
     New,
@@ -38,7 +38,7 @@ pub(crate) enum FindingState {
     Resolved,
 }
 
-impl FindingState {
+impl Recurrence {
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::First => "first report",
@@ -61,7 +61,7 @@ pub(crate) struct FigureHistory<'a> {
 pub(crate) struct FindingPoint<'a> {
     /// Position of the report.
     pub report: usize,
-    pub state: FindingState,
+    pub state: Recurrence,
     /// `None` for a resolved finding.
     pub row: Option<&'a FindingRow>,
 }
@@ -307,7 +307,7 @@ impl<'a> History<'a> {
                         Some(span) => {
                             span.to = position;
                             span.times += 1;
-                            FindingState::Persisting
+                            Recurrence::Persisting
                         }
                         None => {
                             finding.spans.push(Span {
@@ -317,9 +317,9 @@ impl<'a> History<'a> {
                                 resolved: None,
                             });
                             if n == 0 {
-                                FindingState::First
+                                Recurrence::First
                             } else {
-                                FindingState::New
+                                Recurrence::New
                             }
                         }
                     };
@@ -341,7 +341,7 @@ impl<'a> History<'a> {
                         }
                         finding.points.push(FindingPoint {
                             report: position,
-                            state: FindingState::Resolved,
+                            state: Recurrence::Resolved,
                             row: None,
                         });
                     }

@@ -72,6 +72,18 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// The severity as a word: "critical".
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// A number with its unit and interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Magnitude {
@@ -328,6 +340,27 @@ impl Finding {
             Some(request) if !request.subject.is_empty() => &request.subject,
             _ => &self.what,
         }
+    }
+
+    /// The dataset behind its numbers; empty without evidence.
+    pub fn dataset(&self) -> &str {
+        let first = self.evidence.first();
+        first.map_or("", |evidence| &evidence.dataset)
+    }
+
+    /// The days or categories that the claim covers, from its numbers: "2026-03-28 to 2026-04-02",
+    /// "Monday, Tuesday"; empty if it has none.
+    pub fn extent(&self) -> String {
+        let text = |name: &str| self.numbers.get(name)?.as_str();
+        if let (Some(low), Some(high)) = (text("date_low"), text("date_high")) {
+            return format!("{low} to {high}");
+        }
+        let categories = self.numbers.get("bars").and_then(|bars| bars.as_array());
+        let categories = categories
+            .into_iter()
+            .flatten()
+            .filter_map(|bar| bar.as_str());
+        categories.collect::<Vec<_>>().join(", ")
     }
 
     /// Returns true for a hint on the quality of records that no figure of the report depends on;

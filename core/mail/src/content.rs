@@ -7,8 +7,7 @@ use crate::{
     text::{lines, one_line},
 };
 use retrocast_domain::{
-    Cell, CellStatus, Chapter, Direction, Kpi, Report, ReportStatus, Severity, canonical,
-    number::NBSP,
+    Cell, CellStatus, Chapter, Direction, Kpi, Report, ReportStatus, canonical, number::NBSP,
 };
 use retrocast_run::{
     RecordedPlan, RunStatus, RunSummary,
@@ -387,7 +386,7 @@ fn view(report: &Report, kind: MessageKind, run: &str, name: &str) -> View {
                 id: one_line(&finding.id, NAME_MAX),
                 kind: one_line(&finding.kind, NAME_MAX),
                 subject: one_line(&finding.subject, NAME_MAX),
-                severity: severity_word(finding.severity),
+                severity: finding.severity.word(),
                 sentence: sentence(&finding.sentence),
             })
             .collect(),
@@ -427,15 +426,6 @@ fn kpi(kpi: &Kpi) -> KpiView {
             "" => String::new(),
             word => short(&format!("target {}: {word}", kpi.target_text)),
         },
-    }
-}
-
-fn severity_word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Critical => "critical",
-        Severity::Warning => "warning",
-        Severity::Notice => "notice",
-        Severity::Info => "info",
     }
 }
 

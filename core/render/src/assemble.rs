@@ -97,7 +97,7 @@ pub fn report(inputs: ReportInputs) -> Report {
     let ordered = headlines::order_findings(&cells, earlier.as_ref(), Some(&window));
     let headlines = headlines::headlines(&ordered);
     // If the first page has requests, it also has the notices that they are about.
-    let notices = notes::notices(&cells, &sources, &window);
+    let notices = notes::notices(&cells, &window);
     let asks = asks::asks(&ordered[..printed_count(&headlines)], &effects, &notices);
     let mut notes = notes::notes(&cells, &sources, &plan, &window);
     notes.extend(restated::note(&cells));

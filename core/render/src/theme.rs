@@ -1,6 +1,7 @@
 //! The theme: paper, logo and colours of reports, in `theme.toml`.
 
 use crate::Error;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -270,23 +271,8 @@ fn make_readable(colour: [u8; 3], background: [u8; 3], with: [u8; 3]) -> [u8; 3]
 
 /// Encodes a picture as a data URI.
 pub(crate) fn data_uri(file: &str, bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut uri = format!("data:{};base64,", media_type(file).unwrap_or_default());
-    for chunk in bytes.chunks(3) {
-        let bits = chunk
-            .iter()
-            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
-            << (8 * (3 - chunk.len()));
-        for digit in 0..4 {
-            let index = (bits >> (18 - 6 * digit)) & 63;
-            uri.push(if digit > chunk.len() {
-                '='
-            } else {
-                char::from(DIGITS[index as usize])
-            });
-        }
-    }
-    uri
+    let media_type = media_type(file).unwrap_or_default();
+    format!("data:{media_type};base64,{}", STANDARD.encode(bytes))
 }
 
 #[cfg(test)]

@@ -42,7 +42,10 @@ use retrocast_domain::{
     number::plural, overlap::uncovered_findings, report::EarlierFinding,
 };
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// Number of points in a millimetre, for lengths in Typst.
 pub const POINTS_PER_MILLIMETRE: f64 = 72.0 / 25.4;
@@ -199,10 +202,11 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
     let (set_aside, active): (Vec<Finding>, Vec<Finding>) =
         ranked.into_iter().partition(Finding::is_set_aside);
     let resolved = earlier.map_or_else(Vec::new, |earlier| earlier.no_longer_found(&report.cells));
-    let forecasts: Vec<&Finding> = active
+    let mut forecasts: Vec<&Finding> = active
         .iter()
         .filter(|finding| is_forecast(finding))
         .collect();
+    forecasts.sort_by_key(|finding| urgency(finding));
     let view = View {
         title: shorten(&report.title, 90),
         job: report.job.clone(),
@@ -362,8 +366,8 @@ pub fn field_names(report: &Report) -> BTreeSet<String> {
     names
 }
 
-/// Selects the charts of the performance page, in reading order, with their ranks. The first charts
-/// of all cells rank before the second charts; cells rank in the order of the headlines, then of
+/// Selects the charts of the performance page, in reading order, with their ranks. Reading order is
+/// that of the stages, but the most urgent forecast comes first. The first charts of all cells rank before the second charts; cells rank in the order of the headlines, then of
 /// the report, those without a finding last. A headline of a stage without charts has those of
 /// another stage on the same series. Other charts of movements that another stage covers, and
 /// charts of single improvements and of data quality, are only in the technical report.
@@ -412,14 +416,36 @@ fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usiz
     let ranked = (0..most_charts).flat_map(|rank| per_cell.iter().filter_map(move |c| c.get(rank)));
     let ranked = ranked.copied().take(CHARTS_MAX).enumerate();
     let mut charts: Vec<(usize, &Chart)> = ranked.collect();
+    let in_reading_order = most_urgent_first(cells);
     let position = |chart: &Chart| {
-        let mut charts = cells.iter().flat_map(|cell| &cell.charts);
+        let mut charts = in_reading_order.iter().flat_map(|cell| &cell.charts);
         charts
             .position(|other| other.id == chart.id)
             .unwrap_or(usize::MAX)
     };
     charts.sort_by_key(|(_, chart)| position(chart));
     charts
+}
+
+/// The cells of a report, with those of forecasts in order of urgency among themselves.
+fn most_urgent_first(cells: &[Cell]) -> Vec<&Cell> {
+    let is_outlook = |cell: &&Cell| cell.chapter == Chapter::Outlook;
+    let mut outlook: Vec<&Cell> = cells.iter().filter(is_outlook).collect();
+    outlook.sort_by_cached_key(|cell| {
+        let most_urgent = cell.findings.iter().map(urgency).min();
+        (most_urgent.is_none(), most_urgent)
+    });
+    let mut outlook = outlook.into_iter();
+    let cells = cells.iter().map(|cell| match is_outlook(&cell) {
+        true => outlook.next().unwrap_or(cell),
+        false => cell,
+    });
+    cells.collect()
+}
+
+/// Order of forecasts: the most severe first, then the soonest, by the ISO days of their periods.
+fn urgency(finding: &Finding) -> (Reverse<Severity>, String) {
+    (Reverse(finding.severity), finding.period.clone())
 }
 
 /// The first chart of an improvement, in the order of the stages.

@@ -33,8 +33,11 @@
 //! Reports name the improvements and candidates of the same group and dataset whose date is in the
 //! interval of a shift, or within a week of it. This is an observation, not a proof.
 //!
-//! A shift for the worse is a warning in the first two weeks and a notice until it is eight weeks
-//! (or four windows) old; older shifts, and most for the better, are for information.
+//! When a later run dates a shift a few days earlier or later, it is still the same finding, even in
+//! another month: it keeps the claim of the newest earlier run whose interval of the date overlaps.
+//!
+//! A shift for the worse is a warning in the first two weeks and a notice until it is eight weeks (or
+//! four windows) old; older shifts, and most for the better, are for information.
 //!
 //! If no shift is proven, there may still be one that is too small for this data, or too recent:
 //! see `segment_min`.
@@ -46,7 +49,7 @@
 //! numbers contain the means of both variants.
 
 use crate::{
-    Analysis, Context, Inputs, Reads, StageError, StageKind, input,
+    Analysis, Context, Inputs, Reads, StageError, StageKind, identity, input,
     series::{
         self, Aggregate, PartPeriods, Request,
         period::{LongPeriod, Period, requested_or_found},
@@ -165,18 +168,27 @@ pub(crate) fn default_segment(period: Period) -> usize {
     }
 }
 
+/// Number of days by which the date of a shift may move between two runs.
+fn days_moved(period: Period) -> i32 {
+    match period {
+        Period::Hour | Period::Day => 3,
+        Period::Week => 7,
+        Period::Month => 31,
+    }
+}
+
 /// The kind `change_point`.
 pub const CHANGE_POINT: StageKind = StageKind {
     name: "change_point",
     chapter: Some(Chapter::Changes),
-    code_version: 8,
+    code_version: 10,
     summary: "Dates at which the level of a series shifted, with the means before and after.",
     manual: include_str!("change_point.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
     reads: Reads::Batches,
     earlier_values: false,
-    ledger: &[],
+    ledger: &[identity::TABLE],
     run,
 };
 
@@ -246,6 +258,7 @@ fn run(
                 .push(chart(context, &set, &params, group, result));
         }
     }
+    identity::continue_earlier(&context.stage, &mut findings, inputs, days_moved(period))?;
     cell.charts.truncate(6);
     note_gradual(&mut cell, &set, &params, &results);
     cell.did = format!(

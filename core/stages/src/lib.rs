@@ -17,6 +17,7 @@ use std::{
 
 mod finite;
 mod frame;
+mod identity;
 mod rows;
 mod series;
 mod stop;

@@ -95,7 +95,8 @@
 //! ```
 
 use crate::{
-    Analysis, Context, Input, Inputs, Reads, StageError, StageKind, series::words::capitalised,
+    Analysis, Context, Input, Inputs, Reads, StageError, StageKind,
+    series::{coverage, words::capitalised},
     with_findings,
 };
 use retrocast_domain::{
@@ -117,7 +118,6 @@ mod origin;
 mod present;
 mod result;
 mod shape;
-mod silence;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -213,10 +213,8 @@ fn run(
             (records, Some(now)) => Some(records.unwrap_or(0) + now),
             (records, None) => records,
         };
-        cell.missing_from = cell.missing_from.or_else(|| {
-            let silence = quality.silence.as_ref()?;
-            silence.missing_from(context.window.end)
-        });
+        let missing_from = coverage::missing_from(context, input)?;
+        cell.missing_from = cell.missing_from.into_iter().chain(missing_from).min();
         cell.caveats
             .extend(no_records_caveat(context, &params, input, &quality));
         cell.notices.extend(limits::notice(&params, &quality));

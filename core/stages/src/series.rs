@@ -22,10 +22,8 @@ use retrocast_domain::{
 use retrocast_stats::describe::median;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::{Range, RangeFrom},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Range, RangeFrom};
 
 pub(crate) mod clock;
 pub(crate) mod coverage;
@@ -33,6 +31,7 @@ mod extremes;
 pub(crate) mod missing;
 pub(crate) mod need;
 pub(crate) mod period;
+pub(crate) mod silence;
 mod span;
 #[cfg(test)]
 pub(crate) mod test_data;

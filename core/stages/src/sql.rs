@@ -43,6 +43,8 @@
 //! """
 //! ```
 //!
+//! If records of a source that the query reads are missing at the window's end, the report says so.
+//!
 //! The report shows the query, the number of rows excluded by the window, the columns of the result
 //! and its first ten rows. With a `sentence`, each of these rows is also a finding:
 //! `sentence = "{component} failed {failures} times."`
@@ -51,7 +53,9 @@
 //! Plain SQL without a statistical test, so these findings have neither interval nor p-value. They
 //! have no period either: only the query knows which of the rows it selects.
 
-use crate::{Analysis, Context, Inputs, Reads, StageError, StageKind, rows::Batch};
+use crate::{
+    Analysis, Context, Inputs, Reads, StageError, StageKind, rows::Batch, series::coverage,
+};
 use jiff::{civil::Date, tz::TimeZone};
 use polars::prelude::*;
 use retrocast_domain::{
@@ -81,7 +85,7 @@ pub const RESULT: &str = "__result";
 pub const SQL: StageKind = StageKind {
     name: "sql",
     chapter: Some(Chapter::Rows),
-    code_version: 8,
+    code_version: 9,
     summary: "The result of a SQL query over other datasets.",
     manual: include_str!("sql.rs"),
     schema: || schemars::schema_for!(Params),
@@ -118,6 +122,11 @@ fn run(
     cell.title = format!("Query: {}", context.stage.replace('_', " "));
     let hidden = hidden_rows(context, inputs)?;
     cell.did = format!("Ran the query: {rows}, {columns}.{hidden}");
+    // Rows of other queries may be rare: those queries judge the records that they read.
+    for source in inputs.values().filter(|input| input.source.is_some()) {
+        let missing_from = coverage::missing_from(context, source)?;
+        cell.missing_from = cell.missing_from.into_iter().chain(missing_from).min();
+    }
     cell.method = "SQL (Apache DataFusion)".to_string();
     cell.query = Some(params.query.trim().to_string());
     if frame.height() == 0 {

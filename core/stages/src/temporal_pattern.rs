@@ -56,6 +56,9 @@
 //! (Holm 1979), each after a correction for the number of days, hours or months it was selected
 //! from.
 //!
+//! A pattern with other days, hours or months than in an earlier run is still the same finding if some
+//! of them are the same: it keeps the claim of the newest such run.
+//!
 //! Volumes and splits use single records: above a million, a sample of half a million to a million,
 //! selected by a hash of their contents, and the stage says so. Everything else uses all records.
 //!
@@ -65,7 +68,7 @@
 //! reported as `chi_square`; it assumes that records are independent, which they seldom are.
 
 use crate::{
-    Analysis, Context, Inputs, Reads, StageError, StageKind, input,
+    Analysis, Context, Inputs, Reads, StageError, StageKind, identity, input,
     series::{self, missing::MissingDays, period::Period},
     with_findings,
 };
@@ -103,7 +106,7 @@ pub const TEMPORAL_PATTERN: StageKind = StageKind {
     result: Some(&result::RESULT),
     reads: Reads::Batches,
     earlier_values: false,
-    ledger: &[],
+    ledger: &[identity::TABLE],
     run,
 };
 
@@ -327,7 +330,8 @@ fn run(
     }
     let frame = frame_of(&results.rows)?;
     let done = number::list(&results.done);
-    let findings = select_claims(&params, &mut results);
+    let mut findings = select_claims(&params, &mut results);
+    identity::continue_earlier(&context.stage, &mut findings, inputs, 0)?;
     cell.did = format!(
         "Looked {} {done}{} in {}, {}: {}.",
         if done.starts_with("a threshold") {

@@ -18,7 +18,7 @@ use crate::{
     describe::{mean, sorted},
     distribution::normal_p,
     search::content_seed,
-    test::{chi_square_fit, chi_square_independence},
+    test::{ChiSquare, chi_square_fit, chi_square_independence},
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -230,20 +230,20 @@ fn compare_counts([reference, current]: &[Vec<f64>; 2], rows: usize) -> Comparis
         .iter()
         .zip(current)
         .any(|(a, b)| *a == 0.0 && *b > 0.0);
-    let (test, statistic, p) = if reference.len() <= 2 {
+    let (test, statistic, p, two_sample_p) = if reference.len() <= 2 {
         let z = share_z(reference, current);
-        (Measure::Share, z, normal_p(z))
+        let p = normal_p(z);
+        (Measure::Share, z, p, p)
     } else {
+        let homogeneity = homogeneity(reference, current);
+        // Expected counts of a new category are zero, so its test is that of homogeneity.
         let chi_square = if is_new {
-            chi_square_independence(&[reference.clone(), current.clone()])
+            homogeneity
         } else {
             chi_square_fit(current, reference)
         };
-        (Measure::ChiSquare, chi_square.statistic, chi_square.p)
-    };
-    let two_sample_p = match test {
-        Measure::ChiSquare => homogeneity_p(reference, current),
-        _ => p,
+        let ChiSquare { statistic, p, .. } = chi_square;
+        (Measure::ChiSquare, statistic, p, homogeneity.p)
     };
     let (measure, is_far) = if rows <= TESTED_MAX {
         (test, true)
@@ -264,9 +264,9 @@ fn compare_counts([reference, current]: &[Vec<f64>; 2], rows: usize) -> Comparis
     }
 }
 
-/// p-value of the chi-square test that both samples have the same shares. Categories that are rare in
-/// the smaller sample are pooled; 1 if all are.
-fn homogeneity_p(reference: &[f64], current: &[f64]) -> f64 {
+/// The chi-square test that both samples have the same shares. Categories that are rare in the smaller
+/// sample are pooled; if all are, nothing differs.
+fn homogeneity(reference: &[f64], current: &[f64]) -> ChiSquare {
     let [n, m] = [reference, current].map(|counts| counts.iter().sum::<f64>());
     let smaller = n.min(m) / (n + m);
     let mut cells: Vec<[f64; 2]> = reference
@@ -285,11 +285,8 @@ fn homogeneity_p(reference: &[f64], current: &[f64]) -> f64 {
             _ => pooled.push([a, b]),
         }
     }
-    if pooled.len() < 2 {
-        return 1.0;
-    }
     let rows = [0, 1].map(|side| pooled.iter().map(|cell| cell[side]).collect());
-    chi_square_independence(&rows).p
+    chi_square_independence(&rows)
 }
 
 /// z of the first category's share, with the pooled variance; 0 if there is only one category.

@@ -6,7 +6,8 @@ use super::{
     properties, restatement,
     rows::LakeRows,
 };
-use retrocast_domain::{Outcome, cell::DatasetRef, number::count, report::Expectation};
+use jiff::civil::DateTime;
+use retrocast_domain::{Outcome, Window, cell::DatasetRef, number::count, report::Expectation};
 use retrocast_engine::{
     Failure, LedgerView, RunContext,
     ledger::{LEDGER, is_of_events},
@@ -124,8 +125,14 @@ pub async fn query(
     let mut tables = tables_with_times(executor, inputs, ctx).await?;
     tables.insert(retrocast_stages::sql::RESULT.to_string(), input);
     let (stage, params) = (context(node, ctx), params.clone());
+    let expected = expectations(executor, inputs, ctx)?;
+    let end = ctx.window.end.min(ctx.date).at(0, 0, 0, 0);
     // The times of the tables are read on a thread that may block.
-    let mut analysis = run_blocking(ctx, move || (kind.run)(&stage, &params, &tables)).await?;
+    let mut analysis = run_blocking(ctx, move || {
+        set_complete_until(&mut tables, &expected, &stage.window, end);
+        (kind.run)(&stage, &params, &tables)
+    })
+    .await?;
     debug_assert!(
         rows >= analysis
             .frame
@@ -144,6 +151,31 @@ fn ledger_table(table: &str, view: &LedgerView) -> Result<SqlTable, Failure> {
     Ok(SqlTable::ledger(ledger_table, view.keys(table)))
 }
 
+/// The tables of the ledger that a stage reads, as inputs.
+async fn ledger_tables(
+    executor: &WorkspaceExecutor,
+    node: &Node,
+    lake: &Lake,
+    ctx: &RunContext,
+) -> Result<Inputs, Failure> {
+    let view = ctx.plan.ledger.clone().unwrap_or_default();
+    let mut inputs = Inputs::new();
+    for table in &node.ledger {
+        let tables = [ledger_table(table, &view)?];
+        let query = format!("select * from {table}");
+        let result = executor.sql(ctx).query(lake, &query, &tables).await;
+        let (schema, batches) = result.map_err(failure)?;
+        let frame = retrocast_store::bridge::to_frame(&schema, &batches).map_err(failure)?;
+        let dataset = DatasetRef {
+            name: table.clone(),
+            version: 0,
+            rows: frame.height() as u64,
+        };
+        inputs.insert(table.clone(), Input::new(frame, dataset));
+    }
+    Ok(inputs)
+}
+
 /// Runs a kind that reads findings of stages and tables of the ledger.
 pub async fn findings(
     executor: &WorkspaceExecutor,
@@ -152,21 +184,7 @@ pub async fn findings(
     ctx: &RunContext,
 ) -> Result<Outcome, Failure> {
     let lake = executor.lake(ctx)?;
-    let view = ctx.plan.ledger.clone().unwrap_or_default();
-    let mut ledger_tables = Inputs::new();
-    for table in &node.ledger {
-        let tables = [ledger_table(table, &view)?];
-        let query = format!("select * from {table}");
-        let result = executor.sql(ctx).query(&lake, &query, &tables).await;
-        let (schema, batches) = result.map_err(failure)?;
-        let frame = retrocast_store::bridge::to_frame(&schema, &batches).map_err(failure)?;
-        let dataset = DatasetRef {
-            name: table.clone(),
-            version: 0,
-            rows: frame.height() as u64,
-        };
-        ledger_tables.insert(table.clone(), Input::new(frame, dataset));
-    }
+    let ledger_tables = ledger_tables(executor, node, &lake, ctx).await?;
     let mut stage = context(node, ctx);
     stage.cells = inputs.values().map(|input| input.cell.clone()).collect();
     let params = params.clone();
@@ -248,6 +266,7 @@ async fn tables_with_times(
         let rows = LakeRows::new(&executor.lake(ctx)?, dataset, scan).await;
         let mut input = Input::new(Rows::new(rows.map_err(failure)?), dataset.clone());
         input.time = Some(time);
+        input.source.clone_from(&outcome.source);
         tables.insert(name.clone(), input);
     }
     Ok(tables)
@@ -274,7 +293,7 @@ pub async fn analyse(
     let lake = executor.lake(ctx)?;
     let schema = (kind.schema)().to_value();
     let reads_refused = needs_refused_records(&schema, params);
-    let (mut tables, mut bytes) = (Inputs::new(), 0_u64);
+    let (mut tables, mut bytes) = (ledger_tables(executor, node, &lake, ctx).await?, 0_u64);
     for (name, outcome) in inputs {
         let Some(dataset) = outcome.datasets.first() else {
             continue;
@@ -301,32 +320,13 @@ pub async fn analyse(
         tables.insert(name.clone(), input);
     }
     let reservation = executor.reserve(node, ctx, bytes).await?;
-    // End of the period in which the absence of records means that nothing happened, if the
-    // contract of the source declares it; for an unfinished window, at most the day of the run.
-    let expected: BTreeMap<String, (Expectation, String)> = inputs
-        .keys()
-        .filter_map(|name| {
-            let result = expectation(executor, name, ctx, LINEAGE_MAX).transpose()?;
-            Some(result.map(|expected| (name.clone(), expected)))
-        })
-        .collect::<Result<_, Failure>>()?;
+    let expected = expectations(executor, inputs, ctx)?;
     let (stage, stage_params) = (context(node, ctx), params.clone());
     let end = ctx.window.end.min(ctx.date).at(0, 0, 0, 0);
     let mut analysis = run_blocking(ctx, move || {
         // Memory is released when the analysis has ended, even if its result is no longer needed.
         let _reservation = reservation;
-        for (name, (expectation, time)) in &expected {
-            let Some(input) = tables.get_mut(name) else {
-                continue;
-            };
-            let full_input = input.selected_from.as_ref();
-            let full_input =
-                full_input.and_then(|(_, full)| Some((&**full, full.time.as_deref()?)));
-            let (full_input, time) = full_input.unwrap_or((input, time));
-            if let Some(last) = full_input.last_time(time, &stage.window.timezone) {
-                input.complete_until = expectation.complete_until(last, end);
-            }
-        }
+        set_complete_until(&mut tables, &expected, &stage.window, end);
         (kind.run)(&stage, &stage_params, &tables)
     })
     .await?;
@@ -342,6 +342,41 @@ pub async fn analyse(
     compared_stage.compare(&mut analysis.cell).await?;
     let datasets = write_rows(&executor.output_lake(ctx)?, node, &analysis, ctx).await?;
     Ok(build_outcome(node, inputs, analysis.cell, datasets))
+}
+
+/// What the contracts of the sources behind the inputs expect, with the time columns.
+fn expectations(
+    executor: &WorkspaceExecutor,
+    inputs: &BTreeMap<String, Arc<Outcome>>,
+    ctx: &RunContext,
+) -> Result<BTreeMap<String, (Expectation, String)>, Failure> {
+    let expected = inputs.keys().filter_map(|name| {
+        let result = expectation(executor, name, ctx, LINEAGE_MAX).transpose()?;
+        Some(result.map(|expected| (name.clone(), expected)))
+    });
+    expected.collect()
+}
+
+/// Sets the end of the period in which the absence of records means that nothing happened, if the
+/// contract of the source declares it: at most `end`, which is the day of the run in an unfinished
+/// window. Reads the times of the records.
+fn set_complete_until(
+    tables: &mut Inputs,
+    expected: &BTreeMap<String, (Expectation, String)>,
+    window: &Window,
+    end: DateTime,
+) {
+    for (name, (expectation, time)) in expected {
+        let Some(input) = tables.get_mut(name) else {
+            continue;
+        };
+        let full_input = input.selected_from.as_ref();
+        let full_input = full_input.and_then(|(_, full)| Some((&**full, full.time.as_deref()?)));
+        let (full_input, time) = full_input.unwrap_or((input, time));
+        if let Some(last) = full_input.last_time(time, &window.timezone) {
+            input.complete_until = expectation.complete_until(last, end);
+        }
+    }
 }
 
 /// Returns the dataset with the same records, if `name` results from queries that select all rows.

@@ -162,6 +162,9 @@ fn finding_rows(
                 "method": finding.method,
                 "period": finding.period,
                 "baseline": finding.baseline,
+                "dataset": finding.dataset(),
+                "measure": finding.measure(),
+                "extent": finding.extent(),
             })))
         })
         .collect();

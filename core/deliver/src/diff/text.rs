@@ -12,7 +12,7 @@ use crate::{
     layout::{ENTRIES_MAX, Page, align},
     words::clean,
 };
-use retrocast_domain::{FindingDecision, Restatement, Severity};
+use retrocast_domain::{FindingDecision, Restatement};
 
 /// Maximum width of lines, in columns.
 const WIDTH_MAX: usize = 100;
@@ -74,15 +74,6 @@ fn write_run_headings(page: &mut Page, runs: &Pair<ComparedRun>) {
     page.blank();
 }
 
-fn severity_word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "info",
-        Severity::Notice => "notice",
-        Severity::Warning => "warning",
-        Severity::Critical => "critical",
-    }
-}
-
 /// The entries of a list, each a label and its text.
 fn entries<T>(
     items: impl Iterator<Item = T>,
@@ -94,7 +85,7 @@ fn entries<T>(
 fn write_claims(page: &mut Page, title: &str, claims: &[Claim]) {
     let show = |claim: &Claim| {
         (
-            severity_word(claim.severity).to_string(),
+            claim.severity.word().to_string(),
             clean(&claim.sentence, 600),
         )
     };
@@ -106,7 +97,7 @@ fn write_changed_findings(page: &mut Page, changed: &[PersistingFinding]) {
         let mut text = clean(&persisting.claim.sentence, 600);
         let mut was = clean(&persisting.was, 300);
         if !persisting.severities.is_same() {
-            let severity = severity_word(persisting.severities.old);
+            let severity = persisting.severities.old.word();
             was = if was.is_empty() {
                 severity.to_string()
             } else {
@@ -116,7 +107,7 @@ fn write_changed_findings(page: &mut Page, changed: &[PersistingFinding]) {
         if !was.is_empty() {
             text = format!("{text}\nbefore: {was}");
         }
-        (severity_word(persisting.claim.severity).to_string(), text)
+        (persisting.claim.severity.word().to_string(), text)
     };
     page.list("Changed findings", &entries(changed.iter(), show));
 }

@@ -4,7 +4,7 @@ use super::{SPARKLINE_REPORTS, Site};
 use crate::{
     digest::Digest,
     entries::RunEntry,
-    history::{FindingHistory, FindingState},
+    history::{FindingHistory, Recurrence},
     trend::spark,
     words::{clean, encode, non_empty_or},
     year_index::{FindingRow, figure_slug, finding_slug, slug},
@@ -207,15 +207,6 @@ fn state_of(site: &Site, position: usize, slug: &str) -> Option<(&'static str, S
     Some((point.state.word(), since, times))
 }
 
-pub(super) fn severity_word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "info",
-        Severity::Notice => "notice",
-        Severity::Warning => "warning",
-        Severity::Critical => "critical",
-    }
-}
-
 /// One entry of a list of findings.
 fn finding_item(
     href: String,
@@ -227,7 +218,7 @@ fn finding_item(
     json!({
         "href": href,
         "sentence": sentence,
-        "severity": severity_word(severity),
+        "severity": severity.word(),
         "state": state,
         "facts": facts,
     })
@@ -286,7 +277,7 @@ pub(super) fn resolved_findings<'a>(
     let resolved_at = |finding: &FindingHistory| {
         let last = finding.points.last()?;
         let is_same_kind = site.history.reports[last.report].spec == *spec;
-        (last.state == FindingState::Resolved && is_same_kind).then_some(last.report)
+        (last.state == Recurrence::Resolved && is_same_kind).then_some(last.report)
     };
     let mut resolved: Vec<_> = site
         .history

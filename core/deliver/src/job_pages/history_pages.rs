@@ -2,10 +2,10 @@
 
 use super::{
     Site,
-    data::{newest_severity, run_link, severity_word, shown_name},
+    data::{newest_severity, run_link, shown_name},
 };
 use crate::{
-    history::{FigureHistory, FindingHistory, FindingState, ImprovementHistory, MetricHistory},
+    history::{FigureHistory, FindingHistory, ImprovementHistory, MetricHistory, Recurrence},
     trend::{Point, Trend, chart},
     words::non_empty_or,
     year_index::FindingRow,
@@ -61,7 +61,7 @@ pub(super) fn finding_page(site: &Site, finding: &FindingHistory) -> Value {
         .find(|point| point.row.is_some());
     let newest = newest.map_or(0, |point| point.report);
     let state = match (finding.points.last(), finding.spans.last()) {
-        (Some(last), _) if last.state == FindingState::Resolved => {
+        (Some(last), _) if last.state == Recurrence::Resolved => {
             format!(
                 "Resolved in {}: searched for again and no longer found.",
                 name(last.report)
@@ -96,7 +96,7 @@ pub(super) fn finding_page(site: &Site, finding: &FindingHistory) -> Value {
             "href": format!("{}index.html", reports[point.report].run.href()),
             "name": name(point.report),
             "state": point.state.word(),
-            "severity": point.row.map_or("", |row| severity_word(row.severity)),
+            "severity": point.row.map_or("", |row| row.severity.word()),
             "size": size.map_or("–".to_string(), |(value, _)| with_unit(value, &meta.unit)),
             "interval": size.map_or(String::new(), |(value, interval)| bounds(value, interval, &meta.unit)),
         })
@@ -120,7 +120,7 @@ pub(super) fn finding_page(site: &Site, finding: &FindingHistory) -> Value {
             "stage": retrocast_run::plan::short(&meta.node),
             "kind": meta.kind.replace('_', " "),
             "method": meta.method,
-            "severity": severity_word(newest_severity(finding)),
+            "severity": newest_severity(finding).word(),
             "state": state,
             "newest": link(newest),
         },

@@ -30,7 +30,7 @@ pub(super) fn list_first(items: &[String], total: u64, noun: &str) -> String {
 
 /// Notices about the data behind all figures: those of the stages or, if no stage has any, a notice
 /// if records are missing at the window's end.
-pub(super) fn notices(cells: &[Cell], sources: &[SourceNote], window: &Window) -> Vec<String> {
+pub(super) fn notices(cells: &[Cell], window: &Window) -> Vec<String> {
     let mut notices: Vec<String> = Vec::new();
     for notice in cells.iter().flat_map(|cell| &cell.notices) {
         if !notices.contains(notice) {
@@ -38,12 +38,7 @@ pub(super) fn notices(cells: &[Cell], sources: &[SourceNote], window: &Window) -
         }
     }
     if notices.is_empty() {
-        let is_judged = cells.iter().any(|cell| cell.records.is_some());
-        notices.extend(if is_judged {
-            missing_at_end(cells, window)
-        } else {
-            end_of_records(sources, window)
-        });
+        notices.extend(missing_at_end(cells, window));
     }
     notices
 }
@@ -61,30 +56,6 @@ fn missing_at_end(cells: &[Cell], window: &Window) -> Option<String> {
         };
         let noun = window.spec.noun();
         format!("Records are missing {days}: figures of the {noun} do not cover those days.")
-    })
-}
-
-/// "The newest record is dated 18 November 2026, 4 days before the week ends: ...", if no stage judged
-/// the times of records. Sources with less than a record a day, such as weekly ones, have no record
-/// on most days.
-fn end_of_records(sources: &[SourceNote], window: &Window) -> Option<String> {
-    let is_daily = |source: &&SourceNote| match source.days(&window.timezone) {
-        [Some(first), Some(last)] => source.accepted as f64 > f64::from((last - first).get_days()),
-        _ => false,
-    };
-    let days = sources.iter().filter(is_daily);
-    let days = days.map(|source| source.days(&window.timezone));
-    let last = days.filter_map(|[_, last]| last).max()?;
-    let missing = (window.end - last).get_days() - 1;
-    let is_in_window = (window.start..window.end).contains(&last);
-    (is_in_window && missing > 0).then(|| {
-        let noun = window.spec.noun();
-        format!(
-            "The newest record is dated {}, {} before the {noun} ends: figures of the {noun} do not cover \
-             those days.",
-            date_in_words(last),
-            plural(missing.unsigned_abs().into(), "day")
-        )
     })
 }
 

@@ -85,6 +85,52 @@ fn a_headline_without_charts_has_those_of_its_series() {
 }
 
 #[test]
+fn the_most_urgent_forecast_comes_first() {
+    let sample = crate::sample::sample();
+    let outlook = sample.cells.iter().find(|cell| cell.stage == "outlook");
+    let outlook = outlook.expect("an outlook");
+    let forecast = |stage: &str, severity: Severity, period: &str| {
+        let mut cell = outlook.clone();
+        cell.stage = stage.to_string();
+        cell.charts[0].id = stage.to_string();
+        let finding = &mut cell.findings[0];
+        (finding.stage, finding.id) = (stage.to_string(), stage.to_string());
+        finding.sentence = format!("{stage}.");
+        (finding.severity, finding.period) = (severity, period.to_string());
+        cell
+    };
+    let mut report = sample.clone();
+    report.headlines.clear();
+    let mut forecasts = vec![
+        forecast("calm", Severity::Info, "2026-11-16 to 2026-11-22"),
+        forecast("late", Severity::Warning, "2027-01-02 to 2027-01-20"),
+        forecast("soon", Severity::Warning, "2026-12-08 to 2026-12-12"),
+        forecast("now", Severity::Critical, "2026-11-14 to 2026-11-14"),
+    ];
+    let orders = [(); 4].map(|()| {
+        forecasts.rotate_left(1);
+        report.cells.clone_from(&forecasts);
+        let view = view(&report, Vec::new(), &|_: &Chart, _| String::new()).view;
+        let sentences = view.forecasts.iter();
+        let sentences = sentences.map(|forecast| {
+            let forecast = serde_json::to_value(forecast).expect("json");
+            forecast["sentence"]
+                .as_str()
+                .expect("a sentence")
+                .replace('.', "")
+        });
+        let charts = performance_charts(&report.cells, &[]).into_iter();
+        let charts: Vec<String> = charts.map(|(_, chart)| chart.id.clone()).collect();
+        (charts, sentences.collect::<Vec<_>>())
+    });
+    for (charts, sentences) in orders {
+        assert_eq!(charts, ["now", "soon", "late", "calm"]);
+        let shown = sentences.len();
+        assert_eq!(sentences, charts[..shown]);
+    }
+}
+
+#[test]
 fn known_new_and_resolved_findings_are_distinguished() {
     let mut report = crate::sample::sample();
     let stage = report

@@ -151,7 +151,7 @@ fn silence_finding(
     let is_certain = silence.by_contract
         || finding
             .p_adjusted
-            .is_some_and(|p| p < super::silence::QUIET_P);
+            .is_some_and(|p| p < crate::series::silence::QUIET_P);
     finding.severity = if is_certain {
         Severity::Critical
     } else {

@@ -1,13 +1,13 @@
 //! Gaps: periods without records that the source's own pattern does not explain.
 
-use super::{
-    Params,
-    finding::start_finding,
-    silence::{DayEnds, Gap},
-};
+use super::{Params, finding::start_finding};
 use crate::{
     Context, Input,
-    series::{coverage::Coverage, missing::MissingDays},
+    series::{
+        coverage::Coverage,
+        missing::MissingDays,
+        silence::{DayEnds, Gap},
+    },
     times::Times,
 };
 use retrocast_domain::{Finding, Magnitude, Severity, Window, number::plural};

@@ -5,11 +5,10 @@ use super::{
     completeness::{EmptierColumn, completeness},
     gaps::Gaps,
     shape,
-    silence::Silence,
     survey::Survey,
     volume::Volume,
 };
-use crate::{Context, Input, StageError};
+use crate::{Context, Input, StageError, series::silence::Silence};
 use jiff::civil::Date;
 use retrocast_domain::{
     Window,

@@ -1,38 +1,14 @@
 //! Checks that defects of records are reported, and nothing else is.
 
 use super::*;
-use crate::series::test_data::{Noise, context, input, records};
+use crate::series::test_data::{Noise, context, input, records, source};
 use polars::prelude::*;
-use retrocast_domain::{
-    Finding, Severity,
-    report::{Expectation, SourceNote},
-};
+use retrocast_domain::{Finding, Severity, report::SourceNote};
 use serde_json::{Value, json};
 
 mod origins;
 mod quiet;
 mod volumes;
-
-pub(super) fn source(records: u64, bad: u64, duplicates: u64) -> SourceNote {
-    SourceNote {
-        name: "tickets".to_string(),
-        uri: "data/raw/tickets".to_string(),
-        contract: "ticket".to_string(),
-        files: 10,
-        records,
-        accepted: records - bad - duplicates,
-        quarantined: vec![("severity: not one of the allowed values".to_string(), bad)],
-        duplicates,
-        broken_files: Vec::new(),
-        unknown_fields: Vec::new(),
-        missing_fields: Vec::new(),
-        retyped_fields: Vec::new(),
-        expectation: Expectation::default(),
-        first_time: String::new(),
-        last_time: String::new(),
-        warnings: Vec::new(),
-    }
-}
 
 pub(super) fn analyse_with(input: Input, mut params: Value) -> Result<Analysis, StageError> {
     let inputs = Inputs::from([("tickets".to_string(), input)]);

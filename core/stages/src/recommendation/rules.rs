@@ -3,7 +3,7 @@
 use super::default_risk;
 use crate::StageError;
 use retrocast_domain::{
-    Direction, Finding, MeasuredChange, Recommendation, Severity, finding::group_of,
+    Chapter, Direction, Finding, MeasuredChange, Recommendation, Severity, finding::group_of,
     recommendation::Risk,
 };
 use schemars::JsonSchema;
@@ -194,9 +194,13 @@ impl RuleMatch<'_> {
         Recommendation::identity(&self.rule.name, self.component, change)
     }
 
-    /// The measure of its first finding.
+    /// The measure of its first finding. The measure of a finding on the quality of records is a part
+    /// of the data, such as one file, which an action does not raise or lower.
     pub(super) fn metric(&self) -> &str {
-        self.findings.first().map_or("", |first| first.measure())
+        match self.findings.first() {
+            Some(first) if first.chapter == Chapter::Data => "faults in the records",
+            first => first.map_or("", |first| first.measure()),
+        }
     }
 
     /// The range of the expected relative change of the metric. A built-in rule expects that its
@@ -207,7 +211,9 @@ impl RuleMatch<'_> {
             _ => [0.0; 2],
         };
         let first = self.findings.first();
-        let has_fallen = first.is_some_and(|first| first.direction == Direction::Down);
+        let has_fallen = first.is_some_and(|first| {
+            first.direction == Direction::Down && first.chapter != Chapter::Data
+        });
         if self.rule.is_built_in && has_fallen {
             [-range[1], -range[0]]
         } else {

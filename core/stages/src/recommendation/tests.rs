@@ -342,7 +342,7 @@ fn undoing_a_measured_harm_comes_first_with_the_effect_reversed() {
         titles,
         [
             "Undo D3 in db, or change it again",
-            "Alert on memory in use in db beyond its usual range"
+            "Alert on memory in use in db outside the usual range"
         ]
     );
     let undo = &all[0];
@@ -394,6 +394,22 @@ fn each_harmful_deployment_and_switch_has_a_recommendation() {
     good.severity = Severity::Notice;
     let all = recommend(&context(WEEK, &[good]), Vec::new(), default_params());
     assert!(all.is_empty(), "{all:?}");
+}
+
+#[test]
+fn actions_on_records_lower_the_number_of_their_faults() {
+    let mut cut = finding("quality", "a", Severity::Warning);
+    cut.chapter = Chapter::Data;
+    cut.direction = retrocast_domain::Direction::Down;
+    cut.request = Some(retrocast_domain::ActionRequest::new(
+        "one file in a",
+        "was cut off",
+        "send it again",
+    ));
+    let all = recommend(&context(WEEK, &[cut]), Vec::new(), default_params());
+    assert_eq!(all[0].rule, "fix-source");
+    assert_eq!(all[0].metric, "faults in the records");
+    assert_close(all[0].expected, [-0.4, -0.6, -0.2]);
 }
 
 #[test]

@@ -4,16 +4,18 @@
 //! compared with complete periods. A silence before the first record or after the last is compared
 //! with the same hours of the neighbouring weeks: if those hours had so many records that none is
 //! improbable (predictive negative binomial distribution, [`chance_of_none`]), the records had not
-//! begun yet, or had ended. Whole days in between on which records are missing
+//! begun yet, or had ended. They had also ended if the delivery stopped by the pattern of its days
+//! ([`Silence`]), which few records a week are sufficient for. Whole days in between on which records are missing
 //! ([`MissingDays`]) are not covered either. If the source's contract declares `silence = "zero"`,
 //! a silence after the first record is never missing records.
 
 use super::{
     missing::{MissingDays, chance_of_none},
     period::Period,
+    silence::Silence,
 };
 use crate::{
-    Input, StageError,
+    Context, Input, StageError,
     times::{Resolution, Times},
 };
 use jiff::{
@@ -53,6 +55,8 @@ pub(crate) struct Coverage {
     /// Time up to which the absence of records means that nothing happened, if the source declares
     /// it.
     complete_until: Option<DateTime>,
+    /// True if the pattern of days with records does not explain the silence at the window's end.
+    is_stopped: bool,
     /// Whole days on which records are missing, in order.
     missing: Vec<MissingDays>,
     resolution: Resolution,
@@ -61,6 +65,16 @@ pub(crate) struct Coverage {
     /// Noun for the records from which these were selected, and the first day of the selected
     /// records.
     selected: Option<(String, Date)>,
+}
+
+/// The first whole day without records, if records of an input with times are missing from there to the
+/// window's end.
+pub(crate) fn missing_from(context: &Context, input: &Input) -> Result<Option<Date>, StageError> {
+    let Some(time) = &input.time else {
+        return Ok(None);
+    };
+    let coverage = Coverage::of_input(input, time, &context.window)?;
+    Ok(coverage.and_then(|coverage| coverage.missing_from()))
 }
 
 /// Local time in seconds: only differences matter.
@@ -143,6 +157,8 @@ impl Coverage {
             window_end,
             bucket_end,
             complete_until: None,
+            is_stopped: Silence::measure(times, window, None, false)
+                .is_some_and(|silence| silence.is_quiet()),
             missing: MissingDays::find(&sorted[begin..]),
             resolution: times.resolution,
             isolated,
@@ -216,13 +232,11 @@ impl Coverage {
         if let Some(until) = self.complete_until {
             return until.max(silence).min(end);
         }
-        if silence >= end || !self.is_missing(silence, end, period, true) {
+        if silence >= end || !self.is_missing_at_end(end, period) {
             return end;
         }
         let boundary = period.after(period.floor(self.last), 1);
-        if boundary > silence
-            && (boundary > end || self.is_missing(silence, boundary, period, true))
-        {
+        if boundary > silence && (boundary > end || self.is_missing_at_end(boundary, period)) {
             silence
         } else {
             boundary
@@ -268,6 +282,12 @@ impl Coverage {
             Resolution::Day | Resolution::DayOfUtc => self.first.date().at(0, 0, 0, 0),
         };
         first <= start || !self.is_missing(start, first, period, false)
+    }
+
+    /// Returns true if records are missing in the silence from the last record to `to`.
+    fn is_missing_at_end(&self, to: DateTime, period: Period) -> bool {
+        (self.is_stopped && to >= self.limit())
+            || self.is_missing(self.silence_start(), to, period, true)
     }
 
     /// Returns true if records are missing in the silence from `from` to `to`.
@@ -348,10 +368,7 @@ impl Coverage {
             caveats.push(format!("Records are also missing in {silences}."));
         }
         let (end, silence) = (self.end(period), self.silence_start());
-        if self.complete_until.is_some()
-            && silence < end
-            && self.is_missing(silence, end, period, true)
-        {
+        if self.complete_until.is_some() && silence < end && self.is_missing_at_end(end, period) {
             caveats.push(format!(
                 "No record after {}: counted as zero until {}, since the contract allows such a long \
                  gap.",

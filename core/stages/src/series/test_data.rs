@@ -6,7 +6,10 @@ use jiff::{
     civil::{Date, DateTime},
 };
 use polars::prelude::*;
-use retrocast_domain::{DatasetRef, Window, WindowSpec};
+use retrocast_domain::{
+    DatasetRef, Window, WindowSpec,
+    report::{Expectation, SourceNote},
+};
 
 /// Seeded noise for tests.
 pub(crate) struct Noise(pub(crate) u64);
@@ -81,6 +84,28 @@ pub(crate) fn times(name: &str, times: &[DateTime]) -> Column {
     let column = Column::new(name.into(), micros);
     let dtype = DataType::Datetime(TimeUnit::Microseconds, Some(polars::prelude::TimeZone::UTC));
     column.cast(&dtype).expect("times")
+}
+
+/// Counts of a source with refused records and duplicates.
+pub(crate) fn source(records: u64, bad: u64, duplicates: u64) -> SourceNote {
+    SourceNote {
+        name: "tickets".to_string(),
+        uri: "data/raw/tickets".to_string(),
+        contract: "ticket".to_string(),
+        files: 10,
+        records,
+        accepted: records - bad - duplicates,
+        quarantined: vec![("severity: not one of the allowed values".to_string(), bad)],
+        duplicates,
+        broken_files: Vec::new(),
+        unknown_fields: Vec::new(),
+        missing_fields: Vec::new(),
+        retyped_fields: Vec::new(),
+        expectation: Expectation::default(),
+        first_time: String::new(),
+        last_time: String::new(),
+        warnings: Vec::new(),
+    }
 }
 
 /// Creates `count(day, group)` records per day for each group.

@@ -1,7 +1,7 @@
 //! Checks that a stopped source is reported soon, and that a source that is merely quiet is not.
 
 use super::*;
-use crate::quality::silence::Silence;
+use crate::series::silence::Silence;
 use crate::series::test_data::{context, times};
 use crate::times::{Resolution, Times};
 use jiff::{

@@ -1,8 +1,14 @@
 //! Checks where the records of a dataset begin and end.
 
 use super::*;
-use crate::series::test_data::Noise;
+use crate::{
+    Inputs, kpi, quality,
+    series::test_data::{self, Noise, context, input, source},
+    sql,
+};
 use jiff::civil::date;
+use polars::prelude::{Column, DataFrame};
+use retrocast_domain::CellStatus;
 
 fn window(timezone: &str) -> Window {
     // 9 to 15 November 2026.
@@ -56,13 +62,18 @@ fn days_on_which_records_begin_or_end_are_incomplete() {
             date(2026, 11, 12),
         );
     }
-    // With one record per day, a silence of a day is not significant, but a silence of two
-    // weeks is.
+    // With one record on every day of half a year, a silence of a day is not significant, but a
+    // silence of two days is.
     check(evenly(may.at(12, 0, 0, 0), midnight(end), 1), may, end);
+    check(
+        evenly(may.at(12, 0, 0, 0), date(2026, 11, 15).at(0, 0, 0, 0), 1),
+        may,
+        end,
+    );
     check(
         evenly(may.at(12, 0, 0, 0), date(2026, 11, 14).at(0, 0, 0, 0), 1),
         may,
-        end,
+        date(2026, 11, 14),
     );
     check(
         evenly(may.at(12, 0, 0, 0), date(2026, 11, 2).at(0, 0, 0, 0), 1),
@@ -271,4 +282,107 @@ fn an_early_last_record_is_seldom_a_missing_one() {
         let share = share_incomplete(mean, spread, cut);
         assert!(share >= least, "{mean} a day, spread {spread}: {share}");
     }
+}
+
+/// Checks the first day without records by the three judges of a window's end: the covered period of
+/// figures, `quality`, and a query over the source; and whether `quality` reports a stop.
+fn check_end(name: &str, times: Vec<DateTime>, missing_from: Option<Date>, is_stopped: bool) {
+    let frame = DataFrame::new(times.len(), vec![test_data::times("at", &times)]);
+    let mut records = input("builds", frame.expect("a frame"));
+    records.source = Some(source(times.len() as u64, 0, 0));
+    let context = context("2026-11-16");
+    let result = input(
+        sql::RESULT,
+        DataFrame::new(1, vec![Column::new("n".into(), [1_i64])]).expect("a frame"),
+    );
+    let inputs = Inputs::from([
+        ("builds".to_string(), records),
+        (sql::RESULT.to_string(), result),
+    ]);
+    let figures =
+        serde_json::json!({"input": "builds", "metrics": [{"name": "Builds", "kind": "count"}]});
+    let judges = [
+        (kpi::KPI.run, figures),
+        (
+            quality::QUALITY.run,
+            serde_json::json!({"inputs": ["builds"]}),
+        ),
+        (sql::SQL.run, serde_json::json!({"query": "select 1"})),
+    ];
+    for (run, params) in judges {
+        let cell = run(&context, &params, &inputs).expect("an analysis").cell;
+        if matches!(cell.status, CellStatus::NotEnough { .. }) {
+            // Figures of a week without records are not measured.
+            let is_earlier = missing_from.is_some_and(|day| day <= context.window.start);
+            assert!(is_earlier, "{name}: {:?}", cell.status);
+            continue;
+        }
+        assert_eq!(cell.missing_from, missing_from, "{name}: {}", cell.kind);
+        if cell.kind == "quality" {
+            let mut findings = cell.findings.iter();
+            let stop = findings.any(|finding| finding.what == "records stopped");
+            assert_eq!(stop, is_stopped, "{name}");
+        }
+    }
+}
+
+/// A year of records at 09:00 up to a day, on those days that `is_day` accepts.
+fn on_days(to: Date, a_day: usize, is_day: impl Fn(Date) -> bool) -> Vec<DateTime> {
+    let days = date(2025, 11, 17)
+        .series(1.day())
+        .take_while(|day| *day <= to);
+    let days = days.filter(|day| is_day(*day));
+    days.flat_map(|day| vec![day.at(9, 0, 0, 0); a_day])
+        .collect()
+}
+
+#[test]
+fn zero_missing_and_stopped_are_distinguished() {
+    let weekday = |day: Date| day.weekday().to_monday_zero_offset();
+    let twice_a_week = |day: Date| matches!(weekday(day), 0 | 3);
+    let office = |day: Date| weekday(day) < 5;
+    let month_start = |day: Date| day.day() == 1;
+    let check = |name: &str,
+                 a_day: usize,
+                 is_day: &dyn Fn(Date) -> bool,
+                 last: Date,
+                 from: Option<Date>| {
+        check_end(name, on_days(last, a_day, is_day), from, from.is_some());
+    };
+    // Nothing is missing after the last of the usual days.
+    check("twice a week", 1, &twice_a_week, date(2026, 11, 12), None);
+    check("office", 1, &office, date(2026, 11, 13), None);
+    check("monthly", 50, &month_start, date(2026, 11, 1), None);
+    // The delivery stopped.
+    let stopped = |day: Date| Some(day.tomorrow().expect("a day"));
+    for (name, a_day, is_day, last) in [
+        (
+            "twice a week",
+            1,
+            &twice_a_week as &dyn Fn(Date) -> bool,
+            date(2026, 11, 2),
+        ),
+        ("office", 1, &office, date(2026, 11, 11)),
+        ("monthly", 50, &month_start, date(2026, 9, 1)),
+    ] {
+        check(name, a_day, is_day, last, stopped(last));
+    }
+    // Rare events at random: a quiet week is zero, a quiet quarter is not.
+    let random = |until: Date| {
+        let mut noise = Noise(3);
+        let days = on_days(date(2026, 11, 15), 1, |_| true).into_iter();
+        let days = days.filter(|_| noise.uniform() < 2.0 / 7.0);
+        days.filter(|time| time.date() < until).collect::<Vec<_>>()
+    };
+    check_end("rare", random(date(2026, 11, 9)), None, false);
+    let quarter = random(date(2026, 8, 10));
+    let last = quarter.last().expect("a record").date();
+    check_end("rare", quarter, stopped(last), true);
+    // The last day of a busy source is missing in part: its figures end, but it has not stopped.
+    let busy = evenly(
+        date(2026, 5, 4).at(0, 0, 0, 0),
+        date(2026, 11, 14).at(20, 0, 0, 0),
+        96,
+    );
+    check_end("busy", busy, Some(date(2026, 11, 15)), true);
 }

@@ -17,7 +17,7 @@ use retrocast_stats::{
 };
 
 /// Probability of a silence below which a source counts as stopped.
-pub(super) const QUIET_P: f64 = 0.005;
+pub(crate) const QUIET_P: f64 = 0.005;
 /// Number of days of history that define what is usual: a year and a week, so that last year's
 /// holidays are included.
 const HISTORY_DAYS: i64 = 53 * 7;
@@ -43,34 +43,34 @@ const DAY_HOURS: f64 = 24.0;
 
 /// The time since the last record.
 #[derive(Debug, Clone)]
-pub(super) struct Silence {
+pub(crate) struct Silence {
     /// Time of the newest record; if records have dates only, midnight of the newest date.
-    pub(super) last: DateTime,
+    pub(crate) last: DateTime,
     /// True if records have a time of day.
-    pub(super) has_hours: bool,
+    pub(crate) has_hours: bool,
     /// Hours from the newest record to the window's end.
-    pub(super) hours: f64,
+    pub(crate) hours: f64,
     /// Median and 99 % quantile of the time between records, in hours.
-    pub(super) usual_hours: Option<[f64; 2]>,
+    pub(crate) usual_hours: Option<[f64; 2]>,
     /// True if the absence of records means that nothing happened.
-    pub(super) silence_is_zero: bool,
+    pub(crate) silence_is_zero: bool,
     /// Maximum age in hours, by the contract or by the pattern.
-    pub(super) allowed_hours: Option<f64>,
+    pub(crate) allowed_hours: Option<f64>,
     /// True if the maximum age is that of the contract.
-    pub(super) by_contract: bool,
+    pub(crate) by_contract: bool,
     /// Probability of such a silence under the source's own pattern.
-    pub(super) p: Option<f64>,
+    pub(crate) p: Option<f64>,
     /// Number of earlier weeks, and number of these weeks that ended with a silence at least as
     /// long.
-    pub(super) ends_before: [u64; 2],
+    pub(crate) ends_before: [u64; 2],
     /// Number of days with records, on which the pattern is based.
-    pub(super) active_days: u64,
+    pub(crate) active_days: u64,
 }
 
 impl Silence {
     /// Measures the silence at the window's end; `None` without a record before it. If the absence
     /// of records means that nothing happened, only the contract decides whether it is too long.
-    pub(super) fn measure(
+    pub(crate) fn measure(
         times: &Times,
         window: &Window,
         fresh_hours: Option<f64>,
@@ -110,20 +110,13 @@ impl Silence {
     }
 
     /// Returns true if the source counts as stopped.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub(crate) fn is_quiet(&self) -> bool {
         self.allowed_hours
             .is_some_and(|allowed| self.hours > allowed)
     }
 
-    /// The first whole day without records, if the source counts as stopped and such a day is
-    /// before `end`.
-    pub(super) fn missing_from(&self, end: Date) -> Option<Date> {
-        let next = self.last.date().tomorrow().ok()?;
-        (self.is_quiet() && next < end).then_some(next)
-    }
-
     /// The freshness component of the score.
-    pub(super) fn share(&self) -> Option<f64> {
+    pub(crate) fn share(&self) -> Option<f64> {
         if self.silence_is_zero && self.allowed_hours.is_none() {
             return Some(1.0);
         }
@@ -138,22 +131,22 @@ impl Silence {
 
 /// A period of days without records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Gap {
-    pub(super) first: Date,
-    pub(super) last: Date,
+pub(crate) struct Gap {
+    pub(crate) first: Date,
+    pub(crate) last: Date,
 }
 
 impl Gap {
-    pub(super) fn days(self) -> u64 {
+    pub(crate) fn days(self) -> u64 {
         u64::from((self.last - self.first).get_days().max(0).unsigned_abs()) + 1
     }
 
-    pub(super) fn contains(self, day: Date) -> bool {
+    pub(crate) fn contains(self, day: Date) -> bool {
         self.first <= day && day <= self.last
     }
 
     /// Formats the period: "from 20 September to 10 October 2026 (21 days)", "on 17 November 2026".
-    pub(super) fn words(self) -> String {
+    pub(crate) fn words(self) -> String {
         if self.first == self.last {
             return format!("on {}", date_in_words(self.first));
         }
@@ -214,15 +207,15 @@ struct SilenceAssessment {
 }
 
 /// The time of the last record of each day with records, and the gaps between days.
-pub(super) struct DayEnds {
+pub(crate) struct DayEnds {
     /// Days with records, ascending, with the hour of the day of the last record.
     active: Vec<(Date, f64)>,
     /// Number of records on each weekday.
     records: [f64; 7],
-    pub(super) first: Date,
+    pub(crate) first: Date,
     last: Date,
     /// Periods in which records are missing.
-    pub(super) gaps: Vec<Gap>,
+    pub(crate) gaps: Vec<Gap>,
 }
 
 impl DayEnds {
@@ -253,7 +246,7 @@ impl DayEnds {
     }
 
     /// The days before the window's end with their gaps; `None` without a record.
-    pub(super) fn before_end(times: &Times, window: &Window) -> Option<Self> {
+    pub(crate) fn before_end(times: &Times, window: &Window) -> Option<Self> {
         let recent = recent_times(times, window)?;
         let mut days = Self::group(recent, times.resolution == Resolution::Moment);
         days.find_gaps();
