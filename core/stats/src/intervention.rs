@@ -45,23 +45,38 @@ pub enum Cadence {
 }
 
 impl Cadence {
-    /// The distance between days, given as ascending numbers: the distance of at least nine of ten
-    /// neighbours, so that gaps do not matter.
-    pub fn of(days: &[i64]) -> Self {
-        let neighbours = days.len().saturating_sub(1);
-        let is_usual = |lengths: std::ops::RangeInclusive<i64>| {
-            let matching = days
-                .windows(2)
-                .filter(|pair| lengths.contains(&(pair[1] - pair[0])));
-            neighbours > 0 && matching.count() * 10 >= neighbours * 9
+    /// The distance between times, given as ascending seconds of the local clock: the distance of at
+    /// least nine of ten neighbours, so that gaps do not matter. Parts of a day must divide it, and
+    /// take three times to recognise.
+    pub fn of(seconds: &[i64]) -> Self {
+        let lengths: Vec<i64> = seconds.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let is_usual = |shortest: i64, longest: i64| {
+            let usual = shortest..=longest;
+            let matching = lengths.iter().filter(|length| usual.contains(length));
+            !lengths.is_empty() && matching.count() * 10 >= lengths.len() * 9
         };
-        match () {
-            () if is_usual(1..=1) => Self::Day,
-            () if is_usual(7..=7) => Self::Week,
-            () if is_usual(28..=31) => Self::Month,
-            () if is_usual(89..=92) => Self::Quarter,
-            () if is_usual(365..=366) => Self::Year,
-            () => Self::Other,
+        let calendar = [
+            (Self::Day, 1, 1),
+            (Self::Week, 7, 7),
+            (Self::Month, 28, 31),
+            (Self::Quarter, 89, 92),
+            (Self::Year, 365, 366),
+        ];
+        for (cadence, shortest, longest) in calendar {
+            if is_usual(shortest * DAY_SECONDS, longest * DAY_SECONDS) {
+                return cadence;
+            }
+        }
+        if lengths.len() < 2 {
+            return Self::Other;
+        }
+        let middle = lengths.len() / 2;
+        let usual = *lengths.clone().select_nth_unstable(middle).1;
+        let is_part = (1..DAY_SECONDS).contains(&usual) && DAY_SECONDS % usual == 0;
+        if is_part && is_usual(usual, usual) {
+            Self::PerDay((DAY_SECONDS / usual) as usize)
+        } else {
+            Self::Other
         }
     }
 
@@ -165,6 +180,8 @@ pub struct Segments {
     pub slope: [f64; 3],
 }
 
+/// Seconds of a day.
+pub const DAY_SECONDS: i64 = 86_400;
 /// p-value below which the phases of a season differ.
 const SEASON_P_MAX: f64 = 0.05;
 /// Maximum number of periods of less than a day that are used before a change: more say little about

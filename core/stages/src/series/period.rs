@@ -6,7 +6,7 @@ use jiff::{
     civil::{Date, DateTime},
 };
 use retrocast_domain::window::{self, date_in_words, month_name};
-use retrocast_stats::intervention::Cadence;
+use retrocast_stats::intervention::{Cadence, DAY_SECONDS};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +73,7 @@ impl Period {
             .iter()
             .map(|(time, _)| {
                 let since = Date::constant(1970, 1, 1).until(time.date());
-                since.map_or(0, |span| i64::from(span.get_days()))
+                since.map_or(0, |span| i64::from(span.get_days()) * DAY_SECONDS)
             })
             .collect();
         days.dedup();

@@ -202,22 +202,54 @@ fn the_season_follows_from_the_distance_of_periods() {
     }
 }
 
+/// The distance of times that are given in days.
+fn cadence_of_days(days: &[f64]) -> Cadence {
+    let seconds: Vec<i64> = days
+        .iter()
+        .map(|day| (day * 86_400.0).round() as i64)
+        .collect();
+    Cadence::of(&seconds)
+}
+
 #[test]
-fn the_distance_of_periods_is_read_from_days() {
-    let every = |step: i64| (0..30).map(|i| i * step).collect::<Vec<i64>>();
-    assert_eq!(Cadence::of(&every(1)), Cadence::Day);
-    assert_eq!(Cadence::of(&every(7)), Cadence::Week);
-    assert_eq!(Cadence::of(&every(2)), Cadence::Other);
-    assert_eq!(Cadence::of(&[]), Cadence::Other);
-    assert_eq!(Cadence::of(&[3]), Cadence::Other);
-    let months = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
-    assert_eq!(Cadence::of(&months), Cadence::Month);
-    let quarters: Vec<i64> = months.iter().step_by(3).copied().collect();
-    assert_eq!(Cadence::of(&quarters), Cadence::Quarter);
-    assert_eq!(Cadence::of(&[0, 365, 730, 1096, 1461]), Cadence::Year);
+fn the_distance_of_periods_is_read_from_times() {
+    let every = |step: f64| (0..30).map(|i| f64::from(i) * step).collect::<Vec<f64>>();
+    assert_eq!(cadence_of_days(&every(1.0)), Cadence::Day);
+    assert_eq!(cadence_of_days(&every(7.0)), Cadence::Week);
+    assert_eq!(cadence_of_days(&every(2.0)), Cadence::Other);
+    assert_eq!(cadence_of_days(&[]), Cadence::Other);
+    assert_eq!(cadence_of_days(&[3.0]), Cadence::Other);
+    let months = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365].map(f64::from);
+    assert_eq!(cadence_of_days(&months), Cadence::Month);
+    let quarters: Vec<f64> = months.iter().step_by(3).copied().collect();
+    assert_eq!(cadence_of_days(&quarters), Cadence::Quarter);
+    let years = [0, 365, 730, 1096, 1461].map(f64::from);
+    assert_eq!(cadence_of_days(&years), Cadence::Year);
     // With one week missing, the distance is still a week.
-    let weeks: Vec<i64> = every(7).into_iter().filter(|day| *day != 70).collect();
-    assert_eq!(Cadence::of(&weeks), Cadence::Week);
+    let weeks: Vec<f64> = every(7.0).into_iter().filter(|day| *day != 70.0).collect();
+    assert_eq!(cadence_of_days(&weeks), Cadence::Week);
+}
+
+#[test]
+fn parts_of_a_day_divide_it() {
+    let every = |hours: f64| -> Vec<f64> { (0..30).map(|i| f64::from(i) * hours / 24.0).collect() };
+    assert_eq!(cadence_of_days(&every(1.0)), Cadence::PerDay(24));
+    assert_eq!(cadence_of_days(&every(0.25)), Cadence::PerDay(96));
+    assert_eq!(cadence_of_days(&every(5.0)), Cadence::Other);
+    // With a night missing, the distance is still an hour; with every second night, it is not.
+    let known = |hour: &f64| !(0.2..0.5).contains(hour);
+    let day: Vec<f64> = every(1.0).into_iter().filter(known).collect();
+    assert_eq!(cadence_of_days(&day), Cadence::PerDay(24));
+    let rare: Vec<f64> = [0.0, 1.0, 2.0, 5.0, 6.0, 9.0, 10.0]
+        .map(|hour| hour / 24.0)
+        .to_vec();
+    assert_eq!(cadence_of_days(&rare), Cadence::Other);
+    // Two times show days or longer periods, but not a part of a day.
+    assert_eq!(cadence_of_days(&[0.0, 1.0]), Cadence::Day);
+    assert_eq!(cadence_of_days(&[0.0, 0.5]), Cadence::Other);
+    // The time of the day does not matter.
+    let mornings: Vec<f64> = (0..30).map(|day| f64::from(day) + 0.375).collect();
+    assert_eq!(cadence_of_days(&mornings), Cadence::Day);
 }
 
 #[test]

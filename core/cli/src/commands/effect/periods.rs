@@ -1,7 +1,7 @@
 //! Converts the times of a column to periods of equal length.
 
 use jiff::civil::{Date, DateTime, ISOWeekDate, Weekday};
-use retrocast_stats::intervention::Cadence;
+use retrocast_stats::intervention::{Cadence, DAY_SECONDS};
 use std::collections::BTreeMap;
 
 /// A time of the column.
@@ -124,23 +124,15 @@ pub(super) struct Periods {
 impl Periods {
     /// Turns each of the distinct ascending times into a period, without filling gaps.
     pub(super) fn new(times: &[Time]) -> Self {
-        let days: Option<Vec<i64>> = times
+        let moments: Option<Vec<i64>> = times
             .iter()
             .map(|time| match time {
-                Time::Moment(date_time) if date_time.time() == jiff::civil::Time::midnight() => {
-                    Some(day_number(*date_time))
-                }
-                _ => None,
+                Time::Moment(date_time) => Some(seconds(*date_time)),
+                Time::Count(_) => None,
             })
             .collect();
         Self {
-            cadence: days.map_or_else(
-                || cadence_within_days(times),
-                |days| match Cadence::of(&days) {
-                    Cadence::Other => cadence_within_days(times),
-                    cadence => cadence,
-                },
-            ),
+            cadence: moments.map_or(Cadence::Other, |moments| Cadence::of(&moments)),
             times: times.iter().copied().map(Some).collect(),
             indices: times.iter().copied().zip(0..).collect(),
         }
@@ -224,35 +216,6 @@ impl Periods {
     }
 }
 
-/// Seconds of a day.
-const DAY_SECONDS: i64 = 86_400;
-
-/// The number of periods in a day, if at least nine of ten neighbours have the same distance, which
-/// divides a day.
-fn cadence_within_days(times: &[Time]) -> Cadence {
-    let moments: Option<Vec<i64>> = times
-        .iter()
-        .map(|time| match time {
-            Time::Moment(date_time) => Some(seconds(*date_time)),
-            Time::Count(_) => None,
-        })
-        .collect();
-    let Some(moments) = moments.filter(|moments| moments.len() > 2) else {
-        return Cadence::Other;
-    };
-    let mut lengths: Vec<i64> = moments.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    let middle = lengths.len() / 2;
-    let (_, usual, _) = lengths.select_nth_unstable(middle);
-    let usual = *usual;
-    let matching = lengths.iter().filter(|length| **length == usual).count();
-    let is_usual = matching * 10 >= lengths.len() * 9;
-    if is_usual && usual > 0 && usual < DAY_SECONDS && DAY_SECONDS % usual == 0 {
-        Cadence::PerDay((DAY_SECONDS / usual) as usize)
-    } else {
-        Cadence::Other
-    }
-}
-
 /// Seconds since 1970.
 fn seconds(date_time: DateTime) -> i64 {
     let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
@@ -268,4 +231,50 @@ fn day_number(date_time: DateTime) -> i64 {
             .since((jiff::Unit::Day, epoch))
             .map_or(0, |span| span.get_days()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn periods(cells: &[String]) -> Periods {
+        let notation = Notation::of(cells.iter().map(String::as_str));
+        let times = cells.iter().map(|cell| notation.parse(cell));
+        Periods::with_gaps(&times.collect::<Option<Vec<Time>>>().expect("times"))
+    }
+
+    #[test]
+    fn local_midnights_are_days_across_the_change_of_the_clock() {
+        // The day of the change, 29 March 2026, has 23 hours in UTC.
+        let offset = |day: u32| if day < 30 { "+01:00" } else { "+02:00" };
+        let midnight = |day: u32| format!("2026-03-{day:02}T00:00{}", offset(day));
+        let cells: Vec<String> = (20..=31).filter(|day| *day != 25).map(midnight).collect();
+        let periods = periods(&cells);
+        assert_eq!((periods.cadence, periods.times.len()), (Cadence::Day, 12));
+        assert_eq!(periods.times[5], None);
+        assert_eq!(periods.name(6), "2026-03-26");
+    }
+
+    #[test]
+    fn days_may_begin_at_any_time() {
+        let cells: Vec<String> = (1..=12)
+            .filter(|day| *day != 4)
+            .map(|day| format!("2026-03-{day:02}T08:00"))
+            .collect();
+        let periods = periods(&cells);
+        assert_eq!((periods.cadence, periods.times.len()), (Cadence::Day, 12));
+        assert_eq!(periods.name(11), "2026-03-12T08:00:00");
+    }
+
+    #[test]
+    fn hours_have_gaps_too() {
+        let cells: Vec<String> = (0..24)
+            .filter(|hour| *hour != 5)
+            .map(|hour| format!("2026-03-02 {hour:02}:00"))
+            .collect();
+        let periods = periods(&cells);
+        let hourly = (Cadence::PerDay(24), 24);
+        assert_eq!((periods.cadence, periods.times.len()), hourly);
+        assert_eq!(periods.times[5], None);
+    }
 }
