@@ -157,7 +157,7 @@ fn twenty() -> usize {
 pub const KPI: StageKind = StageKind {
     name: "kpi",
     chapter: Some(Chapter::Figures),
-    code_version: 11,
+    code_version: 12,
     summary: "Key figures of the window with intervals, against the window before and a baseline.",
     manual: include_str!("kpi.rs"),
     schema: || schemars::schema_for!(Params),
