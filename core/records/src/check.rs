@@ -48,8 +48,11 @@ pub struct CheckReport {
     pub accepted: u64,
     /// The refused records, by reason, the most frequent first.
     pub refused: Vec<RefusalCount>,
-    /// Number of accepted records with the same key as a later record.
+    /// Number of accepted records with the same key as another record that counts instead.
     pub duplicates: u64,
+    /// The field that decides which of them counts; `None` for the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latest: Option<String>,
     /// Fields that the contract does not declare, with the number of records that had them.
     pub unknown_fields: Vec<(String, u64)>,
     /// Fields of the contract that no accepted record had.
@@ -307,6 +310,7 @@ impl Tally {
             accepted: self.accepted,
             refused,
             duplicates: self.duplicates,
+            latest: contract.latest.clone(),
             unknown_fields: sort_by_count(self.unknown),
             missing_fields: missing.map(|nulls| nulls.field.clone()).collect(),
             retyped_fields: sort_by_count(self.retyped),
