@@ -179,6 +179,25 @@ impl Kpi {
         }
     }
 
+    /// Returns true if the value is far outside its history: more than five times the highest or less
+    /// than a fifth of the lowest of at least three earlier windows. Such a value is more often a
+    /// mistake in the records, such as another unit, than a success. A value of zero is none.
+    pub fn is_far_outside_history(&self) -> bool {
+        const FACTOR: f64 = 5.0;
+        const WINDOWS_MIN: usize = 3;
+        let Some(value) = self.value.filter(|value| *value > 0.0) else {
+            return false;
+        };
+        let earlier = self.history.iter().rev().skip(1).flatten();
+        let earlier: Vec<f64> = earlier.copied().chain(self.previous).collect();
+        let lowest = earlier.iter().copied().fold(f64::INFINITY, f64::min);
+        let highest = earlier.iter().copied().fold(0.0, f64::max);
+        // The previous value is also the last of the history.
+        earlier.len() > WINDOWS_MIN
+            && lowest > 0.0
+            && (value > FACTOR * highest || value < lowest / FACTOR)
+    }
+
     fn misses(&self, value: f64, target: f64) -> bool {
         if self.lower_is_better {
             value > target
@@ -328,6 +347,31 @@ mod tests {
         let text = r#"{"status":"failed","message":"not run: source.tickets failed"}"#;
         assert_eq!(serde_json::to_string(&status).unwrap(), text);
         assert_eq!(serde_json::from_str::<CellStatus>(text).unwrap(), status);
+    }
+
+    #[test]
+    fn values_far_outside_their_history_are_doubtful() {
+        let check = |value: f64, earlier: &[f64], expected: bool| {
+            let mut history: Vec<Option<f64>> = earlier.iter().copied().map(Some).collect();
+            history.push(Some(value));
+            let json = serde_json::json!({
+                "name": "Revenue", "subject": "all", "value": value, "interval": null, "unit": "EUR",
+                "text": "", "interval_text": "", "previous": earlier.last(), "delta_text": "",
+                "baseline": null, "baseline_delta_text": "", "significant": true,
+                "direction": "up", "lower_is_better": false, "target": null,
+                "target_text": "", "history": history, "n": 1,
+            });
+            let kpi: Kpi = serde_json::from_value(json).expect("a key figure");
+            assert_eq!(kpi.is_far_outside_history(), expected, "{kpi:?}");
+        };
+        check(4_368_013.0, &[240e3, 260e3, 255_885.0], true);
+        check(1.3e6, &[240e3, 260e3, 255_885.0], false);
+        check(40e3, &[240e3, 260e3, 255_885.0], true);
+        check(0.0, &[240e3, 260e3, 255_885.0], false);
+        // It happened before, or too little is known.
+        check(4_368_013.0, &[240e3, 4e6, 260e3, 255_885.0], false);
+        check(4_368_013.0, &[240e3, 260e3], false);
+        check(12.0, &[0.0, 2.0, 2.0], false);
     }
 
     #[test]

@@ -185,7 +185,8 @@ impl Job {
         }
     }
 
-    /// The window of a run: the explicit window, else the last complete window before the date.
+    /// The window of a run: the explicit window, else the last complete window before the date. A
+    /// window that begins after the date is an error: its report would be empty, and the newest.
     #[expect(clippy::result_large_err, reason = "called once per run")]
     pub fn window_for(&self, date: Date, explicit: Option<&str>) -> Result<Window, Diagnostic> {
         let error = |message: String| Diagnostic::error("--window", message).help(ONE_WINDOW_HELP);
@@ -206,7 +207,19 @@ impl Job {
         if !year.is_some_and(|year| YEARS.contains(&year)) {
             return Err(error(format!("{text:?} is not a window")));
         }
-        Window::parse(text, &self.timezone).map_err(|problem| error(problem.to_string()))
+        let window = Window::parse(text, &self.timezone);
+        let window = window.map_err(|problem| error(problem.to_string()))?;
+        if window.start > date {
+            let message = format!(
+                "{} has not begun: it starts on {}, and the run is dated {date}",
+                window.label(),
+                window.start
+            );
+            return Err(Diagnostic::error("--window", message).help(
+                "run it once it has begun; without --window, a run is on the last complete one",
+            ));
+        }
+        Ok(window)
     }
 
     /// Byte range of a source's `uri` in the file.

@@ -48,9 +48,10 @@ pub struct CheckReport {
     pub accepted: u64,
     /// The refused records, by reason, the most frequent first.
     pub refused: Vec<RefusalCount>,
-    /// Number of accepted records with the same key as a later record.
+    /// Number of accepted records with the same key as another record that counts instead.
     pub duplicates: u64,
-    /// Field that decides between records with the same key; `None` for the order of records.
+    /// The field that decides which of them counts; `None` for the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub latest: Option<String>,
     /// Fields that the contract does not declare, with the number of records that had them.
     pub unknown_fields: Vec<(String, u64)>,

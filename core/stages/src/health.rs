@@ -23,7 +23,8 @@
 //!
 //! The overall score is halfway between the mean of the components and the worst of them. History
 //! comes from the ledger. A component that needs attention in `escalate_after` windows in a row is
-//! reported as a warning, a critical component as a critical finding. A score that fell in three
+//! reported as a warning, a critical component as a critical finding; findings about all records
+//! together are part of the overall score, which is reported in the same way. A score that fell in three
 //! windows in a row, and a forecast that needs attention, are early warnings.
 //!
 //! # Caveats
@@ -55,7 +56,7 @@ use history::History;
 pub const HEALTH: StageKind = StageKind {
     name: "health",
     chapter: Some(Chapter::Figures),
-    code_version: 3,
+    code_version: 4,
     summary: "Scores the health of each component from the findings about it.",
     manual: include_str!("health.rs"),
     schema: || schemars::schema_for!(Params),
@@ -76,6 +77,8 @@ const SILENT: f64 = 30.0;
 const FALLS_MIN: u64 = 3;
 /// Name of the overall score among those of components.
 const OVERALL: &str = "overall";
+/// The component of findings about all records together.
+const ALL: &str = "all";
 /// Maximum number of risks in the table.
 const RISKS_MAX: usize = 15;
 /// Maximum number of earlier windows in the chart.
@@ -238,9 +241,16 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         number::fixed(overall.score, 0),
         overall.state.word()
     );
+    // The overall score of a single component adds nothing to it.
+    let summarised = match component_health.as_slice() {
+        [single] if single.component != ALL => None,
+        _ => Some(&overall),
+    };
     let findings = component_health
         .iter()
-        .filter_map(|health| finding(context, &params, health))
+        .filter(|health| health.component != ALL)
+        .chain(summarised)
+        .filter_map(|health| finding(context, &params, &history, health))
         .collect();
     component_health.insert(0, overall);
     cell.tables.push(score_table(&component_health));
@@ -284,23 +294,33 @@ fn with_history(
 }
 
 /// The finding on a component that is critical, or has needed attention for a long time.
-fn finding(context: &Context, params: &Params, health: &Health) -> Option<Finding> {
+fn finding(
+    context: &Context,
+    params: &Params,
+    history: &History,
+    health: &Health,
+) -> Option<Finding> {
     let is_long = health.poor_times >= params.escalate_after;
     let severity = match (health.state, is_long) {
         (HealthState::Critical, true) => Severity::Critical,
         (HealthState::Critical, false) | (HealthState::NeedsAttention, true) => Severity::Warning,
         _ => return None,
     };
-    let name = match health.component.as_str() {
-        "all" => "Everything together",
-        name => name,
+    let is_critical = health.state == HealthState::Critical;
+    let is_overall = health.component == OVERALL;
+    // A claim of its own, so that the overall score is not one more component in a list.
+    let [name, subject, what] = if is_overall {
+        ["Overall health", ALL, "overall health"]
+    } else {
+        [&*health.component, &*health.component, "health"]
     };
-    let state = match health.state {
-        HealthState::Critical => "is in critical health",
-        _ => "needs attention",
+    let state = match (is_critical, is_overall) {
+        (false, _) => "needs attention",
+        (true, false) => "is in critical health",
+        (true, true) => "is critical",
     };
     let noun = context.window.spec.noun();
-    let duration = match health.poor_times {
+    let duration = match times_in_state(context, history, health) {
         0 | 1 => String::new(),
         times => format!(" for {} in a row", number::plural(times, noun)),
     };
@@ -308,15 +328,22 @@ fn finding(context: &Context, params: &Params, health: &Health) -> Option<Findin
         format!(", {} the {noun} before", number::fixed(before, 0))
     });
     let parts: Vec<String> = health.parts.iter().map(format_part).collect();
-    let mut finding = Finding::new(&context.stage, HEALTH.name, &health.component, "health");
+    let parts = match parts.as_slice() {
+        [] => String::new(),
+        parts => format!(" (less {})", number::list(parts)),
+    };
+    let mut finding = Finding::new(&context.stage, HEALTH.name, subject, what);
     finding.sentence = format!(
-        "{name} {state}{duration}: {} of 100 points{before} (less {}).",
+        "{name} {state}{duration}: {} of 100 points{before}{parts}.",
         number::fixed(health.score, 0),
-        number::list(&parts)
     );
+    // A request names the component after its subject: "Health in billing is critical".
     finding.request = Some(ActionRequest::new(
-        name,
-        format!("{state}{duration}"),
+        what,
+        format!(
+            "{}{duration}",
+            if is_critical { "is critical" } else { state }
+        ),
         "name an owner",
     ));
     finding.direction = Direction::Down;
@@ -328,6 +355,21 @@ fn finding(context: &Context, params: &Params, health: &Health) -> Option<Findin
     let last = context.window.end.yesterday().unwrap_or(context.window.end);
     finding.period = format!("{} to {last}", context.window.start);
     Some(finding)
+}
+
+/// Number of windows in a row, up to this one, in the state that a finding reports. A critical
+/// component also needs attention, but one that needs attention is not critical.
+fn times_in_state(context: &Context, history: &History, health: &Health) -> u64 {
+    if health.state != HealthState::Critical {
+        return health.poor_times;
+    }
+    // The last windows of the count of poor ones follow each other without a gap.
+    let earlier = history.before(&context.window, &health.component);
+    let consecutive = earlier.iter().rev();
+    let consecutive = consecutive.take(health.poor_times.saturating_sub(1) as usize);
+    let critical = consecutive
+        .take_while(|earlier| HealthState::from_score(earlier.score) == HealthState::Critical);
+    critical.count() as u64 + 1
 }
 
 /// Formats a deduction: "15 for events".
@@ -438,8 +480,11 @@ fn chart(context: &Context, history: &History, components: &[Health]) -> Option<
     Some(Chart {
         id: format!("{}-scores", context.stage),
         title: format!(
-            "Overall health is {}: {} of 100 points",
-            overall.state.word(),
+            "Overall health {}: {} of 100 points",
+            match overall.state {
+                HealthState::NeedsAttention => "needs attention".to_string(),
+                state => format!("is {}", state.word()),
+            },
             number::fixed(overall.score, 0)
         ),
         unit: "points".to_string(),

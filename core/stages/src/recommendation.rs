@@ -39,7 +39,8 @@
 //! A recommendation has the same id in each run that reports it. Its state is read from the
 //! register of improvements (`retrocast improvement propose ID --recommendation ID`): while it is
 //! proposed or accepted it is listed with that state; if it is rejected, it returns only if its
-//! finding has become more severe or was absent in between; without an answer, it expires.
+//! finding has become more severe or was absent in between; without an answer, it expires. One that
+//! undoes a change does not expire while the harm of the change is found.
 //!
 //! The built-in rules undo harmful improvements, deployments and switches, and cover configuration,
 //! resources, performance, scaling, alert thresholds, settings, workflow, quality, cost, message
@@ -70,7 +71,7 @@ use rules::{Rule, built_in_rules, match_findings};
 pub const RECOMMENDATION: StageKind = StageKind {
     name: "recommendation",
     chapter: Some(Chapter::Recommendations),
-    code_version: 3,
+    code_version: 4,
     summary: "Recommends actions that answer findings, ranked by their expected benefit.",
     manual: include_str!("recommendation.rs"),
     schema: || schemars::schema_for!(Params),

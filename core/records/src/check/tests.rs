@@ -29,10 +29,14 @@ daily_records_max = 3
 "#;
 
 fn check_records(records: &str, limit: Option<u64>) -> CheckReport {
+    check_against(CONTRACT, records, limit)
+}
+
+fn check_against(contract: &str, records: &str, limit: Option<u64>) -> CheckReport {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.jsonl"), records).unwrap();
     std::fs::write(folder.path().join("b.jsonl.gz"), b"\x1f\x8bnot really").unwrap();
-    let contract = contract::parse("t", "t.toml", CONTRACT).unwrap();
+    let contract = contract::parse("t", "t.toml", contract).unwrap();
     let input = Input {
         records: limit,
         ..Input::new("t", "*")
@@ -171,4 +175,12 @@ fn every_field_with_errors_has_an_example() {
     let examples = checked.refused.iter().flat_map(|refused| &refused.examples);
     let fields: Vec<&str> = examples.map(|example| example.field.as_str()).collect();
     assert_eq!(fields, ["n", "n", "n", "at", "steps[0].n"], "{checked}");
+}
+
+#[test]
+fn the_latest_of_records_with_the_same_key_counts() {
+    let contract = CONTRACT.replace("time = ", "latest = \"at\"\ntime = ");
+    let text = check_against(&contract, RECORDS, None).to_string();
+    let words = "with the key of an earlier record; the one with the latest at counts";
+    assert!(text.contains(words), "{text}");
 }

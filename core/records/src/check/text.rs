@@ -43,13 +43,13 @@ impl fmt::Display for CheckReport {
         }
         if self.duplicates > 0 {
             let duplicates = plural(self.duplicates, "record");
+            let counted = match &self.latest {
+                Some(field) => format!("the one with the latest {field} counts"),
+                None => "the last one counts".to_string(),
+            };
             writeln!(
                 f,
-                "duplicates: {duplicates} with the key of an earlier record; {}",
-                match &self.latest {
-                    Some(field) => format!("the one with the latest {field} counts"),
-                    None => "the last one counts".to_string(),
-                }
+                "duplicates: {duplicates} with the key of an earlier record; {counted}"
             )?;
         }
         let names = |pairs: &[(String, u64)]| {

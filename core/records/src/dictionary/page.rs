@@ -27,7 +27,7 @@ pub fn html(contracts: &[Contract], results: &[ResultTable]) -> String {
     if !contracts.is_empty() {
         out.push_str("<h2>Records</h2>\n<p class=\"intro\">The input. A record that violates its contract is \
                       quarantined with the reason; the others are kept. Among records with the \
-                      same key, the last one counts.</p>\n");
+                      same key, the latest one counts.</p>\n");
     }
     for contract in contracts {
         write_record(&mut out, contract);

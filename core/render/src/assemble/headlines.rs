@@ -18,6 +18,8 @@ pub(super) const HEADLINES_MAX: usize = 8;
 /// Number of headlines that the first page prints, unless more of them are alarms.
 const PRINTED_MIN: usize = 3;
 const PRINTED_MAX: usize = 5;
+/// Kind of the findings on scores of health.
+const HEALTH: &str = "health";
 /// Maximum number of groups named in one line; the others are counted.
 const NAMED_MAX: usize = 3;
 
@@ -42,7 +44,8 @@ pub(super) fn order_findings(
 /// Orders findings by importance: alarms before notices, the report's subject before hints on data
 /// quality, new findings before known ones, findings within the window before those that only
 /// overlap it, figures that users notice before lasting changes of level, and lasting changes
-/// before other signs of trouble. Among equals, the first of each stage and kind comes first, so
+/// before other signs of trouble. Scores of health summarise other findings and come after them;
+/// the overall score displaces no alarm and no notice. Among equals, the first of each stage and kind comes first, so
 /// that a noisy stage cannot fill the page. Rows of queries, which have no test, come last among
 /// informational findings.
 pub fn sort_by_importance(
@@ -60,7 +63,12 @@ pub fn sort_by_importance(
     let mut ranked: Vec<(bool, Finding)> = repeats.into_iter().zip(findings).collect();
     ranked.sort_by_cached_key(|(repeat, finding)| {
         (
-            Reverse(Prominence::of(finding.severity)),
+            Reverse(if is_overall_score(finding) {
+                Prominence::Low
+            } else {
+                Prominence::of(finding.severity)
+            }),
+            finding.kind == HEALTH,
             finding.chapter == Chapter::Rows,
             finding.is_data_hint(),
             is_known(finding),
@@ -72,6 +80,11 @@ pub fn sort_by_importance(
         )
     });
     ranked.into_iter().map(|(_, finding)| finding).collect()
+}
+
+/// Returns true for the score of all components together.
+fn is_overall_score(finding: &Finding) -> bool {
+    finding.kind == HEALTH && finding.subject == "all"
 }
 
 /// Returns true if a finding is entirely within the window.
@@ -247,6 +260,26 @@ mod tests {
         let known = [rate.clone(), findings[3].clone()];
         let earlier = EarlierReport::new("2026-W45", &known, None);
         assert_eq!(sentences(&findings, Some(&earlier))[0], "busy day in db-1.");
+    }
+
+    #[test]
+    fn causes_come_before_scores_that_summarise_them() {
+        use Severity::{Critical, Notice, Warning};
+        let findings = [
+            finding("health", Warning, "all", "overall"),
+            finding("health", Critical, "web", "score"),
+            finding("change_point", Warning, "web", "ramp"),
+            finding("effect", Warning, "all", "a change did harm"),
+            finding("kpi", Notice, "all", "rate"),
+        ];
+        let expected = [
+            "a change did harm in all.",
+            "ramp in web.",
+            "score in web.",
+            "rate in all.",
+            "overall in all.",
+        ];
+        assert_eq!(sentences(&findings, None), expected);
     }
 
     #[test]

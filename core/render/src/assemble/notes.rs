@@ -226,7 +226,8 @@ fn read_note(source: &SourceNote) -> String {
     // A percentage of a few records would suggest more than there are.
     let share = match source.records {
         0..100 => count(source.accepted),
-        records => percent(source.accepted as f64 / records as f64),
+        // A record that another one with its key replaces was not refused.
+        records => percent((source.accepted + source.duplicates) as f64 / records as f64),
     };
     let records = plural(source.records, "record");
     let mut text = format!("{name}: {records} in {files}, {share} accepted");

@@ -190,7 +190,8 @@ fn kpi_clause(inputs: &VerdictInputs, noun: &str) -> Option<String> {
         2 => format!("neither of the two {shown}"),
         _ => format!("none of the {} {shown}", number_word(total)),
     };
-    let better = count_where(&|kpi| is_improvement(kpi) == Some(true));
+    let better =
+        count_where(&|kpi| is_improvement(kpi) == Some(true) && !kpi.is_far_outside_history());
     let worse = count_where(&|kpi| is_improvement(kpi) == Some(false));
     let missed = count_where(&|kpi| kpi.misses_target() && kpi.is_target_proven());
     // A figure without a previous value was not tested for a change.

@@ -32,10 +32,12 @@ pub(super) fn health(report: &Report) -> Health {
     }
     let records: u64 = report.sources.iter().map(|source| source.records).sum();
     let accepted: u64 = report.sources.iter().map(|source| source.accepted).sum();
+    // A record that a newer version replaces was not refused.
+    let replaced: u64 = report.sources.iter().map(|source| source.duplicates).sum();
     let share = if records == 0 {
         0.0
     } else {
-        accepted as f64 / records as f64
+        (accepted + replaced) as f64 / records as f64
     };
     let is_silent = has_no_records(&report.cells, &report.sources);
     let empty = is_silent || report.sources.iter().any(|source| source.accepted == 0);

@@ -23,7 +23,7 @@ pub(super) struct KpiView {
     arrow: &'static str,
     /// "good", "bad" or "steady".
     tone: &'static str,
-    /// "better", "worse" or "not proven"; empty without a change.
+    /// "better", "worse", "not proven" or words of doubt; empty without a change.
     tone_word: &'static str,
     target: String,
     /// "met", "missed", or either with "not proven"; empty without a target or a value.
@@ -63,6 +63,9 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings, figure: String) -> KpiView
         (false, false) => kpi.delta_text.as_str(),
     };
     let (tone, tone_word) = match is_improvement(kpi) {
+        Some(true) if kpi.is_far_outside_history() => {
+            ("steady", "far outside its history: check the records")
+        }
         Some(true) => ("good", "better"),
         Some(false) => ("bad", "worse"),
         None if is_nearly_same || kpi.direction == Direction::None => ("steady", ""),

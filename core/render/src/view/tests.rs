@@ -172,7 +172,7 @@ fn data_with_warnings_or_missing_records_is_not_good() {
     report.status = ReportStatus::Complete;
     report.cells.retain(|cell| cell.chapter != Chapter::Data);
     for source in &mut report.sources {
-        (source.records, source.accepted) = (1000, 1000);
+        (source.records, source.accepted, source.duplicates) = (1000, 1000, 0);
     }
     let plain = |report: &Report| {
         let health = health(report);
@@ -181,6 +181,12 @@ fn data_with_warnings_or_missing_records_is_not_good() {
     let n = report.sources.len();
     let accepted = format!("100 % of {} records accepted, {n} sources", n * 1000);
     assert_eq!(plain(&report), ("good", accepted.clone()));
+    // Newer versions of records are not refused ones.
+    (report.sources[0].accepted, report.sources[0].duplicates) = (500, 500);
+    assert_eq!(plain(&report), ("good", accepted.clone()));
+    report.sources[0].duplicates = 0;
+    assert_eq!(plain(&report).0, "poor");
+    report.sources[0].accepted = 1000;
     report.notices = vec!["The records end on Wednesday.".to_string()];
     assert_eq!(
         plain(&report),
@@ -197,4 +203,23 @@ fn data_with_warnings_or_missing_records_is_not_good() {
         report.cells.push(cell.clone());
         assert_eq!(plain(&report).0, level);
     }
+}
+
+#[test]
+fn an_improvement_far_outside_its_history_is_doubted() {
+    let mut report = crate::sample::sample();
+    let mut kpi = report.kpis[0].clone();
+    kpi.history = [240e3, 260e3, 250e3].map(Some).to_vec();
+    kpi.previous = Some(250e3);
+    kpi.history.push(Some(4.4e6));
+    (kpi.value, kpi.direction) = (Some(4.4e6), Direction::Up);
+    (kpi.significant, kpi.lower_is_better) = (true, false);
+    report.kpis = vec![kpi.clone()];
+    let page =
+        |report: &Report| crate::html::report(report, crate::Layout::Executive).expect("a page");
+    assert!(page(&report).contains("far outside its history: check the records"));
+    report.kpis[0].value = Some(400e3);
+    *report.kpis[0].history.last_mut().expect("a value") = Some(400e3);
+    let page = page(&report);
+    assert!(!page.contains("far outside its history") && page.contains(", better"));
 }

@@ -120,6 +120,14 @@ impl Reporter<'_> {
             self.params.component_column, improvement.component
         );
         let mut finding = Finding::new(&self.context.stage, "effect", &subject, &what);
+        // A proven effect is another claim than an open one, and harm another than a success:
+        // a report that reaches a verdict has news, whatever the report before said.
+        if let Outcome::Measured(measured) = &measurement.outcome
+            && measured.verdict.is_proven()
+        {
+            let claim = format!("{what}\u{1f}{}", measured.verdict.word());
+            finding.id = Finding::identity("effect", &subject, &claim);
+        }
         finding.request = Some(ActionRequest::new(&what, "", "review this change"));
         finding.measure.clone_from(&measure);
         finding.change = Some(MeasuredChange {

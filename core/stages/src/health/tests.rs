@@ -157,6 +157,41 @@ fn poor_health_escalates_and_falling_scores_are_early_warnings() {
 }
 
 #[test]
+fn critical_weeks_are_counted_apart_from_poor_ones() {
+    let mut found = vec![
+        finding(Chapter::Events, "billing", Severity::Critical),
+        finding(Chapter::Outlook, "billing", Severity::Critical),
+    ];
+    let sentence = |score_before: f64| {
+        let before = earlier_scores(&[("2026-11-09T00:00:00", score_before, 1.0, 0.0)]);
+        let cell = score(&context(found.clone()), vec![before]);
+        assert_eq!(health_of(&cell, "billing").poor_times, 2);
+        // The overall score of one component is that of the component.
+        assert_eq!(cell.findings.len(), 1);
+        let request = cell.findings[0].request.clone().expect("a request");
+        assert_eq!(request.subject, "health");
+        cell.findings[0].sentence.replace('\u{a0}', " ")
+    };
+    let expected = |duration: &str, before: &str| {
+        format!(
+            "billing is in critical health{duration}: 40 of 100 points, {before} the week before \
+             (less 30 for events and 30 for outlook)."
+        )
+    };
+    assert_eq!(sentence(50.0), expected("", "50"));
+    assert_eq!(sentence(49.0), expected(" for 2 weeks in a row", "49"));
+    found.push(finding(Chapter::Events, "web", Severity::Critical));
+    found[2].subject = ALL.to_string();
+    let cell = score(&context(found), Vec::new());
+    let sentences: Vec<&str> = cell.findings.iter().map(|f| f.sentence.as_str()).collect();
+    let overall: Vec<&&str> = sentences
+        .iter()
+        .filter(|sentence| sentence.starts_with("Overall health is critical: 48"))
+        .collect();
+    assert_eq!((sentences.len(), overall.len()), (2, 1), "{sentences:?}");
+}
+
+#[test]
 fn no_components_give_no_scores() {
     let cell = score(&context(Vec::new()), Vec::new());
     assert!(cell.health.is_empty() && cell.tables.is_empty());

@@ -106,7 +106,10 @@ impl History {
             Some(("implemented", _)) => RecommendationState::Implemented,
             Some(("rejected", time)) if !is_new && !is_worse(time) => RecommendationState::Rejected,
             Some(("closed", _)) if !is_new => RecommendationState::Closed,
-            _ if is_expired && !has_worsened => RecommendationState::Expired,
+            // A change whose harm is still proven stays worth undoing.
+            _ if is_expired && !has_worsened && !rule_match.rule.undoes => {
+                RecommendationState::Expired
+            }
             _ => RecommendationState::Open,
         };
         let none = MeasuredEffects::default();

@@ -354,6 +354,41 @@ fn undoing_a_measured_harm_comes_first_with_the_effect_reversed() {
 }
 
 #[test]
+fn proven_harm_stays_worth_undoing() {
+    let found = [harm("effect", "D3 on failures", "D3", HARM)];
+    let first = recommend(&context(WEEK, &found), Vec::new(), default_params());
+    let late = (
+        &*first[0].id,
+        "2026-11-09T00:00:00",
+        "2026-W36",
+        10.0,
+        "2026-11-12",
+        "warning",
+    );
+    let all = recommend(
+        &context(WEEK, &found),
+        vec![earlier(&[late])],
+        default_params(),
+    );
+    assert_eq!(
+        (all[0].state, all[0].times),
+        (RecommendationState::Open, 11)
+    );
+}
+
+#[test]
+fn the_hours_of_demand_are_no_reason_to_move_work() {
+    let busy = |what: &str| {
+        let mut finding = finding("hour_effect", "all", Severity::Notice);
+        finding.what = what.to_string();
+        let all = recommend(&context(WEEK, &[finding]), Vec::new(), default_params());
+        all.iter().any(|each| each.rule == "move-work")
+    };
+    assert!(busy("failures between 08:00 and 20:00"));
+    assert!(!busy("calls between 08:00 and 20:00"));
+}
+
+#[test]
 fn without_a_relative_effect_undoing_has_the_range_of_its_rule() {
     let found = [harm("effect", "D3 on failures", "D3", None)];
     let others = effects(&[("a", "configuration", "harmful", 0.4)]);
