@@ -126,7 +126,7 @@ use tables::frame_of;
 pub const EFFECTIVENESS: StageKind = StageKind {
     name: "effectiveness",
     chapter: Some(Chapter::Improvements),
-    code_version: 11,
+    code_version: 12,
     summary: "Measures the effects of improvements against a forecast without them.",
     manual: include_str!("effectiveness.rs"),
     schema: || schemars::schema_for!(Params),
