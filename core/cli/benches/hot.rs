@@ -59,6 +59,7 @@ fn analysis(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let design = effect::Design {
                     values: black_box(&values),
+                    exposure: &[],
                     controls: &[],
                     change: 390,
                     end: 420,

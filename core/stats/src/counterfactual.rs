@@ -18,11 +18,31 @@ mod family;
 pub(crate) use design_matrix::season_size;
 pub(crate) use family::{Family, Line, Regression};
 
-use crate::{
-    describe::mean,
-    linear::{backward, cholesky, dot, forward},
-};
+use crate::linear::{backward, cholesky, dot, forward};
 use design_matrix::{DesignMatrix, scale};
+
+/// The values of a series, and the noise of each.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample<'a> {
+    /// One value per step; `None` for missing values.
+    pub values: &'a [Option<f64>],
+    /// Variance of `e` at each step, relative to that at a usual step: of means of records, the
+    /// usual number of records over that of the step. Covers training and forecast steps. Empty if
+    /// all are 1.
+    pub noise: &'a [f64],
+}
+
+impl<'a> Sample<'a> {
+    /// Values with the same noise.
+    pub fn even(values: &'a [Option<f64>]) -> Self {
+        Self { values, noise: &[] }
+    }
+
+    /// Relative variance of `e` at a step.
+    pub(crate) fn noise_at(&self, step: usize) -> f64 {
+        self.noise.get(step).copied().unwrap_or(1.0)
+    }
+}
 
 /// A model of the errors, in units of their variance without the random walk.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,7 +53,7 @@ pub struct Model {
     pub innovation_variance: f64,
     /// Innovation variance of `w`.
     pub walk_variance: f64,
-    /// Variance of `e`.
+    /// Variance of `e` at a usual step.
     pub noise_variance: f64,
     /// Prior standard deviation of a slope of the level per step, in units of the errors'; infinite
     /// for a flat prior, `None` for no slope.
@@ -45,7 +65,7 @@ pub struct Model {
     pub weight: f64,
 }
 
-/// Forecast of one model for the mean of the counted steps.
+/// Forecast of one model for the weighted mean of the steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Part {
     /// Posterior weight.
@@ -54,7 +74,7 @@ pub struct Part {
     pub mean: f64,
     /// Its variance from the estimated coefficients and the current state.
     pub parameter_variance: f64,
-    /// Its variance from the noise of the counted steps.
+    /// Its variance from the noise of these steps.
     pub noise: f64,
     /// Degrees of freedom.
     pub freedom: f64,
@@ -72,7 +92,7 @@ pub struct Coefficient {
 /// Forecast after the training values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forecast {
-    /// The mean of the counted steps, by each model.
+    /// The weighted mean of the steps, by each model.
     pub parts: Vec<Part>,
     /// Effect of each control, by the model with the largest weight.
     pub controls: Vec<Coefficient>,
@@ -91,7 +111,7 @@ impl Forecast {
         parts.map(|part| part.weight * number(part)).sum()
     }
 
-    /// The expected mean of the counted steps, and its variance including the spread of the models.
+    /// The expected mean of the steps, and its variance including the spread of the models.
     pub fn moments(&self) -> (f64, f64) {
         let mean = self.average(|part| part.mean);
         let variance =
@@ -148,8 +168,14 @@ const WAVES: usize = 3;
 /// `h` is `h` times smaller. The smallest standard deviation means that there is no such season.
 const WAVE_SDS: [(f64, f64); 2] = [(1.0, 0.5), (1e-3, 0.5)];
 
+/// Prior standard deviation of the effect of a phase without values, in units of the errors'.
+const UNSEEN_SD: f64 = 10.0;
+
 /// The grid of models, with prior weights for a series of `n` values, with `year` values per year.
-fn grid(n: usize, year: f64) -> impl Iterator<Item = Model> {
+///
+/// If the noise of the steps is uneven, any part of it may be common to all steps instead: means of
+/// records then also have errors of their period, which more records do not reduce.
+fn grid(n: usize, year: f64, is_uneven: bool) -> impl Iterator<Item = Model> {
     let years = (n as f64 / year).min(YEARS_MAX);
     let white = Model {
         memory: 0.0,
@@ -171,7 +197,8 @@ fn grid(n: usize, year: f64) -> impl Iterator<Item = Model> {
         weight.map_or(1.0, |(_, weight)| *weight)
     };
     let returning = MEMORIES.into_iter().flat_map(move |memory| {
-        let shares = if memory < 0.5 { &SHARES[..1] } else { &SHARES };
+        let is_distinct = is_uneven || memory >= 0.5;
+        let shares = if is_distinct { &SHARES } else { &SHARES[..1] };
         shares.iter().map(move |(share, weight)| Model {
             weight: weight * long(memory),
             ..errors(memory, *share)
@@ -192,7 +219,12 @@ fn grid(n: usize, year: f64) -> impl Iterator<Item = Model> {
             ..base
         })
     });
+    let common = (SHARES.into_iter().filter(|_| is_uneven)).map(|(share, weight)| Model {
+        weight: white.weight * weight,
+        ..errors(0.0, share)
+    });
     let level: Vec<Model> = std::iter::once(white)
+        .chain(common)
         .chain(returning)
         .chain(walks)
         .collect();
@@ -247,7 +279,7 @@ impl Spread {
 }
 
 /// Fits the coefficients under a model; `None` if the regressors are collinear.
-fn fit(model: &Model, values: &[Option<f64>], matrix: &DesignMatrix, keep: bool) -> Option<Fit> {
+fn fit(model: &Model, sample: Sample, matrix: &DesignMatrix, keep: bool) -> Option<Fit> {
     let size = matrix.width - usize::from(model.slope.is_none());
     let mut squares = vec![0.0; size * size];
     let mut products = vec![0.0; size];
@@ -261,12 +293,13 @@ fn fit(model: &Model, values: &[Option<f64>], matrix: &DesignMatrix, keep: bool)
     };
     let mut states = Vec::new();
     let mut row = vec![0.0; size];
-    for (i, value) in values.iter().enumerate() {
+    for (i, value) in sample.values.iter().enumerate() {
         if keep {
             states.extend(state.iter().map(|[a, w]| a + w));
         }
         if let Some(value) = value {
-            let variance = spread.of([1.0; 2]) + model.noise_variance;
+            let noise = model.noise_variance * sample.noise_at(i);
+            let variance = spread.of([1.0; 2]) + noise;
             let gains = [spread.a + spread.both, spread.both + spread.w].map(|c| c / variance);
             let take = |[a, w]: &mut [f64; 2], value: f64| {
                 let error = value - *a - *w;
@@ -313,6 +346,11 @@ fn fit(model: &Model, values: &[Option<f64>], matrix: &DesignMatrix, keep: bool)
             expect(2 + 2 * wave, sd);
         }
     }
+    // A phase of the season without a value, such as a day of the week that is always closed, has
+    // no effect on the others: its coefficient is that of its prior.
+    for index in matrix.unseen_phases(sample.values) {
+        expect(index, UNSEEN_SD);
+    }
     let log_determinant = cholesky(&mut squares, size)?;
     let halfway = forward(&squares, &products);
     let coefficients = backward(&squares, &halfway);
@@ -336,17 +374,23 @@ fn fit(model: &Model, values: &[Option<f64>], matrix: &DesignMatrix, keep: bool)
 /// Weighs the models by their likelihood. The controls are at least as long as the values.
 ///
 /// With too few values for a regression, there is no model.
-pub fn weigh(values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
-    weigh_among(grid(values.len(), DAYS), values, controls, period)
+pub fn weigh(sample: Sample, controls: &[&[f64]], period: usize) -> Vec<Model> {
+    weigh_among(grid_of(sample, DAYS), sample, controls, period)
+}
+
+/// The grid of models for a sample.
+fn grid_of(sample: Sample, year: f64) -> impl Iterator<Item = Model> {
+    grid(sample.values.len(), year, !sample.noise.is_empty())
 }
 
 fn weigh_among(
     models: impl Iterator<Item = Model>,
-    values: &[Option<f64>],
+    sample: Sample,
     controls: &[&[f64]],
     period: usize,
 ) -> Vec<Model> {
-    let matrix = DesignMatrix::new(controls, period, values.len(), values.len());
+    let train = sample.values.len();
+    let matrix = DesignMatrix::new(controls, period, train, train);
     let seasons: Vec<(Option<f64>, f64)> = if period > PHASES_MAX {
         WAVE_SDS.map(|(sd, weight)| (Some(sd), weight)).to_vec()
     } else {
@@ -361,7 +405,7 @@ fn weigh_among(
             })
         })
         .filter_map(|model| {
-            let fit = fit(&model, values, &matrix, false)?;
+            let fit = fit(&model, sample, &matrix, false)?;
             Some((fit.log_likelihood + model.weight.ln(), model))
         })
         .collect();
@@ -381,18 +425,18 @@ fn weigh_among(
     models
 }
 
-/// Expected values after `values`, for as many steps as `counted` has; the mean is over the steps
-/// for which `counted` is true, at least one. `controls` cover training and forecast steps. Without
-/// `in_detail` the values per step are left out. `None` if no model can be fitted.
+/// Expected values after a sample, for as many steps as `weights` has; the mean is weighted by
+/// these, which sum to 1. `controls` cover training and forecast steps. Without `in_detail` the
+/// values per step are left out. `None` if no model can be fitted.
 pub fn forecast(
     models: &[Model],
-    values: &[Option<f64>],
+    sample: Sample,
     controls: &[&[f64]],
     period: usize,
-    counted: &[bool],
+    weights: &[f64],
     in_detail: bool,
 ) -> Option<Forecast> {
-    let (train, horizon) = (values.len(), counted.len());
+    let (train, horizon) = (sample.values.len(), weights.len());
     let matrix = DesignMatrix::new(controls, period, train, train + horizon);
     let mut whole = Forecast {
         parts: Vec::new(),
@@ -403,7 +447,7 @@ pub fn forecast(
     };
     let fits: Vec<(&Model, Fit)> = models
         .iter()
-        .filter_map(|model| Some((model, fit(model, values, &matrix, in_detail)?)))
+        .filter_map(|model| Some((model, fit(model, sample, &matrix, in_detail)?)))
         .collect();
     let likeliest = fits
         .iter()
@@ -423,10 +467,10 @@ pub fn forecast(
         let weight = model.weight / total;
         whole.parts.push(Part {
             weight,
-            ..part(model, fit, &matrix, train, counted)
+            ..part(model, fit, &matrix, sample, weights)
         });
         if in_detail {
-            let ahead = ahead(model, fit, &matrix, train, horizon);
+            let ahead = ahead(model, fit, &matrix, sample, horizon);
             for (slot, (mean, _)) in whole.mean.iter_mut().zip(&ahead) {
                 *slot += weight * mean;
             }
@@ -453,29 +497,31 @@ pub fn forecast(
 }
 
 /// Replaces the parts of a forecast from `values[..train]` by the parts of a step at `train`, for
-/// models whose errors have a short memory.
+/// models whose errors have a short memory. `weights` are those of the steps from `train` on.
 ///
-/// A forecast gives all steps after the change the same weight. If the effect is the same at each
+/// A forecast weighs the steps after the change as the mean does. If the effect is the same at each
 /// step, generalised least squares gives more weight to steps that their neighbours predict less,
 /// and the variance of the errors is estimated from both sides.
 fn replace_by_step(
     models: &[Model],
-    values: &[Option<f64>],
+    sample: Sample,
     period: usize,
-    train: usize,
+    weights: &[f64],
     parts: &mut [Part],
 ) {
+    let values = sample.values;
+    let train = values.len() - weights.len();
     let step: Vec<f64> = (0..values.len())
         .map(|i| f64::from(u8::from(i >= train)))
         .collect();
     let matrix = DesignMatrix::new(&[&step], period, values.len(), values.len());
     let (at, sd) = (1 + season_size(period), scale(&step).1);
-    let after: Vec<f64> = values[train..].iter().flatten().copied().collect();
+    let after = weighted_mean(&values[train..], weights);
     for (model, part) in models.iter().zip(parts) {
         if model.memory > STEP_MEMORY_MAX || model.walk_variance > 0.0 {
             continue;
         }
-        let Some(fit) = fit(model, values, &matrix, false) else {
+        let Some(fit) = fit(model, sample, &matrix, false) else {
             continue;
         };
         let mut unit = vec![0.0; fit.coefficients.len()];
@@ -485,7 +531,7 @@ fn replace_by_step(
         let noise = part.noise.min(variance);
         *part = Part {
             weight: part.weight,
-            mean: mean(&after) - fit.coefficients[at] / sd,
+            mean: after - fit.coefficients[at] / sd,
             parameter_variance: variance - noise,
             noise,
             freedom: fit.freedom,
@@ -506,24 +552,36 @@ fn coefficient(fit: &Fit, index: usize, sd: f64) -> Coefficient {
     }
 }
 
-/// The mean of the counted steps by one model.
-fn part(model: &Model, fit: &Fit, matrix: &DesignMatrix, train: usize, counted: &[bool]) -> Part {
-    let n = counted.iter().filter(|counted| **counted).count().max(1) as f64;
+/// The mean of known values by weights that sum to 1 over these.
+pub(crate) fn weighted_mean(values: &[Option<f64>], weights: &[f64]) -> f64 {
+    let known = values.iter().zip(weights);
+    known
+        .map(|(value, weight)| value.unwrap_or(0.0) * weight)
+        .sum()
+}
+
+/// The weighted mean of the steps after a sample by one model.
+fn part(model: &Model, fit: &Fit, matrix: &DesignMatrix, sample: Sample, weights: &[f64]) -> Part {
+    let train = sample.values.len();
     let mut mean_row = vec![0.0; fit.coefficients.len()];
-    for (step, _) in counted.iter().enumerate().filter(|(_, counted)| **counted) {
+    for (step, weight) in weights
+        .iter()
+        .enumerate()
+        .filter(|(_, weight)| **weight > 0.0)
+    {
         for (slot, x) in mean_row
             .iter_mut()
             .zip(matrix.row(train + step, model.slope.is_some()))
         {
-            *slot += x / n;
+            *slot += x * weight;
         }
     }
     // The contribution of an innovation of `a` and of `w` at each time to the mean, from the last
     // step back to the initial state.
-    let (mut shares, mut moved) = ([0.0; 2], 0.0);
-    for (step, counted) in counted.iter().enumerate().rev() {
-        let here = f64::from(u8::from(*counted)) / n;
-        shares = [here + model.memory * shares[0], here + shares[1]];
+    let (mut shares, mut moved, mut noise) = ([0.0; 2], 0.0, 0.0);
+    for (step, weight) in weights.iter().enumerate().rev() {
+        shares = [weight + model.memory * shares[0], weight + shares[1]];
+        noise += model.noise_variance * sample.noise_at(train + step) * weight.powi(2);
         if step > 0 {
             moved += model.innovation_variance * shares[0].powi(2)
                 + model.walk_variance * shares[1].powi(2);
@@ -534,7 +592,7 @@ fn part(model: &Model, fit: &Fit, matrix: &DesignMatrix, train: usize, counted: 
         mean: expected(fit, &mean_row, shares),
         parameter_variance: fit.variance
             * (unit_parameter_variance(fit, &mean_row, shares) + fit.spread.of(shares)),
-        noise: fit.variance * (moved + model.noise_variance / n),
+        noise: fit.variance * (moved + noise),
         freedom: fit.freedom,
     }
 }
@@ -544,16 +602,17 @@ fn ahead(
     model: &Model,
     fit: &Fit,
     matrix: &DesignMatrix,
-    train: usize,
+    sample: Sample,
     horizon: usize,
 ) -> Vec<(f64, f64)> {
+    let train = sample.values.len();
     let (mut shares, mut spread) = ([1.0; 2], fit.spread);
     (train..train + horizon)
         .map(|step| {
             let row = matrix.row(step, model.slope.is_some());
             let variance = unit_parameter_variance(fit, row, shares)
                 + spread.of([1.0; 2])
-                + model.noise_variance;
+                + model.noise_variance * sample.noise_at(step);
             let mean = expected(fit, row, shares);
             shares[0] *= model.memory;
             spread.advance(model);

@@ -27,7 +27,11 @@ pub use outlook::Outlook;
 
 use crate::{
     count::CountDistribution,
-    counterfactual::{Family, Forecast, Part, Regression, forecast, season_size, weigh},
+    counterfactual::{
+        Family, Forecast, PHASES_MAX, Part, Regression, Sample, forecast, season_size, weigh,
+        weighted_mean,
+    },
+    describe::median,
     distribution::{normal_quantile, t_p, t_quantile},
 };
 use constant::Pattern;
@@ -37,6 +41,9 @@ use constant::Pattern;
 pub struct Design<'a> {
     /// The metric, one value per step, over all history; `None` for missing values.
     pub values: &'a [Option<f64>],
+    /// Number of records behind each value, if values are means or shares of records: steps count
+    /// by it, and the noise of their records is inverse to it. Empty if all steps count the same.
+    pub exposure: &'a [f64],
     /// Controls, each as long as `values` and without gaps.
     pub controls: &'a [&'a [f64]],
     /// Index of the first step after the change.
@@ -55,6 +62,49 @@ pub struct Design<'a> {
     pub others: &'a [usize],
     /// Number of steps in a year.
     pub year: f64,
+}
+
+impl Design<'_> {
+    /// Weights of the steps `change..end`, which sum to 1: zero without a value, or if no step of
+    /// the same phase of a short season in `begin..change` has one to compare with.
+    fn weights(&self, begin: usize, change: usize, end: usize) -> Vec<f64> {
+        let is_short = (2..=PHASES_MAX).contains(&self.period) && begin < change;
+        let mut seen = vec![!is_short; self.period.max(1)];
+        for (i, value) in self.values[begin..change].iter().enumerate() {
+            seen[i % self.period.max(1)] |= value.is_some();
+        }
+        let mut weights: Vec<f64> = (change..end)
+            .map(|i| {
+                let is_counted = self.values[i].is_some() && seen[(i - begin) % seen.len()];
+                if is_counted {
+                    self.exposure.get(i).copied().unwrap_or(1.0)
+                } else {
+                    0.0
+                }
+            })
+            .collect();
+        let total: f64 = weights.iter().sum();
+        if total > 0.0 {
+            weights.iter_mut().for_each(|weight| *weight /= total);
+        }
+        weights
+    }
+
+    /// The variance of the noise of each step relative to that at a usual number of records; empty
+    /// if all steps count the same.
+    fn noise(&self) -> Vec<f64> {
+        let known = self.exposure.iter().zip(self.values);
+        let known: Vec<f64> = known
+            .filter(|(records, value)| value.is_some() && **records > 0.0)
+            .map(|(records, _)| *records)
+            .collect();
+        if known.is_empty() {
+            return Vec::new();
+        }
+        let usual = median(&known);
+        let relative = |records: &f64| if *records > 0.0 { usual / records } else { 1.0 };
+        self.exposure.iter().map(relative).collect()
+    }
 }
 
 /// A measured effect.
@@ -240,18 +290,19 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
             need,
         });
     }
-    let steps_after = after.iter().flatten().count();
+    let weights = design.weights(design.begin, design.change, design.end);
+    let steps_after = weights.iter().filter(|weight| **weight > 0.0).count();
     if steps_after == 0 {
         return Err(EffectError::After);
     }
     let known = design.values[design.history.min(design.begin)..design.change].iter();
     let placebo_steps = design.pre_min + INDEPENDENT_MIN * (design.end - design.change);
-    let means = |values: &[Option<f64>]| {
-        values.iter().flatten().sum::<f64>() / values.iter().flatten().count() as f64
-    };
     let mut estimate = Estimate {
-        before: means(before),
-        after: means(after),
+        before: weighted_mean(
+            before,
+            &design.weights(design.begin, design.begin, design.change),
+        ),
+        after: weighted_mean(after, &weights),
         steps_before,
         steps_after,
         steps_of_history: known.flatten().count(),
@@ -262,9 +313,11 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
         estimate.fill_constant(design, &pattern);
         return Ok(estimate);
     }
-    let models = weigh_errors(family, design, is_step::<F>(design));
+    let noise = design.noise();
+    let models = weigh_errors(family, design, &noise, is_step::<F>(design));
     let (begin, change, end) = (design.begin, design.change, design.end);
-    let Some(mut result) = forecast_at(family, design, &models, begin, change, end, true) else {
+    let Some(mut result) = forecast_at(family, design, &noise, &models, [begin, change, end], true)
+    else {
         return Err(EffectError::Before {
             have: steps_before,
             need: steps_before + 1,
@@ -274,7 +327,7 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
     for part in &mut result.parts {
         part.parameter_variance += shift_variance;
     }
-    estimate.calibration = calibration(family, design, &models);
+    estimate.calibration = calibration(family, design, &noise, &models);
     if estimate.calibration.independent >= INDEPENDENT_MIN as f64 {
         estimate.test = Test::Placebo;
     }
@@ -388,7 +441,9 @@ impl Estimate {
         let largest = differences
             .iter()
             .fold(0.0, |most: f64, d| most.max(d.abs()));
-        let mean = differences.iter().sum::<f64>() / differences.len() as f64;
+        let weights = design.weights(design.begin, design.change, design.end);
+        let expected_mean: f64 = expected.iter().zip(&weights).map(|(e, w)| e * w).sum();
+        let mean = pattern.rounded(self.after - expected_mean);
         let (level, half) = (self.after - mean, pattern.share_max() * largest);
         let n = self.steps_after as f64;
         self.set_difference(level, [mean - half, mean + half], n);
@@ -426,50 +481,65 @@ fn training_start(design: &Design) -> usize {
 
 /// The models of the errors with their weights, learned before the change, or on both sides of a
 /// step.
-fn weigh_errors<F: Family>(family: &F, design: &Design, with_step: bool) -> Vec<F::Model> {
+fn weigh_errors<F: Family>(
+    family: &F,
+    design: &Design,
+    noise: &[f64],
+    with_step: bool,
+) -> Vec<F::Model> {
     let start = training_start(design);
+    let sample = |end: usize| Sample {
+        values: &design.values[start..end],
+        noise: noise.get(start..).unwrap_or_default(),
+    };
     if with_step {
         let step: Vec<f64> = (start..design.end)
             .map(|i| f64::from(u8::from(i >= design.change)))
             .collect();
-        return family.weigh(&design.values[start..design.end], &[&step], design.period);
+        return family.weigh(sample(design.end), &[&step], design.period);
     }
     let controls = slice_controls(design.controls, start, design.change);
-    family.weigh(
-        &design.values[start..design.change],
-        &controls,
-        design.period,
-    )
+    family.weigh(sample(design.change), &controls, design.period)
 }
 
 /// The forecast of `change..end` from `begin..change`.
 fn forecast_at<F: Family>(
     family: &F,
     design: &Design,
+    noise: &[f64],
     models: &[F::Model],
-    begin: usize,
-    change: usize,
-    end: usize,
+    [begin, change, end]: [usize; 3],
     in_detail: bool,
 ) -> Option<Forecast> {
-    let counted: Vec<bool> = design.values[change..end]
-        .iter()
-        .map(Option::is_some)
-        .collect();
+    let weights = design.weights(begin, change, end);
+    if weights.iter().all(|weight| *weight == 0.0) {
+        return None;
+    }
+    let noise = noise.get(begin..).unwrap_or_default();
     let controls = slice_controls(design.controls, begin, end);
-    let values = &design.values[begin..change];
+    let sample = Sample {
+        values: &design.values[begin..change],
+        noise,
+    };
     let mut result = family.forecast(
         models,
-        values,
+        sample,
         &controls,
         design.period,
-        &counted,
+        &weights,
         in_detail,
     )?;
     // A model that could not be fitted has no part.
     if is_step::<F>(design) && result.parts.len() == models.len() {
-        let (values, train) = (&design.values[begin..end], change - begin);
-        family.refine(models, values, design.period, train, &mut result.parts);
+        let mut values = design.values[begin..end].to_vec();
+        for (value, weight) in values[change - begin..].iter_mut().zip(&weights) {
+            *value = value.filter(|_| *weight > 0.0);
+        }
+        let sample = Sample {
+            values: &values,
+            noise,
+        };
+        family.refine(models, sample, design.period, &weights, &mut result.parts);
     }
     Some(result)
 }
@@ -482,16 +552,16 @@ fn forecast_at<F: Family>(
 /// of the noise; for a shift of the control, it is additional.
 fn control_shift_variance(design: &Design, start: usize, result: &Forecast) -> f64 {
     let (begin, change, end) = (design.begin, design.change, design.end);
-    let counted = vec![true; end - change];
+    let weights = vec![1.0 / (end - change) as f64; end - change];
     let beyond = |control: &[f64]| -> Option<f64> {
         let values: Vec<Option<f64>> = control.iter().copied().map(Some).collect();
-        let models = weigh(&values[start..change], &[], design.period);
+        let models = weigh(Sample::even(&values[start..change]), &[], design.period);
         let control_forecast = forecast(
             &models,
-            &values[begin..change],
+            Sample::even(&values[begin..change]),
             &[],
             design.period,
-            &counted,
+            &weights,
             false,
         )?;
         let (mean, variance) = control_forecast.moments();
@@ -518,7 +588,12 @@ fn slice_controls<'a>(controls: &[&'a [f64]], begin: usize, end: usize) -> Vec<&
 }
 
 /// Runs the estimator at earlier dates whose period after the date ends before the change.
-fn calibration<F: Family>(family: &F, design: &Design, models: &[F::Model]) -> Calibration {
+fn calibration<F: Family>(
+    family: &F,
+    design: &Design,
+    noise: &[f64],
+    models: &[F::Model],
+) -> Calibration {
     let length = design.end - design.change;
     let longest = design.change - design.begin;
     let mut placebos = Vec::new();
@@ -542,12 +617,13 @@ fn calibration<F: Family>(family: &F, design: &Design, models: &[F::Model]) -> C
         if is_disturbed || known < design.pre_min || known_after * 2 < length {
             continue;
         }
-        let Some(result) = forecast_at(family, design, models, begin, change, end, false) else {
+        let steps = [begin, change, end];
+        let Some(result) = forecast_at(family, design, noise, models, steps, false) else {
             continue;
         };
         let (expected, variance) = result.moments();
         if variance > 0.0 {
-            let mean = after.iter().flatten().sum::<f64>() / known_after as f64;
+            let mean = weighted_mean(after, &design.weights(begin, change, end));
             let p = result.average(|part| {
                 let error = (part.parameter_variance + part.noise).sqrt();
                 t_p((mean - part.mean) / error, part.freedom)

@@ -5,7 +5,7 @@
 //! [`crate::effect`] for all families.
 
 use crate::{
-    counterfactual::{DAYS, Family, Line, PHASES_MAX, season_size},
+    counterfactual::{DAYS, Family, Line, PHASES_MAX, Sample, season_size},
     distribution::t_quantile,
     effect::{Design, EffectError, Estimate, estimate, estimate_by},
     seasonal::{interpolate, is_seasonal, phases_p},
@@ -260,6 +260,7 @@ pub fn measure(
     let coefficients = season_size(season) + controls.len() + 5;
     let design = Design {
         values,
+        exposure: &[],
         controls,
         change,
         end: need,
@@ -309,8 +310,19 @@ fn segments(design: &Design) -> Option<Segments> {
         .iter()
         .map(|control| &control[..design.change])
         .collect();
-    let models = Line.weigh(&design.values[..design.change], &before, design.period);
-    let fitted = Line.forecast(&models, design.values, &controls, design.period, &[], true)?;
+    let models = Line.weigh(
+        Sample::even(&design.values[..design.change]),
+        &before,
+        design.period,
+    );
+    let fitted = Line.forecast(
+        &models,
+        Sample::even(design.values),
+        &controls,
+        design.period,
+        &[],
+        true,
+    )?;
     let freedom = fitted.average(|part| part.freedom);
     let half = t_quantile(0.975, freedom);
     let interval = |index: usize| {

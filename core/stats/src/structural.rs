@@ -15,7 +15,7 @@
 //! is dropped, whereas their spike-and-slab prior selects among many.
 
 use crate::{
-    counterfactual::{Coefficient, Family, Forecast, Part},
+    counterfactual::{Coefficient, Family, Forecast, Part, Sample},
     describe::{mean, sd},
 };
 
@@ -112,10 +112,12 @@ struct Scaled<'a> {
     scale: f64,
     controls: Vec<(&'a [f64], f64, f64)>,
     period: usize,
+    sample: Sample<'a>,
 }
 
 impl<'a> Scaled<'a> {
-    fn new(values: &[Option<f64>], controls: &[&'a [f64]], period: usize) -> Self {
+    fn new(sample: Sample<'a>, controls: &[&'a [f64]], period: usize) -> Self {
+        let values = sample.values;
         let known: Vec<f64> = values.iter().flatten().copied().collect();
         let spread = |values: &[f64]| {
             let sd = sd(values);
@@ -138,6 +140,7 @@ impl<'a> Scaled<'a> {
                 })
                 .collect(),
             period,
+            sample,
         }
     }
 
@@ -246,7 +249,7 @@ impl Model {
                     .chunks_exact(size)
                     .map(|line| dot(line, &row))
                     .collect();
-                let variance = dot(&gains, &row) + self.noise_share;
+                let variance = dot(&gains, &row) + self.noise_share * scaled.sample.noise_at(step);
                 let error = value - expected;
                 for (slot, gain) in state.iter_mut().zip(&gains) {
                     *slot += gain * error / variance;
@@ -274,15 +277,14 @@ impl Model {
         })
     }
 
-    /// Mean of the counted steps: expectation, variance from the state, and variance from later
+    /// Weighted mean of the steps: expectation, variance from the state, and variance from later
     /// noise.
-    fn ahead(&self, scaled: &Scaled, filtered: &Filtered, counted: &[bool]) -> [f64; 3] {
+    fn ahead(&self, scaled: &Scaled, filtered: &Filtered, weights: &[f64]) -> [f64; 3] {
         let (size, phases, train) = (scaled.size(), scaled.phases(), scaled.values.len());
-        let n = counted.iter().filter(|counted| **counted).count().max(1) as f64;
         // The weight of the state at each step in the mean, from the last step back to the first.
-        let (mut share, mut noise) = (vec![0.0_f64; size], self.noise_share / n);
-        for (step, is_counted) in counted.iter().enumerate().rev() {
-            if step + 1 < counted.len() {
+        let (mut share, mut noise) = (vec![0.0_f64; size], 0.0);
+        for (step, weight) in weights.iter().enumerate().rev() {
+            if step + 1 < weights.len() {
                 let moved = self.steps().into_iter().zip(&share);
                 noise += moved
                     .map(|(variance, share)| variance * share * share)
@@ -294,9 +296,10 @@ impl Model {
                 share[SLOPE_AT] += share[LEVEL_AT];
                 share[MEMORY_AT] *= self.memory;
             }
-            if *is_counted {
+            if *weight > 0.0 {
+                noise += self.noise_share * scaled.sample.noise_at(train + step) * weight.powi(2);
                 for (slot, x) in share.iter_mut().zip(scaled.row(train + step)) {
-                    *slot += x / n;
+                    *slot += x * weight;
                 }
             }
         }
@@ -325,8 +328,9 @@ fn quadratic(matrix: &[f64], x: &[f64]) -> f64 {
 impl Family for Structural {
     type Model = Model;
 
-    fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
-        let scaled = Scaled::new(values, controls, period);
+    fn weigh(&self, sample: Sample, controls: &[&[f64]], period: usize) -> Vec<Model> {
+        let values = sample.values;
+        let scaled = Scaled::new(sample, controls, period);
         let models: Vec<(f64, Model)> = grid(values.len(), period)
             .into_iter()
             .filter_map(|model| {
@@ -353,25 +357,25 @@ impl Family for Structural {
     fn forecast(
         &self,
         models: &[Model],
-        values: &[Option<f64>],
+        sample: Sample,
         controls: &[&[f64]],
         period: usize,
-        counted: &[bool],
+        weights: &[f64],
         in_detail: bool,
     ) -> Option<Forecast> {
-        let scaled = Scaled::new(values, controls, period);
+        let scaled = Scaled::new(sample, controls, period);
         let fits: Vec<(&Model, Filtered)> = models
             .iter()
             .filter_map(|model| Some((model, model.filter(&scaled)?)))
             .collect();
         let total: f64 = fits.iter().map(|(model, _)| model.weight).sum();
-        let steps = if in_detail { counted.len() } else { 0 };
+        let steps = if in_detail { weights.len() } else { 0 };
         let mut forecast = Forecast {
             parts: Vec::new(),
             controls: Vec::new(),
             mean: vec![0.0; steps],
             variance: vec![0.0; steps],
-            fitted: vec![0.0; if in_detail { values.len() } else { 0 }],
+            fitted: vec![0.0; if in_detail { sample.values.len() } else { 0 }],
         };
         let (to_value, to_variance) = (
             |x: f64| scaled.centre + scaled.scale * x,
@@ -382,7 +386,7 @@ impl Family for Structural {
         let mut ahead = Vec::new();
         for (model, filtered) in &fits {
             let weight = model.weight / total;
-            let [mean, state_variance, noise] = model.ahead(&scaled, filtered, counted);
+            let [mean, state_variance, noise] = model.ahead(&scaled, filtered, weights);
             forecast.parts.push(Part {
                 weight,
                 mean: to_value(mean),
@@ -394,8 +398,8 @@ impl Family for Structural {
                 *slot += weight * to_value(*x);
             }
             for (step, slot) in forecast.mean.iter_mut().enumerate() {
-                let mut only = vec![false; step + 1];
-                only[step] = true;
+                let mut only = vec![0.0; step + 1];
+                only[step] = 1.0;
                 let [mean, state_variance, noise] = model.ahead(&scaled, filtered, &only);
                 *slot += weight * to_value(mean);
                 ahead.push((
@@ -487,13 +491,14 @@ mod tests {
                 waves: None,
                 weight: 1.0,
             };
-            let mut counted = [true; 10];
-            counted[3] = false;
+            let mut weights = [1.0 / 9.0; 10];
+            weights[3] = 0.0;
+            let sample = Sample::even(&values);
             let got = Structural
-                .forecast(&[model], &values, &[&control], 4, &counted, true)
+                .forecast(&[model], sample, &[&control], 4, &weights, true)
                 .unwrap();
             let expected =
-                counterfactual::forecast(&[same], &values, &[&control], 4, &counted, true).unwrap();
+                counterfactual::forecast(&[same], sample, &[&control], 4, &weights, true).unwrap();
             let check = |got: f64, expected: f64| {
                 assert!(
                     (got - expected).abs() <= 2e-3 * expected.abs(),
@@ -517,7 +522,7 @@ mod tests {
     fn changing_seasons_are_recognised() {
         let grown = |i: usize| 100.0 + [4.0, -4.0, 1.0, -1.0][i % 4] * (1.0 + i as f64 / 20.0);
         let values: Vec<Option<f64>> = (0..80).map(|i| Some(grown(i) + 0.02 * noise(i))).collect();
-        let models = Structural.weigh(&values, &[], 4);
+        let models = Structural.weigh(Sample::even(&values), &[], 4);
         let drifting: f64 = models
             .iter()
             .filter(|model| model.season > 0.0)
@@ -525,7 +530,7 @@ mod tests {
             .sum();
         assert!(drifting > 0.9, "{drifting}");
         let ahead = Structural
-            .forecast(&models, &values, &[], 4, &[true; 4], true)
+            .forecast(&models, Sample::even(&values), &[], 4, &[0.25; 4], true)
             .unwrap();
         for (i, mean) in ahead.mean.iter().enumerate() {
             let truth = grown(80 + i) + 0.1;
@@ -534,7 +539,7 @@ mod tests {
         let values: Vec<Option<f64>> = (0..80)
             .map(|i| Some(f64::from((i % 4) as u8) + noise(i)))
             .collect();
-        let models = Structural.weigh(&values, &[], 4);
+        let models = Structural.weigh(Sample::even(&values), &[], 4);
         let drifting: f64 = models
             .iter()
             .filter(|model| model.season > 0.0)
@@ -545,6 +550,10 @@ mod tests {
 
     #[test]
     fn too_few_values_give_no_model() {
-        assert!(Structural.weigh(&[Some(1.0), Some(2.0)], &[], 7).is_empty());
+        assert!(
+            Structural
+                .weigh(Sample::even(&[Some(1.0), Some(2.0)]), &[], 7)
+                .is_empty()
+        );
     }
 }

@@ -152,6 +152,7 @@ pub(super) fn measure(
     if known_after < need {
         let planned = Design {
             values: &values,
+            exposure: &[],
             controls: &[],
             change: change.min(n),
             end: n,
@@ -200,6 +201,7 @@ pub(super) fn measure(
     let slices: Vec<&[f64]> = interpolated.iter().map(Vec::as_slice).collect();
     let design = Design {
         values: &values,
+        exposure: &[],
         controls: &slices,
         change,
         end,

@@ -42,6 +42,7 @@ fn retrocast(split: &Split) -> Option<Verdict> {
     let estimate = if split.begin > 0 || split.cadence == Cadence::Other {
         let design = Design {
             values: &values,
+            exposure: &[],
             controls: &controls,
             change: split.change,
             end: values.len(),
@@ -56,6 +57,7 @@ fn retrocast(split: &Split) -> Option<Verdict> {
     } else {
         let intervention = Intervention {
             values: &values,
+            exposure: &[],
             controls: &controls,
             change: split.change,
             cadence: split.cadence,

@@ -9,6 +9,8 @@ use crate::describe::{mean, sd};
 pub(super) struct DesignMatrix {
     /// Number of regressors, including the slope.
     pub(super) width: usize,
+    /// Length of a season with an effect for each of its steps; 1 without one.
+    phases: usize,
     values: Vec<f64>,
 }
 
@@ -48,7 +50,26 @@ impl DesignMatrix {
             }
             row[width - 1] = i as f64 - train as f64;
         }
-        Self { width, values }
+        Self {
+            width,
+            phases: if period > PHASES_MAX { 1 } else { phases + 1 },
+            values,
+        }
+    }
+
+    /// Regressors of the season that need a prior because phases have no value: that of each such
+    /// phase or, for the last phase, which has no regressor of its own, one of another phase.
+    pub(super) fn unseen_phases(&self, values: &[Option<f64>]) -> Vec<usize> {
+        let mut seen = vec![self.phases == 1; self.phases];
+        for (i, value) in values.iter().enumerate() {
+            seen[i % self.phases] |= value.is_some();
+        }
+        let last = self.phases - 1;
+        let other = seen.iter().position(|seen| *seen).unwrap_or(0);
+        let unseen = (0..self.phases).filter(|phase| !seen[*phase]);
+        unseen
+            .map(|phase| 1 + if phase == last { other } else { phase })
+            .collect()
     }
 
     /// The row of a step, with or without the slope.

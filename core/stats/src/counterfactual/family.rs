@@ -1,6 +1,6 @@
 //! Families of models that a forecast averages over.
 
-use super::{DAYS, Forecast, Model, Part, forecast, grid, replace_by_step, weigh_among};
+use super::{DAYS, Forecast, Model, Part, Sample, forecast, grid_of, replace_by_step, weigh_among};
 
 /// A family of models of a series, averaged over its members.
 pub(crate) trait Family {
@@ -14,29 +14,28 @@ pub(crate) trait Family {
     /// The members, weighted by how well they explain the values. Controls are at least as long as
     /// the values; `period` is the length of the season, 1 for none. Empty if no member can be
     /// fitted.
-    fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize)
-    -> Vec<Self::Model>;
+    fn weigh(&self, sample: Sample, controls: &[&[f64]], period: usize) -> Vec<Self::Model>;
 
-    /// Replaces the parts of a forecast from `values[..train]`, without controls, by better parts
-    /// that also use the later values. By default, the parts are kept.
+    /// Replaces the parts of a forecast, without controls, by better parts that also use the later
+    /// values: the last of the sample, as many as there are weights. By default, the parts are kept.
     fn refine(
         &self,
         _models: &[Self::Model],
-        _values: &[Option<f64>],
+        _sample: Sample,
         _period: usize,
-        _train: usize,
+        _weights: &[f64],
         _parts: &mut [Part],
     ) {
     }
 
-    /// Expected values after `values`, see [`forecast`].
+    /// Expected values after the sample, see [`forecast`].
     fn forecast(
         &self,
         models: &[Self::Model],
-        values: &[Option<f64>],
+        sample: Sample,
         controls: &[&[f64]],
         period: usize,
-        counted: &[bool],
+        weights: &[f64],
         in_detail: bool,
     ) -> Option<Forecast>;
 }
@@ -52,31 +51,31 @@ impl Family for Regression {
 
     const HAS_STEP: bool = true;
 
-    fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
-        weigh_among(grid(values.len(), self.year), values, controls, period)
+    fn weigh(&self, sample: Sample, controls: &[&[f64]], period: usize) -> Vec<Model> {
+        weigh_among(grid_of(sample, self.year), sample, controls, period)
     }
 
     fn refine(
         &self,
         models: &[Model],
-        values: &[Option<f64>],
+        sample: Sample,
         period: usize,
-        train: usize,
+        weights: &[f64],
         parts: &mut [Part],
     ) {
-        replace_by_step(models, values, period, train, parts);
+        replace_by_step(models, sample, period, weights, parts);
     }
 
     fn forecast(
         &self,
         models: &[Model],
-        values: &[Option<f64>],
+        sample: Sample,
         controls: &[&[f64]],
         period: usize,
-        counted: &[bool],
+        weights: &[f64],
         in_detail: bool,
     ) -> Option<Forecast> {
-        forecast(models, values, controls, period, counted, in_detail)
+        forecast(models, sample, controls, period, weights, in_detail)
     }
 }
 
@@ -87,25 +86,25 @@ pub(crate) struct Line;
 impl Family for Line {
     type Model = Model;
 
-    fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
-        let models = grid(values.len(), DAYS)
+    fn weigh(&self, sample: Sample, controls: &[&[f64]], period: usize) -> Vec<Model> {
+        let models = grid_of(sample, DAYS)
             .filter(|model| model.slope.is_none() && model.walk_variance == 0.0)
             .map(|model| Model {
                 slope: Some(f64::INFINITY),
                 ..model
             });
-        weigh_among(models, values, controls, period)
+        weigh_among(models, sample, controls, period)
     }
 
     fn forecast(
         &self,
         models: &[Model],
-        values: &[Option<f64>],
+        sample: Sample,
         controls: &[&[f64]],
         period: usize,
-        counted: &[bool],
+        weights: &[f64],
         in_detail: bool,
     ) -> Option<Forecast> {
-        forecast(models, values, controls, period, counted, in_detail)
+        forecast(models, sample, controls, period, weights, in_detail)
     }
 }

@@ -26,7 +26,8 @@ fn model(memory: f64, innovation_variance: f64, noise_variance: f64) -> Model {
 fn noise_without_memory_gives_the_textbook_mean() {
     let values = known([4.0, 6.0, 5.0, 7.0, 3.0, 5.0, 6.0, 4.0]);
     let models = [model(0.0, 0.0, 1.0)];
-    let result = forecast(&models, &values, &[], 1, &[true, true], true).expect("a forecast");
+    let result =
+        forecast(&models, Sample::even(&values), &[], 1, &[0.5; 2], true).expect("a forecast");
     let (s2, part) = (12.0 / 7.0, result.parts[0]);
     assert!((part.mean - 5.0).abs() < 1e-12);
     assert!((part.parameter_variance - s2 / 8.0).abs() < 1e-12);
@@ -72,8 +73,10 @@ fn an_autoregression_agrees_with_its_covariance_matrix() {
     let learned = (1.0 - share).powi(2) / dot(&ones, &ones);
 
     let models = [model(memory, 1.0 - memory * memory, 0.0)];
-    let counted = vec![true; horizon as usize];
-    let result = forecast(&models, &known(y), &[], 1, &counted, true).expect("a forecast");
+    let weights = vec![1.0 / f64::from(horizon); horizon as usize];
+    let values = known(y);
+    let result =
+        forecast(&models, Sample::even(&values), &[], 1, &weights, true).expect("a forecast");
     let part = result.parts[0];
     assert!((part.mean - expected).abs() < 1e-12, "{part:?} {expected}");
     let variance = part.parameter_variance + part.noise;
@@ -93,8 +96,16 @@ fn season_and_control_are_extrapolated_and_gaps_are_skipped() {
     let jitter = |i: usize| f64::from((i * 7919 % 10) as u8) * 0.002;
     let mut values = known((0..70).map(|i| truth(i) + jitter(i)));
     values[30] = None;
-    let models = weigh(&values, &[&control], 7);
-    let result = forecast(&models, &values, &[&control], 7, &[true; 10], true).expect("one");
+    let models = weigh(Sample::even(&values), &[&control], 7);
+    let result = forecast(
+        &models,
+        Sample::even(&values),
+        &[&control],
+        7,
+        &[0.1; 10],
+        true,
+    )
+    .expect("one");
     for (i, mean) in result.mean.iter().enumerate() {
         let truth = truth(70 + i);
         assert!((mean - truth).abs() < 0.05, "{i}: {mean} {truth}");
@@ -110,8 +121,16 @@ fn intervals_of_a_wandering_level_widen_with_the_horizon() {
         level += random.random::<f64>() - 0.5;
         level
     }));
-    let models = weigh(&values, &[], 1);
-    let result = forecast(&models, &values, &[], 1, &[true; 30], true).expect("a forecast");
+    let models = weigh(Sample::even(&values), &[], 1);
+    let result = forecast(
+        &models,
+        Sample::even(&values),
+        &[],
+        1,
+        &[1.0 / 30.0; 30],
+        true,
+    )
+    .expect("a forecast");
     assert!(result.variance[29] > 5.0 * result.variance[0]);
     assert!(
         models
@@ -126,5 +145,28 @@ fn collinear_regressors_are_rejected() {
     let control: Vec<f64> = (0..40).map(f64::from).collect();
     let values = known((0..30).map(|i| f64::from(i * 7 % 5)));
     let controls: [&[f64]; 2] = [&control, &control];
-    assert!(weigh(&values, &controls, 7).is_empty());
+    assert!(weigh(Sample::even(&values), &controls, 7).is_empty());
+}
+
+/// Means of records with independent errors are regressed by weights, as in a textbook: the
+/// weighted mean, with variance s²/Σn from the estimate and s²/Σm from the noise of later records.
+#[test]
+fn means_of_records_are_weighted_by_their_number() {
+    let values = known([4.0, 6.0, 5.0, 9.0]);
+    let records = [10.0, 20.0, 40.0, 10.0, 5.0, 15.0];
+    let noise = records.map(|n| 20.0 / n);
+    let sample = Sample {
+        values: &values,
+        noise: &noise,
+    };
+    let models = [model(0.0, 0.0, 1.0)];
+    let result = forecast(&models, sample, &[], 1, &[0.25, 0.75], true).expect("a forecast");
+    let pairs = || values.iter().flatten().zip(&records);
+    let total: f64 = records[..4].iter().sum();
+    let mean = pairs().map(|(y, n)| y * n).sum::<f64>() / total;
+    let s2 = pairs().map(|(y, n)| n * (y - mean).powi(2)).sum::<f64>() / 3.0;
+    let part = result.parts[0];
+    assert!((part.mean - mean).abs() < 1e-12);
+    assert!((part.parameter_variance - s2 / total).abs() < 1e-12);
+    assert!((part.noise - s2 / 20.0).abs() < 1e-12);
 }

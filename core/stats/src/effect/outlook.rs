@@ -73,12 +73,12 @@ pub(super) fn detectable<F: Family>(
     if design.begin + design.pre_min > design.change {
         return Err(not_enough());
     }
-    let models = weigh_errors(family, design, false);
+    let models = weigh_errors(family, design, &design.noise(), false);
     let planned = Design {
         end: design.change + steps,
         ..design.clone()
     };
-    let calibration = calibration(family, &planned, &models);
+    let calibration = calibration(family, &planned, &design.noise(), &models);
     let allowance = Allowance {
         calibration: &calibration,
         shift_variance: 0.0,
@@ -140,13 +140,27 @@ fn standard_error<F: Family>(
         })
         .collect::<Option<_>>()?;
     let slices: Vec<&[f64]> = controls.iter().map(Vec::as_slice).collect();
+    let exposure: Vec<Option<f64>> = design.exposure.iter().copied().map(Some).collect();
+    let exposure: Vec<f64> = if exposure.is_empty() {
+        Vec::new()
+    } else {
+        extend(&exposure, 0.0)?.into_iter().flatten().collect()
+    };
     let longer = Design {
         values: &values,
+        exposure: &exposure,
         controls: &slices,
         end,
         ..design.clone()
     };
-    let result = forecast_at(family, &longer, models, begin, change, end, false)?;
+    let result = forecast_at(
+        family,
+        &longer,
+        &longer.noise(),
+        models,
+        [begin, change, end],
+        false,
+    )?;
     let (_, variance) = result.moments();
     let limit =
         result.average(|part| t_quantile(1.0 - ALPHA / 2.0, part.freedom.min(calibration.freedom)));
