@@ -20,6 +20,10 @@
 //! twenty of the reported effects is expected to be false (`fdr`). Changes too close to be
 //! separated are reported as one, with all their names.
 //!
+//! Means and medians of days with few records are not used: below ten records, and below a ninth of
+//! the usual number, at which the standard error is more than three times the usual one. The level
+//! before a change is the mean of the records of 28 days.
+//!
 //! # Caveats
 //! A step at the date of a change does not prove that the change caused it: anything else that
 //! happened on that day has the same date. An effect of a candidate is a reason to add it to the
@@ -51,7 +55,7 @@ use present::Reporter;
 pub const CANDIDATE: StageKind = StageKind {
     name: "candidate",
     chapter: Some(Chapter::Improvements),
-    code_version: 4,
+    code_version: 5,
     summary: "Finds unregistered changes that affected a measure.",
     manual: include_str!("candidate.rs"),
     schema: || schemars::schema_for!(Params),
@@ -207,7 +211,8 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         measure: params.measure.as_deref(),
         filter: None,
     };
-    let set = series::collect(context, records, &request)?;
+    let mut set = series::collect(context, records, &request)?;
+    set.drop_sparse();
     let candidates = read_candidates(context, changes)?;
     let mut cell = Cell::new(&context.stage, CANDIDATE.name);
     cell.title = if context.title.is_empty() {
@@ -363,15 +368,23 @@ fn estimate_effects(set: &SeriesSet, candidates: &[Candidate]) -> Vec<Effect> {
     let screened = screen(&series, &changes, Adjustment::default());
     let single = screened.effects.into_iter().map(|effect| {
         let step = changes[effect.change].step;
-        let before = &series[effect.series].values[step.saturating_sub(DAYS_BEFORE)..step];
-        let known: Vec<f64> = before.iter().flatten().copied().collect();
+        let days = step.saturating_sub(DAYS_BEFORE)..step;
+        let group = &set.groups[effect.series];
+        // Days count by their records where values are means of these.
+        let (sum, weight) = days.fold((0.0, 0.0), |(sum, total), day| {
+            let weight = set.exposure(group).get(day).copied().unwrap_or(1.0);
+            match group.values[day] {
+                Some(value) => (sum + weight * value, total + weight),
+                None => (sum, total),
+            }
+        });
         Effect {
             change: Some(effect.change),
             switch: String::new(),
             turns: 0,
             group: effect.series,
             effect: effect.effect,
-            before: known.iter().sum::<f64>() / known.len().max(1) as f64,
+            before: if weight > 0.0 { sum / weight } else { 0.0 },
             p: effect.p,
             adjusted: effect.adjusted,
             inseparable: effect.inseparable,

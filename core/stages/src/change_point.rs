@@ -221,7 +221,8 @@ fn run(
         measure: params.measure.as_deref(),
         filter: None,
     };
-    let set = series::collect(context, input, &request)?;
+    let mut set = series::collect(context, input, &request)?;
+    set.drop_sparse();
     let mut cell = Cell::new(&context.stage, CHANGE_POINT.name);
     cell.title = format!("Shifts of level: {}", set.measure);
     cell.method = METHOD.to_string();

@@ -69,6 +69,11 @@ impl Aggregate {
         matches!(self, Self::Count | Self::Sum)
     }
 
+    /// Returns true if the noise of a value depends on the number of records behind it.
+    pub(crate) fn averages(self) -> bool {
+        matches!(self, Self::Mean | Self::Median)
+    }
+
     /// The requested aggregate; by default the number of records without a value column, else
     /// `with_value`.
     pub(crate) fn or_default(
@@ -96,6 +101,11 @@ impl Aggregate {
 
 /// Share of the usual records of a period below which it is too incomplete to be scaled.
 pub(crate) const OBSERVED_MIN: f64 = 0.5;
+
+/// The usual number of records over the number below which a period's mean is not used, and the
+/// number of records from which it always is.
+const SPARSE_RATIO: f64 = 9.0;
+const SPARSE_MAX: f64 = 10.0;
 
 /// Treatment of periods that the records cover only in part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -169,6 +179,8 @@ pub(crate) struct SeriesSet {
     pub(crate) period: Period,
     /// True if a period without records is zero.
     pub(crate) adds_up: bool,
+    /// True if a value is the mean or median of the records of its period.
+    pub(crate) averages: bool,
     /// Start of each period.
     pub(crate) starts: Vec<DateTime>,
     /// Number of incomplete periods at the start of `with_parts`.
@@ -199,6 +211,36 @@ impl SeriesSet {
     pub(crate) fn index_of(&self, day: Date) -> usize {
         let time = day.at(0, 0, 0, 0);
         self.starts.partition_point(|other| *other < time)
+    }
+
+    /// Number of records behind each value of a group, if values are means or medians; otherwise
+    /// empty.
+    pub(crate) fn exposure<'a>(&self, group: &'a Group) -> &'a [f64] {
+        if self.averages { &group.counts } else { &[] }
+    }
+
+    /// Removes means and medians of few records: below ten, and below a ninth of the group's usual
+    /// number, at which the standard error is more than three times the usual one.
+    pub(crate) fn drop_sparse(&mut self) {
+        if !self.averages {
+            return;
+        }
+        for group in &mut self.groups {
+            let counts = group.counts.iter().copied();
+            let active: Vec<f64> = counts.filter(|count| *count > 0.0).collect();
+            if active.is_empty() {
+                continue;
+            }
+            let least = (median(&active) / SPARSE_RATIO).min(SPARSE_MAX);
+            let before = group.with_parts.len() - group.values.len();
+            let before = before.min(self.parts_before);
+            for (i, count) in group.counts.iter().enumerate() {
+                if *count < least {
+                    group.values[i] = None;
+                    group.with_parts[before + i] = None;
+                }
+            }
+        }
     }
 
     /// End of the last period; `None` without periods.
@@ -313,6 +355,7 @@ pub(crate) fn collect(
     let mut set = SeriesSet {
         period: request.period,
         adds_up: request.aggregate.adds_up(),
+        averages: request.aggregate.averages(),
         starts: Vec::new(),
         parts_before: 0,
         groups: Vec::new(),

@@ -99,7 +99,7 @@ use read::read;
 pub const TEMPORAL_PATTERN: StageKind = StageKind {
     name: "temporal_pattern",
     chapter: Some(Chapter::Rhythm),
-    code_version: 12,
+    code_version: 13,
     summary: "Weekday, hour, month and year effects, and the volume above which events are more frequent.",
     manual: include_str!("temporal_pattern.rs"),
     schema: || schemars::schema_for!(Params),

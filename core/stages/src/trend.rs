@@ -163,7 +163,7 @@ fn fifty() -> usize {
 pub const TREND: StageKind = StageKind {
     name: "trend",
     chapter: Some(Chapter::Changes),
-    code_version: 9,
+    code_version: 10,
     summary: "Slow movement for each group: improving, worsening, or not proven, with its interval.",
     manual: include_str!("trend.rs"),
     schema: || schemars::schema_for!(Params),

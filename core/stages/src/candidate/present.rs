@@ -25,8 +25,9 @@ impl Reporter<'_> {
         let group = &self.set.groups[effect.group];
         let (name, what) = match effect.change {
             Some(change) => {
-                let name = format!("change {}", self.candidates[change].id);
-                let what = format!("{} after {name}", self.measure);
+                let name = self.short_name(&self.candidates[change]);
+                let id = &self.candidates[change].id;
+                let what = format!("{} after change {id}", self.measure);
                 (name, what)
             }
             None => (
@@ -38,7 +39,7 @@ impl Reporter<'_> {
         finding.measure.clone_from(&self.measure);
         finding.change = Some(MeasuredChange {
             name,
-            relative: Self::relative(effect),
+            relative: self.relative(effect),
         });
         let rises = effect.effect[0] > 0.0;
         let is_harmful = rises == self.params.lower_is_better;
@@ -121,19 +122,31 @@ impl Reporter<'_> {
         }
     }
 
-    /// The step relative to the level before; `None` if a level is not positive.
-    fn relative(effect: &Effect) -> Option<[f64; 3]> {
+    /// The step relative to the level before; `None` for shares, or if a level is not positive.
+    fn relative(&self, effect: &Effect) -> Option<[f64; 3]> {
+        if matches!(self.params.unit.as_str(), "%" | "share") {
+            return None;
+        }
         let is_positive = effect.before > 0.0 && effect.before + effect.effect[0] >= 0.0;
         is_positive.then(|| effect.effect.map(|amount| amount / effect.before))
     }
 
-    /// The step relative to the level before; as an amount if a level is not positive.
+    /// The step relative to the level before; for shares, or if a level is not positive, as an
+    /// amount.
     fn estimate(&self, effect: &Effect) -> Estimate<'_> {
-        if let Some([value, low, high]) = Self::relative(effect) {
+        if let Some([value, low, high]) = self.relative(effect) {
             return Estimate::relative(value, Some([low, high]), true);
         }
         let [value, low, high] = effect.effect;
         Estimate::amount(value, Some([low, high]), &self.params.unit, true)
+    }
+
+    /// Names a change by its title, or else by its id.
+    fn short_name(&self, change: &Candidate) -> String {
+        match change.title.trim() {
+            "" => format!("change {}", change.id),
+            title => format!("change “{title}”"),
+        }
     }
 
     /// Names a change: "change 482 (Larger pool)".

@@ -143,6 +143,7 @@ pub(super) fn measure(
     let history = group.first_known();
     let begin = bound_before(params, set.period, change, history, &others, &mut caveats);
     let values = without_mixed_period(set, group, change, improvement);
+    let exposure = set.exposure(group);
     let pre_min = pre_min(set.period);
     let season = set
         .period
@@ -152,7 +153,7 @@ pub(super) fn measure(
     if known_after < need {
         let planned = Design {
             values: &values,
-            exposure: &[],
+            exposure,
             controls: &[],
             change: change.min(n),
             end: n,
@@ -201,7 +202,7 @@ pub(super) fn measure(
     let slices: Vec<&[f64]> = interpolated.iter().map(Vec::as_slice).collect();
     let design = Design {
         values: &values,
-        exposure: &[],
+        exposure,
         controls: &slices,
         change,
         end,

@@ -142,7 +142,9 @@ pub(super) fn finding(
 fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &TrendTest) -> String {
     let [start, end] = end_levels(set, params, result);
     let rises = result.line.slope()[0] > 0.0;
-    let (verb, verb_now, movement) = if rises {
+    let (verb, verb_now, movement) = if has_opposite_steps(result) {
+        ("moved", "moves", "movement")
+    } else if rises {
         ("rose", "rises", "rise")
     } else {
         ("fell", "falls", "fall")
@@ -197,11 +199,32 @@ fn request(set: &SeriesSet, result: &TrendTest, direction: Direction) -> ActionR
     }
 }
 
+/// Returns true if the level rises at a step.
+fn is_step_up(result: &TrendTest, step: usize) -> bool {
+    result.line.height(step) > result.line.height(step.saturating_sub(1))
+}
+
+/// Returns true if the level rises at one step and falls at another.
+fn has_opposite_steps(result: &TrendTest) -> bool {
+    let steps = result.line.steps();
+    steps
+        .iter()
+        .any(|step| is_step_up(result, *step) != is_step_up(result, steps[0]))
+}
+
 /// " in a step around January 2026 rather than gradually", if that describes the series better.
 fn step_clause(set: &SeriesSet, result: &TrendTest) -> String {
+    let differ = has_opposite_steps(result);
     let dates = result.line.steps().iter();
     let dates: Vec<String> = dates
-        .map(|step| set.period.words(set.starts[*step]))
+        .map(|step| {
+            let date = set.period.words(set.starts[*step]);
+            match (differ, is_step_up(result, *step)) {
+                (false, _) => date,
+                (true, true) => format!("{date} (up)"),
+                (true, false) => format!("{date} (down)"),
+            }
+        })
         .collect();
     let steps = match &dates[..] {
         [] => return String::new(),

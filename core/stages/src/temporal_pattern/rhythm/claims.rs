@@ -239,9 +239,13 @@ pub(super) fn weekday_candidates(
         && p_of(weekend) < data.params.alpha
         && log(weekend) * days_effect < 0.0
         && log(weekend).abs() > days_effect.abs();
+    // Days that are on opposite sides of the two means are compared with working days: a quiet
+    // weekend alone makes the quietest working day look busy.
+    let against_all = log(fitted.rates.contrast(&days, &[0, 1, 2, 3, 4, 5, 6], 0.95));
+    let working_first = is_weekend_larger || against_all * days_effect < 0.0;
     let named = NamedDays {
         days: &days,
-        working_first: is_weekend_larger,
+        working_first,
         lowest,
     };
     let mut claim = day_candidate(data, rhythm, group, fitted, chart, named, p_values);
@@ -259,6 +263,9 @@ pub(super) fn weekday_candidates(
         return if is_weekend_larger {
             claim.replacement.clone_from(&weekend.replacement);
             vec![claim, weekend]
+        } else if working_first {
+            claim.replacement.clone_from(&weekend.replacement);
+            vec![weekend, claim]
         } else {
             claim.replacement = chart.map(|i| chart_against_all(data, rhythm, group, fitted, i));
             vec![weekend, claim]
