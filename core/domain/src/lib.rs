@@ -33,6 +33,8 @@ pub mod restatement;
 
 pub mod cell;
 
+mod unfinished;
+
 pub mod overlap;
 
 pub mod figure;

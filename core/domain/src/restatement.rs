@@ -53,7 +53,7 @@ impl CauseKind {
     }
 
     /// The adjective of its records; `None` for causes without records.
-    fn adjective(self) -> Option<&'static str> {
+    pub(crate) fn adjective(self) -> Option<&'static str> {
         match self {
             Self::LateRecords => Some("late"),
             Self::CorrectedRecords => Some("corrected"),

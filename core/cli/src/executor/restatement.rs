@@ -103,6 +103,7 @@ impl Stage<'_> {
         }
         restated.windows = compared.len() as u64;
         cell.restated = Some(restated);
+        cell.doubt_unfinished(&self.context.window.previous().label());
         Ok(())
     }
 
