@@ -96,7 +96,7 @@ pub(super) fn is_scanned(hours: &SeriesSet, aggregate: Aggregate) -> bool {
 }
 
 /// Finds the bursts of every group in the window, but for those on days, or in hours, that are
-/// themselves unusual in the same direction.
+/// themselves unusual in the same direction, and on days with a stuck value.
 pub(super) fn find_bursts<'a>(
     context: &Context,
     params: &Params,
@@ -126,7 +126,14 @@ pub(super) fn find_bursts<'a>(
             Period::Hour => event.first < burst.end && burst.first <= event.last,
             _ => steps.day(event.first) <= span[1] && span[0] <= steps.day(event.last),
         };
+        // A value that is stuck is at times above, at times below the expected one.
+        let mut stuck = of_group().filter_map(|scores| scores.stuck.as_ref());
+        let is_stuck = stuck.any(|run| {
+            let days = [run.steps.start, run.steps.end - 1].map(|step| steps.day(step));
+            days[0] <= span[1] && span[0] <= days[1]
+        });
         events.any(overlaps)
+            || is_stuck
             || (!burst.is_up() && silences.any(|silence| steps.day(silence.steps.start) <= span[1]))
     };
     let find = |group: &'a Group| {

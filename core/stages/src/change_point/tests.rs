@@ -180,7 +180,7 @@ fn too_little_data_is_reported_with_the_need() {
     let CellStatus::NotEnough { message } = status else {
         panic!("{status:?}")
     };
-    assert!(message.contains("need 20"), "{message}");
+    assert!(message.contains("20 needed"), "{message}");
 }
 
 /// Incidents without maintenance, as the job's SQL selects them; `None` without the real data.

@@ -57,7 +57,6 @@ fn retrocast(split: &Split) -> Option<Verdict> {
     } else {
         let intervention = Intervention {
             values: &values,
-            exposure: &[],
             controls: &controls,
             change: split.change,
             cadence: split.cadence,

@@ -123,7 +123,7 @@ fn gauge_findings(seed: u64, factor: f64, period: &str) -> Vec<Finding> {
 fn a_day_of_high_values_is_found_in_hours() {
     for period in ["hour", "day"] {
         let found: Vec<Vec<Finding>> = (0..10)
-            .map(|seed| gauge_findings(seed, 2.0, period))
+            .map(|seed| gauge_findings(seed, 3.0, period))
             .collect();
         let is_right = |finding: &&Finding| {
             finding.period.contains("2026-11-11") && finding.direction == Direction::Up
