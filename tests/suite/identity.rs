@@ -33,7 +33,7 @@ measure = "tickets"
 fn tickets() -> String {
     const PER_WEEKDAY: [f64; 7] = [1.2, 1.12, 0.94, 0.94, 0.94, 0.94, 0.92];
     // The generator of Numerical Recipes.
-    let mut state = 1013904226_u64;
+    let mut state = 1_013_904_226_u64;
     let mut uniform = || {
         state = (state * 1_664_525 + 1_013_904_223) % (1 << 32);
         state as f64 / (1_u64 << 32) as f64

@@ -419,7 +419,7 @@ mod tests {
         let series = read("a;1.5;2\n", "a;4\n", 1).unwrap();
         assert_eq!(series[0].train, [1.5, 2.0]);
         let error = read("a,1,NA,3\n", "a,1\n", 1).unwrap_err().to_string();
-        assert!(error.contains("column 3: a value is missing"), "{error}");
+        assert!(error.contains("1:3: a value is missing"), "{error}");
     }
 
     #[test]

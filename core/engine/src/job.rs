@@ -306,3 +306,21 @@ pub(crate) fn param_values(
     }
     (params, diagnostics)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_support;
+
+    #[test]
+    fn a_window_that_has_not_begun_has_no_report() {
+        let job = test_support::job(test_support::JOB);
+        let error = |date: &str| {
+            let window = job.window_for(date.parse().unwrap(), Some("2026-W53"));
+            window.err().map(|error| error.message)
+        };
+        assert_eq!(error("2026-12-28"), None);
+        let expected =
+            "2026-W53 has not begun: it starts on 2026-12-28, and the run is dated 2026-12-27";
+        assert_eq!(error("2026-12-27").as_deref(), Some(expected));
+    }
+}

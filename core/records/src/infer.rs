@@ -23,9 +23,9 @@
 //! - **Limits of length** of four times the longest string, rounded up to a power of two; **`min =
 //!   0`** for quantities that start at zero by unit or name. Other numbers only get a comment with
 //!   their range.
-//! - **The key**: unique in the sample, and named like a key; otherwise, from 20 records on, the
-//! first unique string without spaces, or a counting number such as `build_number`, or a time, or
-//! two
+//! - **The key**: unique in the sample, and named like a key; or named like a key, and repeated with
+//!   different times of update, which are then `latest`; otherwise, from 20 records on, the first
+//!   unique string without spaces, or a counting number such as `build_number`, or a time, or two
 //!   or three such fields together, possibly with names such as "Tier 1" that occur repeatedly.
 //! - **The time**: among the times that every record has, the field with the most certain name.
 //! - **Personal data**: by name, or if at least half of the strings look like mail addresses,

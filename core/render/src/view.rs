@@ -436,11 +436,11 @@ fn most_urgent_first(cells: &[Cell]) -> Vec<&Cell> {
         (most_urgent.is_none(), most_urgent)
     });
     let mut outlook = outlook.into_iter();
-    let cells = cells.iter().map(|cell| match is_outlook(&cell) {
-        true => outlook.next().unwrap_or(cell),
-        false => cell,
-    });
-    cells.collect()
+    let next = |cell| {
+        let urgent = is_outlook(&cell).then(|| outlook.next()).flatten();
+        urgent.unwrap_or(cell)
+    };
+    cells.iter().map(next).collect()
 }
 
 /// Order of forecasts: the most severe first, then the soonest, by the ISO days of their periods.

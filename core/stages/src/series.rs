@@ -27,6 +27,7 @@ use std::ops::{Range, RangeFrom};
 
 pub(crate) mod clock;
 pub(crate) mod coverage;
+mod exposure;
 mod extremes;
 pub(crate) mod missing;
 pub(crate) mod need;
@@ -64,16 +65,6 @@ pub(crate) enum Aggregate {
 }
 
 impl Aggregate {
-    /// Returns true if a period without records is zero.
-    pub(crate) fn adds_up(self) -> bool {
-        matches!(self, Self::Count | Self::Sum)
-    }
-
-    /// Returns true if the noise of a value depends on the number of records behind it.
-    pub(crate) fn averages(self) -> bool {
-        matches!(self, Self::Mean | Self::Median)
-    }
-
     /// The requested aggregate; by default the number of records without a value column, else
     /// `with_value`.
     pub(crate) fn or_default(
@@ -101,11 +92,6 @@ impl Aggregate {
 
 /// Share of the usual records of a period below which it is too incomplete to be scaled.
 pub(crate) const OBSERVED_MIN: f64 = 0.5;
-
-/// The usual number of records over the number below which a period's mean is not used, and the
-/// number of records from which it always is.
-const SPARSE_RATIO: f64 = 9.0;
-const SPARSE_MAX: f64 = 10.0;
 
 /// Treatment of periods that the records cover only in part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -211,36 +197,6 @@ impl SeriesSet {
     pub(crate) fn index_of(&self, day: Date) -> usize {
         let time = day.at(0, 0, 0, 0);
         self.starts.partition_point(|other| *other < time)
-    }
-
-    /// Number of records behind each value of a group, if values are means or medians; otherwise
-    /// empty.
-    pub(crate) fn exposure<'a>(&self, group: &'a Group) -> &'a [f64] {
-        if self.averages { &group.counts } else { &[] }
-    }
-
-    /// Removes means and medians of few records: below ten, and below a ninth of the group's usual
-    /// number, at which the standard error is more than three times the usual one.
-    pub(crate) fn drop_sparse(&mut self) {
-        if !self.averages {
-            return;
-        }
-        for group in &mut self.groups {
-            let counts = group.counts.iter().copied();
-            let active: Vec<f64> = counts.filter(|count| *count > 0.0).collect();
-            if active.is_empty() {
-                continue;
-            }
-            let least = (median(&active) / SPARSE_RATIO).min(SPARSE_MAX);
-            let before = group.with_parts.len() - group.values.len();
-            let before = before.min(self.parts_before);
-            for (i, count) in group.counts.iter().enumerate() {
-                if *count < least {
-                    group.values[i] = None;
-                    group.with_parts[before + i] = None;
-                }
-            }
-        }
     }
 
     /// End of the last period; `None` without periods.

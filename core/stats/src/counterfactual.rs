@@ -14,35 +14,14 @@
 
 mod design_matrix;
 mod family;
+mod sample;
 
 pub(crate) use design_matrix::season_size;
 pub(crate) use family::{Family, Line, Regression};
+pub use sample::Sample;
 
 use crate::linear::{backward, cholesky, dot, forward};
 use design_matrix::{DesignMatrix, scale};
-
-/// The values of a series, and the noise of each.
-#[derive(Debug, Clone, Copy)]
-pub struct Sample<'a> {
-    /// One value per step; `None` for missing values.
-    pub values: &'a [Option<f64>],
-    /// Variance of `e` at each step, relative to that at a usual step: of means of records, the
-    /// usual number of records over that of the step. Covers training and forecast steps. Empty if
-    /// all are 1.
-    pub noise: &'a [f64],
-}
-
-impl<'a> Sample<'a> {
-    /// Values with the same noise.
-    pub fn even(values: &'a [Option<f64>]) -> Self {
-        Self { values, noise: &[] }
-    }
-
-    /// Relative variance of `e` at a step.
-    pub(crate) fn noise_at(&self, step: usize) -> f64 {
-        self.noise.get(step).copied().unwrap_or(1.0)
-    }
-}
 
 /// A model of the errors, in units of their variance without the random walk.
 #[derive(Debug, Clone, Copy, PartialEq)]

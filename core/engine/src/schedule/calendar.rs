@@ -3,9 +3,8 @@
 //! The expression is matched against local times, and each is then converted to an instant.
 //!
 //! - A local time that the clock skips is due as long after midnight as on other days (RFC 5545,
-//! 3.3.5): when the clock changes from 2:00 to 3:00, 2:30 is due at 3:30. Two times that coincide
-//! are
-//!   due once.
+//!   3.3.5): when the clock changes from 2:00 to 3:00, 2:30 is due at 3:30. Two times that coincide
+//!   are due once.
 //! - A local time that occurs twice is due the first time. The repeated hour is due twice only if
 //!   the expression names every hour: a job due every fifteen minutes does not pause for an hour.
 

@@ -248,14 +248,7 @@ fn change_finding(
             ),
         ],
     );
-    if kpi(params, figure).is_far_outside_history() {
-        finding
-            .sentence
-            .push_str(" This is far outside its history: check the records.");
-        if let Some(request) = &mut finding.request {
-            request.action = "check the records".to_string();
-        }
-    }
+    words::doubt_far_outside_history(&mut finding, &kpi(params, figure));
     finding = finding.number("inflation", change.inflation);
     Some(finding)
 }

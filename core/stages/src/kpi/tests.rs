@@ -3,7 +3,7 @@
 use super::*;
 use crate::{Input, Stop, series::test_data::Noise};
 use retrocast_domain::{
-    ChartKind, DatasetRef, Direction, Severity, Window, number::THIN, window::Comparison,
+    ChartKind, DatasetRef, Direction, Window, number::THIN, window::Comparison,
 };
 use serde_json::{Value, json};
 
@@ -95,28 +95,6 @@ pub(super) fn measure_in(
         &Inputs::from([("runs".to_string(), input)]),
     )
     .unwrap()
-}
-
-#[test]
-fn a_value_far_outside_its_history_is_doubted() {
-    let params = json!({"metrics": [{"name": "Runs", "kind": "count", "lower_is_better": false}]});
-    let sentence = |factor: f64| {
-        let per_day = |day: i64| if day >= 70 { 20.0 * factor } else { 20.0 };
-        let analysis = measure(runs(11, 7, per_day, |_| 0.9), params.clone());
-        let [finding] = &analysis.cell.findings[..] else {
-            panic!("{:?}", analysis.cell.findings);
-        };
-        let action = finding.request.clone().expect("a request").action;
-        (finding.sentence.clone(), action, finding.severity)
-    };
-    let (text, action, severity) = sentence(10.0);
-    assert!(text.ends_with("This is far outside its history: check the records."));
-    assert_eq!(
-        (&*action, severity),
-        ("check the records", Severity::Notice)
-    );
-    let (text, action, _) = sentence(2.0);
-    assert!(!text.contains("check the records") && action == "decide what to do");
 }
 
 fn success_rate() -> Value {

@@ -2,7 +2,7 @@
 
 use jiff::civil::{DateTime, Time};
 use retrocast_domain::{
-    Window, WindowSpec,
+    Finding, Kpi, Window, WindowSpec,
     window::{WEEKDAYS, date_in_words, month_name},
 };
 
@@ -104,6 +104,18 @@ pub(super) fn format_moment(end: DateTime, has_hours: bool) -> String {
         String::new()
     };
     format!("{name} {}{clock}", date_in_words(day))
+}
+
+/// Doubts a change to a value far outside the history of its figure.
+pub(super) fn doubt_far_outside_history(finding: &mut Finding, kpi: &Kpi) {
+    if !kpi.is_far_outside_history() {
+        return;
+    }
+    let doubt = " This is far outside its history: check the records.";
+    finding.sentence.push_str(doubt);
+    if let Some(request) = &mut finding.request {
+        request.action = "check the records".to_string();
+    }
 }
 
 #[cfg(test)]

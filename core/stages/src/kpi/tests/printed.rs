@@ -1,6 +1,7 @@
-//! Printed figures agree with each other.
+//! Printed figures agree with each other, and doubt values far outside their history.
 
 use super::*;
+use retrocast_domain::Severity;
 
 #[test]
 fn printed_changes_follow_from_printed_levels() {
@@ -169,4 +170,26 @@ fn changes_of_shares_have_their_unit_once() {
     );
     let (caption, _) = table(json!({"metrics": [{"name": "Runs", "kind": "count"}]}));
     assert!(caption.ends_with("proven change)"), "{caption}");
+}
+
+#[test]
+fn a_value_far_outside_its_history_is_doubted() {
+    let params = json!({"metrics": [{"name": "Runs", "kind": "count", "lower_is_better": false}]});
+    let sentence = |factor: f64| {
+        let per_day = |day: i64| if day >= 70 { 20.0 * factor } else { 20.0 };
+        let analysis = measure(runs(11, 7, per_day, |_| 0.9), params.clone());
+        let [finding] = &analysis.cell.findings[..] else {
+            panic!("{:?}", analysis.cell.findings);
+        };
+        let action = finding.request.clone().expect("a request").action;
+        (finding.sentence.clone(), action, finding.severity)
+    };
+    let (text, action, severity) = sentence(10.0);
+    assert!(text.ends_with("This is far outside its history: check the records."));
+    assert_eq!(
+        (&*action, severity),
+        ("check the records", Severity::Notice)
+    );
+    let (text, action, _) = sentence(2.0);
+    assert!(!text.contains("check the records") && action == "decide what to do");
 }

@@ -3,7 +3,7 @@
 use super::{
     super::{Candidate, Data, EffectName, Group, severity, words},
     Rhythm, RhythmFit, WEEKEND, WORKING,
-    present::{chart_against_all, chart_against_working},
+    present::{chart_against_all, chart_against_working, than_average_over, than_mean},
 };
 use crate::series::words::capitalised;
 use retrocast_domain::{Direction, Finding, Magnitude, number};
@@ -411,16 +411,6 @@ fn weekend_candidate(
         replacement: None,
         title: statement(data, group, &claim),
     }
-}
-
-/// Formats a comparison for sentences: "on Mondays than on average over all days".
-fn than_average_over(when: &str, all: &str) -> String {
-    format!("{when} than on average over {all}")
-}
-
-/// Formats a comparison for titles: "on Mondays than on average".
-fn than_mean(when: &str) -> String {
-    format!("{when} than on average")
 }
 
 /// The claim without a full stop, for titles: "Failures in billing are 73 % more frequent on

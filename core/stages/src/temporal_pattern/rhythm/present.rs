@@ -228,3 +228,13 @@ pub(super) fn calendar(data: &Data<'_>) -> Chart {
         table: None,
     }
 }
+
+/// Formats a comparison for sentences: "on Mondays than on average over all days".
+pub(super) fn than_average_over(when: &str, all: &str) -> String {
+    format!("{when} than on average over {all}")
+}
+
+/// Formats a comparison for titles: "on Mondays than on average".
+pub(super) fn than_mean(when: &str) -> String {
+    format!("{when} than on average")
+}
