@@ -24,6 +24,8 @@ const PLAUSIBLE: std::ops::Range<i64> = 0..4_102_444_800_000_000;
 pub(super) struct Choice {
     pub fields: Vec<String>,
     pub reason: String,
+    /// For the key of versions of a record: the field that tells which of them is the latest.
+    pub latest: Option<String>,
 }
 
 /// The candidate fields, with their statistics and notation.
@@ -33,27 +35,6 @@ pub(super) struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// Finds an identifier that is repeated with different times of update: versions of one record.
-    /// Returns the identifier, and the field that tells which version is the latest.
-    pub fn versions(&self) -> Option<[&str; 2]> {
-        let names = self.sample.names.iter().map(String::as_str);
-        let names: Vec<&str> = names.filter(|name| self.can_identify(name)).collect();
-        let is_identifier =
-            |name: &&str| hints::key_rank(name).is_some() && self.can_be_identifier(name);
-        let mut identifiers: Vec<&str> = names.iter().copied().filter(is_identifier).collect();
-        identifiers.sort_by_key(|name| hints::key_rank(name));
-        let is_update = |name: &&&str| {
-            hints::is_update_name(name) && self.has_type(name, &[InferredType::Timestamp])
-        };
-        let updates: Vec<&str> = names.iter().filter(is_update).copied().collect();
-        if (identifiers.iter()).any(|name| self.sample.is_unique(&[name])) {
-            return None;
-        }
-        let pairs = (identifiers.iter()).flat_map(|name| updates.iter().map(|time| [*name, *time]));
-        let mut pairs = pairs.filter(|_| self.sample.records >= NAMED_RECORDS_MIN);
-        pairs.find(|pair| self.sample.is_unique(pair))
-    }
-
     /// Chooses the fields that together identify a record.
     pub fn key(&self) -> Choice {
         let sample = self.sample;
@@ -61,11 +42,8 @@ impl Fields<'_> {
         let choice = |fields: &[&str], reason: String| Choice {
             fields: fields.iter().map(ToString::to_string).collect(),
             reason,
+            latest: None,
         };
-        if let Some([name, time]) = self.versions() {
-            let reason = format!("decide: repeated in {seen} with a different {time}");
-            return choice(&[name], reason);
-        }
         let names: Vec<&str> = sample.names.iter().map(String::as_str).collect();
         let names: Vec<&str> = names
             .into_iter()
@@ -79,6 +57,13 @@ impl Fields<'_> {
             && let Some(name) = named.iter().find(|name| sample.is_unique(&[name]))
         {
             return choice(&[name], format!("unique in {seen}"));
+        }
+        if let Some([name, time]) = self.versions(&names, &named) {
+            let reason = format!("decide: repeated in {seen} with a different {time}");
+            return Choice {
+                latest: Some(time.to_string()),
+                ..choice(&[name], reason)
+            };
         }
         let mut ordinals: Vec<&str> = names.clone();
         ordinals.retain(|name| {
@@ -134,6 +119,20 @@ impl Fields<'_> {
                 "no key: no field, and no two or three, are unique; decide".to_string(),
             ),
         }
+    }
+
+    /// Finds an identifier that is repeated with different times of update: versions of one record.
+    /// Returns the identifier and the time.
+    fn versions<'n>(&self, names: &[&'n str], identifiers: &[&'n str]) -> Option<[&'n str; 2]> {
+        let is_update = |name: &&&str| {
+            hints::is_update_name(name) && self.has_type(name, &[InferredType::Timestamp])
+        };
+        let updates = || names.iter().filter(is_update);
+        let mut pairs = identifiers
+            .iter()
+            .flat_map(|name| updates().map(|time| [*name, *time]))
+            .filter(|_| self.sample.records >= NAMED_RECORDS_MIN);
+        pairs.find(|pair| self.sample.is_unique(pair))
     }
 
     /// Finds two or three fields that are unique together, preferably with a time.
@@ -227,6 +226,7 @@ impl Fields<'_> {
         Some(Choice {
             fields: vec![(*first).clone()],
             reason,
+            latest: None,
         })
     }
 }

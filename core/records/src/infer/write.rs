@@ -51,15 +51,15 @@ pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
             .collect();
         out.write_line(&format!("key = [{}]", names.join(", ")), &key.reason);
     }
-    if let Some([_, time]) = fields.versions() {
-        let line = format!("latest = {}", toml_string(&field_name(&time.to_string())));
+    if let Some(time) = &key.latest {
+        let line = format!("latest = {}", toml_string(&field_name(time)));
         out.write_line(
             &line,
             "decide: of versions of one record, the last update counts",
         );
     }
     match fields.time() {
-        Some(Choice { fields, reason }) => {
+        Some(Choice { fields, reason, .. }) => {
             let name = fields.first().map(field_name).unwrap_or_default();
             out.write_line(&format!("time = {}", toml_string(&name)), &reason);
         }
