@@ -1,4 +1,4 @@
-//! What the measurements of a built program share: their options and a folder for their files.
+//! Options and temporary folder of the measurements of a built program.
 
 use crate::{build, program};
 use std::{

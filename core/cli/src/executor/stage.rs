@@ -344,7 +344,7 @@ pub async fn analyse(
     Ok(build_outcome(node, inputs, analysis.cell, datasets))
 }
 
-/// What the contracts of the sources behind the inputs expect, with the time columns.
+/// Expectations of the contracts of the sources behind the inputs, with the time columns.
 fn expectations(
     executor: &WorkspaceExecutor,
     inputs: &BTreeMap<String, Arc<Outcome>>,

@@ -186,7 +186,7 @@ fn each_earlier_finding_has_one_successor() {
     // The claim of the month is taken, so another shift of that month has a number.
     let both = continued(&weeks, vec![early.clone(), april.clone()]);
     assert_eq!(both, ["shift in 2026-03 (2)", "shift in 2026-03"]);
-    // Of two that overlap, the one with the larger overlap continues it.
+    // If two findings overlap with the claim, the one with the larger overlap continues it.
     let both = continued(&weeks, vec![near.clone(), april.clone()]);
     assert_eq!(both, ["shift in 2026-04", "shift in 2026-03"]);
     assert_eq!(continued(&weeks, vec![near]), ["shift in 2026-03"]);

@@ -1,4 +1,4 @@
-//! What the values of a series mean for their number of records.
+//! Numbers of records behind the values of a series.
 
 use super::{Aggregate, Group, SeriesSet};
 use retrocast_stats::describe::median;
